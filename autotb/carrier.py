@@ -1,0 +1,400 @@
+"""What a worker attaches to an exception, and how it makes an exception fit to travel.
+
+Flows in: an exception in a worker, and where it ran.  Flows out: a *record* (a tree of ``capture`` within bounds), and objects
+whose pickles rebuild exception and record with nothing but the standard library, so that a driver without autotb reads them.
+"""
+
+from __future__ import annotations
+
+import operator
+import os
+import pickle
+import sys
+import threading
+from collections.abc import Callable
+from types import CodeType, TracebackType
+from typing import Any
+
+from autotb import registry, settings, summary
+from autotb.capture import KEY, VERSION, Capture, Hop, Tree, attached, message_of, type_name
+
+MAX_RECORD = 64 * 1024  # bytes, pickled
+FULL_RECORDS = 100  # of one place in a process; further ones are light
+MAX_PLACES = 1_000
+MAX_TRIAL = 1 << 20  # bytes of an exception that is tried
+
+_JOB_VARIABLES = (
+    "RANK",
+    "SLURM_PROCID",
+    "SLURM_JOB_ID",
+    "SLURM_ARRAY_TASK_ID",
+    "OMPI_COMM_WORLD_RANK",
+    "PMI_RANK",
+)
+_seen: dict[CodeType, int] = {}
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_seen.clear)
+
+
+def place(engine: str, where: str, *, call: str | None = None, **more: Any) -> Hop:
+    """A hop's description: which engine, in words where it ran, and what was called."""
+    hop: Hop = {"engine": engine, "where": where, "pid": os.getpid(), "host": _host()}
+    thread = threading._active.get(threading.get_ident())  # type: ignore[attr-defined]
+    if thread is not None and thread is not threading.main_thread():
+        hop["thread"] = thread.name
+    job = {name: os.environ[name] for name in _JOB_VARIABLES if name in os.environ}
+    if job:
+        hop["job"] = job
+    if call is not None:
+        hop["call"] = call
+    hop.update({key: value for key, value in more.items() if value is not None})
+    return hop
+
+
+def _host() -> str:
+    if hasattr(os, "uname"):
+        return os.uname().nodename
+    return os.environ.get("COMPUTERNAME", "")
+
+
+def call_text(function: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None) -> str | None:
+    """The failing call with its arguments as safe text; without them under ``AUTOTB_ARGS=0``."""
+    registry.note_user_function(function)
+    if not settings.switch("args"):
+        return None
+    return summary.call(function, args, kwargs)
+
+
+def record(exc: BaseException, tb: TracebackType | None, hop: Hop) -> Tree:
+    """What a worker sends along with ``exc``: at most MAX_RECORD bytes of plain builtins."""
+    if _count(tb) > FULL_RECORDS:
+        return _light(exc, tb, hop)
+    in_force = settings.current()
+    tree = Capture(context=max(3, in_force.context), local_variables=in_force.locals != "0").tree(exc, tb, hop)
+    return _bounded(tree)
+
+
+def _count(tb: TracebackType | None) -> int:
+    while tb is not None and tb.tb_next is not None:
+        tb = tb.tb_next
+    if tb is None:
+        return 0
+    code = tb.tb_frame.f_code
+    if len(_seen) >= MAX_PLACES:
+        _seen.clear()
+    _seen[code] = count = _seen.get(code, 0) + 1
+    return count
+
+
+def _light(exc: BaseException, tb: TracebackType | None, hop: Hop) -> Tree:
+    """Positions, type, message and arguments only: for programs that handle failures by the thousand."""
+    frames = []
+    while tb is not None and len(frames) < 20:
+        code, module = tb.tb_frame.f_code, tb.tb_frame.f_globals.get("__name__")
+        module = module if isinstance(module, str) else ""
+        kind = registry.kind_of(code.co_filename, module)
+        if kind != registry.ENGINE:
+            frames.append({"path": code.co_filename, "line": tb.tb_lineno, "name": code.co_name, "module": module, "kind": kind})
+        tb = tb.tb_next
+    inner = attached(exc)
+    hops = [{**hop, "frames": frames}, *(inner or {}).get("hops", ())]
+    light = {key: value for key, value in (inner or {}).items() if key in ("cause", "context", "members", "lost", "text")}
+    return {
+        "v": VERSION,
+        "type": type_name(type(exc)),
+        "message": summary.cut(message_of(exc), 500),
+        "hops": hops,
+        "cut": "source and variables (many failures from one place)",
+        **light,
+    }
+
+
+def _bounded(tree: Tree) -> Tree:
+    if _size(tree) <= MAX_RECORD:
+        return tree
+    for what, shrink in (("local variables", _drop_locals), ("source lines", _drop_source), ("most frames", _drop_frames)):
+        _each_hop(tree, shrink)
+        tree["cut"] = what if "cut" not in tree else f"{tree['cut']}, {what}"
+        if _size(tree) <= MAX_RECORD:
+            return tree
+    keep = {key: tree[key] for key in ("v", "type", "cut")}
+    first = {key: value for key, value in tree["hops"][0].items() if key != "call"}
+    return {**keep, "message": tree["message"][:1000], "hops": [first], "cut": tree["cut"] + ", causes and arguments"}
+
+
+def _size(tree: Tree) -> int:
+    return len(pickle.dumps(tree, 4))
+
+
+def _each_hop(tree: Tree, shrink: Callable[[Hop], None]) -> None:
+    for hop in tree.get("hops", ()):
+        shrink(hop)
+    for key in ("cause", "context"):
+        if tree.get(key):
+            _each_hop(tree[key], shrink)
+    for member in tree.get("members") or ():
+        _each_hop(member, shrink)
+
+
+def _drop_locals(hop: Hop) -> None:
+    for frame in hop["frames"]:
+        frame.pop("locals", None)
+
+
+def _drop_source(hop: Hop) -> None:
+    for frame in hop["frames"][:-2]:
+        frame.pop("source", None)
+
+
+def _drop_frames(hop: Hop) -> None:
+    frames = hop["frames"]
+    if len(frames) > 20:
+        hop["frames"] = [*frames[:10], {"omitted": len(frames) - 20}, *frames[-10:]]
+    for frame in hop["frames"]:
+        frame.pop("source", None)
+
+
+def attach(exc: BaseException, tree: Tree) -> None:
+    """Put a record on an exception without running any code of its class."""
+    fields = BaseException.__dict__["__dict__"].__get__(exc) if "__dict__" in BaseException.__dict__ else exc.__dict__
+    fields[KEY] = tree
+
+
+def note_submitted(exc: BaseException, place: dict[str, Any] | None, verb: str | None = None) -> None:
+    """Note where the task was submitted that ``exc`` came from: on its outermost hop, which nobody has asked for before."""
+    if place is None:
+        return
+    tree = attached(exc)
+    if tree is not None and tree.get("hops"):
+        tree["hops"][0].setdefault("submitted", place)
+        if verb:
+            tree["hops"][0].setdefault("verb", verb)
+    else:
+        note(exc, submitted=place)
+
+
+def note(exc: BaseException, **what: Any) -> None:
+    """Add to an exception's record, making one where it has none."""
+    tree = attached(exc)
+    if tree is None:
+        tree = {"v": VERSION, "hops": []}
+        attach(exc, tree)
+    tree.update({key: value for key, value in what.items() if value is not None})
+
+
+def note_live(exc: BaseException, hop: Hop) -> None:
+    """Note in which thread of this process an exception was raised; its frames stay where they are, in the traceback."""
+    tree = attached(exc)
+    hop["live"] = True
+    if tree is None:
+        attach(exc, {"v": VERSION, "hops": [hop]})
+    else:
+        tree["hops"] = [hop, *tree["hops"]]
+
+
+class Rebuild:
+    """Pickles as the call ``function(*args)``: this class itself is in no pickle."""
+
+    __slots__ = ("args", "function", "state")
+
+    def __init__(self, function: Any, args: tuple[Any, ...], state: Any = None) -> None:
+        self.function, self.args, self.state = function, args, state
+
+    def __call__(self) -> None:
+        """Never called here; pickle asks for a callable where one Rebuild is the function of another."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (self.function, self.args) if self.state is None else (self.function, self.args, self.state)
+
+
+def with_record(exc: Any, text: str, tree: Tree) -> tuple[Any, Any]:
+    """The arguments ``(exc, text)`` of an engine's rebuild function, whose unpickling also hangs ``tree`` on ``exc``.
+
+    No code of the user's runs that would not have run: ``exc.__dict__[KEY] = tree`` and nothing else.
+    """
+    setting = Rebuild(operator.setitem, (Rebuild(getattr, (exc, "__dict__")), KEY, tree))
+    return exc, Rebuild(operator.getitem, ((text, setting), 0))
+
+
+_PLAIN = (str, int, float, bool, type(None), bytes)
+
+
+def is_suspect(exc: BaseException) -> bool:
+    """Whether ``exc`` might not survive pickling: its class has ways of its own, or it holds more than plain values."""
+    kind = type(exc)
+    for base in kind.__mro__:
+        if base.__module__ == "builtins":
+            break
+        names = base.__dict__
+        if any(name in names for name in _OWN_WAYS) or "<locals>" in base.__qualname__:
+            return True
+    if kind.__module__ == "builtins" and not isinstance(exc, Exception):
+        return True
+    values = [*exc.args, *(value for name, value in exc.__dict__.items() if name != KEY)]
+    return any(type(value) not in _PLAIN for value in values) or bool(getattr(exc, "exceptions", None))
+
+
+_OWN_WAYS = (
+    "__init__",
+    "__new__",
+    "__reduce__",
+    "__reduce_ex__",
+    "__getstate__",
+    "__setstate__",
+    "__setattr__",
+    "__getattribute__",
+    "__slots__",
+    "__getnewargs__",
+    "__getnewargs_ex__",
+)
+
+
+def fit_to_travel(
+    exc: BaseException, dumps: Callable[[Any], Any] = pickle.dumps, loads: Callable[[Any], Any] = pickle.loads
+) -> tuple[Any, list[str]]:
+    """``exc`` itself where it survives a round trip, else something that pickles into it; and what had to be left out."""
+    if not settings.switch("rescue") or not is_suspect(exc):
+        return exc, []
+    if _survives(exc, dumps, loads):
+        return exc, []
+    lost: list[str] = []
+    return _rebuilt(exc, dumps, loads, lost, 0), lost
+
+
+def _survives(value: Any, dumps: Callable[[Any], Any], loads: Callable[[Any], Any]) -> bool:
+    try:
+        data = dumps(value)
+        if len(data) > MAX_TRIAL:
+            return True  # not tried: that would cost more than it may save
+        arrived = loads(data)
+    except Exception:
+        return False
+    return type(arrived) is type(value) or not isinstance(value, BaseException) or isinstance(arrived, BaseException)
+
+
+def _rebuilt(exc: BaseException, dumps: Callable[[Any], Any], loads: Callable[[Any], Any], lost: list[str], depth: int) -> Any:
+    """``exc`` made without its ``__init__``: ``base.__new__(cls)``, then what it holds, set piece by piece."""
+    kind = _nearest_class(type(exc), dumps, lost)
+    base = next(cls for cls in kind.__mro__ if cls.__module__ == "builtins")
+    args = tuple(_value(f"args[{i}]", value, dumps, loads, lost, depth, True) for i, value in enumerate(exc.args))
+    new_args: tuple[Any, ...] = ()
+    members = getattr(exc, "exceptions", None)
+    if members and base.__name__ in ("ExceptionGroup", "BaseExceptionGroup"):
+        sent = [_value("member", member, dumps, loads, lost, depth, True) for member in members]
+        new_args = (getattr(exc, "message", ""), sent)
+        args = (new_args[0], sent)
+    fields = {}
+    for name, value in exc.__dict__.items():
+        if name != KEY:
+            kept = _value(name, value, dumps, loads, lost, depth, False)
+            if kept is not _LOST:
+                fields[name] = kept
+    made = Rebuild(base.__new__, (kind, *new_args))
+    steps = [(_BASE_ARGS, args)] if not new_args else []
+    steps += _slot_values(exc, kind, dumps, loads, lost, depth)
+    actions = [Rebuild(_method(descriptor, "__set__"), (made, value)) for descriptor, value in steps]
+    actions += [
+        Rebuild(operator.setitem, (Rebuild(getattr, (made, "__dict__")), name, value)) for name, value in fields.items()
+    ]
+    return Rebuild(operator.getitem, ((made, *actions), 0))
+
+
+_LOST = object()
+_BASE_ARGS = BaseException.__dict__["args"]
+
+
+def _method(descriptor: Any, name: str) -> Any:
+    """``descriptor.__set__``, pickled as a look-up on the class that holds the descriptor."""
+    owner = descriptor.__objclass__
+    found = Rebuild(operator.getitem, (Rebuild(getattr, (owner, "__dict__")), descriptor.__name__))
+    return Rebuild(getattr, (found, name))
+
+
+def _value(
+    name: str, value: Any, dumps: Callable[[Any], Any], loads: Callable[[Any], Any], lost: list[str], depth: int, needed: bool
+) -> Any:
+    if type(value) in _PLAIN or _survives(value, dumps, loads):
+        return value
+    if isinstance(value, BaseException) and depth < 5:
+        return _rebuilt(value, dumps, loads, lost, depth + 1)
+    lost.append(f"{name} ({summary.brief(value, name)})")
+    return summary.brief(value, name) if needed else _LOST
+
+
+def _nearest_class(kind: type, dumps: Callable[[Any], Any], lost: list[str]) -> type:
+    for cls in kind.__mro__:
+        try:
+            dumps(cls)
+        except Exception:
+            continue
+        if cls is not kind:
+            lost.append(f"the class {type_name(kind)}, which cannot be pickled")
+        return cls
+    return Exception
+
+
+def _slot_values(
+    exc: BaseException,
+    kind: type,
+    dumps: Callable[[Any], Any],
+    loads: Callable[[Any], Any],
+    lost: list[str],
+    depth: int,
+) -> list[tuple[Any, Any]]:
+    """What builtin fields (``errno``, ``filename``, ``code``…) and ``__slots__`` hold; not None, not read-only."""
+    steps = []
+    for cls in kind.__mro__:
+        if cls in (BaseException, object):
+            continue
+        for name, descriptor in cls.__dict__.items():
+            if type(descriptor).__name__ not in ("member_descriptor", "getset_descriptor") or name in _NOT_STATE:
+                continue
+            try:
+                value = descriptor.__get__(exc)
+                if value is None:
+                    continue
+                descriptor.__set__(exc, value)  # read-only fields refuse; the others keep the value that they have
+            except (AttributeError, TypeError):
+                continue
+            kept = _value(name, value, dumps, loads, lost, depth, False)
+            if kept is not _LOST:
+                steps.append((_Held(cls, descriptor), kept))
+    return steps
+
+
+_NOT_STATE = ("__dict__", "__weakref__", "__traceback__", "__context__", "__cause__", "exceptions", "message", "args")
+
+
+class _Held:
+    """A descriptor with the class to look it up on."""
+
+    def __init__(self, owner: type, descriptor: Any) -> None:
+        self.__objclass__, self.__name__ = owner, descriptor.__name__
+
+
+def travelling(
+    exc: BaseException,
+    text: str,
+    tree: Tree | None,
+    dumps: Callable[[Any], Any] = pickle.dumps,
+    loads: Callable[[Any], Any] = pickle.loads,
+) -> tuple[Any, Any]:
+    """The ``(exc, text)`` to pickle in place of an engine's own: fit to travel, with its record."""
+    fields = exc.__dict__
+    if tree is not None and KEY in fields:
+        del fields[KEY]  # an inner worker's record, now part of ours
+    fit, lost = fit_to_travel(exc, dumps, loads)
+    if tree is None:
+        return fit, text
+    if lost:
+        tree["lost"] = lost
+    if not _survives(tree, pickle.dumps, pickle.loads):
+        return fit, text
+    return with_record(fit, text, tree)
+
+
+def is_worker_of_ours() -> bool:
+    """Whether this process was started to run tasks (and so shows nothing of its own)."""
+    return "multiprocessing.process" in sys.modules and (
+        sys.modules["multiprocessing.process"].parent_process() is not None
+    )

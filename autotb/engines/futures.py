@@ -1,0 +1,284 @@
+"""concurrent.futures: thread pools, process pools, interpreter pools, and every library's subclass of ``Future``.
+
+In thread pools the exception object itself reaches the caller.  Process pools pickle it inside ``_ExceptionWithTraceback``,
+which keeps the worker's traceback as text only; the record rides on that wrapper's ``__reduce__``.  CPython 3.10 to 3.15.
+Source: https://docs.python.org/3/library/concurrent.futures.html
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+
+from autotb import callsite, registry
+from autotb.patch import Patch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+MODULES = ("concurrent.futures.thread", "concurrent.futures.process", "concurrent.futures.interpreter")
+NAME = "concurrent.futures"
+DISTRIBUTION = None
+CAPTURED = "thread, process (fork, spawn, forkserver) and interpreter pools; submit, map; failed futures nobody asked for"
+NOISE: dict[str, str] = {}
+
+SITE = "_autotb_site"  # (code, instruction, the pool's token, whether the user called submit)
+
+registry.register(
+    own=("concurrent.futures", "concurrent.interpreters", "multiprocessing"),
+    asks=(("concurrent.futures._base", "__get_result"), ("concurrent.futures._base", "result")),
+    runs=(("concurrent.futures.thread", "run"),),
+    remote_texts=("concurrent.futures.process._RemoteTraceback",),
+)
+
+
+def _wrap_submit(original: Any) -> Any:
+    """Remembers the line of ``submit``: afterwards nothing else knows it."""
+
+    @functools.wraps(original)
+    def submit(self: Any, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
+        try:
+            future = original(self, fn, *args, **kwargs)
+        except BaseException as error:
+            _drop_own_frame(error)
+            raise
+        try:
+            frame = sys._getframe(1)
+            code = frame.f_code
+            if callsite._users.get(code):
+                site = (code, frame.f_lasti, _token(self), True)
+            else:
+                site = _site(self)
+            future._autotb_site = site
+            if "_autotb_watch" in future.__dict__:
+                future._autotb_watch.site = site
+        except Exception:
+            pass  # a future of some library that takes no attributes: its place of submission is lost, nothing else
+        return future
+
+    return submit
+
+
+def _site(executor: Any) -> Any:
+    direct = callsite.nearest(3)
+    found = callsite.here(3)
+    return (*found, _token(executor), direct) if found else None
+
+
+def _token(executor: Any) -> list[bool]:
+    """The mark of one pool: ``[True]`` once an error of its tasks has reached the program."""
+    try:
+        return executor._autotb_token  # type: ignore[no-any-return]
+    except AttributeError:
+        executor._autotb_token = mark = [False]
+        return mark
+
+
+def _drop_own_frame(error: BaseException) -> None:
+    """Take our wrapper's frame, the outermost one, out of a traceback that passes through it."""
+    tb = error.__traceback__
+    if tb is not None and tb.tb_next is not None:
+        error.__traceback__ = tb.tb_next
+
+
+def _wrap_result(original: Any) -> Any:
+    """Notes, once it raises, where the task was submitted, and that somebody asked."""
+
+    @functools.wraps(original)
+    def result(self: Any, timeout: float | None = None) -> Any:
+        try:
+            return original(self, timeout)
+        except BaseException as error:
+            try:
+                _asked(self, error)
+            except Exception:
+                pass  # whatever this future is, its error is the user's and goes on
+            _drop_own_frame(error)
+            raise
+
+    return result
+
+
+def _wrap_exception(original: Any) -> Any:
+    """``exception()`` counts as asking; it leaves no traceback, so the place is noted."""
+
+    @functools.wraps(original)
+    def exception(self: Any, timeout: float | None = None) -> Any:
+        error = original(self, timeout)
+        if error is not None:
+            try:
+                _asked(self, error)
+                from autotb import carrier
+
+                carrier.note(error, asked=callsite.decode(callsite.here(2)))
+            except Exception:
+                pass  # as above
+        return error
+
+    return exception
+
+
+def _asked(future: Any, error: BaseException) -> None:
+    fields = future.__dict__
+    if error is not fields.get("_exception", error):
+        return  # a timeout or a cancellation of the waiting, not the task's own error
+    _answered(fields)
+    site = fields.get(SITE)
+    if site is not None:
+        from autotb import carrier
+        from autotb.engines import worker
+
+        site[2][0] = True
+        carrier.note_submitted(error, worker.place_of(site))
+
+
+def _answered(fields: dict[str, Any]) -> None:
+    found = fields.pop("_autotb_watch", None)
+    if found is not None:
+        found.error = None
+
+
+def _wrap_add_done_callback(original: Any) -> Any:
+    """A callback counts as asking."""
+
+    @functools.wraps(original)
+    def add_done_callback(self: Any, fn: Any) -> Any:
+        if "_autotb_watch" in self.__dict__:
+            _answered(self.__dict__)
+        return original(self, fn)
+
+    return add_done_callback
+
+
+def _wrap_set_exception(original: Any) -> Any:
+    """In a thread pool this runs in the worker, with the exception in hand: who ran it and with which arguments is known here."""
+
+    @functools.wraps(original)
+    def set_exception(self: Any, exception: Any) -> Any:
+        try:
+            if exception is not None:
+                from autotb.engines import unasked
+
+                _note_thread(exception, sys._getframe(1))
+                unasked.watch(self, exception, SITE)
+        except Exception:
+            pass  # the exception itself must be set, whatever we make of it
+        return original(self, exception)
+
+    return set_exception
+
+
+def _note_thread(exc: BaseException, caller: Any) -> None:
+    if caller.f_code.co_name != "run" or caller.f_globals.get("__name__") != "concurrent.futures.thread":
+        return
+    from autotb import carrier
+    from autotb.capture import attached
+    from autotb.engines import worker
+
+    item = worker.local(caller, "self")
+    call = getattr(item, "task", None) or (item.fn, item.args, item.kwargs)  # 3.14 keeps one tuple
+    inner = attached(exc)
+    if inner is not None and "interpreter" in {hop.get("engine") for hop in inner.get("hops", ())}:
+        return
+    carrier.note_live(exc, worker.thread_hop("thread pool", "in a thread-pool worker", call))
+
+
+def _wrap_boxed_init(original: Any) -> Any:
+    """Runs in a worker process while the exception still has its traceback: the record is made here."""
+
+    @functools.wraps(original)
+    def __init__(self: Any, exc: Any, tb: Any) -> None:
+        try:
+            self._autotb = _record(exc, tb, sys._getframe(1))
+        except Exception:
+            pass  # without a record the driver reads the text
+        from autotb.engines import worker
+
+        worker.original_init(original, self, exc, tb)
+
+    return __init__
+
+
+def _record(exc: BaseException, tb: Any, caller: Any) -> Any:
+    from autotb import carrier
+    from autotb.engines import worker
+
+    frame = worker.find_frame(caller, "_process_worker")
+    call = None
+    if frame is not None:
+        item = worker.local(frame, "call_item")
+        call = _call_of(item.fn, item.args, item.kwargs, tb)
+    return carrier.record(exc, tb, carrier.place("process pool", "in a process-pool worker", call=call))
+
+
+def _call_of(function: Any, args: Any, kwargs: Any, tb: Any) -> str | None:
+    from autotb import carrier
+    from autotb.engines import worker
+
+    inner = getattr(function, "func", None)
+    if getattr(inner, "__name__", "") != "_process_chunk":
+        return carrier.call_text(function, args, kwargs)
+    return worker.chunk_call(function.args[0], list(args[0]), tb, star=True)
+
+
+def _wrap_boxed_reduce(original: Any) -> Any:
+    """What is pickled: the engine's own rebuild function, with an exception that is fit to travel and carries its record."""
+
+    @functools.wraps(original)
+    def __reduce__(self: Any) -> Any:
+        from autotb.engines import worker
+
+        rebuild, arguments = original(self)[:2]
+        return worker.reduced(self, rebuild, arguments)
+
+    return __reduce__
+
+
+def _wrap_do_call(original: Any) -> Any:
+    """Runs in the worker interpreter, which shares no objects with ours: the record is made before the exception is copied."""
+
+    @functools.wraps(original)
+    def do_call(results: Any, func: Any, args: Any, kwargs: Any) -> Any:
+        return original(results, _InInterpreter(func), args, kwargs)
+
+    return do_call
+
+
+class _InInterpreter:
+    """The task, called in its interpreter; what it raises gets its record and is made fit to be copied."""
+
+    def __init__(self, func: Any) -> None:
+        self.func = func
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return self.func(*args, **kwargs)
+        except BaseException as error:
+            from autotb import carrier
+
+            hop = carrier.place("interpreter", "in an interpreter-pool worker", call=carrier.call_text(self.func, args, kwargs))
+            traceback = error.__traceback__.tb_next if error.__traceback__ else None
+            tree = carrier.record(error, traceback, hop)
+            fit, lost = carrier.fit_to_travel(error)
+            if fit is not error:
+                import pickle
+
+                error = pickle.loads(pickle.dumps(fit)).with_traceback(error.__traceback__)
+            if lost:
+                tree["lost"] = lost
+            carrier.attach(error, tree)
+            raise error from None
+
+
+PATCHES = (
+    Patch("concurrent.futures.thread", "ThreadPoolExecutor.submit", _wrap_submit),
+    Patch("concurrent.futures.process", "ProcessPoolExecutor.submit", _wrap_submit),
+    Patch("concurrent.futures._base", "Future.result", _wrap_result),
+    Patch("concurrent.futures._base", "Future.exception", _wrap_exception),
+    Patch("concurrent.futures._base", "Future.add_done_callback", _wrap_add_done_callback),
+    Patch("concurrent.futures._base", "Future.set_exception", _wrap_set_exception),
+    Patch("concurrent.futures.process", "_ExceptionWithTraceback.__init__", _wrap_boxed_init),
+    Patch("concurrent.futures.process", "_ExceptionWithTraceback.__reduce__", _wrap_boxed_reduce),
+    Patch("concurrent.futures.interpreter", "do_call", _wrap_do_call),
+)

@@ -1,0 +1,141 @@
+"""What adapters share on the failing path: whose call failed, frames' locals without keeping them, pickling with a record.
+
+Flows in: an engine's frames and wrapper objects.  Flows out: hops' parts and pickles, through ``carrier``.
+"""
+
+from __future__ import annotations
+
+import functools
+import pickle
+import sys
+import traceback
+from collections.abc import Callable
+from types import CodeType, FrameType, TracebackType
+from typing import Any
+
+from autotb import callsite, carrier, registry, settings, summary
+
+_SNAPSHOTS = sys.version_info < (3, 13)  # f_locals is a dict that stays with the frame
+_places: dict[tuple[CodeType, int], Any] = {}
+_rebinding: dict[CodeType, frozenset[str]] = {}
+
+
+def place_of(site: Any) -> dict[str, Any] | None:
+    """A remembered site as plain data; the same dict for the same place, so that many failures share it."""
+    if site is None:
+        return None
+    key = (site[0], site[1])
+    found = _places.get(key)
+    if found is None:
+        if len(_places) > 1_000:
+            _places.clear()
+        found = _places[key] = callsite.decode(key)
+    return found  # type: ignore[no-any-return]
+
+
+def local(frame: FrameType, name: str) -> Any:
+    """One local variable of an engine's frame.
+
+    Before 3.13 looking leaves a snapshot of all of them on the frame, which would keep the user's objects alive: it is emptied.
+    """
+    values = frame.f_locals
+    value = values.get(name)
+    if _SNAPSHOTS:
+        values.clear()
+    return value
+
+
+def find_frame(frame: FrameType | None, name: str, limit: int = 5) -> FrameType | None:
+    """The nearest caller whose function has this name."""
+    while frame is not None and limit:
+        if frame.f_code.co_name == name:
+            return frame
+        frame, limit = frame.f_back, limit - 1
+    return None
+
+
+def thread_hop(engine: str, where: str, call: tuple[Any, ...] | None) -> dict[str, Any]:
+    """A hop for work in a thread of this process."""
+    return carrier.place(engine, where, call=carrier.call_text(*call) if call else None)
+
+
+def chunk_call(function: Any, chunk: list[Any], tb: TracebackType | None, *, star: bool) -> str | None:
+    """The failing call of a chunk of ``map``: which element it was, the engine does not say.
+
+    One element: that one.  More: what the function's own frame holds, unless it rebinds its parameters.
+    """
+    if len(chunk) == 1:
+        return carrier.call_text(function, tuple(chunk[0]) if star else (chunk[0],))
+    registry.note_user_function(function)
+    if not settings.switch("args"):
+        return None
+    found = _frame_of(function, tb)
+    if found is not None:
+        names = found.f_code.co_varnames[: found.f_code.co_argcount + found.f_code.co_kwonlyargcount]
+        if not _rebound(found.f_code) & set(names):
+            values = found.f_locals
+            parts = [f"{name}={summary.brief(values[name], name)}" for name in names if name in values]
+            return summary.cut(f"{summary.function_name(function)}({', '.join(parts)})", summary.MAX_CALL)
+    return f"{summary.function_name(function)}, for one of {len(chunk)} elements: {summary.brief(chunk)}"
+
+
+def _frame_of(function: Any, tb: TracebackType | None) -> FrameType | None:
+    while type(function) is functools.partial:
+        function = function.func
+    code = getattr(function, "__code__", None)
+    while tb is not None:
+        if tb.tb_frame.f_code is code:
+            return tb.tb_frame
+        tb = tb.tb_next
+    return None
+
+
+def _rebound(code: CodeType) -> frozenset[str]:
+    """The names that a function assigns to: their values are no longer what it was called with."""
+    found = _rebinding.get(code)
+    if found is None:
+        import dis
+
+        names = []
+        for instruction in dis.get_instructions(code):
+            if "STORE" in instruction.opname or "DELETE" in instruction.opname:
+                value = instruction.argval
+                names += value if isinstance(value, tuple) else [value]
+        found = _rebinding[code] = frozenset(name for name in names if isinstance(name, str))
+    return found
+
+
+def original_init(original: Callable[..., Any], box: Any, exc: Any, tb: Any) -> None:
+    """The engine's own ``__init__``; where a hostile exception makes it raise, what it would have done, without asking it."""
+    try:
+        original(box, exc, tb)
+    except Exception:
+        if not settings.switch("rescue"):
+            raise
+        box.exc = exc
+        box.tb = '\n"""\n%s"""' % _safe_format(exc, tb)
+        BaseException.__dict__["__traceback__"].__set__(exc, None)
+
+
+def _safe_format(exc: BaseException, tb: Any) -> str:
+    try:
+        return "".join(traceback.format_exception(type(exc), exc, tb))
+    except Exception:
+        return "Traceback (most recent call last):\n" + "".join(traceback.format_tb(tb)) + type(exc).__name__ + "\n"
+
+
+def reduced(
+    box: Any, rebuild: Any, arguments: Any, dumps: Callable[[Any], Any] | None = None, loads: Callable[[Any], Any] = pickle.loads
+) -> tuple[Any, ...]:
+    """What an engine's wrapper pickles into: its own rebuild function, called with a fit exception that carries the record."""
+    try:
+        exc, text = arguments
+        return rebuild, carrier.travelling(exc, text, getattr(box, "_autotb", None), dumps or _forking_dumps, loads)
+    except Exception:
+        return rebuild, arguments
+
+
+def _forking_dumps(value: Any) -> Any:
+    from multiprocessing.reduction import ForkingPickler
+
+    return ForkingPickler.dumps(value)

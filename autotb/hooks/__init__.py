@@ -1,0 +1,1 @@
+"""Where errors surface: the interpreter, threads, processes, asyncio, logging, IPython."""

@@ -1,0 +1,89 @@
+"""Errors that no program will catch, handed up by the engines: each function shows one kind and returns True once it has.
+
+Flows in: ``registry.surface(name, …)``.  Flows out: stories on stderr.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from autotb import callsite, capture, carrier, render, settings
+from autotb.render import clean, terminal
+from autotb.trace import build, words
+
+MAX_UNASKED = 20  # lines of the story of failed futures that nobody asked for
+_untold: list[tuple[BaseException | None, str]] = []
+_told = 0
+
+
+def _trace(exc: BaseException, tb: Any, place: dict[str, Any], heading: str = "") -> Any:
+    in_force = settings.current()
+    captured = capture.Capture(context=in_force.context, local_variables=in_force.locals != "0")
+    return build.from_tree(captured.tree(exc, tb, place), heading)
+
+
+def thread_failed(args: Any) -> bool:
+    """An error in a ``threading.Thread`` (the argument is that of ``threading.excepthook``)."""
+    if sys.stderr is None or args.exc_value is None:
+        return False
+    thread = args.thread
+    name = thread.name if thread is not None else "unknown"
+    place = carrier.place("thread", f"in thread {name}", submitted=callsite.decode(getattr(thread, "_autotb_site", None)), verb="started")
+    place.pop("thread", None)
+    render.show(_trace(args.exc_value, args.exc_traceback, place, f"Exception in thread {name}:"))
+    return True
+
+
+def process_failed(exc: BaseException, process: Any) -> bool:
+    """An error in a ``multiprocessing.Process``, shown by the process itself."""
+    if sys.stderr is None:
+        return False
+    place = carrier.place(
+        "process", f"in process {process.name}", submitted=getattr(process, "_autotb_started", None), verb="started"
+    )
+    trace = _trace(exc, exc.__traceback__, place, f"Process {process.name}:")
+    render.show(build.from_elsewhere(trace))
+    return True
+
+
+def nobody_asked(failures: list[tuple[BaseException, dict[str, Any] | None]]) -> bool:
+    """Failed futures that were dropped: the first is told at once, the rest is counted and told at exit."""
+    global _told
+    for error, submitted in failures:
+        line = _one_line(error)
+        if _told:
+            _untold.append((None, line))
+            continue
+        _told += 1
+        where = f", submitted at {submitted['path']}:{submitted['line']} in {submitted['name']}" if submitted else ""
+        story = ["autotb: a future failed and nobody asked for its result" + where, *_short(error)]
+        terminal.write(sys.stderr, "\n".join(story[: MAX_UNASKED - 6]) + "\n")
+    return True
+
+
+def nobody_asked_at_exit() -> bool:
+    """The failed futures that were not told yet, grouped."""
+    if not _untold:
+        return True
+    counts: dict[str, int] = {}
+    for _, line in _untold:
+        counts[line] = counts.get(line, 0) + 1
+    total = len(_untold)
+    lines = [f"autotb: {total} more future{'s' if total != 1 else ''} failed, and nobody asked:"]
+    lines += [f"  {count} × {line}" for line, count in list(counts.items())[:3]]
+    if len(counts) > 3:
+        lines.append(f"  and {sum(list(counts.values())[3:])} others")
+    _untold.clear()
+    terminal.write(sys.stderr, "\n".join(lines) + "\n")
+    return True
+
+
+def _one_line(error: BaseException) -> str:
+    stack = build.build(error).stack
+    place = words.raised_at(stack)
+    return clean.line(stack.headline)[:300] + (f", at {clean.line(str(place))}" if place else "")
+
+
+def _short(error: BaseException) -> list[str]:
+    return render.as_text(build.build(error)).split("\n")

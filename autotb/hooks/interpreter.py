@@ -1,0 +1,82 @@
+"""``sys.excepthook``, and switching autotb on and off in a running program.
+
+Flows in: an uncaught exception.  Flows out: its story on stderr; Python's own display where anything of ours fails.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+
+from autotb import boot
+
+
+def excepthook(kind: type[BaseException], value: BaseException, traceback: TracebackType | None) -> None:
+    """Show an exception as autotb does, for hooks that want to chain to it (``sys.excepthook``'s signature)."""
+    show_uncaught(kind, value, traceback)
+
+
+def show_uncaught(kind: type[BaseException], value: BaseException, traceback: TracebackType | None) -> None:
+    """Draw the story; fail open."""
+    try:
+        _show(value, traceback)
+    except BaseException as error:
+        sys.__excepthook__(kind, value, traceback)
+        boot.report("drawing the error", error)
+    if issubclass(kind, KeyboardInterrupt):
+        _keep_status_of_sigint()
+
+
+def _show(value: BaseException, traceback: TracebackType | None) -> None:
+    from autotb import render
+    from autotb.trace import build
+
+    if sys.stderr is None:
+        return
+    if traceback is not None and value.__traceback__ is not traceback:
+        trace = build.build(value, traceback)
+    else:
+        trace = build.build(value)
+    render.show(trace)
+
+
+def _keep_status_of_sigint() -> None:
+    """Python up to 3.13 ends with the status of SIGINT only if no string was run after the KeyboardInterrupt (rich runs some)."""
+    try:
+        exec("raise KeyboardInterrupt")
+    except KeyboardInterrupt:
+        pass
+
+
+def install() -> None:
+    """Switch autotb on in this process: the hooks, and the patches of engines that are imported already or will be.
+
+    May be called twice.  It is for frozen programs and others whose start-up runs no ``.pth`` file; elsewhere ``pip install``
+    has done it.  Does nothing under ``AUTOTB=0``.
+    """
+    boot.main()
+    if not boot._started:
+        return
+    from autotb import patch
+    from autotb._triggers import TRIGGERS
+
+    boot.start()
+    patch.catch_up(TRIGGERS)
+
+
+def uninstall() -> list[str]:
+    """Take every hook and patch off again; each attribute gets back the identical object.
+
+    Returns the names of patches that stay because somebody wrapped ours after us.
+    """
+    from autotb import patch
+
+    if sys.excepthook is boot.excepthook:
+        sys.excepthook = sys.__excepthook__
+    sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder) is not boot.Finder]
+    threading = sys.modules.get("threading")
+    ours = sys.modules.get("autotb.engines.threads")
+    if threading is not None and ours is not None and threading.excepthook is ours.excepthook:
+        threading.excepthook = threading.__excepthook__
+    boot._started = False
+    return [f"{entry.patch.module}.{entry.patch.qualname}" for entry in patch.take_all_off()]

@@ -1,0 +1,159 @@
+"""Wrap a function of a module once it is loaded; remember it; take it off again.
+
+Flows in: adapters' ``PATCHES``, and the boot loader's calls before and after an engine's module runs.  Flows out: patched
+classes and modules, and :data:`state` for ``doctor``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+    from typing import Any
+
+APPLIED, ABSENT, LEFT, OFF = "applied", "absent", "left in place", "off"
+MARK = "__autotb_original__"
+
+
+class Patch:
+    """One function to wrap: ``wrap(original)`` gives the replacement, a plain function with the same name and signature.
+
+    ``also`` names modules that imported a module-level function by name; ``optional`` says that some versions lack the target.
+    """
+
+    __slots__ = ("also", "module", "optional", "qualname", "wrap")
+
+    def __init__(
+        self, module: str, qualname: str, wrap: Callable[[Any], Any], also: tuple[str, ...] = (), optional: bool = False
+    ) -> None:
+        self.module, self.qualname, self.wrap, self.also, self.optional = module, qualname, wrap, also, optional
+
+
+class Applied:
+    """A patch and what became of it."""
+
+    def __init__(self, patch: Patch, adapter: str) -> None:
+        self.patch = patch
+        self.adapter = adapter
+        self.state = OFF
+        self.why = ""
+        self.owner: Any = None
+        self.name = ""
+        self.raw: Any = None  # what stood in the owner's __dict__ before, descriptor and all
+        self.replacement: Any = None
+        self.inherited = False
+
+
+applied: dict[tuple[str, str], Applied] = {}
+noise: dict[str, str] = {}  # settings that we gave engines, for doctor
+_prepared: set[str] = set()
+
+
+def before(adapter: ModuleType, name: str) -> None:
+    """Give an engine its quiet settings just before it is imported, never over the user's own value."""
+    if adapter.__name__ in _prepared or os.environ.get("AUTOTB_NOISE", "").lower() == "keep":
+        return
+    _prepared.add(adapter.__name__)
+    for key, value in getattr(adapter, "NOISE", {}).items():
+        if key not in os.environ:
+            os.environ[key] = value
+            noise[key] = value
+
+
+def after(adapter: ModuleType, name: str) -> None:
+    """Apply an adapter's patches to the module ``name``, which has just run, and to its other modules that are loaded by now."""
+    for patch in adapter.PATCHES:
+        if patch.module == name or _is_ready(patch.module):
+            put_on(patch, adapter.__name__)
+    ready = getattr(adapter, "ready", None)
+    if ready is not None:
+        ready(name)
+
+
+def _is_ready(module: str) -> bool:
+    loaded = sys.modules.get(module)
+    return loaded is not None and not getattr(getattr(loaded, "__spec__", None), "_initializing", False)
+
+
+def put_on(patch: Patch, adapter: str) -> Applied:
+    """Wrap one target.  Harmless when it is wrapped already; a target that is missing is noted, nothing more."""
+    key = (patch.module, patch.qualname)
+    entry = applied.get(key) or Applied(patch, adapter)
+    applied[key] = entry
+    try:
+        _wrap_target(entry)
+    except AttributeError as error:
+        entry.state, entry.why = ABSENT, str(error)
+    except Exception as error:
+        entry.state, entry.why = f"failed: {type(error).__name__}: {error}", str(error)
+    return entry
+
+
+def _wrap_target(entry: Applied) -> None:
+    patch = entry.patch
+    owner: Any = sys.modules[patch.module]
+    *path, name = patch.qualname.split(".")
+    for part in path:
+        owner = getattr(owner, part)
+    inherited = name not in vars(owner)
+    raw = getattr(owner, name) if inherited else vars(owner)[name]
+    if hasattr(_function(raw), MARK):
+        return
+    replacement = _replacement(patch, raw)
+    setattr(owner, name, replacement)
+    for module in patch.also:
+        if module in sys.modules and getattr(sys.modules[module], name, None) is raw:
+            setattr(sys.modules[module], name, replacement)
+    entry.owner, entry.name, entry.raw, entry.replacement = owner, name, raw, replacement
+    entry.state, entry.inherited, entry.why = APPLIED, inherited, ""
+
+
+def _function(raw: Any) -> Any:
+    return raw.__func__ if isinstance(raw, (staticmethod, classmethod)) else raw
+
+
+def _replacement(patch: Patch, raw: Any) -> Any:
+    new = patch.wrap(_function(raw))
+    setattr(new, MARK, True)
+    return type(raw)(new) if isinstance(raw, (staticmethod, classmethod)) else new
+
+
+def take_off(entry: Applied) -> None:
+    """Put the identical original back, unless somebody wrapped ours: then it stays and says so."""
+    if entry.state != APPLIED:
+        return
+    current = getattr(entry.owner, entry.name, None) if isinstance(entry.owner, type(sys)) else vars(entry.owner).get(entry.name)
+    if current is not entry.replacement:
+        entry.state, entry.why = LEFT, "somebody else wrapped it after us"
+        return
+    if entry.inherited:
+        delattr(entry.owner, entry.name)
+    else:
+        setattr(entry.owner, entry.name, entry.raw)
+    for module in entry.patch.also:
+        if getattr(sys.modules.get(module), entry.name, None) is entry.replacement:
+            setattr(sys.modules[module], entry.name, entry.raw)
+    entry.state = OFF
+
+
+def take_all_off() -> list[Applied]:
+    """Undo every patch; what is returned could not be undone."""
+    for entry in applied.values():
+        take_off(entry)
+    return [entry for entry in applied.values() if entry.state == LEFT]
+
+
+def catch_up(triggers: dict[str, tuple[str, ...]]) -> None:
+    """Patch engines that were imported before us."""
+    import importlib
+
+    for module, adapters in triggers.items():
+        if module in sys.modules:
+            for name in adapters:
+                adapter = importlib.import_module(name)
+                before(adapter, module)
+                after(adapter, module)

@@ -1,0 +1,226 @@
+"""Facts of the engines as data: which modules are theirs, which of their functions ask for a result or run the user's
+function, and how their wrapper exceptions are opened.
+
+Flows in: adapters call :func:`register`.  Flows out: ``carrier`` and ``trace`` read; neither knows an engine by name.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # typing and dataclasses cost more to import than all of this: the success path does without
+    from collections.abc import Callable
+    from types import CodeType
+    from typing import Any
+
+USER, LIBRARY, STDLIB, ENGINE, OWN = "user", "library", "stdlib", "engine", "own"
+
+_HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_STDLIB = tuple(
+    {path + os.sep for path in (os.path.dirname(os.__file__), os.path.dirname(os.path.realpath(os.__file__)))}
+)
+
+
+class Opened:
+    """What an engine's wrapper exception really says.
+
+    ``root`` is the exception to show in its place (None: the wrapper itself), ``record`` the worker's record where the engine
+    keeps it elsewhere, ``text`` the worker's traceback as text, ``broken`` one line for each task that failed only because of
+    the root.
+    """
+
+    __slots__ = ("broken", "record", "root", "text")
+
+    def __init__(
+        self,
+        root: BaseException | None = None,
+        record: dict[str, Any] | None = None,
+        text: str | None = None,
+        broken: tuple[str, ...] = (),
+    ) -> None:
+        self.root, self.record, self.text, self.broken = root, record, text, broken
+
+
+class Facts:
+    """What the adapters told us, all together."""
+
+    def __init__(self) -> None:
+        self.own_modules: set[str] = set()
+        self.asks: set[tuple[str, str]] = set()
+        self.runs: set[tuple[str, str]] = set()
+        self.openers: list[Callable[[BaseException], Opened | None]] = []
+        self.remote_texts: set[str] = set()
+
+
+facts = Facts()
+user_packages: set[str] = set()  # top-level packages of submitted functions
+_kinds: dict[tuple[str, str], str] = {}
+learners: list[Callable[[], None]] = []  # called when an adapter declares modules of its own
+
+
+def register(
+    *,
+    own: tuple[str, ...] = (),
+    asks: tuple[tuple[str, str], ...] = (),
+    runs: tuple[tuple[str, str], ...] = (),
+    openers: tuple[Callable[[BaseException], Opened | None], ...] = (),
+    remote_texts: tuple[str, ...] = (),
+) -> None:
+    """Add an engine's facts.
+
+    ``own`` are module-name prefixes, ``asks`` and ``runs`` pairs of module and function name, ``remote_texts`` qualified names
+    of the classes that hold a worker's traceback as text.
+    """
+    facts.own_modules.update(own)
+    facts.asks.update(asks)
+    facts.runs.update(runs)
+    facts.openers.extend(opener for opener in openers if opener not in facts.openers)
+    facts.remote_texts.update(remote_texts)
+    _forget()
+
+
+def _forget() -> None:
+    _kinds.clear()
+    for learner in learners:
+        learner()
+
+
+def open_wrapper(exc: BaseException) -> Opened | None:
+    """What the engines know of ``exc``; None for an exception that is nobody's wrapper."""
+    for opener in facts.openers:
+        opened = opener(exc)
+        if opened is not None:
+            return opened
+    return None
+
+
+def is_remote_text(exc: BaseException | None) -> bool:
+    """Whether ``exc`` is no error at all but the text of a worker's traceback, hung on an exception as its cause."""
+    return exc is not None and f"{type(exc).__module__}.{type(exc).__qualname__}" in facts.remote_texts
+
+
+def kind_of_code(code: CodeType, module: str | None) -> str:
+    return kind_of(code.co_filename, module)
+
+
+def kind_of(path: str, module: str | None) -> str:
+    """Whose code this is: ``user``, ``library``, ``stdlib``, ``engine`` or ``own`` (autotb's).
+
+    An engine's code is known by its module's name together with the folder that the engine was loaded from, never by a piece of
+    a path; a file that only looks like an engine's stays the user's.
+    """
+    key = (path, module or "")
+    kind = _kinds.get(key)
+    if kind is None:
+        if len(_kinds) > 20_000:
+            _kinds.clear()
+        kind = _kinds[key] = _classify(path, module or "")
+    return kind
+
+
+def _classify(path: str, module: str) -> str:
+    if path.startswith("<"):
+        return _kind_of_nameless(path, module)
+    full = os.path.abspath(path)
+    if full.startswith(_HERE):
+        return OWN
+    if _is_engine(full, module):
+        return ENGINE
+    for folder in _site_packages():
+        if full.startswith(folder):
+            top = full[len(folder) :].split(os.sep, 1)[0].removesuffix(".py")
+            return USER if top in _users_own() else LIBRARY
+    if full.startswith(_STDLIB) or full.startswith(_ZIPPED):
+        return STDLIB
+    return USER
+
+
+_ZIPPED = f"{sys.base_prefix}{os.sep}lib{os.sep}python{sys.version_info[0]}{sys.version_info[1]}.zip{os.sep}"
+
+
+def _kind_of_nameless(path: str, module: str) -> str:
+    if path.startswith("<frozen"):
+        return ENGINE if module in ("runpy", "importlib._bootstrap") and "runpy" in path else STDLIB
+    top = module.partition(".")[0]
+    if any(module == own or module.startswith(own + ".") for own in facts.own_modules):
+        return ENGINE
+    if top and top not in ("__main__", "__mp_main__", "builtins"):
+        file = getattr(sys.modules.get(module), "__file__", None)
+        if file:
+            return kind_of(file, module)
+    return USER
+
+
+def _is_engine(full: str, module: str) -> bool:
+    for own in facts.own_modules:
+        if module == own or module.startswith(own + "."):
+            folder = _folder_of(own)
+            if folder and full.startswith(folder):
+                return True
+    # Modules that run as scripts (an engine's worker is often `__main__`) have lost their name: the folder tells.
+    if module in ("__main__", "__mp_main__", ""):
+        return any(
+            folder.endswith(os.sep) and full.startswith(folder)
+            for own in facts.own_modules
+            if "." not in own and (folder := _folder_of(own))
+        )
+    return False
+
+
+def _folder_of(own: str) -> str | None:
+    """The folder of an engine's package, with a separator at its end, or the file of an engine that is one module."""
+    file = getattr(sys.modules.get(own), "__file__", None)
+    if not file:
+        return None
+    if os.path.basename(file).startswith("__init__."):
+        return os.path.dirname(os.path.abspath(file)) + os.sep
+    return os.path.abspath(file)
+
+
+def _site_packages() -> list[str]:
+    return [
+        os.path.abspath(path) + os.sep
+        for path in sys.path
+        if os.path.basename(path.rstrip(os.sep)) in ("site-packages", "dist-packages")
+    ]
+
+
+def _users_own() -> set[str]:
+    """Top-level packages that are the user's wherever they are installed: the main program's and the submitted functions'."""
+    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
+    name = getattr(spec, "name", None)
+    main = {name.partition(".")[0]} if isinstance(name, str) else set()
+    return (main | user_packages) - {"autotb"}
+
+
+def note_user_function(function: Any) -> None:
+    """Remember that the package of a submitted function is the user's."""
+    module = getattr(function, "__module__", None)
+    if isinstance(module, str):
+        top = module.partition(".")[0]
+        if top and top not in user_packages and not _is_known(module):
+            user_packages.add(top)
+            _forget()
+
+
+def _is_known(module: str) -> bool:
+    top = module.partition(".")[0]
+    names = getattr(sys, "stdlib_module_names", frozenset())
+    return top in names or top in ("autotb", "__main__") or any(own.partition(".")[0] == top for own in facts.own_modules)
+
+
+def surface(event: str, *args: Any) -> bool:
+    """Hand an error that no program will catch to ``autotb.hooks.events``, where it is shown.
+
+    The one way up: engines stand below the hooks and may not import them.  False where showing failed, so that the caller
+    leaves the matter to the engine.
+    """
+    import importlib
+
+    try:
+        return bool(getattr(importlib.import_module("autotb.hooks.events"), event)(*args))
+    except Exception as error:
+        importlib.import_module("autotb.boot").report(event, error)
+        return False

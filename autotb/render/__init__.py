@@ -1,0 +1,68 @@
+"""From a Trace to a screen, a pipe, a log: chooses the style, draws, and writes the story in one call.
+
+Flows in: a :class:`Trace`.  Flows out: text on a stream.  ``panels`` is the only module that imports rich.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from autotb import settings
+from autotb.render import plain, terminal
+from autotb.trace import build as _build
+from autotb.trace.model import Trace
+
+
+def explain(exc: BaseException) -> Trace:
+    """The story of an exception: its frames in every process, its causes, its root cause.
+
+    Returns a :class:`autotb.Trace`; ``str()`` of it is the plain style, ``print()`` shows it, ``to_dict()`` gives plain builtins.
+    """
+    if not isinstance(exc, BaseException):
+        raise TypeError(f"explain() takes an exception, not {type(exc).__name__}; a future's is future.exception()")
+    return _build.build(exc)
+
+
+def as_text(trace: Trace) -> str:
+    """The plain style, CPython's own grammar, without a newline at its end."""
+    return "\n".join(plain.lines(trace))
+
+
+def draw(trace: Trace, stream: Any) -> str:
+    """The story in the style that the settings and ``stream`` ask for, ending with a newline."""
+    in_force = settings.current()
+    abilities = terminal.abilities(stream)
+    style = in_force.style
+    if style == "auto":
+        style = "plain" if abilities.dumb else "rich"
+    if style == "json":
+        import json
+
+        return json.dumps(trace.to_dict()) + "\n"
+    if style == "rich" and terminal.rich_is_there():
+        try:
+            from autotb.render import panels
+
+            return panels.draw(trace, abilities, in_force)
+        except (ImportError, MemoryError, OSError) as error:
+            from autotb import boot
+
+            boot.report("drawing with rich", error)
+    return "\n".join(plain.lines(trace, in_force)) + "\n"
+
+
+def show(trace: Trace, stream: Any = None) -> None:
+    """Write the story to ``stream`` (stderr), the settings' warnings before it."""
+    stream = sys.stderr if stream is None else stream
+    text = draw(trace, stream)
+    terminal.write(stream, "".join(_new_warnings()) + text)
+
+
+_warned: set[str] = set()
+
+
+def _new_warnings() -> list[str]:
+    fresh = [warning for warning in settings.current().warnings if warning not in _warned]
+    _warned.update(fresh)
+    return [f"autotb: {warning}\n" for warning in fresh]

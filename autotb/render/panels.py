@@ -1,0 +1,276 @@
+"""The panels: each exception's frames in a rounded box, its last line below it.  The only module that imports rich.
+
+Everything is laid out here, line by line, so that heads are never broken and a frame's rows can be counted; rich measures,
+colours and draws the boxes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from io import StringIO
+
+from rich import box
+from rich.cells import cell_len
+from rich.console import Console
+from rich.panel import Panel
+from rich.style import Style
+from rich.text import Text
+
+from autotb.render import clean, plain
+from autotb.render.terminal import Abilities
+from autotb.settings import Settings
+from autotb.trace import filter as show
+from autotb.trace import words
+from autotb.trace.model import Frame, Gap, Hop, Stack, Trace
+
+TITLE = "Traceback (most recent call last)"
+MIN_WIDTH = 40  # of a panel, however narrow the terminal is
+FOLD_ROWS = 4  # rows that one source line may take
+NUMBER_WIDTH = 4
+MAX_MEMBERS = 5
+
+BORDER, HEAD, PATH, DIM, HOP, CALL, MARK, ERROR, UNDERLINE = (
+    Style(color="red"),
+    Style(bold=True),
+    Style(color="cyan"),
+    Style(dim=True),
+    Style(color="yellow"),
+    Style(italic=True),
+    Style(color="red", bold=True),
+    Style(color="red", bold=True),
+    Style(underline=True, bold=True),
+)
+_ASCII = str.maketrans({"❱": ">", "│": "|", "…": "~", "×": "x"})
+
+
+def draw(trace: Trace, abilities: Abilities, in_force: Settings) -> str:
+    """The whole story, ending with a newline."""
+    lines = _Drawing(trace, abilities, in_force).story()
+    text = "\n".join(lines) + "\n"
+    return text if abilities.unicode else text.translate(_ASCII)
+
+
+class _Drawing:
+    """One story on one kind of stream."""
+
+    def __init__(self, trace: Trace, abilities: Abilities, in_force: Settings) -> None:
+        self.trace = trace
+        self.abilities = abilities
+        self.in_force = in_force
+        self.width = max(MIN_WIDTH, abilities.width)
+        self.syntax: object | None = None
+
+    def story(self) -> list[str]:
+        lines = [clean.line(self.trace.heading)] if self.trace.heading else []
+        lines += self.stack(self.trace.stack, TITLE)
+        caused = words.caused_by(self.trace)
+        if caused:
+            lines += self.ansi([Text(clean.text(line)) for line in caused.split("\n")])
+        return lines
+
+    def stack(self, stack: Stack, title: str) -> list[str]:
+        lines: list[str] = []
+        if stack.before is not None:
+            lines += self.stack(stack.before, TITLE)
+            sentence = words.CAUSED if stack.cause is not None else words.DURING
+            lines += ["", *self.ansi([Text(sentence, DIM)]), ""]
+        lines += self.panel(stack, title)
+        for line in stack.broken:
+            lines += self.ansi([Text(clean.line(line), HOP)])
+        if stack.members is not None:
+            lines += self.members(stack.members)
+        return lines + self.ansi([*self.final(stack), *map(_plain_text, words.after_lines(stack))])
+
+    def final(self, stack: Stack) -> list[Text]:
+        rows = []
+        for line in words.final_lines(stack):
+            text = Text(clean.text(line))
+            if line.startswith(stack.type):
+                text.stylize(ERROR, 0, len(stack.type))
+            rows += list(text.split("\n", allow_blank=True)) or [Text("")]
+        return rows
+
+    def members(self, members: tuple[Stack, ...]) -> list[str]:
+        lines: list[str] = []
+        inner = self.narrower()
+        groups = plain.words_grouped(members)
+        for number, same in enumerate(groups, 1):
+            if number > MAX_MEMBERS:
+                lines += self.ansi([Text("│ " + clean.line(plain.count_line(same)))])
+                continue
+            title = f"sub-exception {number} of {len(groups)}"
+            told = inner.stack(same[0], title)
+            if len(same) > 1:
+                told += inner.ansi([Text(clean.line(plain.count_line(same)), HEAD), *map(Text, _calls(same))])
+            lines += [f"│ {line}".rstrip() for line in told]
+            lines.append("│")
+        return lines
+
+    def narrower(self) -> _Drawing:
+        width = max(MIN_WIDTH, self.width - 2)
+        return _Drawing(self.trace, replace(self.abilities, width=width), self.in_force)
+
+    def panel(self, stack: Stack, title: str) -> list[str]:
+        views, hidden = show.view(stack, self.in_force.frames)
+        inside = self.width - 4
+        blocks: list[list[Text]] = []
+        for view in views:
+            blocks += self.hop(view, inside)
+        if not blocks:
+            return []
+        rows = blocks[0]
+        for block in blocks[1:]:
+            rows = [*rows, Text(""), *block]
+        width = max(self.width, 4 + max(cell_len(row.plain) for row in rows))
+        notice = "; ".join(filter(None, (words.hidden(hidden), f"cut: {stack.cut}" if stack.cut else "")))
+        return self.boxed(rows, width, title, notice)
+
+    def boxed(self, rows: list[Text], width: int, title: str, notice: str) -> list[str]:
+        panel = Panel(
+            Text("\n", end="", no_wrap=True).join(rows),
+            box=box.ROUNDED if self.abilities.unicode else box.ASCII,
+            title=Text(title, HEAD),
+            subtitle=Text(notice, DIM) if notice else None,
+            border_style=BORDER,
+            width=width,
+        )
+        return self.render(panel, width)
+
+    def render(self, item: Panel | Text, width: int) -> list[str]:
+        file = StringIO()
+        console = Console(
+            file=file,
+            width=width,
+            force_terminal=self.abilities.colour,
+            color_system="standard" if self.abilities.colour else None,
+            no_color=not self.abilities.colour,
+            legacy_windows=False,
+            highlight=False,
+            markup=False,
+            emoji=False,
+            _environ={},
+        )
+        console.print(item, end="", soft_wrap=isinstance(item, Text), crop=False)
+        return file.getvalue().rstrip("\n").split("\n")
+
+    def ansi(self, rows: list[Text]) -> list[str]:
+        if not self.abilities.colour:
+            return [row.plain for row in rows]
+        return [self.render(row, 10_000)[0] for row in rows]
+
+    def hop(self, view: show.View, inside: int) -> list[list[Text]]:
+        """The blocks of a hop: its own lines, then a block a frame; a blank row goes between blocks."""
+        blocks: list[list[Text]] = []
+        head = [*self.where(view.hop, inside), *self.call(view.hop, inside)]
+        if head:
+            blocks.append(head)
+        for item in view.items:
+            if isinstance(item, show.Shown):
+                blocks.append(self.frame(item, inside))
+            else:
+                text = plain.gap(item) if isinstance(item, Gap) else str(item)
+                blocks.append([Text(clean.line(text if text[0] == "…" else f"… {text}"), DIM)])
+        return blocks
+
+    def where(self, hop: Hop, inside: int) -> list[Text]:
+        parts = [clean.line(part) for part in words.where(hop, self.trace)]
+        if not parts:
+            return []
+        joined = ", ".join(parts)
+        if len(parts) == 1 or cell_len(joined) <= inside:
+            return [Text(joined, HOP)]
+        return [Text(part + ("," if part is not parts[-1] else ""), HOP) for part in parts]
+
+    def call(self, hop: Hop, inside: int) -> list[Text]:
+        if not hop.call or not self.in_force.args:
+            return []
+        return [Text(row, CALL) for row in _folded(clean.line(hop.call), inside, 20)]
+
+    def frame(self, item: show.Shown, inside: int) -> list[Text]:
+        frame = item.frame
+        head = Text.assemble(
+            (clean.line(frame.path), PATH), f":{frame.line} in ", (clean.line(frame.name), HEAD), no_wrap=True
+        )
+        rows = [head]
+        source = [pair for pair in frame.source if not item.short or pair[0] == frame.line]
+        if source:
+            rows += [Text(""), *self.source(frame, source, inside)]
+        if frame.changed:
+            rows.append(Text("       (the file has changed since it was imported: these lines may be others)", DIM))
+        if self.in_force.locals == "1" and frame.locals:
+            rows += [Text(""), *self.locals(frame, inside)]
+        return rows
+
+    def source(self, frame: Frame, source: list[tuple[int, str]], inside: int) -> list[Text]:
+        gutter = max(NUMBER_WIDTH, len(str(source[-1][0])))
+        rows: list[Text] = []
+        for number, raw in source:
+            failing = number == frame.line
+            text = self.code(raw, frame, failing)
+            for turn, part in enumerate(_chopped(text, inside - gutter - 3)):
+                label = f"{number:>{gutter}}" if turn == 0 else " " * gutter
+                bar = "❱" if failing and turn == 0 else "│"
+                row = Text.assemble((label, MARK if failing else DIM), (f" {bar} ", MARK if bar == "❱" else DIM), part)
+                row.rstrip()
+                rows.append(row)
+        return rows
+
+    def code(self, raw: str, frame: Frame, failing: bool) -> Text:
+        shown = clean.source(raw).rstrip()
+        text = self.highlighted(shown) if self.abilities.colour else Text(shown)
+        if failing and frame.span is not None and self.abilities.colour:
+            start = max(frame.span[0], len(raw) - len(raw.lstrip()))
+            begin, end = len(clean.source(raw[:start])), len(clean.source(raw[: frame.span[1]]))
+            text.stylize(UNDERLINE, begin, min(end, len(shown)))
+        return text
+
+    def highlighted(self, code: str) -> Text:
+        """One line of Python in the terminal's own colours, which suit dark and light backgrounds."""
+        if self.syntax is None:
+            from rich.syntax import Syntax
+
+            self.syntax = Syntax("", "python", theme="ansi_dark", background_color="default")
+        text = self.syntax.highlight(code)  # type: ignore[attr-defined]
+        text.rstrip()
+        return Text(code, spans=text.spans, end="") if text.plain == code.rstrip() else Text(code)
+
+    def locals(self, frame: Frame, inside: int) -> list[Text]:
+        width = min(16, max(len(clean.line(name)) for name, _ in frame.locals))
+        rows = []
+        for name, value in frame.locals:
+            rows += [Text(row, DIM) for row in _folded(f"  {clean.line(name):>{width}} = {clean.line(value)}", inside, 3)]
+        return rows
+
+
+def _plain_text(line: str) -> Text:
+    return Text(clean.text(line))
+
+
+def _calls(same: list[Stack]) -> list[str]:
+    calls = [hop.call for stack in same for hop in stack.hops[-1:] if hop.call]
+    if not calls:
+        return []
+    more = f", and {len(calls) - 5} more" if len(calls) > 5 else ""
+    return [clean.line(f"for {', '.join(call[:80] for call in calls[:5])}{more}")]
+
+
+def _folded(text: str, width: int, limit: int) -> list[str]:
+    return [row.plain for row in _chopped(Text(text), width, limit)]
+
+
+def _chopped(text: Text, width: int, limit: int = FOLD_ROWS) -> list[Text]:
+    """A line in rows of at most ``width`` cells; what does not go into ``limit`` rows is counted."""
+    if text.cell_len <= width:
+        return [text]
+    offsets, cells = [], 0
+    for index, character in enumerate(text.plain):
+        size = cell_len(character)
+        if cells + size > width:
+            offsets.append(index)
+            cells = 0
+        cells += size
+    rows = list(text.divide(offsets))
+    if len(rows) <= limit:
+        return rows
+    left_out = sum(len(row.plain) for row in rows[limit:])
+    return [*rows[:limit], Text(f"… ({left_out:,} more characters)", DIM)]

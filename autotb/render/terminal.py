@@ -1,0 +1,113 @@
+"""What a stream can do (colour, width, box characters), and writing to it: once, whole, never raising."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+DEFAULT_WIDTH = 80
+
+
+@dataclass(frozen=True)
+class Abilities:
+    """``colour`` of a terminal; ``unicode``: box characters can be encoded; ``dumb``: ``TERM=dumb``."""
+
+    colour: bool = False
+    width: int = DEFAULT_WIDTH
+    unicode: bool = True
+    dumb: bool = False
+
+
+def abilities(stream: Any) -> Abilities:
+    """Obeys ``NO_COLOR``, ``FORCE_COLOR``, ``PYTHON_COLORS``, ``TERM=dumb`` and ``COLUMNS``."""
+    terminal = _is_terminal(stream)
+    dumb = terminal and os.environ.get("TERM", "") in ("dumb", "unknown")
+    return Abilities(colour=_colour(terminal, dumb), width=_width(stream, terminal), unicode=_unicode(stream), dumb=dumb)
+
+
+def _is_terminal(stream: Any) -> bool:
+    try:
+        return bool(stream.isatty())
+    except Exception:
+        return False
+
+
+def _colour(terminal: bool, dumb: bool) -> bool:
+    if not sys.flags.ignore_environment and os.environ.get("PYTHON_COLORS") in ("0", "1"):
+        return os.environ["PYTHON_COLORS"] == "1"
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return terminal and not dumb
+
+
+def _width(stream: Any, terminal: bool) -> int:
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isascii() and columns.isdigit() and int(columns) > 0:
+        return max(20, int(columns))
+    if terminal:
+        try:
+            return max(20, os.get_terminal_size(stream.fileno()).columns or DEFAULT_WIDTH)
+        except (OSError, ValueError, AttributeError):
+            pass  # a terminal that does not tell its size
+    return DEFAULT_WIDTH
+
+
+def _unicode(stream: Any) -> bool:
+    try:
+        "╭│❱…".encode(getattr(stream, "encoding", None) or "utf-8")
+    except (UnicodeError, LookupError, TypeError):
+        return False
+    return True
+
+
+def rich_is_there() -> bool:
+    """Whether ``import rich`` would find the library, and not a ``rich.py`` that lies beside the user's script."""
+    if "rich" in sys.modules:
+        return hasattr(sys.modules["rich"], "__path__")
+    try:
+        spec = importlib.util.find_spec("rich")
+    except (ImportError, ValueError, OSError):
+        return False
+    return spec is not None and any(
+        os.path.isfile(os.path.join(folder, "console.py")) for folder in spec.submodule_search_locations or ()
+    )
+
+
+def write(stream: Any, text: str) -> None:
+    """Write ``text`` in one call, then flush it and stdout.  A stream that is missing, closed or full is no error of ours."""
+    if stream is None:
+        return
+    try:
+        _write(stream, text)
+    except (OSError, ValueError, AttributeError):
+        pass  # closed, broken pipe, no space left: as with Python's own display, nobody is left to tell
+    for each in (stream, sys.stdout):
+        try:
+            each.flush()
+        except (OSError, ValueError, AttributeError):
+            pass  # as above; Python reports stdout's failure itself at exit
+
+
+def _write(stream: Any, text: str) -> None:
+    buffer = getattr(stream, "buffer", None)
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    if buffer is None:
+        try:
+            stream.write(text)
+        except UnicodeError:
+            stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        return
+    stream.flush()
+    if os.linesep != "\n":
+        text = text.replace("\n", os.linesep)
+    data = text.encode(encoding, "backslashreplace")
+    while data:  # an unbuffered stream may take it in pieces
+        written = buffer.write(data)
+        if not isinstance(written, int) or written >= len(data):
+            break
+        data = data[written:]

@@ -1,0 +1,187 @@
+"""``build(exc)``: from a live exception, or from a tree that travelled, to a :class:`Trace`.
+
+Flows in: exceptions, or trees of ``capture``.  Flows out: frozen data for ``filter`` and the renderers.
+"""
+
+from __future__ import annotations
+
+import linecache
+import os
+from types import TracebackType
+from typing import Any
+
+from autotb import capture, registry, settings
+from autotb.trace import text
+from autotb.trace.model import Frame, Gap, Hop, Place, Stack, Trace
+
+
+def build(exc: BaseException, tb: TracebackType | None = None) -> Trace:
+    """The story of ``exc`` as it is now; ``tb`` where its traceback is not the one that it carries."""
+    in_force = settings.current()
+    tree = capture.Capture(context=in_force.context, local_variables=in_force.locals != "0").tree(exc, tb)
+    return from_tree(tree)
+
+
+def from_tree(tree: capture.Tree, heading: str = "") -> Trace:
+    """The story that a tree tells."""
+    host = os.uname().nodename if hasattr(os, "uname") else ""
+    return Trace(_stack(tree, 0), host=host, pid=os.getpid(), heading=heading)
+
+
+def _stack(tree: capture.Tree, depth: int) -> Stack:
+    hops = tuple(_hop(hop) for hop in tree.get("hops", ()))
+    cause, context, members = tree.get("cause"), tree.get("context"), tree.get("members")
+    stack = Stack(
+        type=_str(tree.get("type")) or "<unknown>",
+        message=_str(tree.get("message")),
+        hops=hops,
+        final=tuple(map(_str, tree.get("final") or ())),
+        notes=tuple(map(_str, tree.get("notes") or ())),
+        cause=_stack(cause, depth + 1) if cause and depth < capture.MAX_CHAIN else None,
+        context=_stack(context, depth + 1) if context and depth < capture.MAX_CHAIN else None,
+        members=tuple(_stack(member, depth + 1) for member in members) if members is not None else None,
+        broken=tuple(map(_str, tree.get("broken") or ())),
+        lost=tuple(map(_str, tree.get("lost") or ())),
+        cut=_str(tree.get("cut")),
+    )
+    return _with_text(stack, tree["text"]) if tree.get("text") else stack
+
+
+def _with_text(stack: Stack, remote: str) -> Stack:
+    """Add what a worker's traceback text tells, where no record arrived."""
+    parsed = text.parse(remote)
+    if parsed is None:
+        return stack
+    hops = list(stack.hops)
+    submitted = hops.pop().submitted if hops and hops[-1].submitted and not hops[-1].frames else None
+    worker = parsed.hops[0] if parsed.hops else Hop()
+    worker = Hop(
+        frames=tuple(_sourced(frame) for frame in worker.frames),
+        where="in a worker",
+        submitted=submitted,
+    )
+    return Stack(
+        type=stack.type,
+        message=stack.message,
+        hops=(*hops, worker),
+        final=stack.final,
+        notes=stack.notes,
+        cause=stack.cause or _all_sourced(parsed.cause),
+        context=stack.context or _all_sourced(parsed.context),
+        members=stack.members if stack.members is not None else parsed.members,
+        broken=stack.broken,
+        lost=stack.lost,
+        cut=stack.cut,
+    )
+
+
+def _all_sourced(stack: Stack | None) -> Stack | None:
+    if stack is None:
+        return None
+    hops = tuple(Hop(frames=tuple(_sourced(frame) for frame in hop.frames)) for hop in stack.hops)
+    return Stack(
+        stack.type, stack.message, hops, cause=_all_sourced(stack.cause), context=_all_sourced(stack.context), members=stack.members
+    )
+
+
+def _sourced(frame: Frame | Gap) -> Frame | Gap:
+    if isinstance(frame, Gap):
+        return frame
+    kind = registry.kind_of(frame.path, _module_of(frame.path))
+    return Frame(frame.path, frame.line, frame.name, kind=kind, source=_local_source(frame.path, frame.line) or frame.source)
+
+
+def _module_of(path: str) -> str:
+    """The module that a file of a loaded engine belongs to: text has no module names, so the folder must tell."""
+    for own in registry.facts.own_modules:
+        folder = registry._folder_of(own)
+        if folder and os.path.abspath(path).startswith(folder):
+            return own
+    return ""
+
+
+def _local_source(path: str, line: int, context: int | None = None) -> tuple[tuple[int, str], ...]:
+    around = settings.current().context if context is None else context
+    lines = linecache.getlines(path)
+    if not 1 <= line <= len(lines):
+        return ()
+    first = max(1, line - around)
+    return tuple((first + i, text_.rstrip("\r\n")) for i, text_ in enumerate(lines[first - 1 : line + around]))
+
+
+def _hop(hop: dict[str, Any]) -> Hop:
+    submitted = hop.get("submitted")
+    return Hop(
+        frames=tuple(_frame(frame) for frame in hop.get("frames", ())),
+        where=_str(hop.get("where")),
+        engine=_str(hop.get("engine")),
+        pid=hop.get("pid") if isinstance(hop.get("pid"), int) else None,
+        host=_str(hop.get("host")),
+        thread=_str(hop.get("thread")),
+        call=_str(hop.get("call")),
+        label=_str(hop.get("label")),
+        submitted=_place(submitted) if isinstance(submitted, dict) else None,
+        verb=_str(hop.get("verb")) or "submitted",
+        job=tuple((_str(k), _str(v)) for k, v in (hop.get("job") or {}).items()),
+    )
+
+
+def _place(place: dict[str, Any]) -> Place:
+    return Place(_absolute(place["path"]), place["line"], place["name"])
+
+
+def _frame(frame: dict[str, Any]) -> Frame | Gap:
+    if "path" not in frame:
+        return Gap(frame.get("repeated", 0), frame.get("cycle", 0), frame.get("omitted", 0))
+    path, line = frame["path"], frame["line"]
+    return Frame(
+        path=_absolute(path),
+        line=line,
+        name=frame["name"],
+        module=frame.get("module", ""),
+        qualname=frame.get("qualname", ""),
+        kind=frame.get("kind", registry.USER),
+        source=_source(frame),
+        span=_span(frame),
+        locals=tuple((frame.get("locals") or {}).items()),
+        changed=bool(frame.get("changed")),
+    )
+
+
+def _absolute(path: str) -> str:
+    """Absolute where that is a file here; names like ``<string>`` and files of other machines as they are."""
+    if path.startswith("<") or os.path.isabs(path):
+        return path
+    full = os.path.abspath(path)
+    return full if os.path.exists(full) else path
+
+
+def _source(frame: dict[str, Any]) -> tuple[tuple[int, str], ...]:
+    """The lines that travelled, as many as are wanted here; more of them, or all, from this machine's file where it agrees."""
+    wanted = settings.current().context
+    sent = frame.get("source")
+    line = frame["line"]
+    if not sent:
+        return _local_source(frame["path"], line) if frame.get("kind") not in (registry.ENGINE, registry.OWN) else ()
+    numbered = tuple((sent[0] + i, text_) for i, text_ in enumerate(sent[1]))
+    if numbered[0][0] > max(1, line - wanted) or numbered[-1][0] < line + wanted:
+        here = dict(_local_source(frame["path"], line))
+        if all(here.get(number, text_) == text_ for number, text_ in numbered) and len(here) > len(numbered):
+            return tuple(here.items())
+    return tuple(pair for pair in numbered if abs(pair[0] - line) <= wanted)
+
+
+def _span(frame: dict[str, Any]) -> tuple[int, int] | None:
+    if "col" not in frame:
+        return None
+    end = frame["end_col"] if frame["end_line"] == frame["line"] else 1_000_000
+    return (frame["col"], end)
+
+
+def _str(value: object) -> str:
+    return value if isinstance(value, str) else "" if value is None else str(value)
+
+
+def from_elsewhere(trace: Trace) -> Trace:
+    """A story that names its own process, as one that is read beside other processes' output must."""
+    return Trace(trace.stack, host=trace.host, pid=None, heading=trace.heading)

@@ -1,0 +1,206 @@
+"""The story of an error as frozen data: Trace, its Stacks (one an exception), their Hops (one a process or thread), Frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+SCHEMA = 1  # version of to_dict()'s form
+
+
+@dataclass(frozen=True)
+class Place:
+    """A line of a file: ``path:line in name``."""
+
+    path: str
+    line: int
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line} in {self.name}"
+
+
+@dataclass(frozen=True)
+class Frame(Place):
+    """One call of the stack.
+
+    ``source`` are ``(number, text)`` pairs around ``line``; ``span`` the failing expression's first and last column on that
+    line, in characters, where known; ``kind`` is ``user``, ``library``, ``stdlib``, ``engine`` or ``own`` (autotb's).
+    """
+
+    module: str = ""
+    qualname: str = ""
+    kind: str = "user"
+    source: tuple[tuple[int, str], ...] = ()
+    span: tuple[int, int] | None = None
+    locals: tuple[tuple[str, str], ...] = ()
+    changed: bool = False
+
+    @property
+    def failing_line(self) -> str:
+        return next((text for number, text in self.source if number == self.line), "")
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Frames that stand for no line of their own: ``repeated`` turns of the ``cycle`` frames before, or ``omitted`` ones."""
+
+    repeated: int = 0
+    cycle: int = 0
+    omitted: int = 0
+
+
+@dataclass(frozen=True)
+class Hop:
+    """What happened in one process or thread; ``where`` is empty for the one that shows the error."""
+
+    frames: tuple[Frame | Gap, ...] = ()
+    where: str = ""
+    engine: str = ""
+    pid: int | None = None
+    host: str = ""
+    thread: str = ""
+    call: str = ""
+    label: str = ""
+    submitted: Place | None = None
+    verb: str = "submitted"
+    job: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Stack:
+    """One exception: its type and message, its hops from the caller to where it was raised, and what it is chained to."""
+
+    type: str
+    message: str
+    hops: tuple[Hop, ...] = ()
+    final: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    cause: Stack | None = None
+    context: Stack | None = None
+    members: tuple[Stack, ...] | None = None
+    broken: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
+    cut: str = ""
+
+    @property
+    def frames(self) -> tuple[Frame, ...]:
+        """All frames of all hops, the caller's first."""
+        return tuple(frame for hop in self.hops for frame in hop.frames if isinstance(frame, Frame))
+
+    @property
+    def before(self) -> Stack | None:
+        """The exception that this one came out of."""
+        return self.cause or self.context
+
+    @property
+    def headline(self) -> str:
+        """``Type: message``, as Python's last line has it."""
+        return f"{self.type}: {self.message}" if self.message else self.type
+
+
+@dataclass(frozen=True)
+class Trace:
+    """The whole story of one error.  ``stack`` is the exception that the program sees."""
+
+    stack: Stack
+    host: str = ""
+    pid: int | None = None
+    heading: str = field(default="")
+
+    @property
+    def root_cause(self) -> Stack:
+        """The exception that everything began with: the end of the explicit causes; of a group with one member, that member's."""
+        stack = self.stack
+        while True:
+            if stack.cause is not None:
+                stack = stack.cause
+            elif stack.members is not None and len(stack.members) == 1:
+                stack = stack.members[0]
+            else:
+                return stack
+
+    @property
+    def frames(self) -> tuple[Frame, ...]:
+        """The frames of the error that the program sees."""
+        return self.stack.frames
+
+    def stacks(self) -> Iterator[Stack]:
+        """Every exception of the story, causes before what they caused."""
+        yield from _stacks(self.stack)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain builtins, for JSON; ``schema`` is the version of this form."""
+        return {"schema": SCHEMA, "host": self.host, "pid": self.pid, "error": _stack_dict(self.stack)}
+
+    def __str__(self) -> str:
+        import importlib
+
+        text: str = importlib.import_module("autotb.render").as_text(self)
+        return text
+
+    def print(self) -> None:
+        """Show the story on stderr, as an uncaught error would be."""
+        import importlib
+
+        importlib.import_module("autotb.render").show(self)
+
+
+def _stacks(stack: Stack) -> Iterator[Stack]:
+    if stack.before is not None:
+        yield from _stacks(stack.before)
+    for member in stack.members or ():
+        yield from _stacks(member)
+    yield stack
+
+
+def _stack_dict(stack: Stack) -> dict[str, Any]:
+    result: dict[str, Any] = {
+        "type": stack.type,
+        "message": stack.message,
+        "notes": list(stack.notes),
+        "hops": [_hop_dict(hop) for hop in stack.hops],
+        "cause": _stack_dict(stack.cause) if stack.cause else None,
+        "context": _stack_dict(stack.context) if stack.context else None,
+        "members": [_stack_dict(member) for member in stack.members] if stack.members is not None else None,
+    }
+    for key in ("broken", "lost", "cut"):
+        if getattr(stack, key):
+            value = getattr(stack, key)
+            result[key] = list(value) if isinstance(value, tuple) else value
+    return result
+
+
+def _hop_dict(hop: Hop) -> dict[str, Any]:
+    return {
+        "where": hop.where,
+        "engine": hop.engine,
+        "pid": hop.pid,
+        "host": hop.host,
+        "thread": hop.thread,
+        "job": dict(hop.job),
+        "call": hop.call,
+        "label": hop.label,
+        "submitted": _place_dict(hop.submitted) if hop.submitted else None,
+        "frames": [_frame_dict(frame) for frame in hop.frames],
+    }
+
+
+def _place_dict(place: Place) -> dict[str, Any]:
+    return {"path": place.path, "line": place.line, "name": place.name}
+
+
+def _frame_dict(frame: Frame | Gap) -> dict[str, Any]:
+    if isinstance(frame, Gap):
+        return {"repeated": frame.repeated, "cycle": frame.cycle, "omitted": frame.omitted}
+    return {
+        **_place_dict(frame),
+        "module": frame.module,
+        "qualname": frame.qualname,
+        "kind": frame.kind,
+        "source": [[number, text] for number, text in frame.source],
+        "span": list(frame.span) if frame.span else None,
+        "locals": dict(frame.locals),
+        "changed": frame.changed,
+    }
