@@ -244,7 +244,7 @@ def message_of(exc: BaseException) -> str:
     try:
         text = str(exc)
     except Exception:
-        return f"<exception {type(exc).__name__} could not be shown: its __str__ failed>"
+        return "<exception str() failed>"
     return text if type(text) is str else str.__str__(text)
 
 

@@ -32,6 +32,7 @@ _JOB_VARIABLES = (
     "PMI_RANK",
 )
 _seen: dict[CodeType, int] = {}
+_logs = False  # whether the logging hook was asked for
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_seen.clear)
 
@@ -156,8 +157,11 @@ def _drop_frames(hop: Hop) -> None:
 
 def attach(exc: BaseException, tree: Tree) -> None:
     """Put a record on an exception without running any code of its class."""
-    fields = BaseException.__dict__["__dict__"].__get__(exc) if "__dict__" in BaseException.__dict__ else exc.__dict__
-    fields[KEY] = tree
+    exc.__dict__[KEY] = tree
+    global _logs
+    if not _logs:
+        _logs = True
+        registry.surface("shorten_logs")
 
 
 def note_submitted(exc: BaseException, place: dict[str, Any] | None, verb: str | None = None) -> None:
@@ -276,13 +280,14 @@ def _rebuilt(exc: BaseException, dumps: Callable[[Any], Any], loads: Callable[[A
     """``exc`` made without its ``__init__``: ``base.__new__(cls)``, then what it holds, set piece by piece."""
     kind = _nearest_class(type(exc), dumps, lost)
     base = next(cls for cls in kind.__mro__ if cls.__module__ == "builtins")
-    args = tuple(_value(f"args[{i}]", value, dumps, loads, lost, depth, True) for i, value in enumerate(exc.args))
     new_args: tuple[Any, ...] = ()
+    args: tuple[Any, ...] = ()
     members = getattr(exc, "exceptions", None)
     if members and base.__name__ in ("ExceptionGroup", "BaseExceptionGroup"):
         sent = [_value("member", member, dumps, loads, lost, depth, True) for member in members]
         new_args = (getattr(exc, "message", ""), sent)
-        args = (new_args[0], sent)
+    else:
+        args = tuple(_value(f"args[{i}]", value, dumps, loads, lost, depth, True) for i, value in enumerate(exc.args))
     fields = {}
     for name, value in exc.__dict__.items():
         if name != KEY:

@@ -79,7 +79,7 @@ def _drop_own_frame(error: BaseException) -> None:
     """Take our wrapper's frame, the outermost one, out of a traceback that passes through it."""
     tb = error.__traceback__
     if tb is not None and tb.tb_next is not None:
-        error.__traceback__ = tb.tb_next
+        BaseException.with_traceback(error, tb.tb_next)  # the class may refuse to be assigned to
 
 
 def _wrap_result(original: Any) -> Any:
@@ -235,6 +235,21 @@ def _wrap_boxed_reduce(original: Any) -> Any:
     return __reduce__
 
 
+def _wrap_rebuild(original: Any) -> Any:
+    """Sets ``__cause__`` on what arrives; a class that refuses attributes would break the pool here."""
+
+    @functools.wraps(original)
+    def _rebuild_exc(exc: Any, tb: Any) -> Any:
+        try:
+            return original(exc, tb)
+        except Exception:
+            from autotb.engines import worker
+
+            return worker.set_cause(exc, sys.modules["concurrent.futures.process"]._RemoteTraceback(tb))
+
+    return _rebuild_exc
+
+
 def _wrap_do_call(original: Any) -> Any:
     """Runs in the worker interpreter, which shares no objects with ours: the record is made before the exception is copied."""
 
@@ -280,5 +295,6 @@ PATCHES = (
     Patch("concurrent.futures._base", "Future.set_exception", _wrap_set_exception),
     Patch("concurrent.futures.process", "_ExceptionWithTraceback.__init__", _wrap_boxed_init),
     Patch("concurrent.futures.process", "_ExceptionWithTraceback.__reduce__", _wrap_boxed_reduce),
+    Patch("concurrent.futures.process", "_rebuild_exc", _wrap_rebuild),
     Patch("concurrent.futures.interpreter", "do_call", _wrap_do_call),
 )

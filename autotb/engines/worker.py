@@ -117,6 +117,12 @@ def original_init(original: Callable[..., Any], box: Any, exc: Any, tb: Any) -> 
         BaseException.__dict__["__traceback__"].__set__(exc, None)
 
 
+def set_cause(exc: BaseException, cause: BaseException) -> BaseException:
+    """``exc.__cause__ = cause`` without asking the class of ``exc``."""
+    BaseException.__dict__["__cause__"].__set__(exc, cause)
+    return exc
+
+
 def _safe_format(exc: BaseException, tb: Any) -> str:
     try:
         return "".join(traceback.format_exception(type(exc), exc, tb))

@@ -5,10 +5,11 @@ Flows in: ``registry.surface(name, …)``.  Flows out: stories on stderr.
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
-from autotb import callsite, capture, carrier, render, settings
+from autotb import callsite, capture, carrier, registry, render, settings
 from autotb.render import clean, terminal
 from autotb.trace import build, words
 
@@ -39,12 +40,23 @@ def process_failed(exc: BaseException, process: Any) -> bool:
     """An error in a ``multiprocessing.Process``, shown by the process itself."""
     if sys.stderr is None:
         return False
+    if isinstance(exc, KeyboardInterrupt) and not _has_user_frame(exc.__traceback__):
+        terminal.write(sys.stderr, f"Process {process.name}, pid {os.getpid()}: KeyboardInterrupt while it waited for work\n")
+        return True
     place = carrier.place(
         "process", f"in process {process.name}", submitted=getattr(process, "_autotb_started", None), verb="started"
     )
     trace = _trace(exc, exc.__traceback__, place, f"Process {process.name}:")
     render.show(build.from_elsewhere(trace))
     return True
+
+
+def _has_user_frame(tb: Any) -> bool:
+    while tb is not None:
+        if registry.kind_of_code(tb.tb_frame.f_code, tb.tb_frame.f_globals.get("__name__")) == registry.USER:
+            return True
+        tb = tb.tb_next
+    return False
 
 
 def nobody_asked(failures: list[tuple[BaseException, dict[str, Any] | None]]) -> bool:
@@ -87,3 +99,28 @@ def _one_line(error: BaseException) -> str:
 
 def _short(error: BaseException) -> list[str]:
     return render.as_text(build.build(error)).split("\n")
+
+
+def shorten_logs() -> bool:
+    """The first record was attached: log records of such exceptions are to be short from now on."""
+    from autotb.hooks import logs
+
+    logs.install()
+    return True
+
+
+def asyncio_failed(context: dict[str, Any]) -> bool:
+    """What ``loop.default_exception_handler`` is told, where no log was set up to take it."""
+    import logging
+
+    if sys.stderr is None or logging.getLogger("asyncio").hasHandlers():
+        return False
+    error = context["exception"]
+    task = context.get("task") or context.get("future")
+    name = getattr(task, "get_name", lambda: "")()
+    submitted = callsite.decode(getattr(task, "_autotb_site", None))
+    place = carrier.place("asyncio", f"in task {name}" if name else "", submitted=submitted, verb="created")
+    for key in ("pid", "thread"):
+        place.pop(key, None)
+    render.show(_trace(error, error.__traceback__, place, str(context.get("message") or "Unhandled exception in event loop")))
+    return True

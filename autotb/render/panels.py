@@ -79,7 +79,7 @@ class _Drawing:
             lines += self.ansi([Text(clean.line(line), HOP)])
         if stack.members is not None:
             lines += self.members(stack.members)
-        return lines + self.ansi([*self.final(stack), *map(_plain_text, words.after_lines(stack))])
+        return lines + self.ansi([*self.final(stack), *map(_plain_text, words.notes(stack))])
 
     def final(self, stack: Stack) -> list[Text]:
         rows = []
@@ -118,6 +118,8 @@ class _Drawing:
             blocks += self.hop(view, inside)
         if not blocks:
             return []
+        if stack.lost:
+            blocks.append([Text(row, DIM) for row in _folded(clean.line(words.lost(stack)), inside, 5)])
         rows = blocks[0]
         for block in blocks[1:]:
             rows = [*rows, Text(""), *block]

@@ -30,10 +30,12 @@ def _stack(stack: Stack, trace: Trace, in_force: settings.Settings, depth: int) 
         result = _stack(stack.before, trace, in_force, depth)
         result += ["", words.CAUSED if stack.cause is not None else words.DURING, ""]
     body, hidden = _frames(stack, trace, in_force)
+    if stack.lost:
+        body.append(f"  [{clean.line(words.lost(stack))}]")
     if hidden:
         body.append(f"  [{words.hidden(hidden)}]")
     final = [line for text in words.final_lines(stack) for line in clean.text(text).split("\n")]
-    after = [clean.text(line) for line in [*stack.broken, *words.after_lines(stack)]]
+    after = [clean.text(line) for line in [*stack.broken, *words.notes(stack)]]
     if stack.members is None:
         header = [HEADER] if body else []
         return [*result, *header, *body, *final, *after]

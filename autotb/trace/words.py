@@ -49,12 +49,14 @@ def final_lines(stack: Stack) -> list[str]:
     return [line]
 
 
-def after_lines(stack: Stack) -> list[str]:
-    """What stands between the last line and ``caused by``: notes, and what could not travel."""
-    lines = [line for note in stack.notes for line in note.split("\n")]
-    if stack.lost:
-        lines.append(f"[lost on the way from the worker: {', '.join(stack.lost)}]")
-    return lines
+def notes(stack: Stack) -> list[str]:
+    """What ``add_note`` added, line by line."""
+    return [line for note in stack.notes for line in note.split("\n")]
+
+
+def lost(stack: Stack) -> str:
+    """What could not travel from the worker."""
+    return f"lost on the way from the worker: {', '.join(stack.lost)}" if stack.lost else ""
 
 
 def caused_by(trace: Trace) -> str:

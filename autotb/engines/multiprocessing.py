@@ -1,0 +1,404 @@
+"""multiprocessing: ``Process`` and ``Pool`` (fork, spawn, forkserver), and ``pool.ThreadPool``.
+
+``Pool`` pickles exceptions inside ``ExceptionWithTraceback`` and keeps the worker's traceback as text; the record rides on that
+wrapper's ``__reduce__``.  It waits for ever when what a worker sends cannot be unpickled, when a task raises KeyboardInterrupt
+or SystemExit, and when the initializer fails; here these end with an error.  ``Process`` prints its error itself, in the child.
+CPython 3.10 to 3.15.  Source: https://docs.python.org/3/library/multiprocessing.html
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import weakref
+from typing import Any
+
+from autotb import callsite, carrier, registry, settings
+from autotb.engines import worker
+from autotb.patch import Patch
+
+MODULES = ("multiprocessing.pool", "multiprocessing.process")
+NAME = "multiprocessing"
+DISTRIBUTION = None
+CAPTURED = "Pool (apply, map, starmap, imap, imap_unordered, the _async forms, initializers), ThreadPool, Process"
+NOISE: dict[str, str] = {}
+
+INITIALIZER = "autotb: initializer failed"  # a job that no pool has: a driver without autotb ignores it
+
+registry.register(
+    own=("multiprocessing",),
+    asks=(("multiprocessing.pool", "get"), ("multiprocessing.pool", "next")),
+    runs=(("multiprocessing.pool", "worker"),),
+    remote_texts=("multiprocessing.pool.RemoteTraceback",),
+)
+
+
+# Process
+
+
+def _wrap_start(original: Any) -> Any:
+    """Remembers the line of ``start()`` on the process object, which reaches the child by fork and by pickle."""
+
+    @functools.wraps(original)
+    def start(self: Any) -> None:
+        try:
+            self._autotb_started = callsite.decode(callsite.here(2))
+        except Exception:
+            pass  # a subclass that takes no attributes: its start is not shown
+        return original(self)  # type: ignore[no-any-return]
+
+    return start
+
+
+def _wrap_bootstrap(original: Any) -> Any:
+    """``_bootstrap`` prints a failed ``run`` with no hook in between: ``run`` is given one, and then fails silently."""
+
+    @functools.wraps(original)
+    def _bootstrap(self: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            self.run = functools.partial(_shown, self, self.run)
+        except Exception:
+            pass  # as above: Python's own display will do
+        return original(self, *args, **kwargs)
+
+    return _bootstrap
+
+
+def _shown(process: Any, run: Any) -> Any:
+    try:
+        return run()
+    except SystemExit:
+        raise
+    except BaseException as error:
+        if not registry.surface("process_failed", error, process):
+            raise
+    raise SystemExit(1)  # as _bootstrap would have ended; it prints nothing for this one
+
+
+# Pool: what the user calls
+
+
+def _wrap_job_init(original: Any) -> Any:
+    """Every job of a pool, of apply, map and imap alike, begins here: the user's line is up the stack."""
+
+    @functools.wraps(original)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        try:
+            self._autotb_site = callsite.here(2)
+        except Exception:
+            pass  # the place of submission is lost, nothing else
+
+    return __init__
+
+
+def _wrap_get(original: Any) -> Any:
+    """Once it raises, notes where the task was submitted."""
+
+    @functools.wraps(original)
+    def get(self: Any, timeout: Any = None) -> Any:
+        try:
+            return original(self, timeout)
+        except BaseException as error:
+            _note(self, error)
+            raise
+
+    return get
+
+
+def _note(job: Any, error: BaseException) -> None:
+    try:
+        import multiprocessing
+
+        if not isinstance(error, (multiprocessing.TimeoutError, StopIteration)):
+            carrier.note_submitted(error, worker.place_of(job.__dict__.get("_autotb_site")))
+        tb = error.__traceback__
+        if tb is not None and tb.tb_next is not None:
+            BaseException.with_traceback(error, tb.tb_next)
+    except Exception:
+        pass  # the error is the user's and goes on
+
+
+# Pool: the worker
+
+
+def _wrap_worker(original: Any) -> Any:
+    """The loop that runs tasks lets KeyboardInterrupt and SystemExit kill it, and dies silently of an initializer: tell both."""
+
+    @functools.wraps(original)
+    def worker_(
+        inqueue: Any,
+        outqueue: Any,
+        initializer: Any = None,
+        initargs: Any = (),
+        maxtasks: Any = None,
+        wrap_exception: bool = False,
+    ) -> Any:
+        try:
+            tasks = _Tasks(inqueue, in_thread=not wrap_exception)
+            results = _Results(outqueue, tasks)
+            if initializer is not None and settings.switch("rescue"):
+                initializer = _Initializer(initializer, results, wrap_exception)
+        except Exception:
+            return original(inqueue, outqueue, initializer, initargs, maxtasks, wrap_exception)
+        return original(tasks, results, initializer, initargs, maxtasks, wrap_exception)
+
+    worker_.__name__ = worker_.__qualname__ = "worker"
+    return worker_
+
+
+class _Proxy:
+    """A queue in every respect but the one method that a subclass replaces."""
+
+    def __init__(self, queue: Any) -> None:
+        self._queue = queue
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__["_queue"], name)
+
+
+class _Tasks(_Proxy):
+    """Hands out tasks whose function cannot kill the worker by an exception; remembers the running one."""
+
+    def __init__(self, queue: Any, in_thread: bool) -> None:
+        super().__init__(queue)
+        self.in_thread = in_thread
+        self.rescue = settings.switch("rescue")
+        self.call: tuple[Any, Any, Any] | None = None
+        self._reraises = sys.modules["multiprocessing.pool"]._helper_reraises_exception
+
+    def get(self) -> Any:
+        self.call = None
+        task = self._queue.get()
+        if task is None:
+            return None
+        job, index, function, args, kwargs = task
+        if function is self._reraises:  # the user's iterable failed in the driver
+            return task
+        self.call = (function, args, kwargs)
+        return (job, index, _Guarded(function) if self.rescue else function, args, kwargs)
+
+
+class _Guarded:
+    """Calls a task; what the worker's loop would not catch is carried past it."""
+
+    __slots__ = ("function",)
+
+    def __init__(self, function: Any) -> None:
+        self.function = function
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return self.function(*args, **kwargs)
+        except Exception as error:
+            tb = error.__traceback__
+            if tb is not None and tb.tb_next is not None:
+                BaseException.with_traceback(error, tb.tb_next)
+            raise
+        except (KeyboardInterrupt, SystemExit) as error:
+            raise _Carried(error) from None
+
+
+class _Carried(Exception):
+    """A KeyboardInterrupt or SystemExit of a task on its way through ``except Exception``."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self.error = error
+
+
+class _Results(_Proxy):
+    """Unpacks what was carried; in a thread pool, where the exception itself is handed over, notes who ran it."""
+
+    def __init__(self, queue: Any, tasks: _Tasks) -> None:
+        super().__init__(queue)
+        self._tasks = tasks
+
+    def put(self, message: Any) -> None:
+        try:
+            job, index, (success, value) = message
+            if not success:
+                if type(value) is _Carried:
+                    value = value.error
+                    message = (job, index, (False, value))
+                if self._tasks.in_thread and self._tasks.call is not None:
+                    carrier.note_live(value, _thread_hop(self._tasks.call, value))
+        except Exception:
+            pass  # a message of another form goes through as it is
+        self._queue.put(message)
+
+
+def _thread_hop(call: tuple[Any, Any, Any], error: BaseException) -> dict[str, Any]:
+    hop = worker.thread_hop("thread pool", "in a thread-pool worker", None)
+    text = _call_of(*call, error.__traceback__)
+    return hop if text is None else {**hop, "call": text}
+
+
+class _Initializer:
+    """Runs the user's initializer; what it raises is sent to the driver, which else would start workers for ever."""
+
+    def __init__(self, function: Any, results: _Results, in_process: bool) -> None:
+        self.function, self.results, self.in_process = function, results, in_process
+
+    def __call__(self, *args: Any) -> None:
+        try:
+            self.function(*args)
+        except Exception as error:
+            if not self.in_process:
+                raise
+            tb = error.__traceback__.tb_next if error.__traceback__ else None
+            box = sys.modules["multiprocessing.pool"].ExceptionWithTraceback(error, tb)
+            hop = carrier.place(
+                "multiprocessing.Pool", "in the initializer of a pool worker", call=carrier.call_text(self.function, args)
+            )
+            box._autotb = carrier.record(error, tb, hop)
+            self.results.put((INITIALIZER, 0, (False, box)))
+            raise SystemExit(1) from None  # told in the driver: not here as well
+
+
+def _wrap_boxed_init(original: Any) -> Any:
+    """Runs in a worker while the exception still has its traceback: the record is made here."""
+
+    @functools.wraps(original)
+    def __init__(self: Any, exc: Any, tb: Any) -> None:
+        if type(exc) is _Carried:
+            exc = exc.error
+            tb = exc.__traceback__.tb_next if exc.__traceback__ else None
+        try:
+            self._autotb = _record(exc, tb, sys._getframe(1))
+        except Exception:
+            pass  # without a record the driver reads the text
+        worker.original_init(original, self, exc, tb)
+
+    return __init__
+
+
+def _record(exc: BaseException, tb: Any, caller: Any) -> Any:
+    frame = worker.find_frame(caller, "worker")
+    call = None
+    if frame is not None:
+        function, args, kwargs = (worker.local(frame, name) for name in ("func", "args", "kwds"))
+        call = _call_of(function, args, kwargs, tb)
+    return carrier.record(exc, tb, carrier.place("multiprocessing.Pool", "in a pool worker", call=call))
+
+
+def _call_of(function: Any, args: Any, kwargs: Any, tb: Any) -> str | None:
+    if type(function) is _Guarded:
+        function = function.function
+    if getattr(function, "__module__", "") == "multiprocessing.pool" and function.__name__ in ("mapstar", "starmapstar"):
+        function_, chunk = args[0]
+        return worker.chunk_call(function_, list(chunk), tb, star=function.__name__ == "starmapstar")
+    return carrier.call_text(function, args, kwargs)
+
+
+def _wrap_boxed_reduce(original: Any) -> Any:
+    """What is pickled: the engine's own rebuild function, with an exception that is fit to travel and carries its record."""
+
+    @functools.wraps(original)
+    def __reduce__(self: Any) -> Any:
+        rebuild, arguments = original(self)[:2]
+        return worker.reduced(self, rebuild, arguments)
+
+    return __reduce__
+
+
+def _wrap_rebuild(original: Any) -> Any:
+    """Sets ``__cause__`` on what arrives; a class that refuses attributes would end the thread that receives results."""
+
+    @functools.wraps(original)
+    def rebuild_exc(exc: Any, tb: Any) -> Any:
+        try:
+            return original(exc, tb)
+        except Exception:
+            return worker.set_cause(exc, sys.modules["multiprocessing.pool"].RemoteTraceback(tb))
+
+    return rebuild_exc
+
+
+# Pool: the thread in the driver that receives results
+
+
+def _wrap_setup_queues(original: Any) -> Any:
+    """The thread that receives results knows the queue, not the pool, whose size it needs to know."""
+
+    @functools.wraps(original)
+    def _setup_queues(self: Any) -> Any:
+        result = original(self)
+        try:
+            self._outqueue._autotb_pool = weakref.ref(self)
+        except Exception:
+            pass  # a queue of another kind: initializers are not watched
+        return result
+
+    return _setup_queues
+
+
+def _wrap_handle_results(original: Any) -> Any:
+    """What cannot be unpickled ends the thread that receives results, and every later ``get`` waits for ever."""
+
+    @functools.wraps(original)
+    def _handle_results(outqueue: Any, get: Any, cache: Any) -> Any:
+        if settings.switch("rescue"):
+            get = _Receiver(outqueue, get, cache)
+        return original(outqueue, get, cache)
+
+    return _handle_results
+
+
+class _Receiver:
+    """``get`` of the result queue, past messages that are not results."""
+
+    def __init__(self, outqueue: Any, get: Any, cache: Any) -> None:
+        self.outqueue, self.get, self.cache = outqueue, get, cache
+        self.failed = 0  # initializers in a row
+
+    def __call__(self) -> Any:
+        while True:
+            try:
+                message = self.get()
+            except (EOFError, OSError):
+                raise
+            except Exception as error:  # nobody knows whose result it was
+                fail_all(self.cache, error)
+                continue
+            if message is None or message[0] != INITIALIZER:
+                self.failed = 0
+                return message
+            self._initializer_failed(message[2][1])
+
+    def _initializer_failed(self, error: BaseException) -> None:
+        self.failed += 1
+        reference = getattr(self.outqueue, "_autotb_pool", None)
+        pool = reference() if reference is not None else None
+        if self.failed >= getattr(pool, "_processes", 1):
+            fail_all(self.cache, error)
+
+
+def fail_all(cache: Any, error: BaseException) -> None:
+    """End every unfinished job of a pool with ``error``."""
+    for job in list(cache.values()):
+        for _ in range(max(1, getattr(job, "_number_left", 1), _missing(job))):
+            if job._job in cache:
+                job._set(getattr(job, "_index", 0), (False, error))
+
+
+def _missing(job: Any) -> int:
+    length, index = getattr(job, "_length", None), getattr(job, "_index", 0)
+    return length - index if isinstance(length, int) and isinstance(index, int) else 0
+
+
+PATCHES = (
+    Patch("multiprocessing.process", "BaseProcess.start", _wrap_start),
+    Patch("multiprocessing.process", "BaseProcess._bootstrap", _wrap_bootstrap),
+    Patch("multiprocessing.pool", "ApplyResult.__init__", _wrap_job_init),
+    Patch("multiprocessing.pool", "IMapIterator.__init__", _wrap_job_init),
+    Patch("multiprocessing.pool", "ApplyResult.get", _wrap_get),
+    Patch("multiprocessing.pool", "IMapIterator.next", _wrap_get),
+    Patch("multiprocessing.pool", "IMapIterator.__next__", _wrap_get),
+    Patch("multiprocessing.pool", "worker", _wrap_worker),
+    Patch("multiprocessing.pool", "ExceptionWithTraceback.__init__", _wrap_boxed_init),
+    Patch("multiprocessing.pool", "ExceptionWithTraceback.__reduce__", _wrap_boxed_reduce),
+    Patch("multiprocessing.pool", "rebuild_exc", _wrap_rebuild),
+    Patch("multiprocessing.pool", "Pool._setup_queues", _wrap_setup_queues),
+    Patch("multiprocessing.pool", "Pool._handle_results", _wrap_handle_results),
+)
