@@ -7,5 +7,12 @@ TRIGGERS = {
     "concurrent.futures.thread": ("autotb.engines.futures",),
     "multiprocessing.pool": ("autotb.engines.multiprocessing",),
     "multiprocessing.process": ("autotb.engines.multiprocessing",),
+    "parsl.app.errors": ("autotb.engines.parsl",),
+    "parsl.dataflow.dflow": ("autotb.engines.parsl",),
+    "parsl.dataflow.errors": ("autotb.engines.parsl",),
+    "ray._private.worker": ("autotb.engines.ray",),
+    "ray.actor": ("autotb.engines.ray",),
+    "ray.exceptions": ("autotb.engines.ray",),
+    "ray.remote_function": ("autotb.engines.ray",),
     "threading": ("autotb.engines.threads",),
 }

@@ -30,6 +30,7 @@ KEYS = {
     "context": "tree of the implicit context, or None",
     "members": "trees of an exception group's members, or None",
     "text": "a worker's traceback as text, where nothing better arrived",
+    "also": "trees of other errors that the same tasks failed of",
     "broken": "one line for each task that failed only because of this error",
     "lost": "what could not travel",
     "cut": "what was left out to keep the record small",
@@ -60,34 +61,36 @@ class Capture:
         """The tree of ``exc``; ``place`` describes the worker that its traceback belongs to."""
         self.seen.add(id(exc))
         opened = registry.open_wrapper(exc)
-        record = opened.record if opened and opened.record is not None else attached(exc)
-        root = opened.root if opened and opened.root is not None else exc
+        record = attached(exc)
         told = record if record is not None and "type" in record else None
-        tree = _headline(root, told)
+        headline = opened.headline if opened is not None and opened.headline is not None else exc
+        tree = _headline(headline, told, wrapped=opened is not None)
         tree["hops"] = self._hops(exc, tb or exc.__traceback__, record, place)
         if opened is not None and opened.broken:
             tree["broken"] = list(opened.broken)
-        if root is not exc:
-            return self._merge_root(tree, root, opened)
+        if opened is not None and opened.roots:
+            return self._passed_on(tree, opened.roots)
         self._chain(tree, exc, told, opened)
         return tree
 
-    def _merge_root(self, tree: Tree, root: BaseException, opened: Any) -> Tree:
-        """A wrapper that only passes on ``root``: where it was asked for is the wrapper's, the rest of the story the root's."""
-        inner = self.tree(root)
-        known = len(attached(root) or {}) > 0
-        tree["hops"] += inner["hops"] if known or not tree["hops"] else inner["hops"]
-        inner["hops"] = tree["hops"]
-        if "broken" in tree:
-            inner["broken"] = tree["broken"] + inner.get("broken", [])
+    def _passed_on(self, tree: Tree, roots: tuple[BaseException, ...]) -> Tree:
+        """A wrapper that only passes ``roots`` on: where it was asked for is the wrapper's, the rest of the story the root's."""
+        inner, *others = [self.tree(root) for root in roots]
+        for hop in inner["hops"][:1]:
+            if not hop.get("where"):  # an older asking for the root itself
+                hop["frames"] = [frame for frame in hop["frames"] if frame.get("kind") != registry.USER]
+        asked = [{key: value for key, value in hop.items() if key != "submitted"} for hop in tree["hops"]]
+        inner["hops"] = asked + inner["hops"]
+        inner["broken"] = tree.get("broken", []) + inner.get("broken", [])
+        inner["also"] = others + inner.get("also", [])
         return inner
 
     def _chain(self, tree: Tree, exc: BaseException, told: Tree | None, opened: Any) -> None:
         members = getattr(exc, "exceptions", None) if _is_group(exc) else None
         if told is not None:
-            for key in ("cause", "context", "lost", "cut", "text"):
+            for key in ("cause", "context", "lost", "cut", "text", "also", "broken"):
                 if told.get(key):
-                    tree[key] = told[key]
+                    tree[key] = told[key] + tree.get(key, []) if key == "broken" else told[key]
             tree["members"] = told.get("members") if members is None or not _own_members(members) else self._members(members)
         elif members is not None:
             tree["members"] = self._members(members)
@@ -123,22 +126,23 @@ class Capture:
 
     def _hops(self, exc: BaseException, tb: TracebackType | None, record: Tree | None, place: Hop | None) -> list[Hop]:
         hops = list(record.get("hops", ())) if record else []
-        live = [hop for hop in hops if hop.get("live")]
-        remote = [hop for hop in hops if not hop.get("live")]
+        # Hops of this process have their frames in the traceback; so have those of engines that bring real tracebacks along
+        # ("twice"): there the record's are better.
+        here = [hop for hop in hops if hop.get("live") or hop.get("twice")]
+        remote = [hop for hop in hops if not hop.get("live") and not hop.get("twice")]
         segments = _segments(_walk(tb))
         result: list[Hop] = []
         runs = sum(1 for is_run, _ in segments if is_run)
-        live = live[len(live) - runs :] if len(live) > runs else live
-        waiting = runs - len(live)
+        surplus, waiting = max(0, len(here) - runs), max(0, runs - len(here))
+        remote = [hop for hop in here[:surplus] if hop.get("twice")] + remote
+        here = here[surplus:]
         for is_run, raw in segments:
-            frames = self.frames(raw)
-            if not is_run:
-                result.append({"frames": frames})
-            elif waiting:
-                waiting -= 1
-                result.append({"frames": frames})
+            if not is_run or waiting:
+                waiting -= is_run
+                result.append({"frames": self.frames(raw)})
             else:
-                result.append({**live.pop(0), "frames": frames})
+                hop = here.pop(0)
+                result.append({"frames": self.frames(raw), **hop})
         if place is not None:
             result = result or [{"frames": []}]
             result[0] = {**place, "frames": result[0]["frames"]}
@@ -248,9 +252,9 @@ def message_of(exc: BaseException) -> str:
     return text if type(text) is str else str.__str__(text)
 
 
-def _headline(exc: BaseException, told: Tree | None) -> Tree:
+def _headline(exc: BaseException, told: Tree | None, wrapped: bool = False) -> Tree:
     tree: Tree = {"v": VERSION, "type": type_name(type(exc)), "message": summary.cut(message_of(exc), MAX_MESSAGE)}
-    if told is not None and (told.get("lost") or told["type"].rpartition(".")[2] != type(exc).__qualname__.rpartition(".")[2]):
+    if told is not None and (wrapped or told.get("lost") or told["type"].rpartition(".")[2] != type(exc).__qualname__.rpartition(".")[2]):
         tree["type"], tree["message"] = told["type"], told["message"]
         if told.get("lost"):
             tree["lost"] = told["lost"]

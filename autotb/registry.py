@@ -26,28 +26,29 @@ _STDLIB = tuple(
 class Opened:
     """What an engine's wrapper exception really says.
 
-    ``root`` is the exception to show in its place (None: the wrapper itself), ``record`` the worker's record where the engine
-    keeps it elsewhere, ``text`` the worker's traceback as text, ``broken`` one line for each task that failed only because of
-    the root.
+    ``headline`` is the exception whose type and message are shown in its place, ``text`` the worker's traceback as text, for
+    want of a record.  ``roots`` are the exceptions that the wrapper only passes on, the one to tell first, and ``broken`` has
+    one line for each task that failed only because of them.
     """
 
-    __slots__ = ("broken", "record", "root", "text")
+    __slots__ = ("broken", "headline", "roots", "text")
 
     def __init__(
         self,
-        root: BaseException | None = None,
-        record: dict[str, Any] | None = None,
+        headline: BaseException | None = None,
         text: str | None = None,
+        roots: tuple[BaseException, ...] = (),
         broken: tuple[str, ...] = (),
     ) -> None:
-        self.root, self.record, self.text, self.broken = root, record, text, broken
+        self.headline, self.text, self.roots, self.broken = headline, text, roots, broken
 
 
 class Facts:
     """What the adapters told us, all together."""
 
     def __init__(self) -> None:
-        self.own_modules: set[str] = set()
+        # The standard library's engines are engines in every process, whether or not their adapters are loaded there.
+        self.own_modules: set[str] = {"asyncio", "concurrent.futures", "concurrent.interpreters", "multiprocessing", "threading"}
         self.asks: set[tuple[str, str]] = set()
         self.runs: set[tuple[str, str]] = set()
         self.openers: list[Callable[[BaseException], Opened | None]] = []
@@ -124,6 +125,10 @@ def _classify(path: str, module: str) -> str:
     if path.startswith("<"):
         return _kind_of_nameless(path, module)
     full = os.path.abspath(path)
+    if not os.path.isabs(path) and not os.path.exists(full):
+        # Compiled code (Cython) names its source relative to where it was built: the module tells.
+        file = getattr(sys.modules.get(module), "__file__", None)
+        full = os.path.abspath(file) if file else full
     if full.startswith(_HERE):
         return OWN
     if _is_engine(full, module):

@@ -22,7 +22,7 @@ DISTRIBUTION = None
 CAPTURED = "gather, wait, TaskGroup, to_thread, run_in_executor, tasks nobody awaited"
 NOISE: dict[str, str] = {}
 
-registry.register(own=("asyncio", "uvloop"))
+registry.register(own=("uvloop",))
 
 
 def _wrap_default_handler(original: Any) -> Any:

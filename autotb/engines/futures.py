@@ -26,7 +26,6 @@ NOISE: dict[str, str] = {}
 SITE = "_autotb_site"  # (code, instruction, the pool's token, whether the user called submit)
 
 registry.register(
-    own=("concurrent.futures", "concurrent.interpreters", "multiprocessing"),
     asks=(("concurrent.futures._base", "__get_result"), ("concurrent.futures._base", "result")),
     runs=(("concurrent.futures.thread", "run"),),
     remote_texts=("concurrent.futures.process._RemoteTraceback",),

@@ -26,7 +26,6 @@ NOISE: dict[str, str] = {}
 INITIALIZER = "autotb: initializer failed"  # a job that no pool has: a driver without autotb ignores it
 
 registry.register(
-    own=("multiprocessing",),
     asks=(("multiprocessing.pool", "get"), ("multiprocessing.pool", "next")),
     runs=(("multiprocessing.pool", "worker"),),
     remote_texts=("multiprocessing.pool.RemoteTraceback",),

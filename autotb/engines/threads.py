@@ -23,7 +23,6 @@ CAPTURED = "errors in threads, with the line that started them"
 NOISE: dict[str, str] = {}
 
 registry.register(
-    own=("threading",),
     runs=(("threading", "_bootstrap_inner"),),
 )
 

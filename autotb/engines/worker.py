@@ -79,6 +79,33 @@ def chunk_call(function: Any, chunk: list[Any], tb: TracebackType | None, *, sta
     return f"{summary.function_name(function)}, for one of {len(chunk)} elements: {summary.brief(chunk)}"
 
 
+def has_user_frame(tb: TracebackType | None) -> bool:
+    """Whether any frame of a traceback is the user's."""
+    while tb is not None:
+        if registry.kind_of_code(tb.tb_frame.f_code, tb.tb_frame.f_globals.get("__name__")) == registry.USER:
+            return True
+        tb = tb.tb_next
+    return False
+
+
+def frame_call(tb: TracebackType | None, name: str | None = None) -> str | None:
+    """The call that a traceback's first user frame is, for engines that hide the function and its arguments."""
+    while tb is not None:
+        frame = tb.tb_frame
+        if registry.kind_of_code(frame.f_code, frame.f_globals.get("__name__")) == registry.USER:
+            break
+        tb = tb.tb_next
+    if tb is None or not settings.switch("args"):
+        return None
+    code = tb.tb_frame.f_code
+    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    if _rebound(code) & set(names) or code.co_name.startswith("<"):
+        return None
+    values = tb.tb_frame.f_locals
+    parts = [f"{key}={summary.brief(values[key], key)}" for key in names if key in values and key != "self"]
+    return summary.cut(f"{name or getattr(code, 'co_qualname', code.co_name).rpartition('<locals>.')[2]}({', '.join(parts)})", summary.MAX_CALL)
+
+
 def _frame_of(function: Any, tb: TracebackType | None) -> FrameType | None:
     while type(function) is functools.partial:
         function = function.func

@@ -9,7 +9,8 @@ import os
 import sys
 from typing import Any
 
-from autotb import callsite, capture, carrier, registry, render, settings
+from autotb import callsite, capture, carrier, render, settings
+from autotb.engines import worker
 from autotb.render import clean, terminal
 from autotb.trace import build, words
 
@@ -40,7 +41,7 @@ def process_failed(exc: BaseException, process: Any) -> bool:
     """An error in a ``multiprocessing.Process``, shown by the process itself."""
     if sys.stderr is None:
         return False
-    if isinstance(exc, KeyboardInterrupt) and not _has_user_frame(exc.__traceback__):
+    if isinstance(exc, KeyboardInterrupt) and not worker.has_user_frame(exc.__traceback__):
         terminal.write(sys.stderr, f"Process {process.name}, pid {os.getpid()}: KeyboardInterrupt while it waited for work\n")
         return True
     place = carrier.place(
@@ -49,14 +50,6 @@ def process_failed(exc: BaseException, process: Any) -> bool:
     trace = _trace(exc, exc.__traceback__, place, f"Process {process.name}:")
     render.show(build.from_elsewhere(trace))
     return True
-
-
-def _has_user_frame(tb: Any) -> bool:
-    while tb is not None:
-        if registry.kind_of_code(tb.tb_frame.f_code, tb.tb_frame.f_globals.get("__name__")) == registry.USER:
-            return True
-        tb = tb.tb_next
-    return False
 
 
 def nobody_asked(failures: list[tuple[BaseException, dict[str, Any] | None]]) -> bool:

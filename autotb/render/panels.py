@@ -70,6 +70,8 @@ class _Drawing:
 
     def stack(self, stack: Stack, title: str) -> list[str]:
         lines: list[str] = []
+        for other in stack.also:
+            lines += [*self.stack(other, TITLE), "", *self.ansi([Text(words.ALSO, DIM)]), ""]
         if stack.before is not None:
             lines += self.stack(stack.before, TITLE)
             sentence = words.CAUSED if stack.cause is not None else words.DURING

@@ -26,8 +26,10 @@ def lines(trace: Trace, in_force: settings.Settings | None = None) -> list[str]:
 
 def _stack(stack: Stack, trace: Trace, in_force: settings.Settings, depth: int) -> list[str]:
     result = []
+    for other in stack.also:
+        result += [*_stack(other, trace, in_force, depth), "", words.ALSO, ""]
     if stack.before is not None:
-        result = _stack(stack.before, trace, in_force, depth)
+        result += _stack(stack.before, trace, in_force, depth)
         result += ["", words.CAUSED if stack.cause is not None else words.DURING, ""]
     body, hidden = _frames(stack, trace, in_force)
     if stack.lost:

@@ -80,6 +80,7 @@ class Stack:
     cause: Stack | None = None
     context: Stack | None = None
     members: tuple[Stack, ...] | None = None
+    also: tuple[Stack, ...] = ()
     broken: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
     cut: str = ""
@@ -150,7 +151,7 @@ class Trace:
 def _stacks(stack: Stack) -> Iterator[Stack]:
     if stack.before is not None:
         yield from _stacks(stack.before)
-    for member in stack.members or ():
+    for member in (*stack.also, *(stack.members or ())):
         yield from _stacks(member)
     yield stack
 
@@ -165,6 +166,8 @@ def _stack_dict(stack: Stack) -> dict[str, Any]:
         "context": _stack_dict(stack.context) if stack.context else None,
         "members": [_stack_dict(member) for member in stack.members] if stack.members is not None else None,
     }
+    if stack.also:
+        result["also"] = [_stack_dict(other) for other in stack.also]
     for key in ("broken", "lost", "cut"):
         if getattr(stack, key):
             value = getattr(stack, key)

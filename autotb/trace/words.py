@@ -6,6 +6,7 @@ from autotb import registry
 from autotb.trace.model import Frame, Hop, Stack, Trace
 
 CAUSED = "The above exception was the direct cause of the following exception:"
+ALSO = "The same tasks failed of another error as well:"
 DURING = "During handling of the above exception, another exception occurred:"
 
 

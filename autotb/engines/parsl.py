@@ -1,0 +1,158 @@
+"""Parsl: python, bash and join apps on threads and on HighThroughputExecutor's worker processes.
+
+The worker wraps what an app raises in ``RemoteExceptionWrapper``, while the exception is alive; the record rides on the
+exception.  Parsl brings real traceback objects along (tblib), without local variables; the record's frames are shown in their
+place.  An exception that cannot be unpickled kills the thread that receives results, and every later task waits for ever: it
+is made fit to travel in the worker.  Tried: 2026.10.26.  Source: https://parsl.readthedocs.io/en/stable/userguide/workflows/exceptions.html
+"""
+
+from __future__ import annotations
+
+import copyreg
+import functools
+import operator
+import os
+import sys
+from typing import Any
+
+from autotb import callsite, carrier, registry
+from autotb.capture import KEY
+from autotb.engines import worker
+from autotb.patch import Patch
+
+MODULES = ("parsl.app.errors", "parsl.dataflow.errors", "parsl.dataflow.dflow")
+NAME = "Parsl"
+DISTRIBUTION = "parsl"
+CAPTURED = "python, bash and join apps; thread and HighThroughput executors; chains, fan-in, diamonds to their root cause"
+NOISE: dict[str, str] = {}
+
+
+def _open(exc: BaseException) -> registry.Opened | None:
+    errors = sys.modules.get("parsl.dataflow.errors")
+    if errors is None or not isinstance(exc, (getattr(errors, "PropagatedException", ()), errors.DependencyError)):
+        return None
+    roots: dict[int, BaseException] = {}
+    broken: dict[int, str] = {}
+    _collect(exc, roots, broken)
+    return registry.Opened(roots=tuple(roots.values()), broken=tuple(broken.values())) if roots else None
+
+
+def _collect(exc: Any, roots: dict[int, BaseException], broken: dict[int, str]) -> None:
+    """The root causes under a propagated error, each once, and one line for each task that they broke."""
+    if id(exc) in broken or id(exc) in roots:
+        return
+    upstream = getattr(exc, "dependent_exceptions_tids", None)
+    if not upstream:
+        roots[id(exc)] = exc
+        return
+    names = ", ".join(_task(name) for _, name in upstream)
+    joined = type(exc).__name__ == "JoinError"
+    broken[id(exc)] = (
+        f"task {exc.task_id} failed: it joins {names}" if joined else f"task {exc.task_id} skipped: it depends on {names}, which failed"
+    )
+    for error, _ in upstream:
+        _collect(error, roots, broken)
+
+
+def _task(name: Any) -> str:
+    text = str(name)
+    return text if text.startswith("task") or not text.isdigit() else f"task {text}"
+
+
+registry.register(
+    own=("parsl", "tblib", "typeguard", "dill"),
+    runs=(("parsl.app.errors", "wrapper"),),
+    openers=(_open,),
+)
+
+
+def _wrap_remote_init(original: Any) -> Any:
+    """Runs in the worker with the exception alive; again, with no frames of its own, for its cause."""
+
+    @functools.wraps(original)
+    def __init__(self: Any, e_type: Any, e_value: Any, traceback: Any) -> None:
+        original(self, e_type, e_value, traceback)
+        try:
+            caller = sys._getframe(1)
+            if caller.f_code.co_name != "__init__":
+                tree = _record(e_value, traceback, caller)
+                carrier.attach(e_value, tree)
+                self._autotb = tree  # for the trip, where there is one: see _wrap_reduce
+        except Exception:
+            pass  # without a record the driver shows the traceback that Parsl brings
+
+    return __init__
+
+
+def _record(exc: BaseException, tb: Any, caller: Any) -> dict[str, Any]:
+    call = None
+    if caller.f_code.co_name == "wrapper":
+        call = carrier.call_text(*_app(*(worker.local(caller, name) for name in ("func", "args", "kwargs"))))
+    hop = carrier.place("parsl", "in a Parsl worker" if _in_worker() else "in a Parsl worker thread", call=call, twice=True)
+    return carrier.record(exc, tb, hop)
+
+
+def _app(function: Any, args: Any, kwargs: Any) -> tuple[Any, Any, Any]:
+    """The user's function and its arguments; a bash app's runs inside a function of Parsl's."""
+    if getattr(getattr(function, "func", None), "__name__", "") == "remote_side_bash_executor" and function.args:
+        return function.args[0], (*function.args[1:], *args), {**function.keywords, **kwargs}
+    return function, args, kwargs
+
+
+def _in_worker() -> bool:
+    main = sys.modules.get("__mp_main__") or sys.modules.get("__main__")
+    return os.path.basename(getattr(main, "__file__", None) or "").startswith("process_worker_pool")
+
+
+def _wrap_reduce(original: Any) -> Any:
+    """The exception is made fit to travel and gets its record without any code of its class being run."""
+
+    @functools.wraps(original)
+    def __reduce_ex__(self: Any, protocol: Any) -> Any:
+        tree = self.__dict__.get("_autotb")
+        if tree is None:
+            return original(self, protocol)
+        try:
+            return _fit_state(self, tree)
+        except Exception:
+            return original(self, protocol)
+
+    return __reduce_ex__
+
+
+def _fit_state(box: Any, tree: dict[str, Any]) -> tuple[Any, ...]:
+    import dill
+
+    state = {key: value for key, value in box.__dict__.items() if key != "_autotb"}
+    exc = state["e_value"]
+    exc.__dict__.pop(KEY, None)
+    fit, lost = carrier.fit_to_travel(exc, dill.dumps, dill.loads)
+    if lost:
+        tree["lost"] = lost
+    setting = carrier.Rebuild(operator.setitem, (carrier.Rebuild(getattr, (fit, "__dict__")), KEY, tree))
+    state["e_value"] = carrier.Rebuild(operator.getitem, ((fit, setting), 0))
+    return copyreg.__newobj__, (type(box),), state  # type: ignore[attr-defined]
+
+
+def _wrap_submit(original: Any) -> Any:
+    """Every app's call comes through here: the user's line is up the stack."""
+
+    @functools.wraps(original)
+    def submit(self: Any, *args: Any, **kwargs: Any) -> Any:
+        future = original(self, *args, **kwargs)
+        try:
+            site = callsite.here(2)
+            if site is not None:
+                future._autotb_site = (*site, self.__dict__.setdefault("_autotb_token", [False]), True)
+        except Exception:
+            pass  # the place of submission is lost, nothing else
+        return future
+
+    return submit
+
+
+PATCHES = (
+    Patch("parsl.app.errors", "RemoteExceptionWrapper.__init__", _wrap_remote_init),
+    Patch("parsl.app.errors", "RemoteExceptionWrapper.__reduce_ex__", _wrap_reduce),
+    Patch("parsl.dataflow.dflow", "DataFlowKernel.submit", _wrap_submit),
+)

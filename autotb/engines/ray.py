@@ -1,0 +1,241 @@
+"""Ray: tasks, actors, generators.  Worker processes run the user's code from Cython; what fails is wrapped in RayTaskError.
+
+``RayTaskError.__init__`` runs in the worker while the exception is alive: the record is made there and rides on the
+RayTaskError's own ``__dict__``, which always survives.  Ray's text is never parsed where a record came: it lacks frames of
+chained errors.  Tried: 2.60.0.  Source: https://docs.ray.io/en/latest/ray-core/fault-tolerance.html
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from typing import Any
+
+from autotb import callsite, carrier, registry, settings
+from autotb.capture import KEY, attached
+from autotb.engines import worker
+from autotb.patch import Patch
+
+MODULES = ("ray.exceptions", "ray.remote_function", "ray.actor", "ray._private.worker")
+NAME = "Ray"
+DISTRIBUTION = "ray"
+CAPTURED = "tasks, nested tasks, actors, async actors, failed actor __init__, generators, lists, wait, awaited refs"
+NOISE: dict[str, str] = {}
+
+MAX_SITES = 100_000  # tasks whose line of submission is remembered
+_sites: dict[bytes, Any] = {}  # task's or actor's id: (code, instruction)
+
+
+def _open(exc: BaseException) -> registry.Opened | None:
+    errors = sys.modules.get("ray.exceptions")
+    if errors is None or not isinstance(exc, errors.RayError):
+        return None
+    if isinstance(exc, errors.RayTaskError):
+        cause = getattr(exc, "cause", None)
+        return registry.Opened(
+            headline=cause if isinstance(cause, BaseException) else None,
+            text=None if attached(exc) else getattr(exc, "traceback_str", None),
+        )
+    if isinstance(exc, errors.RayActorError) and "type" in (attached(exc) or {}):
+        return registry.Opened(broken=("the actor was not created: its __init__ failed",))
+    return None
+
+
+registry.register(own=("ray",), openers=(_open,))
+
+
+def _wrap_task_error_init(original: Any) -> Any:
+    """In a worker this runs inside the engine's ``except``: the exception still has its traceback, which never travels."""
+
+    @functools.wraps(original)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        live = sys.exc_info()[1]
+        tree = None
+        if kwargs and live is not None:  # unpickling passes no keywords
+            try:
+                tree = _record(live, kwargs, args)
+                args = _with_fit_cause(args, tree)
+            except Exception:
+                pass  # without a record the driver reads the text
+        original(self, *args, **kwargs)
+        if tree is not None:
+            self.__dict__[KEY] = tree
+
+    return __init__
+
+
+def _record(live: BaseException, kwargs: dict[str, Any], args: tuple[Any, ...]) -> dict[str, Any]:
+    name = str(args[0]) if args else str(kwargs.get("function_name", ""))
+    name = name.rpartition("::")[2].rpartition("__main__.")[2].removesuffix("()")
+    upstream = attached(live)
+    if upstream is not None and not worker.has_user_frame(live.__traceback__):
+        skipped = f"{name} was not called: a task whose result it takes failed"
+        return {**upstream, "broken": [skipped, *upstream.get("broken", ())]}
+    actor = kwargs.get("actor_id")
+    hop = carrier.place(
+        "ray",
+        f"in a Ray {'actor' if actor else 'worker'}",
+        call=worker.frame_call(live.__traceback__) or f"{name}(…)",
+        task=_current_task(),
+        actor=actor if isinstance(actor, str) else None,
+    )
+    return carrier.record(live, live.__traceback__, hop)
+
+
+def _current_task() -> str | None:
+    try:
+        return str(sys.modules["ray._private.worker"].global_worker.current_task_id.hex())
+    except Exception:
+        return None
+
+
+def _with_fit_cause(args: tuple[Any, ...], tree: dict[str, Any]) -> tuple[Any, ...]:
+    """Ray replaces a cause that cannot be pickled by a RayError: it is given one that can."""
+    if len(args) < 3 or not isinstance(args[2], BaseException):
+        return args
+    import ray.cloudpickle as pickle
+
+    fit, lost = carrier.fit_to_travel(args[2], pickle.dumps, pickle.loads)
+    if fit is args[2] or not lost:
+        return args
+    tree["lost"] = lost
+    return (*args[:2], pickle.loads(pickle.dumps(fit)), *args[3:])
+
+
+def _wrap_to_bytes(original: Any) -> Any:
+    """What cannot be unpickled arrives as UnserializableException, its type and message lost: it is made fit first."""
+
+    @functools.wraps(original)
+    def to_bytes(self: Any) -> Any:
+        try:
+            import ray.cloudpickle as pickle
+
+            cause = self.__dict__.get("cause")
+            fit: Any = cause
+            if isinstance(cause, BaseException):
+                fit, _ = carrier.fit_to_travel(cause, pickle.dumps, pickle.loads)
+            if fit is cause:
+                return original(self)
+            own, self.args = self.args, tuple(fit if value is cause else value for value in self.args)
+        except Exception:
+            return original(self)
+        try:
+            self.cause = fit
+            return original(self)
+        finally:
+            self.args, self.cause = own, cause
+
+    return to_bytes
+
+
+def _wrap_as_instanceof_cause(original: Any) -> Any:
+    """The exception that the program gets is made here, for get, await and futures alike, without the record."""
+
+    @functools.wraps(original)
+    def as_instanceof_cause(self: Any) -> Any:
+        error = original(self)
+        try:
+            tree = attached(self)
+            if tree is not None:
+                if error is not self:
+                    carrier.attach(error, tree)
+                _note_submitted(tree)
+        except Exception:
+            pass  # the error is the user's and goes on
+        return error
+
+    return as_instanceof_cause
+
+
+def _note_submitted(tree: dict[str, Any]) -> None:
+    """Fill in where this process submitted the tasks of a story."""
+    for hop in tree["hops"]:
+        for key in (hop.get("task"), hop.get("actor")):
+            site = _sites.get(bytes.fromhex(key)) if key else None
+            if site is not None:
+                hop.setdefault("submitted", worker.place_of(site))
+
+
+def _wrap_actor_died_init(original: Any) -> Any:
+    """The driver makes this of the RayTaskError of an actor's ``__init__`` and keeps its text alone."""
+
+    @functools.wraps(original)
+    def __init__(self: Any, cause: Any = None, *args: Any, **kwargs: Any) -> None:
+        original(self, cause, *args, **kwargs)
+        try:
+            tree = attached(cause) if isinstance(cause, BaseException) else None
+            if tree is not None:
+                carrier.attach(self, tree)
+                _note_submitted(tree)
+                if _in_worker() and os.environ.get("AUTOTB_NOISE", "").lower() != "keep":
+                    _shorten(self, tree)
+        except Exception:
+            pass  # Ray's own text will do
+
+    return __init__
+
+
+def _in_worker() -> bool:
+    return os.path.basename(getattr(sys.modules.get("__main__"), "__file__", None) or "") == "default_worker.py"
+
+
+def _shorten(error: Any, tree: dict[str, Any]) -> None:
+    """A worker prints this text to its stderr, which Ray shows in the driver: the driver has the whole story already."""
+    error.error_msg = f"The actor died because of an error raised in its creation task: {tree['type']}: {tree['message']}"
+
+
+def _wrap_remote(original: Any) -> Any:
+    """Remembers the line of ``.remote()`` by the task's id."""
+
+    @functools.wraps(original)
+    def _remote(self: Any, *args: Any, **kwargs: Any) -> Any:
+        made = original(self, *args, **kwargs)
+        try:
+            _remember(made, callsite.here(2))
+        except Exception:
+            pass  # an object of another version: the place of submission is lost, nothing else
+        return made
+
+    return _remote
+
+
+def _remember(made: Any, site: Any) -> None:
+    reference = made[0] if type(made) is list and made else made
+    reference = getattr(reference, "_generator_ref", reference)
+    actor = getattr(reference, "_actor_id", None)
+    key = actor.binary() if actor is not None else reference.task_id().binary()
+    if len(_sites) >= MAX_SITES:
+        del _sites[next(iter(_sites))]
+    _sites[key] = site
+
+
+def _wrap_unhandled(original: Any) -> Any:
+    """A failed task whose ref was dropped: Ray logs its text, engine frames and all."""
+
+    @functools.wraps(original)
+    def _unhandled_error_handler(error: Any) -> Any:
+        try:
+            if os.environ.get("AUTOTB_NOISE", "").lower() != "keep" and settings.switch("unretrieved"):
+                tree = attached(error)
+                if tree is not None:
+                    _note_submitted(tree)
+                    if registry.surface("nobody_asked", [(error, tree["hops"][0].get("submitted"))]):
+                        return None
+        except Exception:
+            pass  # then as Ray does it
+        return original(error)
+
+    return _unhandled_error_handler
+
+
+PATCHES = (
+    Patch("ray.exceptions", "RayTaskError.__init__", _wrap_task_error_init),
+    Patch("ray.exceptions", "RayError.to_bytes", _wrap_to_bytes),
+    Patch("ray.exceptions", "RayTaskError.as_instanceof_cause", _wrap_as_instanceof_cause),
+    Patch("ray.exceptions", "ActorDiedError.__init__", _wrap_actor_died_init, optional=True),
+    Patch("ray.remote_function", "RemoteFunction._remote", _wrap_remote),
+    Patch("ray.actor", "ActorClass._remote", _wrap_remote),
+    Patch("ray.actor", "ActorMethod._remote", _wrap_remote),
+    Patch("ray._private.worker", "_unhandled_error_handler", _wrap_unhandled),
+)
