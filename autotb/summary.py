@@ -193,6 +193,8 @@ def call(function: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | Non
         args = (*function.args, *args)
         kwargs = {**function.keywords, **kwargs}
         function = function.func
+    if args and type(getattr(function, "__self__", None)).__name__ == "Context" and function.__name__ == "run":
+        return call(args[0], args[1:], kwargs)  # asyncio.to_thread runs the function in a copy of the context
     names = _parameters(function)
     parts = []
     for number, value in enumerate(args):

@@ -1,0 +1,37 @@
+"""The command line: ``run``, ``demo``, ``doctor``.  Each command is a module of this package and is imported when it is asked for."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from collections.abc import Sequence
+
+from autotb import __version__
+
+
+def parser() -> argparse.ArgumentParser:
+    """The commands and their options."""
+    main = argparse.ArgumentParser(
+        prog="autotb", description="Every error of parallel Python as the one short traceback of a direct call."
+    )
+    main.add_argument("--version", action="version", version=f"autotb {__version__}")
+    commands = main.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    commands.add_parser("run", help="run a program under autotb: run script.py …, run -m module …, run -c code …", add_help=False)
+    demo = commands.add_parser("demo", help="watch a real parallel job fail, as Python shows it and as autotb does")
+    demo.add_argument("--engine", default="processes", help="which engine (default: processes); 'list' lists them")
+    doctor = commands.add_parser("doctor", help="what autotb does in this environment, and whether all is well")
+    doctor.add_argument("--json", action="store_true", help="as JSON")
+    return main
+
+
+def run_command(arguments: Sequence[str]) -> int:
+    """Run one command line; returns the exit status."""
+    if arguments and arguments[0] == "run":
+        return _command("run", list(arguments[1:]))
+    options = parser().parse_args(arguments)
+    return _command(options.command, options)
+
+
+def _command(name: str, options: object) -> int:
+    status: int = importlib.import_module(f"autotb.cli.{name}").command(options)
+    return status

@@ -1,0 +1,80 @@
+"""``python -m autotb demo``: a real parallel job fails, once as Python shows it, once as autotb does.
+
+The job is a script of the folder ``demos``, copied to a temporary folder (it must be a user's file, not one of ours) and run in
+two fresh interpreters.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+DEMOS = Path(__file__).parent / "demos"
+LIMIT = 300  # seconds
+
+
+def command(options: Any) -> int:
+    """Show both; returns 0 when the job failed as it was meant to."""
+    found = demos()
+    if options.engine == "list":
+        for name, path in found.items():
+            sys.stdout.write(f"{name:16} {_doc(path)}{'' if _missing(path) is None else '  (not installed)'}\n")
+        return 0
+    path = found.get(options.engine)
+    if path is None:
+        sys.stderr.write(f"autotb demo: no engine {options.engine!r}; there are {', '.join(found)}\n")
+        return 2
+    missing = _missing(path)
+    if missing is not None:
+        sys.stderr.write(f"autotb demo: {options.engine} needs the package {missing}; pip install {missing}\n")
+        return 2
+    return _show(path)
+
+
+def demos() -> dict[str, Path]:
+    """The scripts, by the engine's name."""
+    return {path.stem.replace("_", "-"): path for path in sorted(DEMOS.glob("*.py"))}
+
+
+def _doc(path: Path) -> str:
+    return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
+
+
+def _missing(path: Path) -> str | None:
+    for package in ("ray", "parsl"):
+        if path.stem == package and importlib.util.find_spec(package) is None:
+            return package
+    return None
+
+
+def _show(path: Path) -> int:
+    with tempfile.TemporaryDirectory(prefix="autotb-demo-", ignore_cleanup_errors=True) as folder:
+        script = Path(folder) / "train.py"
+        shutil.copyfile(path, script)
+        statuses = []
+        for title, switch in (("Python shows it so:", "0"), ("autotb shows it so:", "1")):
+            sys.stdout.write(f"\n--- {title} {'-' * (74 - len(title))}\n\n")
+            sys.stdout.flush()
+            statuses.append(_run(script, switch))
+    sys.stdout.write("\n")
+    if 0 in statuses:
+        sys.stderr.write("autotb demo: the job was meant to fail, and did not\n")
+        return 1
+    return 0
+
+
+def _run(script: Path, switch: str) -> int:
+    environment = {**os.environ, "AUTOTB": switch, "PATH": os.path.dirname(sys.executable) + os.pathsep + os.environ.get("PATH", "")}
+    prefix = [sys.executable, "-m", "autotb", "run"] if switch == "1" else [sys.executable]
+    try:
+        return subprocess.run([*prefix, str(script)], env=environment, cwd=script.parent, timeout=LIMIT).returncode
+    except subprocess.TimeoutExpired:
+        sys.stderr.write(f"autotb demo: the job did not end within {LIMIT} s\n")
+        return 0

@@ -1,0 +1,23 @@
+"""asyncio fetches 300 items at once; one of them is bad."""
+
+import asyncio
+
+ITEMS = [{"id": number, "clicks": number % 7, "views": 500 - number} for number in range(300)]
+ITEMS[217]["views"] = 0
+
+
+def rate(clicks, views):
+    return clicks / views
+
+
+async def score(item):
+    await asyncio.sleep(0.01)
+    return item["id"], rate(item["clicks"], item["views"])
+
+
+async def main():
+    return await asyncio.gather(*(score(item) for item in ITEMS))
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

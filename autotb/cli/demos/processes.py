@@ -1,0 +1,33 @@
+"""A process pool scores 300 items; one of them is bad."""
+
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+
+from rich.progress import Progress
+
+ITEMS = [{"id": number, "clicks": number % 7, "views": 500 - number} for number in range(300)]
+ITEMS[217]["views"] = 0
+
+
+def rate(clicks, views):
+    return clicks / views
+
+
+def score(item):
+    time.sleep(0.003)
+    return item["id"], rate(item["clicks"], item["views"])
+
+
+def main():
+    scores = {}
+    with ProcessPoolExecutor(2) as pool, Progress(transient=not sys.stdout.isatty()) as progress:
+        futures = [pool.submit(score, item) for item in ITEMS]
+        for future in progress.track(as_completed(futures), total=len(futures), description="scoring"):
+            number, value = future.result()
+            scores[number] = value
+    return scores
+
+
+if __name__ == "__main__":
+    main()

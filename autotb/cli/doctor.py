@@ -1,0 +1,208 @@
+"""``python -m autotb doctor``: what autotb does in this environment, and whether all is well.
+
+Flows in: this interpreter, its site-packages, the installed engines (imported here, so that their patches are tried), a fresh
+child interpreter.  Flows out: a report, as text or JSON; exit status 1 if something is off.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import importlib.util
+import json
+import os
+import platform
+import site
+import subprocess
+import sys
+import sysconfig
+from typing import Any
+
+from autotb import __version__, boot, patch, settings
+
+_PROBE = "import sys, json; b = sys.modules.get('autotb.boot'); print(json.dumps([bool(b and b._started), b and b.__file__]))"
+
+
+def command(options: Any) -> int:
+    """Print the report; 1 if something is off."""
+    report = examine()
+    if options.json:
+        sys.stdout.write(json.dumps(report, indent=2) + "\n")
+    else:
+        sys.stdout.write(_text(report))
+    return 1 if report["problems"] else 0
+
+
+def examine() -> dict[str, Any]:
+    """Everything the report says, as plain builtins."""
+    problems: list[str] = []
+    off = os.environ.get("AUTOTB", "").lower() in boot.OFF
+    if not off:
+        import autotb
+
+        started = boot._started
+        autotb.install()
+        if not started:
+            problems.append("start-up did not switch autotb on in this interpreter: see the start-up files below")
+    report: dict[str, Any] = {
+        "autotb": __version__,
+        "python": f"{platform.python_implementation()} {platform.python_version()} at {sys.executable}",
+        "active": boot._started,
+        "versions": _versions(problems),
+        "startup_files": _startup_files(problems),
+        "excepthook": _hook(problems, off),
+        "engines": _engines(problems, off),
+        "noise": patch.noise,
+        "settings": _settings(problems),
+        "workers": _workers(problems, off),
+        "problems": problems,
+    }
+    problems += boot.problems
+    return report
+
+
+def _versions(problems: list[str]) -> dict[str, str]:
+    found = {}
+    for name in ("rich", "tomli") if sys.version_info < (3, 11) else ("rich",):
+        try:
+            found[name] = importlib.metadata.version(name)
+            importlib.import_module(name)
+        except Exception as error:
+            found[name] = "missing"
+            problems.append(f"{name} cannot be imported ({type(error).__name__}: {error}): errors are shown in plain style")
+    return found
+
+
+def _startup_files(problems: list[str]) -> list[dict[str, str]]:
+    folders = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *site.getsitepackages()}
+    if site.ENABLE_USER_SITE:
+        folders.add(site.getusersitepackages())
+    files = []
+    for folder in sorted(folders):
+        path = os.path.join(folder, "autotb.pth")
+        if os.path.isfile(path):
+            with open(path, encoding="utf-8") as file:
+                text = file.read()
+            good = text.startswith("import os;") and "autotb.boot" in text and text.count("\n") <= 1
+            files.append({"path": path, "state": "good" if good else "not the line that this version installs"})
+            if not good:
+                problems.append(f"{path} is not the line that this version installs: reinstall autotb")
+    if not files:
+        problems.append("no autotb.pth in any site-packages folder: workers start without autotb (pip install autotb puts it there)")
+    return files
+
+
+def _hook(problems: list[str], off: bool) -> str:
+    hook = sys.excepthook
+    if hook is boot.excepthook:
+        return "autotb"
+    where = getattr(getattr(hook, "__code__", None), "co_filename", "")
+    name = f"{getattr(hook, '__module__', '?')}.{getattr(hook, '__qualname__', type(hook).__name__)}"
+    if not off:
+        problems.append(f"sys.excepthook belongs to {name}{f' ({where})' if where else ''}: uncaught errors are shown by it")
+    return name
+
+
+def _engines(problems: list[str], off: bool) -> list[dict[str, Any]]:
+    from autotb.cli.triggers import adapters
+
+    report = []
+    for name in adapters():
+        adapter = importlib.import_module(name)
+        distribution = adapter.DISTRIBUTION
+        version = _version(distribution)
+        entry: dict[str, Any] = {"engine": adapter.NAME, "version": version or "not installed", "patches": {}}
+        report.append(entry)
+        if version is None or off:
+            continue
+        for module in adapter.MODULES:
+            _import(module, problems)
+        for declared in adapter.PATCHES:
+            key = f"{declared.module}.{declared.qualname}"
+            state = _state(declared)
+            entry["patches"][key] = state
+            if state not in (patch.APPLIED, "not on this Python") and not (declared.optional and state.startswith(patch.ABSENT)):
+                problems.append(f"{adapter.NAME} {version}: {key} is {state}; that part of its errors is shown from text alone")
+    return report
+
+
+def _version(distribution: str | None) -> str | None:
+    if distribution is None:
+        return platform.python_version()
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _import(module: str, problems: list[str]) -> None:
+    try:
+        if importlib.util.find_spec(module) is not None:
+            importlib.import_module(module)
+    except Exception as error:
+        problems.append(f"{module} cannot be imported: {type(error).__name__}: {error}")
+
+
+def _state(declared: patch.Patch) -> str:
+    entry = patch.applied.get((declared.module, declared.qualname))
+    if entry is not None:
+        return entry.state if entry.state == patch.APPLIED else f"{entry.state}: {entry.why}" if entry.why else entry.state
+    try:
+        known = importlib.util.find_spec(declared.module) is not None
+    except ModuleNotFoundError:
+        known = False
+    return "its module was imported before autotb" if known else "not on this Python"
+
+
+def _settings(problems: list[str]) -> dict[str, dict[str, str]]:
+    in_force = settings.current()
+    problems += in_force.warnings
+    return {
+        name: {"value": str(getattr(in_force, name)), "from": in_force.sources[name], "help": option.help}
+        for name, option in settings.OPTIONS.items()
+    }
+
+
+def _workers(problems: list[str], off: bool) -> dict[str, str]:
+    """What a fresh interpreter, as spawned workers are, sees from another folder."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", _PROBE], capture_output=True, text=True, timeout=60, cwd=os.path.abspath(os.sep)
+        )
+        active, file = json.loads(done.stdout)
+    except Exception as error:
+        problems.append(f"a fresh interpreter could not be asked: {type(error).__name__}: {error}")
+        return {"spawned": "unknown"}
+    if not active and not off:
+        problems.append("a fresh interpreter, as spawned workers are, runs without autotb")
+    if done.stderr.strip():
+        problems.append(f"a fresh interpreter prints at start-up: {done.stderr.strip()[:300]}")
+    forked = "as this interpreter"
+    return {"spawned": f"autotb from {file}" if active else "without autotb", "forked": forked}
+
+
+def _text(report: dict[str, Any]) -> str:
+    lines = [
+        f"autotb {report['autotb']}, {'active' if report['active'] else 'off'}",
+        f"  {report['python']}",
+        *(f"  {name} {version}" for name, version in report["versions"].items()),
+        "",
+        "start-up files",
+        *(f"  {file['path']}: {file['state']}" for file in report["startup_files"]),
+        f"  sys.excepthook: {report['excepthook']}",
+        "",
+        "engines",
+    ]
+    for engine in report["engines"]:
+        lines.append(f"  {engine['engine']} {engine['version']}")
+        lines += [f"    {name}: {state}" for name, state in engine["patches"].items()]
+    lines += ["", "settings"]
+    for name, setting in report["settings"].items():
+        lines.append(f"  AUTOTB_{name.upper()}={setting['value'] or '(unset)'} ({setting['from']}): {setting['help']}")
+    lines += [f"  set for an engine: {name}={value}" for name, value in report["noise"].items()]
+    lines += ["", "workers", *(f"  {name}: {state}" for name, state in report["workers"].items()), ""]
+    if report["problems"]:
+        lines += ["problems", *(f"  {problem}" for problem in report["problems"])]
+    else:
+        lines.append("all is well")
+    return "\n".join(lines) + "\n"
