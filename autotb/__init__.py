@@ -1,28 +1,18 @@
 """autotb: every error of parallel Python as the one short traceback of a direct call.
 
-Start-up imports this package, so it holds nothing but the table of public names; each is loaded when first used (PEP 562).
+Start-up imports this package, so it holds nothing but the public names; ``api`` loads each when it is first used (PEP 562).
 """
 
 __version__ = "0.1.0"
-
-_HOME = {
-    "install": "autotb.hooks.interpreter",
-    "uninstall": "autotb.hooks.interpreter",
-    "excepthook": "autotb.hooks.interpreter",
-    "explain": "autotb.render",
-    "Trace": "autotb.trace.model",
-}
-__all__ = ["Trace", "__version__", "excepthook", "explain", "install", "uninstall"]
+__all__ = ["Trace", "excepthook", "explain", "install", "uninstall"]  # noqa: F822  loaded on first use
 
 
 def __getattr__(name):  # type: ignore[no-untyped-def]
-    if name not in _HOME:
+    if name not in __all__:
         raise AttributeError(f"module 'autotb' has no attribute {name!r}")
-    import importlib
+    from autotb.api import load
 
-    value = getattr(importlib.import_module(_HOME[name]), name)
-    globals()[name] = value
-    return value
+    return load(name)
 
 
 def __dir__():  # type: ignore[no-untyped-def]

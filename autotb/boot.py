@@ -1,24 +1,23 @@
 """What start-up runs: the opt-out, the excepthook and the import hook.
 
-Flows in: the ``autotb.pth`` line, or ``autotb.install()``.  Flows out: a finder on ``sys.meta_path`` that loads an engine's
-adapter when the engine is imported.  Nothing of ours but the generated table of triggers is imported before that.
+Flows in: the ``autotb.pth`` line, or ``autotb.install()``.  Flows out: a finder on ``sys.meta_path`` that steps aside for every
+module but the engines'.  Kept small: every interpreter of the environment runs this, and ``loading`` has the rest.
 """
 
 import os
 import sys
 
 OFF = ("0", "off", "false", "no")
-_started = False
-_hooked = False  # whether start-up itself put our hook on sys.excepthook
+started = False
 problems = []  # what went wrong inside autotb, for doctor
 
 
 def main():
     """Switch autotb on in this interpreter.  Harmless when called twice; does nothing under ``AUTOTB=0``."""
-    global _started
-    if _started or os.environ.get("AUTOTB", "").lower() in OFF:
+    global started
+    if started or os.environ.get("AUTOTB", "").lower() in OFF:
         return
-    _started = True
+    started = True
     try:
         start()
     except Exception as error:
@@ -26,23 +25,17 @@ def main():
 
 
 def start():
-    global _hooked
     if sys.excepthook is sys.__excepthook__:
         sys.excepthook = excepthook
-        _hooked = True
-    for finder in sys.meta_path:
-        if type(finder) is Finder:
-            return
-    sys.meta_path.insert(0, Finder())
+    if finder not in sys.meta_path:
+        sys.meta_path.insert(0, finder)
 
 
 def report(where, error):
     """One line on stderr; errors of ours never become the program's."""
-    problems.append(f"{where}: {type(error).__name__}: {error}")
-    try:
-        sys.stderr.write(f"autotb: {where} failed ({type(error).__name__}: {error}); Python goes on without it\n")
-    except Exception:
-        pass  # stderr may be None or closed: there is nobody left to tell
+    from autotb.loading import tell
+
+    tell(where, error)
 
 
 def excepthook(kind, value, traceback):
@@ -57,104 +50,30 @@ def excepthook(kind, value, traceback):
 
 
 class Finder:
-    """Steps aside for every name that is not an engine's; puts a :class:`Loader` before the real one for those that are."""
+    """A look-up of the module's name, and a step aside for every name that is not an engine's."""
 
-    _triggers = None
+    triggers = None
 
     def find_spec(self, name, path=None, target=None):
-        triggers = self._triggers
+        triggers = self.triggers
         if triggers is None:
-            triggers = read_triggers()
-        if name not in triggers:
-            return None
-        for finder in sys.meta_path:
-            if finder is self or not hasattr(finder, "find_spec"):
-                continue
-            spec = finder.find_spec(name, path, target)
-            if spec is not None:
-                if hasattr(spec.loader, "exec_module") and type(spec.loader) is not Loader:
-                    spec.loader = Loader(spec.loader, triggers[name])
-                return spec
-        return None
+            if name == "sitecustomize" or name == "usercustomize":
+                return None  # looked for by every start-up: that alone must not cost the table
+            triggers = self.read_triggers()
+        if name in triggers:
+            from autotb.loading import find
 
+            return find(self, name, path, target)
 
-def read_triggers():
-    Finder._triggers = {}  # importing the table comes back here
-    try:
-        from autotb._triggers import TRIGGERS
-    except Exception as error:
-        report("reading the table of engines", error)
-    else:
-        Finder._triggers = TRIGGERS
-    return Finder._triggers
-
-
-class Loader:
-    """The real loader in every respect, but that adapters are told before and after the module runs.
-
-    It takes itself off the module before the module runs: engines pickle their modules' globals by value.
-    """
-
-    def __init__(self, real, adapters):
-        self._real = real
-        self._adapters = adapters
-
-    @property
-    def __class__(self):
-        return type(self._real)
-
-    def __getattr__(self, name):
-        if name in ("_real", "_adapters"):  # an instance that is being unpickled has no attributes yet
-            raise AttributeError(name)
-        return getattr(self._real, name)
-
-    def __reduce__(self):
-        return self._real.__reduce_ex__(4)
-
-    def __eq__(self, other):
-        return self._real == (other._real if type(other) is Loader else other)
-
-    def __hash__(self):
-        return hash(self._real)
-
-    def __repr__(self):
-        return repr(self._real)
-
-    def create_module(self, spec):
-        create = getattr(self._real, "create_module", None)
-        return create(spec) if create is not None else None
-
-    def exec_module(self, module):
-        real = self._real
-        spec = getattr(module, "__spec__", None)
-        if spec is not None:
-            spec.loader = real
-        if type(getattr(module, "__loader__", None)) is Loader:
-            module.__loader__ = real
-        name = module.__name__
-        adapters = load(self._adapters)
-        for adapter, patch in adapters:
-            guarded(patch.before, adapter, name)
-        real.exec_module(module)
-        for adapter, patch in adapters:
-            guarded(patch.after, adapter, name)
-
-
-def load(names):
-    """The adapters of these names, each with our patch module; one that cannot be imported is reported and left out."""
-    found = []
-    for name in names:
+    def read_triggers(self):
+        self.triggers = {}  # importing the table comes back here
         try:
-            __import__(name)
-            __import__("autotb.patch")
-            found.append((sys.modules[name], sys.modules["autotb.patch"]))
+            from autotb._triggers import TRIGGERS
         except Exception as error:
-            report("loading " + name, error)
-    return found
+            report("reading the table of engines", error)
+        else:
+            self.triggers = TRIGGERS
+        return self.triggers
 
 
-def guarded(function, adapter, name):
-    try:
-        function(adapter, name)
-    except Exception as error:
-        report(f"{adapter.__name__} ({name})", error)
+finder = Finder()

@@ -101,6 +101,7 @@ def _wrap_target(entry: Applied) -> None:
         owner = getattr(owner, part)
     inherited = name not in vars(owner)
     raw = getattr(owner, name) if inherited else vars(owner)[name]
+    raw = getattr(raw, "__autotb_stub__", raw)  # of loading, until the first thread is started
     if hasattr(_function(raw), MARK):
         return
     replacement = _replacement(patch, raw)

@@ -20,7 +20,7 @@ from typing import Any
 
 from autotb import __version__, boot, patch, settings
 
-_PROBE = "import sys, json; b = sys.modules.get('autotb.boot'); print(json.dumps([bool(b and b._started), b and b.__file__]))"
+_PROBE = "import sys, json; b = sys.modules.get('autotb.boot'); print(json.dumps([bool(b and b.started), b and b.__file__]))"
 
 
 def command(options: Any) -> int:
@@ -40,14 +40,14 @@ def examine() -> dict[str, Any]:
     if not off:
         import autotb
 
-        started = boot._started
+        started = boot.started
         autotb.install()
         if not started:
             problems.append("start-up did not switch autotb on in this interpreter: see the start-up files below")
     report: dict[str, Any] = {
         "autotb": __version__,
         "python": f"{platform.python_implementation()} {platform.python_version()} at {sys.executable}",
-        "active": boot._started,
+        "active": boot.started,
         "versions": _versions(problems),
         "startup_files": _startup_files(problems),
         "excepthook": _hook(problems, off),

@@ -1,13 +1,13 @@
 """threading.Thread: an error in a thread is shown by ``threading.excepthook``, in the thread, with its own traceback.
 
-CPython 3.10 to 3.15.  Nearly every program imports threading, so this adapter imports as little as it can.
+Nearly every program imports threading, so ``loading`` sets the hook and loads this adapter when a thread is started.
+CPython 3.10 to 3.15.
 Source: https://docs.python.org/3/library/threading.html#threading.excepthook
 """
 
 from __future__ import annotations
 
 import functools
-import sys
 
 from autotb import callsite, registry
 from autotb.patch import Patch
@@ -39,19 +39,6 @@ def _wrap_start(original: Any) -> Any:
         return original(self)  # type: ignore[no-any-return]
 
     return start
-
-
-def excepthook(args: Any) -> None:
-    """Show a thread's error; Python's own display where that fails."""
-    if args.exc_type is SystemExit or not registry.surface("thread_failed", args):
-        sys.modules["threading"].__excepthook__(args)
-
-
-def ready(module: str) -> None:
-    """Take the hook where it is still Python's own."""
-    threading = sys.modules["threading"]
-    if threading.excepthook is threading.__excepthook__:
-        threading.excepthook = excepthook
 
 
 PATCHES = (Patch("threading", "Thread.start", _wrap_start),)

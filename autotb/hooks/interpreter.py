@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from types import TracebackType
 
-from autotb import boot
+from autotb import boot, loading
 
 
 def excepthook(kind: type[BaseException], value: BaseException, traceback: TracebackType | None) -> None:
@@ -55,12 +55,15 @@ def install() -> None:
     has done it.  Does nothing under ``AUTOTB=0``.
     """
     boot.main()
-    if not boot._started:
+    if not boot.started:
         return
     from autotb import patch
     from autotb._triggers import TRIGGERS
 
     boot.start()
+    threading = sys.modules.get("threading")
+    if threading is not None and threading.excepthook is threading.__excepthook__:
+        threading.excepthook = loading.thread_excepthook
     patch.catch_up(TRIGGERS)
 
 
@@ -73,10 +76,11 @@ def uninstall() -> list[str]:
 
     if sys.excepthook is boot.excepthook:
         sys.excepthook = sys.__excepthook__
-    sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder) is not boot.Finder]
+    sys.meta_path[:] = [finder for finder in sys.meta_path if finder is not boot.finder]
     threading = sys.modules.get("threading")
-    ours = sys.modules.get("autotb.engines.threads")
-    if threading is not None and ours is not None and threading.excepthook is ours.excepthook:
-        threading.excepthook = threading.__excepthook__
-    boot._started = False
+    if threading is not None:
+        if threading.excepthook is loading.thread_excepthook:
+            threading.excepthook = threading.__excepthook__
+        threading.Thread.start = getattr(threading.Thread.start, loading.STUB, threading.Thread.start)
+    boot.started = False
     return [f"{entry.patch.module}.{entry.patch.qualname}" for entry in patch.take_all_off()]

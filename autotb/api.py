@@ -1,0 +1,22 @@
+"""Where each public name lives."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+HOMES = {
+    "install": "autotb.hooks.interpreter",
+    "uninstall": "autotb.hooks.interpreter",
+    "excepthook": "autotb.hooks.interpreter",
+    "explain": "autotb.render",
+    "Trace": "autotb.trace.model",
+}
+
+
+def load(name: str) -> Any:
+    """The public object of this name, kept in the package from now on."""
+    value = getattr(importlib.import_module(HOMES[name]), name)
+    setattr(sys.modules["autotb"], name, value)
+    return value

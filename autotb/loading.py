@@ -1,0 +1,139 @@
+"""Loads an engine's adapter when the engine is imported, and tells it before and after the engine's module runs.
+
+Flows in: ``boot``'s finder, for the modules of ``_triggers``.  Flows out: calls of ``patch.before`` and ``patch.after``.
+"""
+
+import sys
+
+import autotb.boot as boot
+
+
+def tell(where, error):
+    """One line on stderr; errors of ours never become the program's."""
+    boot.problems.append(f"{where}: {type(error).__name__}: {error}")
+    try:
+        sys.stderr.write(f"autotb: {where} failed ({type(error).__name__}: {error}); Python goes on without it\n")
+    except Exception:
+        pass  # stderr may be None or closed: there is nobody left to tell
+
+
+def find(ours, name, path, target):
+    """The real spec of an engine's module, its loader in a :class:`Loader`."""
+    for finder in sys.meta_path:
+        if finder is ours or not hasattr(finder, "find_spec"):
+            continue
+        spec = finder.find_spec(name, path, target)
+        if spec is not None:
+            if hasattr(spec.loader, "exec_module") and type(spec.loader) is not Loader:
+                spec.loader = Loader(spec.loader, ours.triggers[name])
+            return spec
+    return None
+
+
+class Loader:
+    """The real loader in every respect, but that adapters are told before and after the module runs.
+
+    It takes itself off the module before the module runs: engines pickle their modules' globals by value.
+    """
+
+    def __init__(self, real, adapters):
+        self._real = real
+        self._adapters = adapters
+
+    @property
+    def __class__(self):
+        return type(self._real)
+
+    def __getattr__(self, name):
+        if name in ("_real", "_adapters"):  # an instance that is being unpickled has no attributes yet
+            raise AttributeError(name)
+        return getattr(self._real, name)
+
+    def __reduce__(self):
+        return self._real.__reduce_ex__(4)
+
+    def __eq__(self, other):
+        return self._real == (other._real if type(other) is Loader else other)
+
+    def __hash__(self):
+        return hash(self._real)
+
+    def __repr__(self):
+        return repr(self._real)
+
+    def create_module(self, spec):
+        create = getattr(self._real, "create_module", None)
+        return create(spec) if create is not None else None
+
+    def exec_module(self, module):
+        real = self._real
+        spec = getattr(module, "__spec__", None)
+        if spec is not None:
+            spec.loader = real
+        if type(getattr(module, "__loader__", None)) is Loader:
+            module.__loader__ = real
+        name = module.__name__
+        if name == "threading":
+            real.exec_module(module)
+            guarded(wait_for_a_thread, module)
+            return
+        adapters = load(self._adapters)
+        for adapter, patch in adapters:
+            guarded(patch.before, adapter, name)
+        real.exec_module(module)
+        for adapter, patch in adapters:
+            guarded(patch.after, adapter, name)
+
+
+def load(names):
+    """The adapters of these names, each with our patch module; one that cannot be imported is reported and left out."""
+    found = []
+    for name in names:
+        try:
+            __import__(name)
+            __import__("autotb.patch")
+            found.append((sys.modules[name], sys.modules["autotb.patch"]))
+        except Exception as error:
+            tell("loading " + name, error)
+    return found
+
+
+def guarded(function, *arguments):
+    try:
+        function(*arguments)
+    except Exception as error:
+        tell(f"{function.__qualname__} {arguments[-1]}", error)
+
+
+STUB = "__autotb_stub__"
+
+
+def wait_for_a_thread(threading):
+    """Nearly every program imports threading, few start a thread: the adapter is loaded by the first one that is started."""
+    original = threading.Thread.start
+
+    def start(self):
+        if vars(threading.Thread).get("start") is start:
+            threading.Thread.start = original
+            for adapter, patch in load(("autotb.engines.threads",)):
+                guarded(patch.after, adapter, "threading")
+        return threading.Thread.start(self)
+
+    sys.modules["functools"].update_wrapper(start, original)
+    setattr(start, STUB, original)
+    threading.Thread.start = start
+    if threading.excepthook is threading.__excepthook__:
+        threading.excepthook = thread_excepthook
+
+
+def thread_excepthook(args):
+    """Show a thread's error; Python's own display where that fails."""
+    threading = sys.modules["threading"]
+    try:
+        from autotb.registry import surface
+    except Exception as error:
+        threading.__excepthook__(args)
+        tell("loading the renderer", error)
+    else:
+        if args.exc_type is SystemExit or not surface("thread_failed", args):
+            threading.__excepthook__(args)
