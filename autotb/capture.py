@@ -6,6 +6,7 @@ builtins only, that can be pickled, sent, stored and drawn without the exception
 
 from __future__ import annotations
 
+import functools
 import linecache
 import os
 import sys
@@ -142,6 +143,8 @@ class Capture:
                 result.append({"frames": self.frames(raw)})
             else:
                 hop = here.pop(0)
+                if "call" not in hop and hop.get("live"):
+                    hop = {**hop, "call": live_call(raw)}
                 result.append({"frames": self.frames(raw), **hop})
         if place is not None:
             result = result or [{"frames": []}]
@@ -228,11 +231,34 @@ class Capture:
 
 
 def attached(exc: BaseException) -> Tree | None:
-    """The record that a worker hung on ``exc``, where there is one that we can read."""
-    record = exc.__dict__.get(KEY) if type(exc.__dict__) is dict else None
-    if type(record) is dict and record.get("v") == VERSION:
-        return record
-    return None
+    """The record that a worker hung on ``exc``, where there is one that we can read.
+
+    A *light* record, the tuple ``(version, base, call)``, shares ``base`` with others from the same place; it is unfolded here.
+    """
+    record = exc.__dict__.get(KEY)
+    if type(record) is tuple and len(record) == 3 and record[0] == VERSION:
+        return _unfolded(exc, record[1], record[2])
+    return record if type(record) is dict and record.get("v") == VERSION else None
+
+
+def _unfolded(exc: BaseException, base: Hop, call: str | None) -> Tree:
+    hop = {key: value for key, value in base.items() if key not in ("type", "cut")}
+    if call is not None:
+        hop["call"] = call
+    tree: Tree = {"v": VERSION, "hops": [hop]}
+    if "type" in base:
+        tree |= {"type": base["type"], "message": message_of(exc), "cut": base["cut"]}
+    return tree
+
+
+def live_call(raw: list[_RawFrame]) -> str:
+    """The call that the first user frame of a hop is, with its arguments, as far as the frame still holds them."""
+    from autotb import settings
+
+    for frame, _, _ in raw:
+        if registry.kind_of_code(frame.f_code, frame.f_globals.get("__name__")) == registry.USER:
+            return (summary.frame_call(frame) or "") if settings.switch("args") else ""
+    return ""
 
 
 def type_name(kind: type) -> str:
@@ -457,6 +483,8 @@ def _locals(code: CodeType, frame: Any) -> dict[str, str]:
 
 
 _changed: dict[tuple[str, float], dict[tuple[str, int], bytes]] = {}
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: _process_start.cache_clear())
 _MAX_CHANGED_SIZE = 2_000_000  # bytes of a source file that is compiled to be compared
 
 
@@ -487,6 +515,7 @@ def _codes(code: CodeType) -> dict[tuple[str, int], bytes]:
     return found
 
 
+@functools.cache
 def _process_start() -> float:
     """When this process began, in seconds since the epoch; 0 where the kernel does not tell."""
     try:

@@ -6,6 +6,7 @@ whose pickles rebuild exception and record with nothing but the standard library
 
 from __future__ import annotations
 
+import functools
 import operator
 import os
 import pickle
@@ -31,6 +32,7 @@ _JOB_VARIABLES = (
     "OMPI_COMM_WORLD_RANK",
     "PMI_RANK",
 )
+Light = tuple[int, Hop, str | None]  # see capture.attached
 _seen: dict[CodeType, int] = {}
 _logs = False  # whether the logging hook was asked for
 if hasattr(os, "register_at_fork"):
@@ -43,7 +45,7 @@ def place(engine: str, where: str, *, call: str | None = None, **more: Any) -> H
     thread = threading._active.get(threading.get_ident())  # type: ignore[attr-defined]
     if thread is not None and thread is not threading.main_thread():
         hop["thread"] = thread.name
-    job = {name: os.environ[name] for name in _JOB_VARIABLES if name in os.environ}
+    job = _job()
     if job:
         hop["job"] = job
     if call is not None:
@@ -52,6 +54,12 @@ def place(engine: str, where: str, *, call: str | None = None, **more: Any) -> H
     return hop
 
 
+@functools.cache
+def _job() -> dict[str, str]:
+    return {name: os.environ[name] for name in _JOB_VARIABLES if name in os.environ}
+
+
+@functools.cache
 def _host() -> str:
     if hasattr(os, "uname"):
         return os.uname().nodename
@@ -66,28 +74,29 @@ def call_text(function: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] 
     return summary.call(function, args, kwargs)
 
 
-def record(exc: BaseException, tb: TracebackType | None, hop: Hop) -> Tree:
+def record(exc: BaseException, tb: TracebackType | None, hop: Hop) -> Tree | Light:
     """What a worker sends along with ``exc``: at most MAX_RECORD bytes of plain builtins."""
-    if _count(tb) > FULL_RECORDS:
+    if is_flood(tb) and attached(exc) is None:
         return _light(exc, tb, hop)
     in_force = settings.current()
     tree = Capture(context=max(3, in_force.context), local_variables=in_force.locals != "0").tree(exc, tb, hop)
     return _bounded(tree)
 
 
-def _count(tb: TracebackType | None) -> int:
+def is_flood(tb: TracebackType | None) -> bool:
+    """Whether this place has failed so often that a light record must do."""
     while tb is not None and tb.tb_next is not None:
         tb = tb.tb_next
     if tb is None:
-        return 0
+        return False
     code = tb.tb_frame.f_code
     if len(_seen) >= MAX_PLACES:
         _seen.clear()
     _seen[code] = count = _seen.get(code, 0) + 1
-    return count
+    return count > FULL_RECORDS
 
 
-def _light(exc: BaseException, tb: TracebackType | None, hop: Hop) -> Tree:
+def _light(exc: BaseException, tb: TracebackType | None, hop: Hop) -> Light:
     """Positions, type, message and arguments only: for programs that handle failures by the thousand."""
     frames = []
     while tb is not None and len(frames) < 20:
@@ -97,17 +106,39 @@ def _light(exc: BaseException, tb: TracebackType | None, hop: Hop) -> Tree:
         if kind != registry.ENGINE:
             frames.append({"path": code.co_filename, "line": tb.tb_lineno, "name": code.co_name, "module": module, "kind": kind})
         tb = tb.tb_next
-    inner = attached(exc)
-    hops = [{**hop, "frames": frames}, *(inner or {}).get("hops", ())]
-    light = {key: value for key, value in (inner or {}).items() if key in ("cause", "context", "members", "lost", "text")}
-    return {
-        "v": VERSION,
-        "type": type_name(type(exc)),
-        "message": summary.cut(message_of(exc), 500),
-        "hops": hops,
-        "cut": "source and variables (many failures from one place)",
-        **light,
-    }
+    call = hop.pop("call", None)
+    cut = "source and variables, as of many failures from one place"
+    base = {**hop, "type": type_name(type(exc)), "cut": cut, "frames": frames}
+    return VERSION, base, summary.cut(call, 300) if call is not None else None
+
+
+_shared: dict[object, Any] = {}
+
+
+def _one(key: object, value: Any) -> Any:
+    """The one object that stands for all values of this key."""
+    if len(_shared) > MAX_PLACES:
+        _shared.clear()
+    return _shared.setdefault(key, value)
+
+
+def share(exc: BaseException) -> None:
+    """A light record has arrived: let all from the same place share one base."""
+    try:
+        light = exc.__dict__.get(KEY)
+        if type(light) is tuple:
+            version, base, call = light
+            key = (base["pid"], base["type"], tuple([(frame["path"], frame["line"]) for frame in base["frames"]]))
+            exc.__dict__[KEY] = (version, _one(key, base), call)
+    except Exception:
+        pass  # a record of another version stays as it came
+
+
+def attach_shared(exc: BaseException, engine: str, where: str) -> None:
+    """The light record of a failure in a thread; its frames and arguments are in the traceback."""
+    hop = place(engine, where)
+    base = _one((where, hop.get("thread")), {**hop, "live": True})
+    attach(exc, _one(("of", id(base)), (VERSION, base, None)))
 
 
 def _bounded(tree: Tree) -> Tree:
@@ -155,7 +186,7 @@ def _drop_frames(hop: Hop) -> None:
         frame.pop("source", None)
 
 
-def attach(exc: BaseException, tree: Tree) -> None:
+def attach(exc: BaseException, tree: Tree | Light) -> None:
     """Put a record on an exception without running any code of its class."""
     exc.__dict__[KEY] = tree
     global _logs
@@ -164,36 +195,39 @@ def attach(exc: BaseException, tree: Tree) -> None:
         registry.surface("shorten_logs")
 
 
-def note_submitted(exc: BaseException, place: dict[str, Any] | None, verb: str | None = None) -> None:
+def note_submitted(exc: BaseException, place: dict[str, Any] | None) -> None:
     """Note where the task was submitted that ``exc`` came from: on its outermost hop, which nobody has asked for before."""
     if place is None:
+        return
+    raw = exc.__dict__.get(KEY)
+    if type(raw) is tuple:
+        _note_on_light(exc, raw, place)
         return
     tree = attached(exc)
     if tree is not None and tree.get("hops"):
         tree["hops"][0].setdefault("submitted", place)
-        if verb:
-            tree["hops"][0].setdefault("verb", verb)
     else:
         note(exc, submitted=place)
 
 
+def _note_on_light(exc: BaseException, light: Light, place: dict[str, Any]) -> None:
+    version, base, call = light
+    if "submitted" not in base:
+        base = _one((id(base), place["path"], place["line"]), {**base, "submitted": place})
+        attach(exc, (version, base, call) if call is not None else _one(("of", id(base)), (version, base, call)))
+
+
 def note(exc: BaseException, **what: Any) -> None:
     """Add to an exception's record, making one where it has none."""
-    tree = attached(exc)
-    if tree is None:
-        tree = {"v": VERSION, "hops": []}
-        attach(exc, tree)
+    tree = attached(exc) or {"v": VERSION, "hops": []}
     tree.update({key: value for key, value in what.items() if value is not None})
+    attach(exc, tree)
 
 
 def note_live(exc: BaseException, hop: Hop) -> None:
     """Note in which thread of this process an exception was raised; its frames stay where they are, in the traceback."""
-    tree = attached(exc)
-    hop["live"] = True
-    if tree is None:
-        attach(exc, {"v": VERSION, "hops": [hop]})
-    else:
-        tree["hops"] = [hop, *tree["hops"]]
+    tree = attached(exc) or {"v": VERSION, "hops": []}
+    attach(exc, {**tree, "hops": [{**hop, "live": True}, *tree["hops"]]})
 
 
 class Rebuild:
@@ -211,7 +245,7 @@ class Rebuild:
         return (self.function, self.args) if self.state is None else (self.function, self.args, self.state)
 
 
-def with_record(exc: Any, text: str, tree: Tree) -> tuple[Any, Any]:
+def with_record(exc: Any, text: str, tree: Tree | Light) -> tuple[Any, Any]:
     """The arguments ``(exc, text)`` of an engine's rebuild function, whose unpickling also hangs ``tree`` on ``exc``.
 
     No code of the user's runs that would not have run: ``exc.__dict__[KEY] = tree`` and nothing else.
@@ -380,7 +414,7 @@ class _Held:
 def travelling(
     exc: BaseException,
     text: str,
-    tree: Tree | None,
+    tree: Tree | Light | None,
     dumps: Callable[[Any], Any] = pickle.dumps,
     loads: Callable[[Any], Any] = pickle.loads,
 ) -> tuple[Any, Any]:
@@ -391,10 +425,8 @@ def travelling(
     fit, lost = fit_to_travel(exc, dumps, loads)
     if tree is None:
         return fit, text
-    if lost:
+    if lost and isinstance(tree, dict):
         tree["lost"] = lost
-    if not _survives(tree, pickle.dumps, pickle.loads):
-        return fit, text
     return with_record(fit, text, tree)
 
 

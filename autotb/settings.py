@@ -73,9 +73,9 @@ def current() -> Settings:
 def switch(name: str) -> bool:
     """One on/off setting, looked up without reading any file where the environment has it or the first error is yet to come."""
     value = os.environ.get("AUTOTB_" + name.upper())
-    if value is None and _cache is None:
-        return OPTIONS[name].default == "1"
-    return bool(getattr(current(), name))
+    if value is not None:
+        return bool(getattr(current(), name))
+    return OPTIONS[name].default == "1" if _cache is None else bool(getattr(_cache[1], name))
 
 
 def _read(environment: dict[str, str]) -> Settings:

@@ -220,3 +220,35 @@ def _parameters(function: Any) -> tuple[str, ...]:
     if not isinstance(code, types.CodeType):
         return ()
     return code.co_varnames[skip : code.co_argcount]
+
+
+_rebinding: dict[types.CodeType, frozenset[str]] = {}
+
+
+def frame_call(frame: types.FrameType, name: str | None = None) -> str | None:
+    """The call that a frame is: its parameters as it holds them, None where it assigns to any of them."""
+    code = frame.f_code
+    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    if rebound(code) & set(names) or code.co_name.startswith("<"):
+        return None
+    values = frame.f_locals
+    shown = [f"{key}={brief(values[key], key)}" for key in names if key in values and key != "self"]
+    called = name or getattr(code, "co_qualname", code.co_name).rpartition("<locals>.")[2]
+    return cut(f"{called}({', '.join(shown)})", MAX_CALL)
+
+
+def rebound(code: types.CodeType) -> frozenset[str]:
+    """The names that a function assigns to: their values are no longer what it was called with."""
+    found = _rebinding.get(code)
+    if found is None:
+        import dis
+
+        names: list[object] = []
+        for instruction in dis.get_instructions(code):
+            if "STORE" in instruction.opname or "DELETE" in instruction.opname:
+                value = instruction.argval
+                names += value if isinstance(value, tuple) else [value]
+        if len(_rebinding) > 1_000:
+            _rebinding.clear()
+        found = _rebinding[code] = frozenset(name for name in names if isinstance(name, str))
+    return found

@@ -89,14 +89,19 @@ def row(what: str, values: list[float], limit: float, unit: str = "×", detail: 
     return Row(what, statistics.median(values), low, high, limit, unit, detail)
 
 
-def python(code: str, *, autotb: str, environment: dict[str, str] | None = None, args: Sequence[str] = ()) -> str:
+def environment(autotb: str) -> dict[str, str]:
+    """The environment of a program with autotb (``"1"``) or without; .pyc files are written, as they are for users."""
+    return {**{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}, "AUTOTB": autotb}
+
+
+def python(code: str, *, autotb: str, args: Sequence[str] = ()) -> str:
     """Run code in a fresh interpreter, with autotb (``"1"``) or without (``"0"``); returns what it prints."""
     done = subprocess.run(
         [sys.executable, "-c", code, *args],
         capture_output=True,
         text=True,
         timeout=600,
-        env={**os.environ, "AUTOTB": autotb, **(environment or {})},
+        env=environment(autotb),
     )
     if done.returncode != 0:
         raise RuntimeError(f"exit status {done.returncode}:\n{done.stderr[-3000:]}")

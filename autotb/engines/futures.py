@@ -94,6 +94,7 @@ def _wrap_result(original: Any) -> Any:
             except Exception:
                 pass  # whatever this future is, its error is the user's and goes on
             _drop_own_frame(error)
+            self = None  # the traceback's frames lead to this one: it must not keep the future alive
             raise
 
     return result
@@ -180,7 +181,7 @@ def _note_thread(exc: BaseException, caller: Any) -> None:
     inner = attached(exc)
     if inner is not None and "interpreter" in {hop.get("engine") for hop in inner.get("hops", ())}:
         return
-    carrier.note_live(exc, worker.thread_hop("thread pool", "in a thread-pool worker", call))
+    worker.note_thread(exc, "thread pool", "in a thread-pool worker", lambda: carrier.call_text(*call))
 
 
 def _wrap_boxed_init(original: Any) -> Any:
@@ -239,6 +240,9 @@ def _wrap_rebuild(original: Any) -> Any:
 
     @functools.wraps(original)
     def _rebuild_exc(exc: Any, tb: Any) -> Any:
+        from autotb import carrier
+
+        carrier.share(exc)
         try:
             return original(exc, tb)
         except Exception:

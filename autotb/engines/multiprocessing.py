@@ -100,6 +100,7 @@ def _wrap_get(original: Any) -> Any:
             return original(self, timeout)
         except BaseException as error:
             _note(self, error)
+            self = None  # the traceback's frames lead to this one: it must not keep the job alive
             raise
 
     return get
@@ -193,6 +194,7 @@ class _Guarded:
             tb = error.__traceback__
             if tb is not None and tb.tb_next is not None:
                 BaseException.with_traceback(error, tb.tb_next)
+            tb = args = kwargs = None  # type: ignore[assignment]  # as above, with the task's arguments
             raise
         except (KeyboardInterrupt, SystemExit) as error:
             raise _Carried(error) from None
@@ -221,16 +223,11 @@ class _Results(_Proxy):
                     value = value.error
                     message = (job, index, (False, value))
                 if self._tasks.in_thread and self._tasks.call is not None:
-                    carrier.note_live(value, _thread_hop(self._tasks.call, value))
+                    call, tb = self._tasks.call, value.__traceback__
+                    worker.note_thread(value, "thread pool", "in a thread-pool worker", lambda: _call_of(*call, tb))
         except Exception:
             pass  # a message of another form goes through as it is
         self._queue.put(message)
-
-
-def _thread_hop(call: tuple[Any, Any, Any], error: BaseException) -> dict[str, Any]:
-    hop = worker.thread_hop("thread pool", "in a thread-pool worker", None)
-    text = _call_of(*call, error.__traceback__)
-    return hop if text is None else {**hop, "call": text}
 
 
 class _Initializer:
@@ -306,6 +303,7 @@ def _wrap_rebuild(original: Any) -> Any:
 
     @functools.wraps(original)
     def rebuild_exc(exc: Any, tb: Any) -> Any:
+        carrier.share(exc)
         try:
             return original(exc, tb)
         except Exception:

@@ -14,10 +14,10 @@ from types import CodeType, FrameType, TracebackType
 from typing import Any
 
 from autotb import callsite, carrier, registry, settings, summary
+from autotb.capture import attached
 
 _SNAPSHOTS = sys.version_info < (3, 13)  # f_locals is a dict that stays with the frame
 _places: dict[tuple[CodeType, int], Any] = {}
-_rebinding: dict[CodeType, frozenset[str]] = {}
 
 
 def place_of(site: Any) -> dict[str, Any] | None:
@@ -54,9 +54,13 @@ def find_frame(frame: FrameType | None, name: str, limit: int = 5) -> FrameType 
     return None
 
 
-def thread_hop(engine: str, where: str, call: tuple[Any, ...] | None) -> dict[str, Any]:
-    """A hop for work in a thread of this process."""
-    return carrier.place(engine, where, call=carrier.call_text(*call) if call else None)
+def note_thread(exc: BaseException, engine: str, where: str, call: Callable[[], str | None]) -> None:
+    """Note that ``exc`` was raised by work in a thread of this process; ``call`` gives the failing call's text."""
+    if attached(exc) is None and carrier.is_flood(exc.__traceback__):
+        carrier.attach_shared(exc, engine, where)
+        return
+    text = call()
+    carrier.note_live(exc, carrier.place(engine, where, call=text))
 
 
 def chunk_call(function: Any, chunk: list[Any], tb: TracebackType | None, *, star: bool) -> str | None:
@@ -70,12 +74,9 @@ def chunk_call(function: Any, chunk: list[Any], tb: TracebackType | None, *, sta
     if not settings.switch("args"):
         return None
     found = _frame_of(function, tb)
-    if found is not None:
-        names = found.f_code.co_varnames[: found.f_code.co_argcount + found.f_code.co_kwonlyargcount]
-        if not _rebound(found.f_code) & set(names):
-            values = found.f_locals
-            parts = [f"{name}={summary.brief(values[name], name)}" for name in names if name in values]
-            return summary.cut(f"{summary.function_name(function)}({', '.join(parts)})", summary.MAX_CALL)
+    call = summary.frame_call(found, summary.function_name(function)) if found is not None else None
+    if call is not None:
+        return call
     return f"{summary.function_name(function)}, for one of {len(chunk)} elements: {summary.brief(chunk)}"
 
 
@@ -95,15 +96,7 @@ def frame_call(tb: TracebackType | None, name: str | None = None) -> str | None:
         if registry.kind_of_code(frame.f_code, frame.f_globals.get("__name__")) == registry.USER:
             break
         tb = tb.tb_next
-    if tb is None or not settings.switch("args"):
-        return None
-    code = tb.tb_frame.f_code
-    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-    if _rebound(code) & set(names) or code.co_name.startswith("<"):
-        return None
-    values = tb.tb_frame.f_locals
-    parts = [f"{key}={summary.brief(values[key], key)}" for key in names if key in values and key != "self"]
-    return summary.cut(f"{name or getattr(code, 'co_qualname', code.co_name).rpartition('<locals>.')[2]}({', '.join(parts)})", summary.MAX_CALL)
+    return summary.frame_call(tb.tb_frame, name) if tb is not None and settings.switch("args") else None
 
 
 def _frame_of(function: Any, tb: TracebackType | None) -> FrameType | None:
@@ -115,21 +108,6 @@ def _frame_of(function: Any, tb: TracebackType | None) -> FrameType | None:
             return tb.tb_frame
         tb = tb.tb_next
     return None
-
-
-def _rebound(code: CodeType) -> frozenset[str]:
-    """The names that a function assigns to: their values are no longer what it was called with."""
-    found = _rebinding.get(code)
-    if found is None:
-        import dis
-
-        names = []
-        for instruction in dis.get_instructions(code):
-            if "STORE" in instruction.opname or "DELETE" in instruction.opname:
-                value = instruction.argval
-                names += value if isinstance(value, tuple) else [value]
-        found = _rebinding[code] = frozenset(name for name in names if isinstance(name, str))
-    return found
 
 
 def original_init(original: Callable[..., Any], box: Any, exc: Any, tb: Any) -> None:

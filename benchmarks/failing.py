@@ -1,0 +1,130 @@
+"""The failing path: from raise to exit, many failures caught, what a record costs and weighs."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measure import Row, environment, pairs, python, row
+
+_PROGRAM = """
+import sys, time
+from concurrent.futures import ProcessPoolExecutor
+def inner(x):
+    sys.stderr.write("raised %.9f\\n" % time.time())
+    return 1 / x
+def work(x):
+    return inner(x)
+def main():
+    with ProcessPoolExecutor(1) as pool:
+        return pool.submit(work, 0).result()
+if __name__ == "__main__":
+    if {rich}:
+        import rich.traceback
+        rich.traceback.install()
+    main()
+"""
+
+
+def rows() -> list[Row]:
+    """The failing-path budgets."""
+    return [_raise_to_exit(), *_many_failures(), *_record()]
+
+
+def _raise_to_exit() -> Row:
+    with tempfile.TemporaryDirectory() as folder:
+        scripts = {}
+        for name, rich in (("ours", False), ("rich", True)):
+            scripts[name] = Path(folder) / f"shown_by_{name}.py"
+            scripts[name].write_text(_PROGRAM.format(rich=rich), encoding="utf-8")
+
+        def timing(name: str, autotb: str) -> float:
+            done = subprocess.run(
+                [sys.executable, str(scripts[name])], capture_output=True, text=True, timeout=60, env=environment(autotb)
+            )
+            end = time.time()
+            raised = next(line for line in done.stderr.splitlines() if line.startswith("raised"))
+            return end - float(raised.split()[1])
+
+        return pairs(
+            "from raise to exit, one error on a process pool, to rich's", lambda: timing("ours", "1"), lambda: timing("rich", "0"), 0.6
+        )
+
+
+_MANY = """
+import json, sys, time, tracemalloc, gc
+from concurrent.futures import ThreadPoolExecutor, ProcessPoolExecutor
+def fail(x): raise ValueError(x)
+kind, hold = sys.argv[1], sys.argv[2] == "hold"
+count = 20000 if kind == "threads" else 3000
+held = []
+with (ThreadPoolExecutor(1) if kind == "threads" else ProcessPoolExecutor(1)) as pool:
+    try: pool.submit(fail, 0).result()
+    except ValueError: pass
+    start = time.perf_counter()
+    for i in range(count):
+        try: pool.submit(fail, i).result()
+        except ValueError as e:
+            if hold: held.append(e)
+    spent = time.perf_counter() - start
+    if hold:
+        held.clear(); gc.collect()
+        tracemalloc.start()
+        for i in range(2000):
+            try: pool.submit(fail, i).result()
+            except ValueError as e: held.append(e)
+        spent = tracemalloc.get_traced_memory()[0]
+print(json.dumps(spent))
+"""
+
+
+def _many_failures() -> list[Row]:
+    found = []
+    for kind in ("threads", "processes"):
+        for mode, what in (("drop", "time"), ("hold", "memory")):
+
+            def timing(autotb: str, kind: str = kind, mode: str = mode) -> float:
+                return float(json.loads(python(_MANY, autotb=autotb, args=(kind, mode))))
+
+            found.append(
+                pairs(f"many failures caught, {kind}: {what}", lambda t=timing: t("1"), lambda t=timing: t("0"), 1.5, count=7)  # type: ignore[misc]
+            )
+    return found
+
+
+def _fail(depth: int, values: dict[str, Any]) -> None:
+    label = f"at depth {depth}"
+    if depth:
+        _fail(depth - 1, {**values, label: depth})
+    raise ValueError(label)
+
+
+def _record() -> list[Row]:
+    from autotb import carrier
+
+    times, size = [], 0
+    for _ in range(60):
+        carrier._seen.clear()
+        try:
+            _fail(6, {"a": 1})
+        except ValueError as error:
+            start = time.perf_counter()
+            tree = carrier.record(error, error.__traceback__, carrier.place("benchmark", "here", call="f()"))
+            times.append((time.perf_counter() - start) * 1e3)
+            size = len(pickle.dumps(tree))
+    return [
+        row("a record made by a worker, 8 frames", times[10:], 0.3, "ms"),
+        row("a record made by a worker, 8 frames", [size / 1024], 64, "KiB"),
+    ]
+
+
+if __name__ == "__main__":
+    found = rows()
+    sys.stdout.write("\n".join(map(str, found)) + "\n")
+    sys.exit(any(not row.ok for row in found))

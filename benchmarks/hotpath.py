@@ -1,0 +1,154 @@
+"""The success path: what a task costs with autotb and without, in pools of threads and of processes, Ray and Parsl apart.
+
+Both sides run in one interpreter: patches are put on and taken off between the timings, so that nothing else differs.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import sys
+import time
+import tracemalloc
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from typing import Any
+
+from benchmarks.measure import Row, pairs, python, row
+
+
+def rows() -> list[Row]:
+    """The hot-path budgets."""
+    return [_result(), _threads(), _processes(), _memory()]
+
+
+def _switched(function: Any) -> tuple[Any, Any]:
+    """The same timing with autotb's patches on and with them off."""
+    import autotb
+
+    def with_it() -> float:
+        autotb.install()
+        return float(function())
+
+    def without() -> float:
+        autotb.uninstall()
+        return float(function())
+
+    return with_it, without
+
+
+def _result() -> Row:
+    future: Future[int] = Future()
+    future.set_result(1)
+    loops = 200_000
+
+    def timing() -> float:
+        result = future.result
+        start = time.perf_counter()
+        for _ in range(loops):
+            result()
+        return (time.perf_counter() - start) / loops * 1e9
+
+    with_it, without = _switched(timing)
+    differences = []
+    for _ in range(15):
+        first = with_it()
+        differences.append(first - without())
+    return row("Future.result() on a finished future, added", differences, 50, "ns")
+
+
+def _nothing(_: Any = None) -> None:
+    return None
+
+
+def _threads() -> Row:
+    loops = 5_000
+
+    def timing() -> float:
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(_nothing).result()
+            start = time.perf_counter()
+            for _ in range(loops):
+                pool.submit(_nothing).result()
+            return time.perf_counter() - start
+
+    return pairs("submit → result of an empty task, threads", *_switched(timing), 1.08, count=25)
+
+
+def _processes() -> Row:
+    loops = 2_000
+
+    def timing() -> float:
+        with ProcessPoolExecutor(1) as pool:
+            pool.submit(_nothing).result()
+            start = time.perf_counter()
+            for _ in range(loops):
+                pool.submit(_nothing).result()
+            return time.perf_counter() - start
+
+    return pairs("submit → result of an empty task, processes", *_switched(timing), 1.02, count=25)
+
+
+def _memory() -> Row:
+    count = 2_000
+
+    def timing() -> float:
+        with ThreadPoolExecutor(1) as pool:
+            gate = pool.submit(time.sleep, 0.3)
+            gc.collect()
+            tracemalloc.start()
+            held = [pool.submit(_nothing) for _ in range(count)]
+            used = tracemalloc.get_traced_memory()[0]
+            tracemalloc.stop()
+            gate.result()
+            held[-1].result()
+            return used / count
+
+    with_it, without = _switched(timing)
+    return row("memory of an outstanding future, added", [with_it() - without() for _ in range(5)], 200, "B")
+
+
+_RAY = """
+import json, os, resource, ray
+ray.init(num_cpus=1, include_dashboard=False, logging_level="ERROR")
+@ray.remote
+def task(): return os.getpid()
+@ray.remote
+def used(): return sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
+ray.get([task.remote() for _ in range(200)])
+def total(): return sum(resource.getrusage(resource.RUSAGE_SELF)[:2]) + ray.get(used.remote())
+before = total()
+for _ in range(10): ray.get([task.remote() for _ in range(300)])
+print(json.dumps(total() - before))
+"""
+_PARSL = """
+import json, resource, tempfile, parsl
+from parsl import Config, python_app
+from parsl.executors import ThreadPoolExecutor
+@python_app
+def task(): return None
+with parsl.load(Config(executors=[ThreadPoolExecutor(max_threads=1)], initialize_logging=False, run_dir=tempfile.mkdtemp())):
+    [f.result() for f in [task() for _ in range(200)]]
+    before = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
+    for _ in range(5): [f.result() for f in [task() for _ in range(500)]]
+    print(json.dumps(sum(resource.getrusage(resource.RUSAGE_SELF)[:2]) - before))
+"""
+
+
+def engine_rows(count: int = 7) -> list[Row]:
+    """CPU time of a task, driver and worker together, on the engines that are heavy to start."""
+    return [
+        pairs(
+            f"{name}: CPU time of a task",
+            lambda code=code: json.loads(python(code, autotb="1").splitlines()[-1]),  # type: ignore[misc]
+            lambda code=code: json.loads(python(code, autotb="0").splitlines()[-1]),  # type: ignore[misc]
+            1.03,
+            count=count,
+        )
+        for name, code in (("Ray", _RAY), ("Parsl, threads", _PARSL))
+    ]
+
+
+if __name__ == "__main__":
+    found = rows() + (engine_rows() if "--engines" in sys.argv else [])
+    sys.stdout.write("\n".join(map(str, found)) + "\n")
+    sys.exit(any(not row.ok for row in found))
