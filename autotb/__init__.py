@@ -4,7 +4,7 @@ Start-up imports this package, so it holds nothing but the public names; ``api``
 """
 
 __version__ = "0.1.0"
-__all__ = ["Trace", "excepthook", "explain", "install", "uninstall"]  # noqa: F822  loaded on first use
+__all__ = ["Trace", "excepthook", "explain", "install", "uninstall"]
 
 
 def __getattr__(name):  # type: ignore[no-untyped-def]

@@ -64,6 +64,7 @@ class Finder:
             from autotb.loading import find
 
             return find(self, name, path, target)
+        return None
 
     def read_triggers(self):
         self.triggers = {}  # importing the table comes back here

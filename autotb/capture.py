@@ -7,6 +7,7 @@ builtins only, that can be pickled, sent, stored and drawn without the exception
 from __future__ import annotations
 
 import functools
+import itertools
 import linecache
 import os
 import sys
@@ -66,7 +67,7 @@ class Capture:
         told = record if record is not None and "type" in record else None
         headline = opened.headline if opened is not None and opened.headline is not None else exc
         tree = _headline(headline, told, wrapped=opened is not None)
-        tree["hops"] = self._hops(exc, tb or exc.__traceback__, record, place)
+        tree["hops"] = self._hops(tb or exc.__traceback__, record, place)
         if opened is not None and opened.broken:
             tree["broken"] = list(opened.broken)
         if opened is not None and opened.roots:
@@ -102,7 +103,9 @@ class Capture:
             if told is None:
                 tree.setdefault("text", _text_of(cause))
             cause = None
-            hidden = told is not None and (told.get("suppress") or told.get("cause") is not None or told.get("context") is not None)
+            hidden = told is not None and (
+                told.get("suppress") or told.get("cause") is not None or told.get("context") is not None
+            )
             if context is not None and (hidden or registry.is_remote_text(context)):
                 context = None
         elif exc.__suppress_context__:
@@ -125,7 +128,7 @@ class Capture:
             self.tree(member) if id(member) not in self.seen else {**_headline(member, None), "hops": []} for member in members
         ]
 
-    def _hops(self, exc: BaseException, tb: TracebackType | None, record: Tree | None, place: Hop | None) -> list[Hop]:
+    def _hops(self, tb: TracebackType | None, record: Tree | None, place: Hop | None) -> list[Hop]:
         hops = list(record.get("hops", ())) if record else []
         # Hops of this process have their frames in the traceback; so have those of engines that bring real tracebacks along
         # ("twice"): there the record's are better.
@@ -203,12 +206,12 @@ class Capture:
         source = self._source(code.co_filename, line, frame.f_globals, result)
         if source is not None:
             result["source"] = source
-            if changed(code, frame.f_globals):
+            if changed(code):
                 result["changed"] = True
         elif kind == registry.USER:
             result["code"] = code.co_code.hex()[:16] + f"-{len(code.co_code)}-{code.co_firstlineno}"
         if self.local_variables and kind == registry.USER and code.co_name != "<module>":
-            result["locals"] = _locals(code, frame)
+            result["locals"] = _locals(frame)
         return result
 
     def _source(self, path: str, line: int, globals_: dict[str, Any], frame: dict[str, Any] | None) -> list[Any] | None:
@@ -280,7 +283,9 @@ def message_of(exc: BaseException) -> str:
 
 def _headline(exc: BaseException, told: Tree | None, wrapped: bool = False) -> Tree:
     tree: Tree = {"v": VERSION, "type": type_name(type(exc)), "message": summary.cut(message_of(exc), MAX_MESSAGE)}
-    if told is not None and (wrapped or told.get("lost") or told["type"].rpartition(".")[2] != type(exc).__qualname__.rpartition(".")[2]):
+    if told is not None and (
+        wrapped or told.get("lost") or told["type"].rpartition(".")[2] != type(exc).__qualname__.rpartition(".")[2]
+    ):
         tree["type"], tree["message"] = told["type"], told["message"]
         if told.get("lost"):
             tree["lost"] = told["lost"]
@@ -432,7 +437,7 @@ def _fold(items: list[Any]) -> list[Any]:
 
 def _adopt_scripts_of_engines(frames: list[dict[str, Any]]) -> None:
     """Code without a file or a module's name, run directly by an engine, is the engine's (Parsl executes a line of its own)."""
-    for before, frame in zip(frames, frames[1:]):
+    for before, frame in itertools.pairwise(frames):
         if frame.get("path") == "<string>" and not frame["module"] and before.get("kind") == registry.ENGINE:
             frame["kind"] = registry.ENGINE
             frame.pop("locals", None)
@@ -470,7 +475,7 @@ def _window(text: str, frame: dict[str, Any] | None) -> str:
     return before + text[start:end] + after
 
 
-def _locals(code: CodeType, frame: Any) -> dict[str, str]:
+def _locals(frame: Any) -> dict[str, str]:
     try:
         values = frame.f_locals
         names = [name for name in values if not name.startswith(".")]
@@ -483,12 +488,10 @@ def _locals(code: CodeType, frame: Any) -> dict[str, str]:
 
 
 _changed: dict[tuple[str, float], dict[tuple[str, int], bytes]] = {}
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=lambda: _process_start.cache_clear())
 _MAX_CHANGED_SIZE = 2_000_000  # bytes of a source file that is compiled to be compared
 
 
-def changed(code: CodeType, globals_: dict[str, Any]) -> bool:
+def changed(code: CodeType) -> bool:
     """Whether the source file is no longer what ``code`` was compiled from.
 
     Only a file written after its module was imported can have changed, so nearly always one ``stat`` answers.
@@ -515,7 +518,7 @@ def _codes(code: CodeType) -> dict[tuple[str, int], bytes]:
     return found
 
 
-@functools.cache
+@functools.lru_cache(1)
 def _process_start() -> float:
     """When this process began, in seconds since the epoch; 0 where the kernel does not tell."""
     try:
@@ -526,3 +529,7 @@ def _process_start() -> float:
         return booted + ticks / os.sysconf("SC_CLK_TCK") - 1
     except (OSError, ValueError, StopIteration):
         return 0.0
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_process_start.cache_clear)

@@ -17,7 +17,7 @@ from types import CodeType, TracebackType
 from typing import Any
 
 from autotb import registry, settings, summary
-from autotb.capture import KEY, VERSION, Capture, Hop, Tree, attached, message_of, type_name
+from autotb.capture import KEY, VERSION, Capture, Hop, Tree, attached, type_name
 
 MAX_RECORD = 64 * 1024  # bytes, pickled
 FULL_RECORDS = 100  # of one place in a process; further ones are light
@@ -98,7 +98,7 @@ def is_flood(tb: TracebackType | None) -> bool:
 
 def _light(exc: BaseException, tb: TracebackType | None, hop: Hop) -> Light:
     """Positions, type, message and arguments only: for programs that handle failures by the thousand."""
-    frames = []
+    frames: list[dict[str, Any]] = []
     while tb is not None and len(frames) < 20:
         code, module = tb.tb_frame.f_code, tb.tb_frame.f_globals.get("__name__")
         module = module if isinstance(module, str) else ""
@@ -184,6 +184,12 @@ def _drop_frames(hop: Hop) -> None:
         hop["frames"] = [*frames[:10], {"omitted": len(frames) - 20}, *frames[-10:]]
     for frame in hop["frames"]:
         frame.pop("source", None)
+
+
+def tell_lost(tree: Tree | Light, lost: list[str]) -> None:
+    """Note in a record what could not travel."""
+    if lost and isinstance(tree, dict):
+        tree["lost"] = lost
 
 
 def attach(exc: BaseException, tree: Tree | Light) -> None:
@@ -332,9 +338,7 @@ def _rebuilt(exc: BaseException, dumps: Callable[[Any], Any], loads: Callable[[A
     steps = [(_BASE_ARGS, args)] if not new_args else []
     steps += _slot_values(exc, kind, dumps, loads, lost, depth)
     actions = [Rebuild(_method(descriptor, "__set__"), (made, value)) for descriptor, value in steps]
-    actions += [
-        Rebuild(operator.setitem, (Rebuild(getattr, (made, "__dict__")), name, value)) for name, value in fields.items()
-    ]
+    actions += [Rebuild(operator.setitem, (Rebuild(getattr, (made, "__dict__")), name, value)) for name, value in fields.items()]
     return Rebuild(operator.getitem, ((made, *actions), 0))
 
 
@@ -362,14 +366,19 @@ def _value(
 
 def _nearest_class(kind: type, dumps: Callable[[Any], Any], lost: list[str]) -> type:
     for cls in kind.__mro__:
-        try:
-            dumps(cls)
-        except Exception:
-            continue
-        if cls is not kind:
-            lost.append(f"the class {type_name(kind)}, which cannot be pickled")
-        return cls
+        if _can(dumps, cls):
+            if cls is not kind:
+                lost.append(f"the class {type_name(kind)}, which cannot be pickled")
+            return cls
     return Exception
+
+
+def _can(function: Callable[[Any], Any], value: Any) -> bool:
+    try:
+        function(value)
+    except Exception:
+        return False
+    return True
 
 
 def _slot_values(
@@ -425,13 +434,10 @@ def travelling(
     fit, lost = fit_to_travel(exc, dumps, loads)
     if tree is None:
         return fit, text
-    if lost and isinstance(tree, dict):
-        tree["lost"] = lost
+    tell_lost(tree, lost)
     return with_record(fit, text, tree)
 
 
 def is_worker_of_ours() -> bool:
     """Whether this process was started to run tasks (and so shows nothing of its own)."""
-    return "multiprocessing.process" in sys.modules and (
-        sys.modules["multiprocessing.process"].parent_process() is not None
-    )
+    return "multiprocessing.process" in sys.modules and (sys.modules["multiprocessing.process"].parent_process() is not None)

@@ -11,7 +11,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from types import ModuleType
     from typing import Any
 
@@ -53,7 +53,7 @@ noise: dict[str, str] = {}  # settings that we gave engines, for doctor
 _prepared: set[str] = set()
 
 
-def before(adapter: ModuleType, name: str) -> None:
+def before(adapter: ModuleType, _name: str = "") -> None:
     """Give an engine its quiet settings just before it is imported, never over the user's own value."""
     if adapter.__name__ in _prepared or os.environ.get("AUTOTB_NOISE", "").lower() == "keep":
         return
@@ -148,7 +148,7 @@ def take_all_off() -> list[Applied]:
     return [entry for entry in applied.values() if entry.state == LEFT]
 
 
-def catch_up(triggers: dict[str, tuple[str, ...]]) -> None:
+def catch_up(triggers: Mapping[str, tuple[str, ...]]) -> None:
     """Patch engines that were imported before us."""
     import importlib
 

@@ -18,9 +18,7 @@ if TYPE_CHECKING:  # typing and dataclasses cost more to import than all of this
 USER, LIBRARY, STDLIB, ENGINE, OWN = "user", "library", "stdlib", "engine", "own"
 
 _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
-_STDLIB = tuple(
-    {path + os.sep for path in (os.path.dirname(os.__file__), os.path.dirname(os.path.realpath(os.__file__)))}
-)
+_STDLIB = tuple({path + os.sep for path in (os.path.dirname(os.__file__), os.path.dirname(os.path.realpath(os.__file__)))})
 
 
 class Opened:
@@ -176,7 +174,7 @@ def _is_engine(full: str, module: str) -> bool:
 
 def _folder_of(own: str) -> str | None:
     """The folder of an engine's package, with a separator at its end, or the file of an engine that is one module."""
-    file = getattr(sys.modules.get(own), "__file__", None)
+    file: str | None = getattr(sys.modules.get(own), "__file__", None)
     if not file:
         return None
     if os.path.basename(file).startswith("__init__."):
@@ -212,7 +210,7 @@ def note_user_function(function: Any) -> None:
 
 def _is_known(module: str) -> bool:
     top = module.partition(".")[0]
-    names = getattr(sys, "stdlib_module_names", frozenset())
+    names: frozenset[str] = getattr(sys, "stdlib_module_names", frozenset())
     return top in names or top in ("autotb", "__main__") or any(own.partition(".")[0] == top for own in facts.own_modules)
 
 

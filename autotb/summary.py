@@ -82,7 +82,7 @@ def _text(value: str) -> str:
     return f"{mask_text(repr(value[:MAX_TEXT]))}… ({len(value):,} characters)"
 
 
-_BRACKETS = {list: "[]", tuple: "()", set: "{}", dict: "{}"}
+_BRACKETS: dict[type, str] = {list: "[]", tuple: "()", set: "{}", dict: "{}"}
 
 
 def _container(value: Any, kind: type, depth: int) -> str:
@@ -142,10 +142,11 @@ def _attributes(value: Any) -> dict[str, Any]:
 
 
 def _named(fields: dict[str, Any], names: Any, depth: int) -> str:
-    parts = []
-    for name in list(names)[:MAX_ITEMS]:
-        if name in fields:
-            parts.append(f"{name}={MASK if is_secret(name) else _brief(fields[name], depth + 1)}")
+    parts = [
+        f"{name}={MASK if is_secret(name) else _brief(fields[name], depth + 1)}"
+        for name in list(names)[:MAX_ITEMS]
+        if name in fields
+    ]
     return ", ".join(parts) + (", …" if len(names) > MAX_ITEMS else "")
 
 

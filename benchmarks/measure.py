@@ -98,6 +98,7 @@ def python(code: str, *, autotb: str, args: Sequence[str] = ()) -> str:
     """Run code in a fresh interpreter, with autotb (``"1"``) or without (``"0"``); returns what it prints."""
     done = subprocess.run(
         [sys.executable, "-c", code, *args],
+        check=False,
         capture_output=True,
         text=True,
         timeout=600,

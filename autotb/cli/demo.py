@@ -27,15 +27,15 @@ def command(options: Any) -> int:
         for name, path in found.items():
             sys.stdout.write(f"{name:16} {_doc(path)}{'' if _missing(path) is None else '  (not installed)'}\n")
         return 0
-    path = found.get(options.engine)
-    if path is None:
+    chosen = found.get(options.engine)
+    if chosen is None:
         sys.stderr.write(f"autotb demo: no engine {options.engine!r}; there are {', '.join(found)}\n")
         return 2
-    missing = _missing(path)
+    missing = _missing(chosen)
     if missing is not None:
         sys.stderr.write(f"autotb demo: {options.engine} needs the package {missing}; pip install {missing}\n")
         return 2
-    return _show(path)
+    return _show(chosen)
 
 
 def demos() -> dict[str, Path]:
@@ -71,10 +71,14 @@ def _show(path: Path) -> int:
 
 
 def _run(script: Path, switch: str) -> int:
-    environment = {**os.environ, "AUTOTB": switch, "PATH": os.path.dirname(sys.executable) + os.pathsep + os.environ.get("PATH", "")}
+    environment = {
+        **os.environ,
+        "AUTOTB": switch,
+        "PATH": os.path.dirname(sys.executable) + os.pathsep + os.environ.get("PATH", ""),
+    }
     prefix = [sys.executable, "-m", "autotb", "run"] if switch == "1" else [sys.executable]
     try:
-        return subprocess.run([*prefix, str(script)], env=environment, cwd=script.parent, timeout=LIMIT).returncode
+        return subprocess.run([*prefix, str(script)], check=False, env=environment, cwd=script.parent, timeout=LIMIT).returncode
     except subprocess.TimeoutExpired:
         sys.stderr.write(f"autotb demo: the job did not end within {LIMIT} s\n")
         return 0

@@ -88,7 +88,9 @@ def _startup_files(problems: list[str]) -> list[dict[str, str]]:
             if not good:
                 problems.append(f"{path} is not the line that this version installs: reinstall autotb")
     if not files:
-        problems.append("no autotb.pth in any site-packages folder: workers start without autotb (pip install autotb puts it there)")
+        problems.append(
+            "no autotb.pth in any site-packages folder: workers start without autotb (pip install autotb puts it there)"
+        )
     return files
 
 
@@ -167,7 +169,7 @@ def _workers(problems: list[str], off: bool) -> dict[str, str]:
     """What a fresh interpreter, as spawned workers are, sees from another folder."""
     try:
         done = subprocess.run(
-            [sys.executable, "-c", _PROBE], capture_output=True, text=True, timeout=60, cwd=os.path.abspath(os.sep)
+            [sys.executable, "-c", _PROBE], check=False, capture_output=True, text=True, timeout=60, cwd=os.path.abspath(os.sep)
         )
         active, file = json.loads(done.stdout)
     except Exception as error:

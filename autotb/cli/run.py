@@ -40,9 +40,9 @@ def command(arguments: list[str]) -> int:
             _run_script(first, rest)
     except SystemExit:
         raise
-    except BaseException as error:
+    except BaseException:
         sys.excepthook = _without_our_frames(sys.excepthook)
-        raise error
+        raise
     return 0
 
 
@@ -150,7 +150,11 @@ def _is_ours(tb: TracebackType) -> bool:
     file = tb.tb_frame.f_code.co_filename
     if file == "<frozen runpy>" or os.path.basename(file) == "runpy.py":
         return True
-    return isinstance(name, str) and (name == "autotb" or name.startswith("autotb.")) or file.startswith(_PACKAGE) or _is_script(tb)
+    return (
+        (isinstance(name, str) and (name == "autotb" or name.startswith("autotb.")))
+        or file.startswith(_PACKAGE)
+        or _is_script(tb)
+    )
 
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
@@ -158,4 +162,7 @@ _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 def _is_script(tb: TracebackType) -> bool:
     """The console script ``autotb`` itself."""
-    return os.path.basename(tb.tb_frame.f_code.co_filename) in ("autotb", "autotb-script.py") and tb.tb_frame.f_code.co_name == "<module>"
+    return (
+        os.path.basename(tb.tb_frame.f_code.co_filename) in ("autotb", "autotb-script.py")
+        and tb.tb_frame.f_code.co_name == "<module>"
+    )

@@ -283,8 +283,7 @@ class _InInterpreter:
                 import pickle
 
                 error = pickle.loads(pickle.dumps(fit)).with_traceback(error.__traceback__)
-            if lost:
-                tree["lost"] = lost
+            carrier.tell_lost(tree, lost)
             carrier.attach(error, tree)
             raise error from None
 

@@ -200,7 +200,7 @@ class _Guarded:
             raise _Carried(error) from None
 
 
-class _Carried(Exception):
+class _Carried(Exception):  # noqa: N818  no error: what it carries is one
     """A KeyboardInterrupt or SystemExit of a task on its way through ``except Exception``."""
 
     def __init__(self, error: BaseException) -> None:

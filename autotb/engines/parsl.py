@@ -16,7 +16,7 @@ import sys
 from typing import Any
 
 from autotb import callsite, carrier, registry
-from autotb.capture import KEY
+from autotb.capture import KEY, Tree
 from autotb.engines import worker
 from autotb.patch import Patch
 
@@ -48,7 +48,9 @@ def _collect(exc: Any, roots: dict[int, BaseException], broken: dict[int, str]) 
     names = ", ".join(_task(name) for _, name in upstream)
     joined = type(exc).__name__ == "JoinError"
     broken[id(exc)] = (
-        f"task {exc.task_id} failed: it joins {names}" if joined else f"task {exc.task_id} skipped: it depends on {names}, which failed"
+        f"task {exc.task_id} failed: it joins {names}"
+        if joined
+        else f"task {exc.task_id} skipped: it depends on {names}, which failed"
     )
     for error, _ in upstream:
         _collect(error, roots, broken)
@@ -84,7 +86,7 @@ def _wrap_remote_init(original: Any) -> Any:
     return __init__
 
 
-def _record(exc: BaseException, tb: Any, caller: Any) -> dict[str, Any]:
+def _record(exc: BaseException, tb: Any, caller: Any) -> Tree | carrier.Light:
     call = None
     if caller.f_code.co_name == "wrapper":
         call = carrier.call_text(*_app(*(worker.local(caller, name) for name in ("func", "args", "kwargs"))))
@@ -120,15 +122,14 @@ def _wrap_reduce(original: Any) -> Any:
     return __reduce_ex__
 
 
-def _fit_state(box: Any, tree: dict[str, Any]) -> tuple[Any, ...]:
+def _fit_state(box: Any, tree: Tree | carrier.Light) -> tuple[Any, ...]:
     import dill
 
     state = {key: value for key, value in box.__dict__.items() if key != "_autotb"}
     exc = state["e_value"]
     exc.__dict__.pop(KEY, None)
     fit, lost = carrier.fit_to_travel(exc, dill.dumps, dill.loads)
-    if lost:
-        tree["lost"] = lost
+    carrier.tell_lost(tree, lost)
     setting = carrier.Rebuild(operator.setitem, (carrier.Rebuild(getattr, (fit, "__dict__")), KEY, tree))
     state["e_value"] = carrier.Rebuild(operator.getitem, ((fit, setting), 0))
     return copyreg.__newobj__, (type(box),), state  # type: ignore[attr-defined]

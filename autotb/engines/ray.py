@@ -13,7 +13,7 @@ import sys
 from typing import Any
 
 from autotb import callsite, carrier, registry, settings
-from autotb.capture import KEY, attached
+from autotb.capture import KEY, Tree, attached
 from autotb.engines import worker
 from autotb.patch import Patch
 
@@ -65,7 +65,7 @@ def _wrap_task_error_init(original: Any) -> Any:
     return __init__
 
 
-def _record(live: BaseException, kwargs: dict[str, Any], args: tuple[Any, ...]) -> dict[str, Any]:
+def _record(live: BaseException, kwargs: dict[str, Any], args: tuple[Any, ...]) -> Tree | carrier.Light:
     name = str(args[0]) if args else str(kwargs.get("function_name", ""))
     name = name.rpartition("::")[2].rpartition("__main__.")[2].removesuffix("()")
     upstream = attached(live)
@@ -90,7 +90,7 @@ def _current_task() -> str | None:
         return None
 
 
-def _with_fit_cause(args: tuple[Any, ...], tree: dict[str, Any]) -> tuple[Any, ...]:
+def _with_fit_cause(args: tuple[Any, ...], tree: Tree | carrier.Light) -> tuple[Any, ...]:
     """Ray replaces a cause that cannot be pickled by a RayError: it is given one that can."""
     if len(args) < 3 or not isinstance(args[2], BaseException):
         return args
@@ -99,7 +99,7 @@ def _with_fit_cause(args: tuple[Any, ...], tree: dict[str, Any]) -> tuple[Any, .
     fit, lost = carrier.fit_to_travel(args[2], pickle.dumps, pickle.loads)
     if fit is args[2] or not lost:
         return args
-    tree["lost"] = lost
+    carrier.tell_lost(tree, lost)
     return (*args[:2], pickle.loads(pickle.dumps(fit)), *args[3:])
 
 
@@ -138,9 +138,8 @@ def _wrap_as_instanceof_cause(original: Any) -> Any:
         try:
             tree = attached(self)
             if tree is not None:
-                if error is not self:
-                    carrier.attach(error, tree)
                 _note_submitted(tree)
+                carrier.attach(error, tree)
         except Exception:
             pass  # the error is the user's and goes on
         return error
@@ -166,8 +165,8 @@ def _wrap_actor_died_init(original: Any) -> Any:
         try:
             tree = attached(cause) if isinstance(cause, BaseException) else None
             if tree is not None:
-                carrier.attach(self, tree)
                 _note_submitted(tree)
+                carrier.attach(self, tree)
                 if _in_worker() and os.environ.get("AUTOTB_NOISE", "").lower() != "keep":
                     _shorten(self, tree)
         except Exception:
@@ -201,7 +200,7 @@ def _wrap_remote(original: Any) -> Any:
 
 
 def _remember(made: Any, site: Any) -> None:
-    reference = made[0] if type(made) is list and made else made
+    reference: Any = made[0] if type(made) is list and made else made
     reference = getattr(reference, "_generator_ref", reference)
     actor = getattr(reference, "_actor_id", None)
     key = actor.binary() if actor is not None else reference.task_id().binary()

@@ -63,9 +63,11 @@ def tell_the_rest() -> None:
 
 
 def _forget_in_child() -> None:
+    if not _registered:
+        return
     for found in [found for found in gc.get_objects() if type(found) is Watch]:
         found.error = None  # the parent tells them
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=lambda: _registered and _forget_in_child())
+    os.register_at_fork(after_in_child=_forget_in_child)

@@ -118,7 +118,7 @@ def original_init(original: Callable[..., Any], box: Any, exc: Any, tb: Any) -> 
         if not settings.switch("rescue"):
             raise
         box.exc = exc
-        box.tb = '\n"""\n%s"""' % _safe_format(exc, tb)
+        box.tb = f'\n"""\n{_safe_format(exc, tb)}"""'
         BaseException.__dict__["__traceback__"].__set__(exc, None)
 
 

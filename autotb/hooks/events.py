@@ -31,7 +31,9 @@ def thread_failed(args: Any) -> bool:
         return False
     thread = args.thread
     name = thread.name if thread is not None else "unknown"
-    place = carrier.place("thread", f"in thread {name}", submitted=callsite.decode(getattr(thread, "_autotb_site", None)), verb="started")
+    place = carrier.place(
+        "thread", f"in thread {name}", submitted=callsite.decode(getattr(thread, "_autotb_site", None)), verb="started"
+    )
     place.pop("thread", None)
     render.show(_trace(args.exc_value, args.exc_traceback, place, f"Exception in thread {name}:"))
     return True

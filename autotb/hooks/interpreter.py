@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from types import TracebackType
+from typing import Any
 
 from autotb import boot, loading
 
@@ -61,7 +62,7 @@ def install() -> None:
     from autotb._triggers import TRIGGERS
 
     boot.start()
-    threading = sys.modules.get("threading")
+    threading: Any = sys.modules.get("threading")
     if threading is not None and threading.excepthook is threading.__excepthook__:
         threading.excepthook = loading.thread_excepthook
     patch.catch_up(TRIGGERS)
@@ -77,7 +78,7 @@ def uninstall() -> list[str]:
     if sys.excepthook is boot.excepthook:
         sys.excepthook = sys.__excepthook__
     sys.meta_path[:] = [finder for finder in sys.meta_path if finder is not boot.finder]
-    threading = sys.modules.get("threading")
+    threading: Any = sys.modules.get("threading")
     if threading is not None:
         if threading.excepthook is loading.thread_excepthook:
             threading.excepthook = threading.__excepthook__

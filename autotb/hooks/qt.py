@@ -17,7 +17,7 @@ CAPTURED = "left as it is"
 PATCHES: tuple[Patch, ...] = ()
 
 
-def ready(module: str) -> None:
+def ready(_module: str) -> None:
     """Give the hook back."""
     if sys.excepthook is boot.excepthook:
         sys.excepthook = sys.__excepthook__

@@ -82,7 +82,12 @@ def _all_sourced(stack: Stack | None) -> Stack | None:
         return None
     hops = tuple(Hop(frames=tuple(_sourced(frame) for frame in hop.frames)) for hop in stack.hops)
     return Stack(
-        stack.type, stack.message, hops, cause=_all_sourced(stack.cause), context=_all_sourced(stack.context), members=stack.members
+        stack.type,
+        stack.message,
+        hops,
+        cause=_all_sourced(stack.cause),
+        context=_all_sourced(stack.context),
+        members=stack.members,
     )
 
 

@@ -1,4 +1,4 @@
-"""Switches autotb on in interpreters that ``autotb run`` starts where no ``.pth`` file runs; then the user's own sitecustomize."""
+"""Switches autotb on in children of ``autotb run`` where no ``.pth`` file runs; then runs the user's own sitecustomize."""
 
 import sys
 
