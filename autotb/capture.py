@@ -148,7 +148,8 @@ class Capture:
                 hop = here.pop(0)
                 if "call" not in hop and hop.get("live"):
                     hop = {**hop, "call": live_call(raw)}
-                result.append({"frames": self.frames(raw), **hop})
+                kept = {key: value for key, value in hop.items() if key not in ("live", "twice")}
+                result.append({"frames": self.frames(raw), **kept})
         if place is not None:
             result = result or [{"frames": []}]
             result[0] = {**place, "frames": result[0]["frames"]}

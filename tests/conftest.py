@@ -1,0 +1,38 @@
+"""Fixtures: programs that are run with autotb and without."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests import programs
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[..., programs.Ran]:
+    """Runs a program under autotb."""
+
+    def runner(code: str, *args: str, **options: object) -> programs.Ran:
+        return programs.run(tmp_path, code, *args, **options)  # type: ignore[arg-type]
+
+    return runner
+
+
+@pytest.fixture
+def shows(tmp_path: Path) -> Callable[..., programs.Ran]:
+    """Runs a program twice: ``check`` holds with autotb, and fails without (so that it cannot be a check of nothing)."""
+
+    def runner(code: str, check: Callable[[programs.Ran], None], *args: str, **options: object) -> programs.Ran:
+        ran = programs.run(tmp_path, code, *args, **options)  # type: ignore[arg-type]
+        try:
+            check(ran)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n\nstatus {ran.status}\n{ran.stdout}\n{ran.stderr}") from None
+        bare = programs.run(tmp_path, code, *args, **{**options, "autotb": "0"})  # type: ignore[arg-type]
+        with pytest.raises(AssertionError):
+            check(bare)
+        return ran
+
+    return runner

@@ -1,0 +1,81 @@
+"""Runs real programs, as a user would, with autotb and without, and reads what they show."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+from dataclasses import dataclass, field
+from pathlib import Path
+
+LIMIT = 120  # seconds; generous: a program that hits it hangs
+
+#: Settings of the outer process that must not leak into a program under test.
+_CLEARED = ("AUTOTB", "NO_COLOR", "FORCE_COLOR", "PYTHON_COLORS", "COLUMNS", "PYTHONUNBUFFERED", "PYTHONPATH")
+
+
+@dataclass
+class Ran:
+    """What a program did."""
+
+    status: int
+    stdout: str
+    stderr: str
+    folder: Path
+    lines: list[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.lines = self.stderr.rstrip("\n").split("\n")
+
+    @property
+    def last(self) -> str:
+        return self.lines[-1]
+
+    @property
+    def heads(self) -> list[str]:
+        """The heads of the frames that are shown, ``file:line in function``, without their folders."""
+        found = re.findall(r"^(?:│ )*│ (\S.*?:\d+ in \S+) *│$", self.stderr, re.M)
+        return [head.rpartition("/")[2] for head in found if not head.startswith("submitted at")]
+
+
+def environment(autotb: str = "1", **more: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_CLEARED)}
+    path = os.path.dirname(sys.executable) + os.pathsep + kept.get("PATH", "")
+    return {**kept, "PATH": path, "PYTHONFAULTHANDLER": "", "AUTOTB": autotb, **more}
+
+
+def run(folder: Path, code: str, *args: str, autotb: str = "1", name: str = "main.py", command: list[str] | None = None, stdin: str | None = None, timeout: float = LIMIT, **env: str) -> Ran:
+    """Write ``code`` to a file of ``folder`` and run it; every process that it leaves behind is killed."""
+    script = folder / name
+    script.parent.mkdir(parents=True, exist_ok=True)
+    script.write_bytes(textwrap.dedent(code).encode("utf-8", "surrogatepass"))
+    return start([*(command or [sys.executable]), str(script), *args], folder, autotb=autotb, stdin=stdin, timeout=timeout, **env)
+
+
+def start(command: list[str], folder: Path, *, autotb: str = "1", stdin: str | None = None, timeout: float = LIMIT, **env: str) -> Ran:
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=folder,
+        env=environment(autotb, **env),
+        start_new_session=True,
+        encoding="utf-8",
+        errors="surrogateescape",
+    )
+    try:
+        stdout, stderr = process.communicate(stdin, timeout=timeout)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        stdout, stderr = process.communicate()
+        raise AssertionError(f"the program hangs (over {timeout} s)\n{stdout}\n{stderr}") from None
+    finally:
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    return Ran(process.returncode, stdout, stderr, folder)
