@@ -22,15 +22,17 @@ MARK = "__autotb_original__"
 class Patch:
     """One function to wrap: ``wrap(original)`` gives the replacement, a plain function with the same name and signature.
 
-    ``also`` names modules that imported a module-level function by name; ``optional`` says that some versions lack the target.
+    ``also`` names modules that imported a module-level function by name, ``alias`` a second name of a method in its class;
+    ``optional`` says that some versions lack the target.
     """
 
-    __slots__ = ("also", "module", "optional", "qualname", "wrap")
+    __slots__ = ("alias", "also", "module", "optional", "qualname", "wrap")
 
     def __init__(
-        self, module: str, qualname: str, wrap: Callable[[Any], Any], also: tuple[str, ...] = (), optional: bool = False
+        self, module: str, qualname: str, wrap: Callable[[Any], Any], also: tuple[str, ...] = (), alias: str = "", optional: bool = False
     ) -> None:
-        self.module, self.qualname, self.wrap, self.also, self.optional = module, qualname, wrap, also, optional
+        self.module, self.qualname, self.wrap, self.optional = module, qualname, wrap, optional
+        self.also, self.alias = also, alias
 
 
 class Applied:
@@ -105,7 +107,11 @@ def _wrap_target(entry: Applied) -> None:
     if hasattr(_function(raw), MARK):
         return
     replacement = _replacement(patch, raw)
+    if inherited:  # the names of a base class's function would pickle as that
+        replacement.__module__, replacement.__qualname__ = patch.module, patch.qualname
     setattr(owner, name, replacement)
+    if patch.alias and vars(owner).get(patch.alias) is raw:
+        setattr(owner, patch.alias, replacement)
     for module in patch.also:
         if module in sys.modules and getattr(sys.modules[module], name, None) is raw:
             setattr(sys.modules[module], name, replacement)
@@ -135,6 +141,8 @@ def take_off(entry: Applied) -> None:
         delattr(entry.owner, entry.name)
     else:
         setattr(entry.owner, entry.name, entry.raw)
+    if entry.patch.alias and vars(entry.owner).get(entry.patch.alias) is entry.replacement:
+        setattr(entry.owner, entry.patch.alias, entry.raw)
     for module in entry.patch.also:
         if getattr(sys.modules.get(module), entry.name, None) is entry.replacement:
             setattr(sys.modules[module], entry.name, entry.raw)

@@ -1,0 +1,83 @@
+"""threading.Thread and multiprocessing.Process: nobody catches their errors, so they show them themselves."""
+
+from __future__ import annotations
+
+import pytest
+
+PROGRAM = """
+import multiprocessing as mp
+import sys
+import threading
+
+def inner(x):
+    return 1 / x
+
+def work(x):
+    if x == "exit":
+        sys.exit(5)
+    return inner(x)
+
+class Own(threading.Thread):
+    def run(self):
+        inner(0)
+
+class OwnProcess(mp.Process):
+    def run(self):
+        inner(0)
+
+def main(kind, x):
+    if kind == "thread":
+        worker = threading.Thread(target=work, args=(x,))
+    elif kind == "subclass":
+        worker = Own()
+    elif kind == "process-subclass":
+        worker = OwnProcess()
+    else:
+        worker = mp.get_context(kind).Process(target=work, args=(x,))
+    worker.start()
+    worker.join()
+    print("exitcode", getattr(worker, "exitcode", None))
+
+if __name__ == "__main__":
+    main(sys.argv[1], 0 if len(sys.argv) == 2 else sys.argv[2])
+"""
+
+
+@pytest.mark.parametrize("kind", ["thread", "subclass", "fork", "spawn", "forkserver", "process-subclass"])
+def test_the_error_is_one_panel_with_the_line_that_started_it(shows, kind):
+    def check(ran):
+        first = "Exception in thread " if kind in ("thread", "subclass") else "Process "
+        assert ran.lines[0].startswith(first)
+        assert [head.partition(" in ")[2] for head in ran.heads][-1:] == ["inner"]
+        assert "started at" in ran.stderr
+        assert "main.py:39 in main" in ran.stderr or "in main" in ran.stderr
+        assert "threading.py" not in ran.stderr
+        assert "multiprocessing/" not in ran.stderr
+        assert ran.last == "ZeroDivisionError: division by zero"
+        assert ran.status == 0
+        assert ran.stdout.strip() == ("exitcode None" if kind in ("thread", "subclass") else "exitcode 1")
+
+    shows(PROGRAM, check, kind)
+
+
+@pytest.mark.parametrize("kind, status", [("thread", "None"), ("fork", "5"), ("spawn", "5")])
+def test_system_exit_of_a_worker_is_silent_as_ever(run, kind, status):
+    ran = run(PROGRAM, kind, "exit")
+
+    assert ran.stderr == ""
+    assert ran.stdout.strip() == f"exitcode {status}"
+
+
+def test_a_hook_of_the_users_for_threads_wins(run):
+    ran = run(
+        """
+        import threading
+        threading.excepthook = lambda args: print("mine", args.exc_type.__name__)
+        thread = threading.Thread(target=lambda: 1 / 0)
+        thread.start()
+        thread.join()
+        """
+    )
+
+    assert ran.stdout == "mine ZeroDivisionError\n"
+    assert ran.stderr == ""
