@@ -96,11 +96,18 @@ def _with_fit_cause(args: tuple[Any, ...], tree: Tree | carrier.Light) -> tuple[
         return args
     import ray.cloudpickle as pickle
 
-    fit, lost = carrier.fit_to_travel(args[2], pickle.dumps, pickle.loads)
+    fit, lost = _fit(args[2])
     if fit is args[2] or not lost:
         return args
     carrier.tell_lost(tree, lost)
     return (*args[:2], pickle.loads(pickle.dumps(fit)), *args[3:])
+
+
+def _fit(cause: BaseException) -> tuple[Any, list[str]]:
+    """Ray pickles an exception again where it arrives: it must survive that as well."""
+    import ray.cloudpickle as pickle
+
+    return carrier.fit_to_travel(cause, lambda value: pickle.dumps(pickle.loads(pickle.dumps(value))), pickle.loads)
 
 
 def _wrap_to_bytes(original: Any) -> Any:
@@ -109,12 +116,10 @@ def _wrap_to_bytes(original: Any) -> Any:
     @functools.wraps(original)
     def to_bytes(self: Any) -> Any:
         try:
-            import ray.cloudpickle as pickle
-
             cause = self.__dict__.get("cause")
             fit: Any = cause
             if isinstance(cause, BaseException):
-                fit, _ = carrier.fit_to_travel(cause, pickle.dumps, pickle.loads)
+                fit, _ = _fit(cause)
             if fit is cause:
                 return original(self)
             own, self.args = self.args, tuple(fit if value is cause else value for value in self.args)

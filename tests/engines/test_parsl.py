@@ -1,0 +1,250 @@
+"""Parsl, a real DataFlowKernel on threads and on HighThroughputExecutor's worker processes."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests import programs
+
+PROGRAM = '''\
+import sys
+
+import parsl
+from parsl import Config, bash_app, join_app, python_app
+from parsl.executors import HighThroughputExecutor, ThreadPoolExecutor
+from parsl.providers import LocalProvider
+
+
+@python_app
+def load(x):
+    def divide(a):
+        return a / x
+
+    return divide(1)
+
+
+@python_app
+def clean(value):
+    return value + 1
+
+
+@python_app
+def total(a, b=0, inputs=()):
+    return a + b
+
+
+@python_app
+def two():
+    class TwoArguments(Exception):
+        def __init__(self, a, b):
+            super().__init__(f"{a} and {b}")
+
+    raise TwoArguments(1, 2)
+
+
+@python_app
+def chained(x):
+    try:
+        {}["id"]
+    except KeyError as error:
+        raise ValueError("no id") from error
+
+
+@python_app
+def dumps():
+    import json
+
+    return json.dumps({"a": object()})
+
+
+@bash_app
+def shell():
+    return "exit 3"
+
+
+@join_app
+def joined():
+    return load(0)
+
+
+def app():
+    load(0).result()
+
+
+def chain():
+    total(clean(load(0))).result()
+
+
+def diamond():
+    first = load(0)
+    total(clean(first), clean(first)).result()
+
+
+def fan_in():
+    total(load(0), b=chained(1)).result()
+
+
+def inputs():
+    total(1, inputs=[load(0)]).result()
+
+
+def join():
+    joined().result()
+
+
+def bash():
+    shell().result()
+
+
+def needs_two():
+    two().result()
+
+
+def after_two():
+    print("after", clean(1).result())
+
+
+def chained_app():
+    chained(1).result()
+
+
+def library():
+    dumps().result()
+
+
+def mistake():
+    load(0, executor="x").result()
+
+
+CASES = [app, chain, diamond, fan_in, inputs, join, bash, needs_two, after_two, chained_app, library, mistake]
+
+
+def main():
+    if sys.argv[1] == "processes":
+        executor = HighThroughputExecutor(
+            max_workers_per_node=1, address="127.0.0.1", cpu_affinity="none", provider=LocalProvider(init_blocks=1, max_blocks=1)
+        )
+    else:
+        executor = ThreadPoolExecutor(max_threads=2)
+    with parsl.load(Config(executors=[executor], initialize_logging=False)):
+        if len(sys.argv) > 2:
+            return globals()[sys.argv[2]]()
+        for case in CASES:
+            sys.stderr.write(f"=== {case.__name__}\\n")
+            sys.stderr.flush()
+            try:
+                case()
+            except Exception as error:
+                print(case.__name__, type(error).__name__, type(error.__cause__).__name__)
+                sys.excepthook(type(error), error, error.__traceback__)
+
+
+if __name__ == "__main__":
+    main()
+'''
+ZERO = "ZeroDivisionError: division by zero"
+EXPECTED = {
+    "app": (["app", "load", "divide"], ZERO),
+    "chain": (["chain", "load", "divide"], ZERO),
+    "diamond": (["diamond", "load", "divide"], ZERO),
+    "inputs": (["inputs", "load", "divide"], ZERO),
+    "join": (["join", "load", "divide"], ZERO),
+    "bash": (["bash"], "parsl.app.errors.BashExitFailure: bash_app shell failed with unix exit code 3"),
+    "needs_two": (["needs_two", "two"], "two.<locals>.TwoArguments: 1 and 2"),
+    "chained_app": (["chained", "chained_app", "chained"], "caused by KeyError: 'id', at "),
+    "library": (["library", "dumps", "default"], "TypeError: Object of type object is not JSON serializable"),
+}
+
+
+def sections(stderr):
+    parts = re.split(r"^=== (\w+)\n", stderr, flags=re.M)
+    return dict(zip(parts[1::2], parts[2::2]))
+
+
+@pytest.fixture(scope="module", params=["threads", "processes"])
+def stories(request, tmp_path_factory):
+    ours = programs.run(tmp_path_factory.mktemp("parsl"), PROGRAM, request.param, timeout=200)
+    # Without autotb the worker processes' result queue dies of the exception that cannot be unpickled: leave that case out.
+    bare = programs.run(tmp_path_factory.mktemp("parsl"), PROGRAM.replace("needs_two, after_two, ", ""), request.param, autotb="0")
+    return request.param, ours, bare
+
+
+def check(name, text):
+    frames, last = EXPECTED[name]
+    ran = programs.Ran(1, "", text, None)
+    assert [frame for frame in (head.partition(" in ")[2] for head in ran.heads) if frame not in ("<module>", "main")] == frames, text
+    assert ran.last.startswith(last), text
+    assert "/parsl/" not in text
+    assert text.count("\n") <= 60, text
+
+
+@pytest.mark.behaviour("S1-19", "S1-20", "S1-22", "S1-24", "S1-27", "S1-63", "S0-5")
+@pytest.mark.parametrize("name", EXPECTED)
+def test_every_kind_of_failure_is_one_short_story(stories, name):
+    _, ours, bare = stories
+
+    check(name, sections(ours.stderr)[name])
+    with pytest.raises((AssertionError, KeyError)):
+        check(name, sections(bare.stderr)[name])
+
+
+@pytest.mark.behaviour("S1-19", "S1-23")
+def test_a_chain_names_the_tasks_that_were_skipped_and_their_upstream(stories):
+    text = sections(stories[1].stderr)["chain"]
+
+    skipped = re.findall(r"^task (\d+) skipped: it depends on task (\d+)", text, re.M)
+    assert len(skipped) == 2
+    assert skipped[0][1] == skipped[1][0]
+    assert "representative cause" not in text
+    assert re.search(r"submitted at \S+main\.py:\d+ in chain", text)
+
+
+@pytest.mark.behaviour("S1-21")
+def test_each_root_cause_is_told_once(stories):
+    found = sections(stories[1].stderr)
+
+    assert found["diamond"].count(ZERO) == 1
+    assert found["fan_in"].count(ZERO) == 1
+    assert len(re.findall(r"^ValueError: no id$", found["fan_in"], re.M)) == 1
+    assert "The same tasks failed of another error as well:" in found["fan_in"]
+
+
+@pytest.mark.behaviour("S1-25")
+def test_a_mistake_of_the_caller_is_shown_at_the_caller(stories):
+    text = sections(stories[1].stderr)["mistake"]
+
+    assert "unexpected keyword argument 'executor'" in text.strip().split("\n")[-1]
+    assert re.search(r"main\.py:\d+ in mistake", text)
+
+
+@pytest.mark.behaviour("S1-26")
+def test_an_error_deep_in_a_library_shows_the_users_line(stories):
+    text = sections(stories[1].stderr)["library"]
+
+    assert 'return json.dumps({"a": object()})' in text
+
+
+def test_an_exception_that_cannot_be_unpickled_hangs_nothing(stories):
+    kind, ours, _ = stories
+
+    assert "after 2" in ours.stdout
+    assert "needs_two TwoArguments" in ours.stdout
+
+
+def test_the_program_catches_the_same_exceptions(stories):
+    _, ours, bare = stories
+
+    kept = [line for line in ours.stdout.splitlines() if not line.startswith(("needs_two", "after"))]
+    assert kept == bare.stdout.splitlines()
+
+
+@pytest.mark.behaviour("S1-63")
+def test_an_unmodified_script_under_the_command_line(tmp_path):
+    import sys
+
+    ran = programs.run(tmp_path, PROGRAM, "threads", "chain", command=[sys.executable, "-m", "autotb", "run"])
+
+    check("chain", ran.stderr)
+    assert ran.status == 1

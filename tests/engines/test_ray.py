@@ -1,0 +1,286 @@
+"""Ray, a real local cluster: one program shows every kind of failure through ``sys.excepthook``, one fails for good."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests import programs
+
+PROGRAM = '''\
+import asyncio
+import json
+import sys
+import threading
+
+import ray
+
+
+class TwoArguments(Exception):
+    def __init__(self, a, b):
+        super().__init__(f"{a} and {b}")
+
+
+class HoldsLock(Exception):
+    def __init__(self, message):
+        super().__init__(message)
+        self.lock = threading.Lock()
+
+
+def divide(a, b):
+    return a / b
+
+
+@ray.remote
+def task(x, password="p4ss"):
+    local = x + 1
+    return divide(local, x)
+
+
+@ray.remote
+def passes(x):
+    return x
+
+
+@ray.remote
+def nested(x):
+    return ray.get(task.remote(x))
+
+
+@ray.remote
+def raises(kind):
+    if kind == "two":
+        raise TwoArguments(1, 2)
+    if kind == "lock":
+        raise HoldsLock("locked")
+    if kind == "json":
+        json.loads("{")
+    try:
+        divide(1, 0)
+    except ZeroDivisionError as error:
+        raise ValueError("chained") from error
+
+
+@ray.remote
+class Actor:
+    def __init__(self, x):
+        divide(1, x)
+
+    def method(self, x):
+        return divide(1, x)
+
+
+@ray.remote
+class AsyncActor:
+    async def method(self, x):
+        return divide(1, x)
+
+
+@ray.remote(num_returns="streaming")
+def generate(n):
+    yield 1
+    divide(n, 0)
+
+
+def get_task():
+    ray.get(task.remote(0))
+
+
+def get_nested():
+    ray.get(nested.remote(0))
+
+
+def get_list():
+    refs = [task.remote(1), task.remote(0)]
+    ray.get(refs)
+
+
+def get_dependent():
+    ray.get(passes.remote(task.remote(0)))
+
+
+def wait_then_get():
+    done, _ = ray.wait([task.remote(0)])
+    ray.get(done[0])
+
+
+def get_method():
+    actor = Actor.remote(1)
+    ray.get(actor.method.remote(0))
+
+
+def get_broken_actor():
+    actor = Actor.remote(0)
+    ray.get(actor.method.remote(1))
+
+
+def await_method():
+    actor = AsyncActor.remote()
+
+    async def awaiting():
+        return await actor.method.remote(0)
+
+    asyncio.run(awaiting())
+
+
+def await_task():
+    async def awaiting():
+        return await task.remote(0)
+
+    asyncio.run(awaiting())
+
+
+def get_generated():
+    for ref in generate.remote(1):
+        ray.get(ref)
+
+
+def get_two():
+    ray.get(raises.remote("two"))
+
+
+def get_lock():
+    ray.get(raises.remote("lock"))
+
+
+def get_json():
+    ray.get(raises.remote("json"))
+
+
+def get_chained():
+    ray.get(raises.remote("chained"))
+
+
+CASES = [get_task, get_nested, get_list, get_dependent, wait_then_get, get_method, get_broken_actor, await_method,
+         await_task, get_generated, get_two, get_lock, get_json, get_chained]
+
+
+def main():
+    ray.init(num_cpus=2, include_dashboard=False, logging_level="ERROR")
+    if len(sys.argv) > 1:
+        return globals()[sys.argv[1]]()
+    for case in CASES:
+        sys.stderr.write(f"=== {case.__name__}\\n")
+        sys.stderr.flush()
+        try:
+            case()
+        except Exception as error:
+            print(case.__name__, [cls.__name__ for cls in type(error).__mro__[:3]], isinstance(error, ray.exceptions.RayError))
+            sys.excepthook(type(error), error, error.__traceback__)
+
+
+if __name__ == "__main__":
+    main()
+'''
+#: case: the frames after ``main`` and the last line
+EXPECTED = {
+    "get_task": (["get_task", "task", "divide"], "ZeroDivisionError: division by zero"),
+    "get_nested": (["get_nested", "nested", "task", "divide"], "ZeroDivisionError: division by zero"),
+    "get_list": (["get_list", "task", "divide"], "ZeroDivisionError: division by zero"),
+    "get_dependent": (["get_dependent", "task", "divide"], "ZeroDivisionError: division by zero"),
+    "wait_then_get": (["wait_then_get", "task", "divide"], "ZeroDivisionError: division by zero"),
+    "get_method": (["get_method", "method", "divide"], "ZeroDivisionError: division by zero"),
+    "get_broken_actor": (["get_broken_actor", "__init__", "divide"], "ZeroDivisionError: division by zero"),
+    "await_method": (["await_method", "awaiting", "method", "divide"], "ZeroDivisionError: division by zero"),
+    "await_task": (["await_task", "awaiting", "task", "divide"], "ZeroDivisionError: division by zero"),
+    "get_generated": (["get_generated", "generate", "divide"], "ZeroDivisionError: division by zero"),
+    "get_two": (["get_two", "raises"], "TwoArguments: 1 and 2"),
+    "get_lock": (["get_lock", "raises"], "HoldsLock: locked"),
+    "get_json": (["get_json", "raises", "raw_decode"], "json.decoder.JSONDecodeError: Expecting property name"),
+    "get_chained": (["raises", "divide", "get_chained", "raises"], "caused by ZeroDivisionError: division by zero, at "),
+}
+
+
+def sections(stderr):
+    parts = re.split(r"^=== (\w+)\n", stderr, flags=re.M)
+    return dict(zip(parts[1::2], parts[2::2]))
+
+
+@pytest.fixture(scope="module")
+def stories(tmp_path_factory):
+    ours = programs.run(tmp_path_factory.mktemp("ray"), PROGRAM)
+    bare = programs.run(tmp_path_factory.mktemp("ray"), PROGRAM, autotb="0")
+    return ours, bare
+
+
+def check(name, text):
+    frames, last = EXPECTED[name]
+    ran = programs.Ran(1, "", text, None)
+    shown = [head.partition(" in ")[2] for head in ran.heads]
+    assert [head for head in shown if head != "main"] == [frame for frame in frames if frame != "main"], text
+    assert ran.last.startswith(last), text
+    assert "ray/" not in text.replace("test_ray/", "")
+    assert "RayTaskError" not in text
+    assert re.search(r"in a Ray (worker|actor), pid \d+", text)
+    assert text.count("\n") <= 60 or name in ("get_json", "get_chained", "get_nested")
+
+
+@pytest.mark.behaviour("S0-2", "S0-5", "S0-31", "S0-35")
+@pytest.mark.parametrize("name", EXPECTED)
+def test_every_kind_of_failure_is_one_short_story(stories, name):
+    ours, bare = stories
+
+    check(name, sections(ours.stderr)[name])
+    with pytest.raises(AssertionError):
+        check(name, sections(bare.stderr)[name])
+
+
+def test_the_program_catches_the_same_exceptions(stories):
+    ours, bare = stories
+    rescued = ("get_two", "get_lock")
+
+    def kept(stdout):
+        return [line for line in stdout.splitlines() if not line.startswith(rescued)]
+
+    assert kept(ours.stdout) == kept(bare.stdout)
+    assert "get_two ['RayTaskError(TwoArguments)'" in ours.stdout
+
+
+def test_submit_place_arguments_and_secrets(stories):
+    text = sections(stories[0].stderr)["get_list"]
+
+    assert re.search(r"submitted at \S+main\.py:\d+ in get_list", text)
+    assert "task(x=0, password=***)" in text
+
+
+@pytest.mark.behaviour("S0-37")
+def test_a_failed_actor_is_told_once(stories):
+    text = sections(stories[0].stderr)["get_broken_actor"]
+
+    assert text.count('in __init__') == 1
+    assert "the actor was not created: its __init__ failed" in text
+    assert len(re.findall(r"^\S*\(Actor pid=", text, re.M)) <= 1
+
+
+def test_an_uncaught_error_ends_the_program_with_status_1(tmp_path):
+    ran = programs.run(tmp_path, PROGRAM, "get_task")
+
+    assert ran.status == 1
+    assert ran.last == "ZeroDivisionError: division by zero"
+
+
+def test_a_task_whose_ref_was_dropped(tmp_path):
+    ran = programs.run(
+        tmp_path,
+        """
+        import sys, time
+        import ray
+
+        @ray.remote
+        def task(x):
+            return 1 / x
+
+        ray.init(num_cpus=1, include_dashboard=False, logging_level="ERROR")
+        task.remote(0)
+        ray.get(task.remote(1))
+        end = time.monotonic() + 60
+        while not getattr(sys.modules.get("autotb.hooks.events"), "_told", 0) and time.monotonic() < end:
+            time.sleep(0.05)
+        """,
+    )
+
+    assert "nobody asked for its result, submitted at" in ran.stderr
+    assert "RAY_IGNORE_UNHANDLED_ERRORS" not in ran.stderr
+    assert ran.last == "ZeroDivisionError: division by zero"
+    assert ran.status == 0
