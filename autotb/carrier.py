@@ -195,6 +195,11 @@ def tell_lost(tree: Tree | Light, lost: list[str]) -> None:
 def attach(exc: BaseException, tree: Tree | Light) -> None:
     """Put a record on an exception without running any code of its class."""
     exc.__dict__[KEY] = tree
+    _a_record_is_here()
+
+
+def _a_record_is_here() -> None:
+    """The first one of this process: from now on log records of such exceptions are to be short."""
     global _logs
     if not _logs:
         _logs = True
@@ -212,6 +217,7 @@ def note_submitted(exc: BaseException, place: dict[str, Any] | None) -> None:
     tree = attached(exc)
     if tree is not None and tree.get("hops"):
         tree["hops"][0].setdefault("submitted", place)
+        _a_record_is_here()
     else:
         note(exc, submitted=place)
 

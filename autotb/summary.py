@@ -23,7 +23,7 @@ _SECRET = re.compile(
     r"password|passwd|secret|token|credential|authorization|cookie|dsn|(api|access|private|secret|auth)_?key$", re.IGNORECASE
 )
 _USERINFO = re.compile(r"(://[^\s:/@]*|\b[\w.+-]+):[^\s/@]+@")
-_USERINFO_URL = re.compile(r"(://[^\s:/@]*):[^\s@]+@")
+_USERINFO_URL = re.compile(r"(://[^\s:/@]*):[^\s/]+@")
 _SIMPLE = (int, float, complex, bool, type(None), type(Ellipsis), type(NotImplemented))
 
 

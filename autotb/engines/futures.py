@@ -27,7 +27,7 @@ SITE = "_autotb_site"  # (code, instruction, the pool's token, whether the user 
 
 registry.register(
     asks=(("concurrent.futures._base", "__get_result"), ("concurrent.futures._base", "result")),
-    runs=(("concurrent.futures.thread", "run"),),
+    runs=(("concurrent.futures.thread", "run"), ("autotb.engines.futures", "_initialize")),
     remote_texts=("concurrent.futures.process._RemoteTraceback",),
 )
 
@@ -184,6 +184,34 @@ def _note_thread(exc: BaseException, caller: Any) -> None:
     worker.note_thread(exc, "thread pool", "in a thread-pool worker", lambda: carrier.call_text(*call))
 
 
+def _wrap_process_worker(original: Any) -> Any:
+    """An initializer that fails is logged by the worker, engine frames and all; the driver learns only that the pool broke."""
+
+    @functools.wraps(original)
+    def _process_worker(call_queue: Any, result_queue: Any, initializer: Any, initargs: Any, *more: Any) -> Any:
+        if initializer is not None:
+            initializer = functools.partial(_initialize, initializer)
+        return original(call_queue, result_queue, initializer, initargs, *more)
+
+    return _process_worker
+
+
+def _initialize(initializer: Any, *args: Any) -> None:
+    try:
+        initializer(*args)
+    except BaseException as error:
+        try:
+            from autotb import carrier
+
+            hop = carrier.place(
+                "process pool", "in the initializer of a process-pool worker", call=carrier.call_text(initializer, args)
+            )
+            carrier.note_live(error, hop)
+        except Exception:
+            pass  # then the log shows it as ever
+        raise
+
+
 def _wrap_boxed_init(original: Any) -> Any:
     """Runs in a worker process while the exception still has its traceback: the record is made here."""
 
@@ -295,6 +323,7 @@ PATCHES = (
     Patch("concurrent.futures._base", "Future.exception", _wrap_exception),
     Patch("concurrent.futures._base", "Future.add_done_callback", _wrap_add_done_callback),
     Patch("concurrent.futures._base", "Future.set_exception", _wrap_set_exception),
+    Patch("concurrent.futures.process", "_process_worker", _wrap_process_worker),
     Patch("concurrent.futures.process", "_ExceptionWithTraceback.__init__", _wrap_boxed_init),
     Patch("concurrent.futures.process", "_ExceptionWithTraceback.__reduce__", _wrap_boxed_reduce),
     Patch("concurrent.futures.process", "_rebuild_exc", _wrap_rebuild),

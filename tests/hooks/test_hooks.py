@@ -1,0 +1,206 @@
+"""The hooks: who holds them, what they leave alone, statuses, logs, IPython, apport, Qt."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests import programs
+
+WORKER_ERROR = """
+from concurrent.futures import ProcessPoolExecutor
+
+def work(x):
+    return 1 / x
+"""
+
+
+def test_a_hook_that_the_program_sets_wins_and_can_chain_to_ours(run):
+    ran = run(
+        """
+        import sys, autotb
+        def mine(kind, value, tb):
+            print("mine first")
+            autotb.excepthook(kind, value, tb)
+        sys.excepthook = mine
+        1 / 0
+        """
+    )
+
+    assert ran.stdout == "mine first\n"
+    assert ran.lines[0].startswith("╭")
+    assert ran.status == 1
+
+
+def test_a_hook_that_chains_to_the_previous_one_keeps_working(run):
+    ran = run(
+        """
+        import sys
+        previous = sys.excepthook
+        def mine(*args):
+            print("sent")
+            previous(*args)
+        sys.excepthook = mine
+        1 / 0
+        """
+    )
+
+    assert ran.stdout == "sent\n"
+    assert ran.lines[0].startswith("╭")
+
+
+def test_ctrl_c_keeps_its_status(tmp_path):
+    statuses = []
+    for autotb in "10":
+        script = tmp_path / "main.py"
+        script.write_text("import time\nprint('ready', flush=True)\ntime.sleep(60)\n")
+        process = subprocess.Popen(
+            [sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=programs.environment(autotb), text=True
+        )
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=programs.LIMIT)
+        assert stderr.rstrip().endswith("KeyboardInterrupt")
+        statuses.append(process.returncode)
+
+    assert statuses == [-signal.SIGINT, -signal.SIGINT]
+
+
+@pytest.mark.parametrize("raised, status", [("SystemExit", 0), ("SystemExit(3)", 3), ("SystemExit('bye')", 1)])
+def test_system_exit_is_pythons(run, raised, status):
+    ours, bare = run(f"raise {raised}\n"), run(f"raise {raised}\n", autotb="0")
+
+    assert (ours.status, ours.stdout, ours.stderr) == (bare.status, bare.stdout, bare.stderr)
+    assert ours.status == status
+
+
+def test_log_records_of_worker_errors_show_the_workers_frames(shows):
+    def check(ran):
+        assert ran.lines[0] == "ERROR:root:failed"
+        assert "Traceback (most recent call last):" in ran.lines
+        assert "concurrent/futures" not in ran.stderr
+        assert 'in work' in ran.stderr
+        assert ran.stderr.count("ZeroDivisionError") == 1
+        assert "\x1b" not in ran.stderr
+
+    shows(
+        WORKER_ERROR
+        + """
+import logging
+logging.basicConfig()
+if __name__ == "__main__":
+    with ProcessPoolExecutor(1) as pool:
+        try:
+            pool.submit(work, 0).result()
+        except ZeroDivisionError:
+            logging.exception("failed")
+""",
+        check,
+    )
+
+
+def test_log_records_of_other_errors_and_the_switch(run):
+    code = (
+        WORKER_ERROR
+        + """
+import logging, sys
+logging.basicConfig()
+if __name__ == "__main__":
+    with ProcessPoolExecutor(1) as pool:
+        try:
+            pool.submit(work, 0).result()
+        except ZeroDivisionError:
+            if len(sys.argv) > 1:
+                logging.exception("failed")
+    try:
+        {}["k"]
+    except KeyError:
+        logging.exception("other")
+"""
+    )
+
+    assert run(code).stderr == run(code, autotb="0").stderr
+    assert "concurrent/futures" in run(code, "x", AUTOTB_LOGGING="0").stderr
+
+
+def test_traceback_functions_stay_pythons(run):
+    code = (
+        WORKER_ERROR
+        + """
+import sys, traceback
+if __name__ == "__main__":
+    with ProcessPoolExecutor(1) as pool:
+        try:
+            pool.submit(work, 0).result()
+        except ZeroDivisionError:
+            print(traceback.format_exc())
+"""
+    )
+    ours, bare = run(code).stdout, run(code, autotb="0").stdout
+
+    if sys.version_info >= (3, 11):  # on 3.10 one frame of ours stays in the traceback
+        assert ours == bare
+    assert "_RemoteTraceback" in ours
+
+
+def test_ipython_cells(tmp_path):
+    pytest.importorskip("IPython")
+    code = WORKER_ERROR + "\nif True:\n    with ProcessPoolExecutor(1) as pool:\n        pool.submit(work, 0).result()\n"
+    command = [sys.executable, "-m", "IPython", "--no-banner", "--colors=NoColor", "--simple-prompt", "--InteractiveShell.history_length=0"]
+    ran = programs.start([*command, "-c", code], tmp_path, HOME=str(tmp_path), IPYTHONDIR=str(tmp_path / "ipython"))
+    text = ran.stdout + ran.stderr
+
+    assert "╭" in text
+    assert "in a process-pool worker" in text
+    assert "concurrent/futures" not in text
+    assert text.count("ZeroDivisionError") == 1
+
+
+def test_ubuntus_crash_reporter_goes_on_reporting_and_we_print(run, tmp_path):
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text("import apport_python_hook\napport_python_hook.install()\n")
+    (tmp_path / "site" / "apport_python_hook.py").write_text(
+        "import sys\n\n\ndef apport_excepthook(kind, value, tb):\n    print('reported', kind.__name__)\n    sys.__excepthook__(kind, value, tb)\n\n\n"
+        "def install():\n    sys.excepthook = apport_excepthook\n"
+    )
+
+    ran = run("1 / 0\n", PYTHONPATH=str(tmp_path / "site"))
+
+    assert ran.stdout == "reported ZeroDivisionError\n"
+    assert ran.lines[0].startswith("╭")
+    assert ran.stderr.count("ZeroDivisionError") == 1
+    assert ran.status == 1
+
+
+def test_qt_finds_pythons_own_hook(run, tmp_path):
+    (tmp_path / "PyQt6").mkdir()
+    (tmp_path / "PyQt6" / "__init__.py").write_text("")
+    (tmp_path / "PyQt6" / "QtCore.py").write_text("")
+
+    ran = run("import sys\nfrom PyQt6 import QtCore\nprint(sys.excepthook is sys.__excepthook__)\n")
+
+    assert ran.stdout == "True\n"
+
+
+def test_shutdown_and_threads_at_exit(run):
+    ran = run(
+        """
+        import atexit, threading
+        def late():
+            thread = threading.Thread(target=lambda: 1 / 0)
+            try:
+                thread.start()
+                thread.join()
+            except RuntimeError:
+                pass
+        atexit.register(late)
+        """
+    )
+
+    assert ran.status == 0
+    assert "autotb:" not in ran.stderr

@@ -1,0 +1,189 @@
+"""Start-up: the opt-out, the finder, the loader, flags and hostile environments."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from tests import programs
+
+POOL = """
+from concurrent.futures import ProcessPoolExecutor
+
+def work(x):
+    return 1 / x
+
+if __name__ == "__main__":
+    with ProcessPoolExecutor(1) as pool:
+        pool.submit(work, 0).result()
+"""
+
+
+@pytest.mark.parametrize("value", ["0", "off", "False", "NO"])
+def test_the_opt_out_imports_nothing_of_ours(run, value):
+    ran = run("import sys\nprint([m for m in sys.modules if m.startswith('autotb')], sys.excepthook is sys.__excepthook__)\n", autotb=value)
+
+    assert ran.stdout == "[] True\n"
+
+
+@pytest.mark.parametrize("code", [POOL, "1 / 0\n", "import threading\nt = threading.Thread(target=lambda: 1 / 0)\nt.start()\nt.join()\n"])
+def test_opted_out_a_program_prints_what_python_prints_byte_for_byte(run, code, tmp_path):
+    ours = run(code, autotb="0")
+    bare = run(code, autotb="0", command=[sys.executable, "-S"])
+
+    assert ours.stderr == bare.stderr
+    assert (ours.status, ours.stdout) == (bare.status, bare.stdout)
+
+
+def test_start_up_imports_little(run):
+    ran = run("import sys\nprint(sorted(m for m in sys.modules if m.startswith('autotb')))\n")
+
+    assert ran.stdout == "['autotb', 'autotb.boot']\n"
+
+
+def test_an_engine_brings_neither_rich_nor_the_failing_path(run):
+    ran = run(
+        """
+        import sys
+        from concurrent.futures import ThreadPoolExecutor
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(int).result()
+        print(sorted(m for m in sys.modules if m.startswith(("autotb", "rich", "typing", "dataclasses"))))
+        """
+    )
+
+    assert ran.stdout == str(
+        ["autotb", "autotb._triggers", "autotb.boot", "autotb.callsite", "autotb.engines", "autotb.engines.futures", "autotb.engines.threads"]
+        + ["autotb.loading", "autotb.patch", "autotb.registry"]
+    ) + "\n"
+
+
+@pytest.mark.parametrize("flags, on", [(["-I"], True), (["-E"], True), (["-s"], True), (["-S"], False), (["-O"], True), (["-OO"], True), (["-bb"], True), (["-X", "dev"], True), (["-W", "error"], True), (["-v"], True)])
+def test_flags(run, flags, on):
+    ran = run(POOL, command=[sys.executable, *flags])
+
+    assert ran.status == 1
+    assert ("╭" in ran.stderr) == on
+    assert "ZeroDivisionError: division by zero" in ran.stderr
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="-P is new in 3.11")
+def test_safe_path(run):
+    assert "╭" in run(POOL, command=[sys.executable, "-P"]).stderr
+
+
+def test_warnings_as_errors_in_the_environment(run):
+    assert run(POOL, PYTHONWARNINGS="error").last == "ZeroDivisionError: division by zero"
+
+
+LOADER = """
+import importlib, importlib.util, inspect, pickle, sys
+spec = importlib.util.find_spec("concurrent.futures.thread")
+print(type(spec.loader).__name__, isinstance(spec.loader, importlib.machinery.SourceFileLoader))
+print(spec.loader.get_source("concurrent.futures.thread") is not None, spec.loader.is_package("concurrent.futures.thread"))
+print(spec.loader == pickle.loads(pickle.dumps(spec.loader)))
+import concurrent.futures.thread as module
+print(type(module.__loader__).__module__, type(module.__spec__.loader).__module__)
+print(inspect.getsource(module.ThreadPoolExecutor)[:5])
+before = module.ThreadPoolExecutor.submit
+module = importlib.reload(module)
+print(hasattr(module.ThreadPoolExecutor.submit, "__autotb_original__"), module.ThreadPoolExecutor.submit is before)
+"""
+
+
+def test_the_loader_passes_for_the_real_one_and_takes_itself_off(run):
+    ran = run(LOADER)
+
+    assert ran.stdout.splitlines() == [
+        "Loader True",
+        "True False",
+        "True",
+        "_frozen_importlib_external _frozen_importlib_external",
+        "class",
+        "True False",
+    ], ran.stderr
+
+
+def test_an_adapter_that_cannot_be_loaded_breaks_no_import(run):
+    ran = run(
+        """
+        import sys
+        sys.modules["autotb.engines.futures"] = None
+        from concurrent.futures import ThreadPoolExecutor
+        with ThreadPoolExecutor(1) as pool:
+            print(pool.submit(int).result())
+        """
+    )
+
+    assert ran.stdout == "0\n"
+    assert ran.lines[0].startswith("autotb: loading autotb.engines.futures failed (")
+    assert len(ran.lines) == 1
+
+
+def test_running_an_engines_module_with_runpy(tmp_path):
+    ran = programs.start([sys.executable, "-m", "concurrent.futures.thread"], tmp_path)
+
+    assert ran.status == 0
+    assert ran.stderr == ""
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="needs the interpreters module of 3.12 and later")
+def test_a_sub_interpreter_starts(run):
+    ran = run(
+        """
+        try:
+            import _interpreters as interpreters
+        except ImportError:
+            import _xxsubinterpreters as interpreters
+        ident = interpreters.create()
+        interpreters.run_string(ident, "import sys; print(sys.excepthook is not sys.__excepthook__, flush=True)")
+        """
+    )
+
+    assert ran.stdout == "True\n", ran.stderr
+
+
+def test_a_zipapp(run, tmp_path):
+    import zipapp
+
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "__main__.py").write_text("def main():\n    1 / 0\n\n\nmain()\n")
+    zipapp.create_archive(tmp_path / "app", tmp_path / "app.pyz")
+
+    ran = programs.start([sys.executable, "app.pyz"], tmp_path)
+
+    assert ran.last == "ZeroDivisionError: division by zero"
+    assert [head.partition(" in ")[2] for head in ran.heads] == ["<module>", "main"]
+
+
+def test_install_twice_and_uninstall(run):
+    ran = run(
+        """
+        import sys
+        import autotb
+        autotb.install()
+        autotb.install()
+        print(sum(type(f).__module__ == "autotb.boot" for f in sys.meta_path))
+        autotb.uninstall()
+        print(sum(type(f).__module__ == "autotb.boot" for f in sys.meta_path), sys.excepthook is sys.__excepthook__)
+        """
+    )
+
+    assert ran.stdout == "1\n0 True\n"
+
+
+def test_install_does_nothing_when_opted_out(run):
+    ran = run("import sys, autotb\nautotb.install()\nprint(sys.excepthook is sys.__excepthook__)\n", autotb="0")
+
+    assert ran.stdout == "True\n"
+
+
+def test_the_public_names():
+    import autotb
+
+    for name in autotb.__all__:
+        assert getattr(autotb, name).__doc__
+    assert set(autotb.__all__) <= set(dir(autotb))
+    with pytest.raises(AttributeError, match="module 'autotb' has no attribute 'nothing'"):
+        autotb.nothing

@@ -1,0 +1,117 @@
+"""The record: what it holds, its bounds, floods of failures."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from autotb import capture, carrier
+from autotb.trace import build
+
+
+def fail(depth, padding=""):
+    big = [padding] * 3
+    if depth:
+        fail(depth - 1, padding)
+    raise ValueError("x" * len(big))
+
+
+def caught(*args):
+    try:
+        fail(*args)
+    except ValueError as error:
+        return error
+
+
+@pytest.fixture(autouse=True)
+def fresh():
+    carrier._seen.clear()
+
+
+@pytest.mark.behaviour("S1-58")
+def test_a_record_is_plain_builtins_with_everything_the_story_needs():
+    error = caught(2, "pad")
+    tree = carrier.record(error, error.__traceback__, carrier.place("test", "in a test", call="fail(2)"))
+
+    assert carrier._size(tree) < carrier.MAX_RECORD
+    assert b"autotb.trace" not in pickle.dumps(tree)
+    assert set(tree) <= set(capture.KEYS)
+    frame = tree["hops"][0]["frames"][-1]
+    assert frame["name"] == "fail"
+    assert frame["locals"]["big"] == "['pad', 'pad', 'pad']"
+    assert frame["source"][1][frame["line"] - frame["source"][0]].strip() == 'raise ValueError("x" * len(big))'
+    assert build.from_tree(tree).stack.type == "ValueError"
+
+
+def test_a_record_stays_within_its_bounds_and_says_what_was_cut():
+    names = {}
+    for number in range(110):
+        calls = "None" if number == 0 else f"f{number - 1}()"
+        values = "".join(f"    v{i} = {'x' * 400!r}\n" for i in range(20))
+        exec(f"def f{number}():\n{values}    {calls}\n    1 / {number or 0}\n", names)
+    try:
+        names["f109"]()
+    except ZeroDivisionError as caught_error:
+        error = caught_error
+    tree = carrier.record(error, error.__traceback__, carrier.place("test", "in a test"))
+
+    assert carrier._size(tree) <= carrier.MAX_RECORD
+    assert "local variables" in tree["cut"]
+
+
+def test_after_a_hundred_failures_from_one_place_records_are_light():
+    for _ in range(carrier.FULL_RECORDS):
+        error = caught(0)
+        carrier.record(error, error.__traceback__, carrier.place("test", "in a test"))
+    error = caught(0)
+    light = carrier.record(error, error.__traceback__, carrier.place("test", "in a test", call="fail(0)"))
+    carrier.attach(error, light)
+
+    assert carrier._size(light) < 2_048
+    tree = capture.attached(error)
+    assert tree["hops"][0]["call"] == "fail(0)"
+    assert tree["hops"][0]["frames"][-1]["name"] == "fail"
+    assert tree["type"] == "ValueError"
+
+
+def test_a_light_record_is_shown_with_this_machines_source(run):
+    ran = run(
+        """
+        from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+        import sys
+
+        def work(x):
+            # here
+            return 1 / x
+
+        if __name__ == "__main__":
+            kind = ProcessPoolExecutor if sys.argv[1] == "p" else ThreadPoolExecutor
+            with kind(1) as pool:
+                for _ in range(150):
+                    try:
+                        pool.submit(work, 0).result()
+                    except ZeroDivisionError:
+                        pass
+                pool.submit(work, 0).result()
+        """,
+        "p",
+    )
+
+    assert "   6 │     # here" in ran.stderr
+    assert "work(x=0)" in ran.stderr
+    assert "submitted at" in ran.stderr
+
+
+def test_fit_to_travel_leaves_a_plain_exception_alone():
+    error = ValueError("x", 1)
+
+    assert carrier.fit_to_travel(error) == (error, [])
+
+
+def test_a_record_of_a_later_version_is_ignored():
+    error = ValueError("x")
+    error.__dict__[capture.KEY] = {"v": 99, "hops": "something else"}
+
+    assert capture.attached(error) is None
+    assert build.build(error).stack.headline == "ValueError: x"

@@ -1,0 +1,151 @@
+"""Reading CPython's traceback text, where no record arrived."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+
+import pytest
+
+from autotb.trace import text
+
+CARETS = '''Traceback (most recent call last):
+  File "/a/pool.py", line 3, in run
+    return fn()
+           ^^^^
+  File "/a/user file.py", line 12, in work
+    return 1 / x
+           ~~^~~
+ZeroDivisionError: division by zero
+'''
+CHAINED = '''Traceback (most recent call last):
+  File "/a/x.py", line 1, in f
+    {}["a"]
+KeyError: 'a'
+
+The above exception was the direct cause of the following exception:
+
+Traceback (most recent call last):
+  File "/a/x.py", line 3, in g
+    raise ValueError("b") from e
+ValueError: first line
+  second line
+
+third: line
+'''
+REPEATED = '''Traceback (most recent call last):
+  File "/a/x.py", line 1, in f
+    f()
+  [Previous line repeated 995 more times]
+RecursionError: maximum recursion depth exceeded
+'''
+SYNTAX = '''Traceback (most recent call last):
+  File "/a/x.py", line 1, in f
+    compile("a b", "y.py", "exec")
+  File "y.py", line 1
+    a b
+      ^
+SyntaxError: invalid syntax
+'''
+NESTED = '''concurrent.futures.process._RemoteTraceback: 
+"""
+Traceback (most recent call last):
+  File "/a/x.py", line 7, in inner
+    1 / 0
+ZeroDivisionError: division by zero
+"""
+
+The above exception was the direct cause of the following exception:
+
+Traceback (most recent call last):
+  File "/a/x.py", line 9, in outer
+    pool.submit(inner).result()
+ZeroDivisionError: division by zero
+'''
+
+
+def frames(stack):
+    return [(frame.path, frame.line, frame.name) for frame in stack.frames]
+
+
+@pytest.mark.behaviour("S0-34")
+def test_carets_are_no_source_lines():
+    stack = text.parse(CARETS)
+
+    assert frames(stack) == [("/a/pool.py", 3, "run"), ("/a/user file.py", 12, "work")]
+    assert stack.frames[1].failing_line == "return 1 / x"
+    assert (stack.type, stack.message) == ("ZeroDivisionError", "division by zero")
+
+
+@pytest.mark.behaviour("S0-34")
+def test_chains_and_messages_of_several_lines():
+    stack = text.parse(CHAINED)
+
+    assert stack.type == "ValueError"
+    assert stack.message == "first line\n  second line\n\nthird: line"
+    assert stack.cause.type == "KeyError"
+    assert frames(stack.cause) == [("/a/x.py", 1, "f")]
+
+
+@pytest.mark.behaviour("S0-34")
+def test_nested_wrappers():
+    stack = text.parse(NESTED)
+
+    assert frames(stack) == [("/a/x.py", 9, "outer")]
+    assert frames(stack.cause) == [("/a/x.py", 7, "inner")]
+
+
+@pytest.mark.behaviour("S0-34")
+def test_repeated_lines_and_syntax_errors():
+    assert text.parse(REPEATED).hops[0].frames[1].repeated == 995
+    assert text.parse(SYNTAX).final[-1] == "SyntaxError: invalid syntax"
+    assert frames(text.parse(SYNTAX)) == [("/a/x.py", 1, "f")]
+
+
+def test_what_is_no_traceback_is_none():
+    assert text.parse("") is None
+    assert text.parse("just a message") is None
+
+
+def test_what_this_python_writes_is_read():
+    def inner():
+        raise ValueError("x: y\nz")
+
+    try:
+        try:
+            inner()
+        except ValueError as error:
+            raise KeyError("k") from error
+    except KeyError as error:
+        stack = text.parse("".join(traceback.format_exception(error)))
+
+    assert (stack.type, stack.message) == ("KeyError", "'k'")
+    assert (stack.cause.type, stack.cause.message) == ("ValueError", "x: y\nz")
+    assert stack.cause.frames[-1].name == "inner"
+
+
+@pytest.mark.behaviour("S0-33")
+def test_a_worker_without_autotb_is_read_from_its_text(run):
+    """The worker runs with ``AUTOTB=0``: the driver has the engine's text alone."""
+    ran = run(
+        """
+        import multiprocessing as mp, os
+        from concurrent.futures import ProcessPoolExecutor
+
+        def work(x):
+            # here
+            return 1 / x
+
+        if __name__ == "__main__":
+            os.environ["AUTOTB"] = "0"
+            with ProcessPoolExecutor(1, mp_context=mp.get_context("spawn")) as pool:
+                pool.submit(work, 0).result()
+        """
+    )
+
+    assert [head.partition(" in ")[2] for head in ran.heads] == ["<module>", "work"]
+    assert "   6 │     # here" in ran.stderr
+    assert "submitted at" in ran.stderr
+    assert "_RemoteTraceback" not in ran.stderr
+    assert ran.last == "ZeroDivisionError: division by zero"
+    assert sys.version_info
