@@ -15,37 +15,38 @@ if TYPE_CHECKING:
     from typing import Any
 
     Site = tuple[CodeType, int]
-_users: dict[CodeType, bool] = {}  # whether this code is the user's; bounded, see _is_user
+USER, OTHER, ENGINE = 1, 0, -1  # ENGINE: one with an adapter of its own, which notes the place itself
+_users: dict[CodeType, int] = {}  # whose code this is; bounded, see _whose
 registry.learners.append(_users.clear)
 
 
-def here(depth: int = 2) -> Site | None:
-    """The nearest user frame from ``depth`` frames up; None where there is none (an engine's own thread)."""
+def here(depth: int = 2, through_engines: bool = True) -> Site | None:
+    """The nearest user frame from ``depth`` frames up; None where there is none (an engine's own thread).
+
+    Every frame that is looked at costs: with ``through_engines`` false the walk ends at an engine that has its own adapter.
+    """
     frame: FrameType | None = sys._getframe(depth)
     while frame is not None:
         code = frame.f_code
-        user = _users.get(code)
-        if user is None:
-            user = _is_user(frame)
-        if user:
+        whose = _users.get(code)
+        if whose is None:
+            whose = _whose(frame)
+        if whose == USER:
             return (code, frame.f_lasti)
+        if whose == ENGINE and not through_engines:
+            return None
         frame = frame.f_back
     return None
 
 
-def nearest(depth: int = 2) -> bool:
-    """Whether the frame ``depth`` up is itself the user's: nobody stands between the user and this call."""
-    frame = sys._getframe(depth)
-    user = _users.get(frame.f_code)
-    return _is_user(frame) if user is None else user
-
-
-def _is_user(frame: FrameType) -> bool:
+def _whose(frame: FrameType) -> int:
     if len(_users) > 5_000:  # code objects made at run time must not pile up here
         _users.clear()
-    kind = registry.kind_of(frame.f_code.co_filename, frame.f_globals.get("__name__"))
-    _users[frame.f_code] = kind == registry.USER
-    return kind == registry.USER
+    path = frame.f_code.co_filename
+    kind = registry.kind_of(path, frame.f_globals.get("__name__"))
+    engine = kind == registry.ENGINE and not registry.is_stdlib(path)
+    _users[frame.f_code] = whose = USER if kind == registry.USER else ENGINE if engine else OTHER
+    return whose
 
 
 def line_of(code: CodeType, offset: int) -> int:

@@ -29,7 +29,13 @@ class Patch:
     __slots__ = ("alias", "also", "module", "optional", "qualname", "wrap")
 
     def __init__(
-        self, module: str, qualname: str, wrap: Callable[[Any], Any], also: tuple[str, ...] = (), alias: str = "", optional: bool = False
+        self,
+        module: str,
+        qualname: str,
+        wrap: Callable[[Any], Any],
+        also: tuple[str, ...] = (),
+        alias: str = "",
+        optional: bool = False,
     ) -> None:
         self.module, self.qualname, self.wrap, self.optional = module, qualname, wrap, optional
         self.also, self.alias = also, alias

@@ -140,6 +140,11 @@ def _classify(path: str, module: str) -> str:
     return USER
 
 
+def is_stdlib(path: str) -> bool:
+    """Whether a file is the standard library's, engine or not."""
+    return path.startswith(("<frozen", *_STDLIB)) and not path.startswith(tuple(_site_packages()))
+
+
 _ZIPPED = f"{sys.base_prefix}{os.sep}lib{os.sep}python{sys.version_info[0]}{sys.version_info[1]}.zip{os.sep}"
 
 

@@ -120,32 +120,45 @@ before = total()
 for _ in range(10): ray.get([task.remote() for _ in range(300)])
 print(json.dumps(total() - before))
 """
-_PARSL = """
-import json, resource, tempfile, parsl
-from parsl import Config, python_app
-from parsl.executors import ThreadPoolExecutor
-@python_app
-def task(): return None
-with parsl.load(Config(executors=[ThreadPoolExecutor(max_threads=1)], initialize_logging=False, run_dir=tempfile.mkdtemp())):
-    [f.result() for f in [task() for _ in range(200)]]
-    before = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
-    for _ in range(5): [f.result() for f in [task() for _ in range(500)]]
-    print(json.dumps(sum(resource.getrusage(resource.RUSAGE_SELF)[:2]) - before))
-"""
 
 
-def engine_rows(count: int = 7) -> list[Row]:
-    """CPU time of a task, driver and worker together, on the engines that are heavy to start."""
-    return [
-        pairs(
-            f"{name}: CPU time of a task",
-            lambda code=code: json.loads(python(code, autotb="1").splitlines()[-1]),  # type: ignore[misc]
-            lambda code=code: json.loads(python(code, autotb="0").splitlines()[-1]),  # type: ignore[misc]
-            1.03,
-            count=count,
-        )
-        for name, code in (("Ray", _RAY), ("Parsl, threads", _PARSL))
-    ]
+def _parsl() -> Row:
+    import resource
+    import tempfile
+
+    import parsl
+    from parsl import Config, python_app
+    from parsl.executors import ThreadPoolExecutor as ParslThreads
+
+    @python_app
+    def task() -> None:
+        return None
+
+    def timing() -> float:
+        before = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
+        for _ in range(4):
+            for future in [task() for _ in range(500)]:
+                future.result()
+        return sum(resource.getrusage(resource.RUSAGE_SELF)[:2]) - before
+
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        parsl.load(Config(executors=[ParslThreads(max_threads=1)], initialize_logging=False, run_dir=folder)),
+    ):
+        timing()
+        return pairs("Parsl, threads: CPU time of a task", *_switched(timing), 1.03, count=25)
+
+
+def _ray() -> Row:
+    def timing(autotb: str) -> float:
+        return float(json.loads(python(_RAY, autotb=autotb).splitlines()[-1]))
+
+    return pairs("Ray: CPU time of a task, driver and worker", lambda: timing("1"), lambda: timing("0"), 1.03, count=7)
+
+
+def engine_rows() -> list[Row]:
+    """CPU time of a task on the engines that are heavy to start."""
+    return [_ray(), _parsl()]
 
 
 if __name__ == "__main__":

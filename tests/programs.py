@@ -47,7 +47,17 @@ def environment(autotb: str = "1", **more: str) -> dict[str, str]:
     return {**kept, "PATH": path, "PYTHONFAULTHANDLER": "", "AUTOTB": autotb, **more}
 
 
-def run(folder: Path, code: str, *args: str, autotb: str = "1", name: str = "main.py", command: list[str] | None = None, stdin: str | None = None, timeout: float = LIMIT, **env: str) -> Ran:
+def run(
+    folder: Path,
+    code: str,
+    *args: str,
+    autotb: str = "1",
+    name: str = "main.py",
+    command: list[str] | None = None,
+    stdin: str | None = None,
+    timeout: float = LIMIT,
+    **env: str,
+) -> Ran:
     """Write ``code`` to a file of ``folder`` and run it; every process that it leaves behind is killed."""
     script = folder / name
     script.parent.mkdir(parents=True, exist_ok=True)
@@ -55,7 +65,9 @@ def run(folder: Path, code: str, *args: str, autotb: str = "1", name: str = "mai
     return start([*(command or [sys.executable]), str(script), *args], folder, autotb=autotb, stdin=stdin, timeout=timeout, **env)
 
 
-def start(command: list[str], folder: Path, *, autotb: str = "1", stdin: str | None = None, timeout: float = LIMIT, **env: str) -> Ran:
+def start(
+    command: list[str], folder: Path, *, autotb: str = "1", stdin: str | None = None, timeout: float = LIMIT, **env: str
+) -> Ran:
     process = subprocess.Popen(
         command,
         stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,

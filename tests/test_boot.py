@@ -22,12 +22,17 @@ if __name__ == "__main__":
 
 @pytest.mark.parametrize("value", ["0", "off", "False", "NO"])
 def test_the_opt_out_imports_nothing_of_ours(run, value):
-    ran = run("import sys\nprint([m for m in sys.modules if m.startswith('autotb')], sys.excepthook is sys.__excepthook__)\n", autotb=value)
+    ran = run(
+        "import sys\nprint([m for m in sys.modules if m.startswith('autotb')], sys.excepthook is sys.__excepthook__)\n",
+        autotb=value,
+    )
 
     assert ran.stdout == "[] True\n"
 
 
-@pytest.mark.parametrize("code", [POOL, "1 / 0\n", "import threading\nt = threading.Thread(target=lambda: 1 / 0)\nt.start()\nt.join()\n"])
+@pytest.mark.parametrize(
+    "code", [POOL, "1 / 0\n", "import threading\nt = threading.Thread(target=lambda: 1 / 0)\nt.start()\nt.join()\n"]
+)
 def test_opted_out_a_program_prints_what_python_prints_byte_for_byte(run, code, tmp_path):
     ours = run(code, autotb="0")
     bare = run(code, autotb="0", command=[sys.executable, "-S"])
@@ -53,13 +58,39 @@ def test_an_engine_brings_neither_rich_nor_the_failing_path(run):
         """
     )
 
-    assert ran.stdout == str(
-        ["autotb", "autotb._triggers", "autotb.boot", "autotb.callsite", "autotb.engines", "autotb.engines.futures", "autotb.engines.threads"]
-        + ["autotb.loading", "autotb.patch", "autotb.registry"]
-    ) + "\n"
+    assert (
+        ran.stdout
+        == str(
+            [
+                "autotb",
+                "autotb._triggers",
+                "autotb.boot",
+                "autotb.callsite",
+                "autotb.engines",
+                "autotb.engines.futures",
+                "autotb.engines.threads",
+            ]
+            + ["autotb.loading", "autotb.patch", "autotb.registry"]
+        )
+        + "\n"
+    )
 
 
-@pytest.mark.parametrize("flags, on", [(["-I"], True), (["-E"], True), (["-s"], True), (["-S"], False), (["-O"], True), (["-OO"], True), (["-bb"], True), (["-X", "dev"], True), (["-W", "error"], True), (["-v"], True)])
+@pytest.mark.parametrize(
+    "flags, on",
+    [
+        (["-I"], True),
+        (["-E"], True),
+        (["-s"], True),
+        (["-S"], False),
+        (["-O"], True),
+        (["-OO"], True),
+        (["-bb"], True),
+        (["-X", "dev"], True),
+        (["-W", "error"], True),
+        (["-v"], True),
+    ],
+)
 def test_flags(run, flags, on):
     ran = run(POOL, command=[sys.executable, *flags])
 

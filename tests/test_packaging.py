@@ -31,7 +31,9 @@ def source(tmp_path_factory):
 def built(source, tmp_path_factory):
     """A wheel that was made from the sdist."""
     folder = tmp_path_factory.mktemp("dist")
-    subprocess.run([sys.executable, "-m", "build", "--outdir", str(folder), str(source)], check=True, capture_output=True, timeout=300)
+    subprocess.run(
+        [sys.executable, "-m", "build", "--outdir", str(folder), str(source)], check=True, capture_output=True, timeout=300
+    )
     return folder
 
 
@@ -73,13 +75,17 @@ def test_the_wheel_has_it_at_its_top(built):
 def test_installed_it_works_and_uninstalled_nothing_is_left(how, source, built, environment, tmp_path):
     pip = [str(environment / "bin" / "python"), "-m", "pip"]
     uv = ["uv", "pip"]
-    what = {"wheel": [str(next(built.glob("*.whl")))], "sdist": [str(next(built.glob("*.tar.gz")))]}.get(how.split()[0], [str(source)])
+    what = {"wheel": [str(next(built.glob("*.whl")))], "sdist": [str(next(built.glob("*.tar.gz")))]}.get(
+        how.split()[0], [str(source)]
+    )
     if "editable" in how:
         what = ["-e", *what]
     tool = uv if how.startswith("uv") else pip
     target = ["--python", str(environment / "bin" / "python")] if tool is uv else []
     environ = {**os.environ, "AUTOTB": "0"}
-    subprocess.run([*tool, "install", "-q", *target, *what], check=True, timeout=300, cwd=tmp_path, env=environ, capture_output=True)
+    subprocess.run(
+        [*tool, "install", "-q", *target, *what], check=True, timeout=300, cwd=tmp_path, env=environ, capture_output=True
+    )
 
     site = site_packages(environment)
     record = next(site.glob("autotb-*.dist-info")) / "RECORD"
@@ -91,7 +97,14 @@ def test_installed_it_works_and_uninstalled_nothing_is_left(how, source, built, 
     assert python(environment, "-c", "def f():\n    1 / 0\nf()").stderr.startswith("╭")
 
     yes = [] if tool is uv else ["-y"]
-    subprocess.run([*tool, "uninstall", "-q", *target, *yes, "autotb"], check=True, timeout=300, cwd=tmp_path, env=environ, capture_output=True)
+    subprocess.run(
+        [*tool, "uninstall", "-q", *target, *yes, "autotb"],
+        check=True,
+        timeout=300,
+        cwd=tmp_path,
+        env=environ,
+        capture_output=True,
+    )
     assert [path.name for path in site.iterdir() if "autotb" in path.name] == []
     ran = python(environment, "-c", HOOKED)
     assert (ran.stdout, ran.stderr) == ("False False\n", "")
@@ -130,7 +143,15 @@ def test_the_order_of_start_up_files_in_a_single_pass(tmp_path):
     """A user site is visited once: the path of an editable install must be known before our line runs."""
     user = tmp_path / "user"
     base = sys._base_executable
-    site = Path(subprocess.run([base, "-c", "import site; print(site.getusersitepackages())"], env={**os.environ, "PYTHONUSERBASE": str(user), "AUTOTB": "0"}, capture_output=True, text=True, check=True).stdout.strip())
+    site = Path(
+        subprocess.run(
+            [base, "-c", "import site; print(site.getusersitepackages())"],
+            env={**os.environ, "PYTHONUSERBASE": str(user), "AUTOTB": "0"},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+    )
     site.mkdir(parents=True)
     shutil.copy(ROOT / "autotb.pth", site)
     (site / "_editable_impl_autotb.pth").write_text(f"{ROOT}\n")

@@ -70,7 +70,24 @@ def test_no_code_of_the_users_runs():
     assert summary.brief({Hostile(): 1}).startswith("{<")
 
 
-@pytest.mark.parametrize("name", ["password", "db_passwd", "API_KEY", "apikey", "access_key", "auth_key", "secret", "Token", "dsn", "cookie", "authorization", "credentials", "private_key"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "password",
+        "db_passwd",
+        "API_KEY",
+        "apikey",
+        "access_key",
+        "auth_key",
+        "secret",
+        "Token",
+        "dsn",
+        "cookie",
+        "authorization",
+        "credentials",
+        "private_key",
+    ],
+)
 def test_secrets_are_masked_by_name(name):
     assert summary.brief("value", name) == "***"
     assert summary.brief({name: "value", "other": {name: 1}}) == "{" + f"'{name}': ***, 'other': {{'{name}': ***}}" + "}"

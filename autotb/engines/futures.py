@@ -45,7 +45,7 @@ def _wrap_submit(original: Any) -> Any:
         try:
             frame = sys._getframe(1)
             code = frame.f_code
-            if callsite._users.get(code):
+            if callsite._users.get(code) == callsite.USER:
                 site = (code, frame.f_lasti, _token(self), True)
             else:
                 site = _site(self)
@@ -60,9 +60,9 @@ def _wrap_submit(original: Any) -> Any:
 
 
 def _site(executor: Any) -> Any:
-    direct = callsite.nearest(3)
-    found = callsite.here(3)
-    return (*found, _token(executor), direct) if found else None
+    """The user's line further up the stack; an engine or a library called submit, unless this code is simply new to us."""
+    found = callsite.here(3, through_engines=False)
+    return (*found, _token(executor), found[0] is sys._getframe(2).f_code) if found else None
 
 
 def _token(executor: Any) -> list[bool]:

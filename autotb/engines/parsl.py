@@ -24,6 +24,7 @@ MODULES = ("parsl.app.errors", "parsl.dataflow.errors", "parsl.dataflow.dflow")
 NAME = "Parsl"
 DISTRIBUTION = "parsl"
 CAPTURED = "python, bash and join apps; thread and HighThroughput executors; chains, fan-in, diamonds to their root cause"
+TESTED = "2026.10.26"
 NOISE: dict[str, str] = {}
 
 

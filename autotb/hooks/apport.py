@@ -16,6 +16,7 @@ from autotb.patch import Patch
 MODULES = ("apport_python_hook",)
 NAME = "apport (Ubuntu's crash reporter)"
 DISTRIBUTION = "apport"
+TESTED = "by a stand-in"
 CAPTURED = "its hook goes on reporting; autotb prints"
 
 

@@ -16,6 +16,7 @@ from autotb.patch import Patch
 MODULES = ("IPython.core.interactiveshell",)
 NAME = "IPython, Jupyter"
 DISTRIBUTION = "ipython"
+TESTED = "9.18"
 CAPTURED = "errors in cells"
 
 registry.register(own=("IPython", "ipykernel"))

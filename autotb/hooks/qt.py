@@ -13,6 +13,7 @@ from autotb.patch import Patch
 MODULES = ("PyQt5.QtCore", "PyQt6.QtCore", "PySide2.QtCore", "PySide6.QtCore")
 NAME = "Qt for Python"
 DISTRIBUTION = "PyQt6"
+TESTED = "by a stand-in"
 CAPTURED = "left as it is"
 PATCHES: tuple[Patch, ...] = ()
 

@@ -51,7 +51,15 @@ def test_code_sees_what_it_sees_under_python(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "code, status", [("pass", 0), ("raise SystemExit(4)", 4), ("raise SystemExit('x')", 1), ("1 / 0", 1), ("raise KeyboardInterrupt", -2), ("import os; os._exit(7)", 7)]
+    "code, status",
+    [
+        ("pass", 0),
+        ("raise SystemExit(4)", 4),
+        ("raise SystemExit('x')", 1),
+        ("1 / 0", 1),
+        ("raise KeyboardInterrupt", -2),
+        ("import os; os._exit(7)", 7),
+    ],
 )
 def test_statuses(run, code, status):
     assert run(code + "\n", command=RUN).status == run(code + "\n").status == status
@@ -103,7 +111,9 @@ def test_a_script_that_is_not_there(tmp_path):
     assert ours.stderr == bare.stderr
 
 
-@pytest.mark.parametrize("arguments, status", [(["run"], 2), (["run", "-m"], 2), (["run", "--help"], 0), ([], 2), (["nothing"], 2), (["--version"], 0)])
+@pytest.mark.parametrize(
+    "arguments, status", [(["run"], 2), (["run", "-m"], 2), (["run", "--help"], 0), ([], 2), (["nothing"], 2), (["--version"], 0)]
+)
 def test_usage(tmp_path, arguments, status):
     ran = programs.start([sys.executable, "-m", "autotb", *arguments], tmp_path)
 
@@ -117,8 +127,9 @@ def test_where_no_start_up_file_runs_children_are_covered_too(tmp_path):
     import shutil
     from pathlib import Path
 
-    import autotb
     import rich
+
+    import autotb
 
     target = tmp_path / "target"
     for package in (autotb, rich):

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-PROGRAM = '''\
+PROGRAM = """\
 import json
 import multiprocessing as mp
 import sys
@@ -127,7 +127,7 @@ if __name__ == "__main__":
     except Exception as error:
         print(type(error).__mro__[0].__name__, [getattr(error, name, None) for name in ("a", "code", "kept", "x", "reason", "filename", "tries")])
         raise
-'''
+"""
 CASES = {
     "two": ("TwoArguments: 1 and 2", "TwoArguments [1,"),
     "keyword": ("KeywordOnly: ('code', 3)", "KeywordOnly [None, 3,"),
@@ -180,7 +180,7 @@ def test_without_rescue_the_engine_fails_as_ever(run, case):
     assert ours.status == bare.status == 1
 
 
-BUILTINS = '''\
+BUILTINS = """\
 import builtins, sys
 from concurrent.futures import ProcessPoolExecutor
 
@@ -236,7 +236,7 @@ if __name__ == "__main__":
             except BaseException as error:
                 failed.append((name, type(error), str(error)))
     print(len(CLASSES), failed)
-'''
+"""
 
 
 def test_every_builtin_exception_as_base_survives_an_init_that_cannot_be_called(run):
@@ -309,7 +309,9 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("start, method", [("fork", "map"), ("fork", "apply"), ("fork", "imap"), ("fork", "unordered"), ("spawn", "map")])
+@pytest.mark.parametrize(
+    "start, method", [("fork", "map"), ("fork", "apply"), ("fork", "imap"), ("fork", "unordered"), ("spawn", "map")]
+)
 def test_a_pool_whose_initializer_fails_tells_its_error(run, start, method):
     ran = run(INITIALIZER, start, method, timeout=60)
 

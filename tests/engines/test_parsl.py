@@ -8,7 +8,7 @@ import pytest
 
 from tests import programs
 
-PROGRAM = '''\
+PROGRAM = """\
 import sys
 
 import parsl
@@ -143,7 +143,7 @@ def main():
 
 if __name__ == "__main__":
     main()
-'''
+"""
 ZERO = "ZeroDivisionError: division by zero"
 EXPECTED = {
     "app": (["app", "load", "divide"], ZERO),
@@ -167,14 +167,18 @@ def sections(stderr):
 def stories(request, tmp_path_factory):
     ours = programs.run(tmp_path_factory.mktemp("parsl"), PROGRAM, request.param, timeout=200)
     # Without autotb the worker processes' result queue dies of the exception that cannot be unpickled: leave that case out.
-    bare = programs.run(tmp_path_factory.mktemp("parsl"), PROGRAM.replace("needs_two, after_two, ", ""), request.param, autotb="0")
+    bare = programs.run(
+        tmp_path_factory.mktemp("parsl"), PROGRAM.replace("needs_two, after_two, ", ""), request.param, autotb="0"
+    )
     return request.param, ours, bare
 
 
 def check(name, text):
     frames, last = EXPECTED[name]
     ran = programs.Ran(1, "", text, None)
-    assert [frame for frame in (head.partition(" in ")[2] for head in ran.heads) if frame not in ("<module>", "main")] == frames, text
+    assert [
+        frame for frame in (head.partition(" in ")[2] for head in ran.heads) if frame not in ("<module>", "main")
+    ] == frames, text
     assert ran.last.startswith(last), text
     assert "/parsl/" not in text
     assert text.count("\n") <= 60, text

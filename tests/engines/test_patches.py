@@ -5,8 +5,6 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
-import subprocess
-import sys
 
 import pytest
 

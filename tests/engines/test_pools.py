@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-PROGRAM = '''\
+PROGRAM = """\
 import asyncio
 import multiprocessing as mp
 import sys
@@ -83,7 +83,7 @@ def main():
 
 if __name__ == "__main__":
     main()
-'''
+"""
 USER = ["main.py in <module>", "main.py in main", "main.py in ask"]
 WORKER = ["main.py in work", "main.py in helper", "main.py in divide"]
 PROCESSES = [
@@ -140,7 +140,7 @@ def test_a_direct_call_shows_the_same_frames(shows):
     shows(PROGRAM, check, "direct", "")
 
 
-NESTED = '''\
+NESTED = """\
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 
@@ -161,7 +161,7 @@ def outer(x):
 if __name__ == "__main__":
     with ProcessPoolExecutor(1) as pool:
         pool.submit(outer, 3).result()
-'''
+"""
 
 
 def test_nested_pools_are_one_story(shows):

@@ -8,7 +8,7 @@ import pytest
 
 from tests import programs
 
-PROGRAM = '''\
+PROGRAM = """\
 import asyncio
 import json
 import sys
@@ -172,7 +172,7 @@ def main():
 
 if __name__ == "__main__":
     main()
-'''
+"""
 #: case: the frames after ``main`` and the last line
 EXPECTED = {
     "get_task": (["get_task", "task", "divide"], "ZeroDivisionError: division by zero"),
@@ -248,7 +248,7 @@ def test_submit_place_arguments_and_secrets(stories):
 def test_a_failed_actor_is_told_once(stories):
     text = sections(stories[0].stderr)["get_broken_actor"]
 
-    assert text.count('in __init__') == 1
+    assert text.count("in __init__") == 1
     assert "the actor was not created: its __init__ failed" in text
     assert len(re.findall(r"^\S*\(Actor pid=", text, re.M)) <= 1
 

@@ -59,7 +59,11 @@ def test_ctrl_c_keeps_its_status(tmp_path):
         script = tmp_path / "main.py"
         script.write_text("import time\nprint('ready', flush=True)\ntime.sleep(60)\n")
         process = subprocess.Popen(
-            [sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=programs.environment(autotb), text=True
+            [sys.executable, str(script)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=programs.environment(autotb),
+            text=True,
         )
         assert process.stdout.readline() == "ready\n"
         time.sleep(0.1)
@@ -84,7 +88,7 @@ def test_log_records_of_worker_errors_show_the_workers_frames(shows):
         assert ran.lines[0] == "ERROR:root:failed"
         assert "Traceback (most recent call last):" in ran.lines
         assert "concurrent/futures" not in ran.stderr
-        assert 'in work' in ran.stderr
+        assert "in work" in ran.stderr
         assert ran.stderr.count("ZeroDivisionError") == 1
         assert "\x1b" not in ran.stderr
 
@@ -151,7 +155,15 @@ if __name__ == "__main__":
 def test_ipython_cells(tmp_path):
     pytest.importorskip("IPython")
     code = WORKER_ERROR + "\nif True:\n    with ProcessPoolExecutor(1) as pool:\n        pool.submit(work, 0).result()\n"
-    command = [sys.executable, "-m", "IPython", "--no-banner", "--colors=NoColor", "--simple-prompt", "--InteractiveShell.history_length=0"]
+    command = [
+        sys.executable,
+        "-m",
+        "IPython",
+        "--no-banner",
+        "--colors=NoColor",
+        "--simple-prompt",
+        "--InteractiveShell.history_length=0",
+    ]
     ran = programs.start([*command, "-c", code], tmp_path, HOME=str(tmp_path), IPYTHONDIR=str(tmp_path / "ipython"))
     text = ran.stdout + ran.stderr
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-LONG = '''\
+LONG = """\
 def before():
     pass
 
@@ -28,7 +28,7 @@ if __name__ == "__main__":
     with ProcessPoolExecutor(1) as pool:
         future = pool.submit(divide, 1, 0)
         future.result()
-'''
+"""
 
 
 def rows(ran):
@@ -98,7 +98,9 @@ def test_markup_in_messages_and_source_is_text(shows):
 
 
 @pytest.mark.behaviour("S0-30")
-@pytest.mark.parametrize("raised, last", [("KeyError()", ["KeyError"]), ('ValueError("a\\n  b\\nc")', ["ValueError: a", "  b", "c"])])
+@pytest.mark.parametrize(
+    "raised, last", [("KeyError()", ["KeyError"]), ('ValueError("a\\n  b\\nc")', ["ValueError: a", "  b", "c"])]
+)
 def test_the_last_lines(shows, raised, last):
     def check(ran):
         assert "╭" in ran.stderr
@@ -172,7 +174,10 @@ def test_a_recursion_is_shown_once_with_its_count(shows):
 
 
 def test_a_deep_hop_keeps_the_lines_of_its_middle(run):
-    source = "".join(f"def f{i}():\n    # comment\n    return f{i + 1}()\n\n\n" for i in range(12)) + "def f12():\n    return 1 / 0\n\n\nf0()\n"
+    source = (
+        "".join(f"def f{i}():\n    # comment\n    return f{i + 1}()\n\n\n" for i in range(12))
+        + "def f12():\n    return 1 / 0\n\n\nf0()\n"
+    )
     ran = run(source)
 
     assert len(ran.heads) == 14
@@ -182,7 +187,9 @@ def test_a_deep_hop_keeps_the_lines_of_its_middle(run):
 
 def test_a_syntax_error_keeps_its_own_display(shows):
     def check(ran):
-        assert ran.lines[-4:] == ['  File "other.py", line 1', "    a b", "      ^", "SyntaxError: invalid syntax"] or ran.lines[-4:-1] == [
+        assert ran.lines[-4:] == ['  File "other.py", line 1', "    a b", "      ^", "SyntaxError: invalid syntax"] or ran.lines[
+            -4:-1
+        ] == [
             '  File "other.py", line 1',
             "    a b",
             "    ^^^",
@@ -217,8 +224,12 @@ def test_whose_frames_are_the_users(run, tmp_path):
     site = tmp_path / "env" / "site-packages"
     for package in ("mine", "theirs"):
         (site / package).mkdir(parents=True)
-    (site / "mine" / "__init__.py").write_text("import theirs\n\n\ndef work(x):\n    return theirs.call(inner, x)\n\n\ndef inner(x):\n    return 1 / x\n")
-    (site / "theirs" / "__init__.py").write_text("def call(f, x):\n    return call2(f, x)\n\n\ndef call2(f, x):\n    return f(x)\n")
+    (site / "mine" / "__init__.py").write_text(
+        "import theirs\n\n\ndef work(x):\n    return theirs.call(inner, x)\n\n\ndef inner(x):\n    return 1 / x\n"
+    )
+    (site / "theirs" / "__init__.py").write_text(
+        "def call(f, x):\n    return call2(f, x)\n\n\ndef call2(f, x):\n    return f(x)\n"
+    )
     (tmp_path / "my_ray").mkdir()
     (tmp_path / "my_ray" / "futures.py").write_text("def helper(f, x):\n    return f(x)\n")
     ran = run(
@@ -262,7 +273,10 @@ def test_code_from_the_command_line_and_from_stdin(tmp_path):
 
     from tests import programs
 
-    for command, stdin in (([sys.executable, "-c", "def f():\n    1 / 0\nf()"], None), ([sys.executable, "-"], "def f():\n    1 / 0\nf()\n")):
+    for command, stdin in (
+        ([sys.executable, "-c", "def f():\n    1 / 0\nf()"], None),
+        ([sys.executable, "-"], "def f():\n    1 / 0\nf()\n"),
+    ):
         ran = programs.start(command, tmp_path, stdin=stdin)
         assert [head.partition(" in ")[2] for head in ran.heads] == ["<module>", "f"]
         assert ran.last == "ZeroDivisionError: division by zero"

@@ -41,7 +41,14 @@ def on_terminal(tmp_path, code, **env):
     script.write_text(code)
     main, sub = pty.openpty()
     fcntl.ioctl(sub, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 200, 0, 0))
-    process = subprocess.Popen([sys.executable, str(script)], stdin=sub, stdout=sub, stderr=sub, env=programs.environment(TERM="xterm-256color", **env), start_new_session=True)
+    process = subprocess.Popen(
+        [sys.executable, str(script)],
+        stdin=sub,
+        stdout=sub,
+        stderr=sub,
+        env=programs.environment(TERM="xterm-256color", **env),
+        start_new_session=True,
+    )
     os.close(sub)
     data = b""
     while True:
@@ -118,7 +125,11 @@ def test_both_streams_are_flushed(shows, unbuffered):
         assert ran.lines[0].startswith("╭")
         assert ran.last == "IndexError: list index out of range"
 
-    shows("print('before')\n" + FAIL.replace("if __name__", "\nif __name__"), lambda ran: check(ran) if "before\nbefore" not in ran.stdout else None, PYTHONUNBUFFERED=unbuffered)
+    shows(
+        "print('before')\n" + FAIL.replace("if __name__", "\nif __name__"),
+        lambda ran: check(ran) if "before\nbefore" not in ran.stdout else None,
+        PYTHONUNBUFFERED=unbuffered,
+    )
 
 
 def test_the_plain_style_is_cpythons_grammar(run):
@@ -187,7 +198,10 @@ def test_local_variables_are_shown_on_request_with_secrets_masked(run):
 @pytest.mark.parametrize(
     "env, line",
     [
-        ({"AUTOTB_STYLE": "fancy"}, "autotb: AUTOTB_STYLE='fancy' is not one of auto, rich, plain, json; the default, auto, holds"),
+        (
+            {"AUTOTB_STYLE": "fancy"},
+            "autotb: AUTOTB_STYLE='fancy' is not one of auto, rich, plain, json; the default, auto, holds",
+        ),
         ({"AUTOTB_CONTEXT": "many"}, "autotb: AUTOTB_CONTEXT='many' is not a number from 0 to 1000; the default, 3, holds"),
         ({"AUTOTB_STILE": "rich"}, "autotb: AUTOTB_STILE is no setting of autotb (did you mean style?); it is ignored"),
     ],

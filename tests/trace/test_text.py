@@ -9,7 +9,7 @@ import pytest
 
 from autotb.trace import text
 
-CARETS = '''Traceback (most recent call last):
+CARETS = """Traceback (most recent call last):
   File "/a/pool.py", line 3, in run
     return fn()
            ^^^^
@@ -17,8 +17,8 @@ CARETS = '''Traceback (most recent call last):
     return 1 / x
            ~~^~~
 ZeroDivisionError: division by zero
-'''
-CHAINED = '''Traceback (most recent call last):
+"""
+CHAINED = """Traceback (most recent call last):
   File "/a/x.py", line 1, in f
     {}["a"]
 KeyError: 'a'
@@ -32,21 +32,21 @@ ValueError: first line
   second line
 
 third: line
-'''
-REPEATED = '''Traceback (most recent call last):
+"""
+REPEATED = """Traceback (most recent call last):
   File "/a/x.py", line 1, in f
     f()
   [Previous line repeated 995 more times]
 RecursionError: maximum recursion depth exceeded
-'''
-SYNTAX = '''Traceback (most recent call last):
+"""
+SYNTAX = """Traceback (most recent call last):
   File "/a/x.py", line 1, in f
     compile("a b", "y.py", "exec")
   File "y.py", line 1
     a b
       ^
 SyntaxError: invalid syntax
-'''
+"""
 NESTED = '''concurrent.futures.process._RemoteTraceback: 
 """
 Traceback (most recent call last):

@@ -2,7 +2,7 @@
 
 import asyncio
 
-ITEMS = [{"id": number, "clicks": number % 7, "views": 500 - number} for number in range(300)]
+ITEMS = [{"id": n, "clicks": n % 7, "views": 500 - n} for n in range(300)]
 ITEMS[217]["views"] = 0
 
 

@@ -1,12 +1,11 @@
 """multiprocessing.Pool scores 300 items; one of them is bad."""
 
-import sys
 import time
 from multiprocessing import Pool
 
 from rich.progress import Progress
 
-ITEMS = [{"id": number, "clicks": number % 7, "views": 500 - number} for number in range(300)]
+ITEMS = [{"id": n, "clicks": n % 7, "views": 500 - n} for n in range(300)]
 ITEMS[217]["views"] = 0
 
 
@@ -21,8 +20,8 @@ def score(item):
 
 def main():
     scores = {}
-    with Pool(2) as pool, Progress(transient=not sys.stdout.isatty()) as progress:
-        for number, value in progress.track(pool.imap(score, ITEMS), total=len(ITEMS), description="scoring"):
+    with Pool(2) as pool, Progress() as bar:
+        for number, value in bar.track(pool.imap(score, ITEMS), total=300):
             scores[number] = value
     return scores
 

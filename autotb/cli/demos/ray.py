@@ -1,11 +1,9 @@
 """Ray scores 300 items in tasks; one of them is bad."""
 
-import sys
-
 import ray
 from rich.progress import Progress
 
-ITEMS = [{"id": number, "clicks": number % 7, "views": 500 - number} for number in range(300)]
+ITEMS = [{"id": n, "clicks": n % 7, "views": 500 - n} for n in range(300)]
 ITEMS[217]["views"] = 0
 
 
@@ -21,9 +19,9 @@ def score(item):
 def main():
     ray.init(num_cpus=2, include_dashboard=False, logging_level="ERROR")
     scores = {}
-    with Progress(transient=not sys.stdout.isatty()) as progress:
+    with Progress() as bar:
         refs = [score.remote(item) for item in ITEMS]
-        for ref in progress.track(refs, description="scoring"):
+        for ref in bar.track(refs):
             number, value = ray.get(ref)
             scores[number] = value
     return scores

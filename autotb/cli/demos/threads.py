@@ -1,12 +1,11 @@
 """A thread pool scores 300 items; one of them is bad."""
 
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
 from rich.progress import Progress
 
-ITEMS = [{"id": number, "clicks": number % 7, "views": 500 - number} for number in range(300)]
+ITEMS = [{"id": n, "clicks": n % 7, "views": 500 - n} for n in range(300)]
 ITEMS[217]["views"] = 0
 
 
@@ -21,9 +20,9 @@ def score(item):
 
 def main():
     scores = {}
-    with ThreadPoolExecutor(2) as pool, Progress(transient=not sys.stdout.isatty()) as progress:
+    with ThreadPoolExecutor(2) as pool, Progress() as bar:
         futures = [pool.submit(score, item) for item in ITEMS]
-        for future in progress.track(as_completed(futures), total=len(futures), description="scoring"):
+        for future in bar.track(as_completed(futures), total=300):
             number, value = future.result()
             scores[number] = value
     return scores

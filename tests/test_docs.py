@@ -1,0 +1,96 @@
+"""The README and the documents: their examples run, their tables are the program's own, what they promise is there."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import programs
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+TRIP = (ROOT / "docs" / "trip.md").read_text(encoding="utf-8")
+
+
+def example(name):
+    return re.search(rf"<!-- example: {name} -->\n```python\n(.*?)```", README, re.S)[1]
+
+
+def test_the_program_of_the_readme_fails_as_it_says(run):
+    ran = run(example("program"))
+
+    assert [head.partition(" in ")[2] for head in ran.heads][-2:] == ["score", "ratio"]
+    assert "score(item={'clicks': 3, 'views': 0})" in ran.stderr
+    assert ran.last == "ZeroDivisionError: division by zero"
+
+
+def test_explain_of_the_readme(run):
+    assert run(example("explain")).stdout == "ValueError: invalid literal for int() with base 10: 'x1'\n"
+
+
+@pytest.mark.parametrize("name", ["engines", "options"])
+def test_the_tables_are_the_programs_own(name):
+    from autotb.cli import table
+
+    assert getattr(table, name)() in README
+
+
+def test_the_start_up_line_is_printed_whole():
+    assert (ROOT / "autotb.pth").read_text().rstrip("\n") in README
+
+
+@pytest.mark.behaviour("S1-58", "S1-59")
+def test_what_survives_and_what_is_lost_is_told():
+    for words in ("source lines", "exception type and message", "chains", "local variables", "frames, with file, line"):
+        assert words in README
+    for words in ("worker_logdir_root", "environment variables", "stdout and stderr", "imports your module"):
+        assert words in README
+
+
+@pytest.mark.behaviour("S1-60")
+def test_the_way_of_an_error_is_told_in_four_stages():
+    assert re.findall(r"^(\d)\. \*\*(.+?)\.\*\*", TRIP, re.M) == [
+        ("1", "Raised in the worker"),
+        ("2", "Pickled to the main process"),
+        ("3", "Wrapped by the engine"),
+        ("4", "Raised again where you ask for the result"),
+    ]
+
+
+def test_the_picture_is_there_and_asks_no_server():
+    picture = (ROOT / "docs" / "picture.svg").read_text(encoding="utf-8")
+
+    assert "submitted" in picture
+    assert "@font-face" not in picture
+
+
+@pytest.mark.behaviour("S0-41")
+def test_start_up_stays_within_its_budgets():
+    """Instructions counted by callgrind: the same on every machine, whatever else it does."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.startup"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        env=programs.environment("0"),
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_imports_go_down_only():
+    done = subprocess.run(
+        [str(Path(sys.executable).parent / "lint-imports")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=programs.environment("0"),
+    )
+
+    assert done.returncode == 0, done.stdout
