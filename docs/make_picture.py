@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import shutil
@@ -29,7 +30,7 @@ def main() -> None:
     )
     shutil.rmtree(folder)
     text = Text.from_ansi(done.stderr.decode())
-    console = Console(record=True, width=82, file=open(os.devnull, "w"), force_terminal=True)
+    console = Console(record=True, width=82, file=io.StringIO(), force_terminal=True)
     console.print(text)
     svg = console.export_svg(title="python train.py", unique_id="autotb")
     # The font is asked of a server by default: a picture in a README must not.

@@ -316,7 +316,7 @@ def test_chains_notes_and_suppressed_contexts(shows):
     def check(ran):
         assert "The above exception was the direct cause of the following exception:" in ran.lines
         assert ran.stderr.count("During handling of the above exception, another exception occurred:") == 1
-        assert "LookupError: hidden" not in [line for line in ran.lines]
+        assert "LookupError: hidden" not in ran.lines
         order = [line for line in ran.lines if re.match(r"[A-Z]\w+Error: ", line)]
         assert order == ["KeyError: 'k'", "TypeError: second", "ValueError: third"]
         assert ran.last.startswith("caused by KeyError: 'k', at ") or ran.last.startswith("caused by TypeError: second, at ")

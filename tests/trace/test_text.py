@@ -47,7 +47,7 @@ SYNTAX = """Traceback (most recent call last):
       ^
 SyntaxError: invalid syntax
 """
-NESTED = '''concurrent.futures.process._RemoteTraceback: 
+NESTED = '''concurrent.futures.process._RemoteTraceback:
 """
 Traceback (most recent call last):
   File "/a/x.py", line 7, in inner
