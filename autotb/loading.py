@@ -119,7 +119,9 @@ def wait_for_a_thread(threading):
                 guarded(patch.after, adapter, "threading")
         return threading.Thread.start(self)
 
-    sys.modules["functools"].update_wrapper(start, original)
+    for name in ("__module__", "__name__", "__qualname__", "__doc__"):  # functools may not be loaded
+        setattr(start, name, getattr(original, name))
+    start.__wrapped__ = original
     setattr(start, STUB, original)
     threading.Thread.start = start
     if threading.excepthook is threading.__excepthook__:

@@ -8,6 +8,7 @@ Source: https://docs.python.org/3/library/concurrent.futures.html
 from __future__ import annotations
 
 import functools
+import operator
 import sys
 
 from autotb import callsite, registry
@@ -28,7 +29,7 @@ SITE = "_autotb_site"  # (code, instruction, the pool's token, whether the user 
 registry.register(
     asks=(("concurrent.futures._base", "__get_result"), ("concurrent.futures._base", "result")),
     runs=(("concurrent.futures.thread", "run"), ("autotb.engines.futures", "_initialize")),
-    remote_texts=("concurrent.futures.process._RemoteTraceback",),
+    remote_texts=("concurrent.futures.process._RemoteTraceback", "concurrent.interpreters.ExecutionFailed"),
 )
 
 
@@ -282,38 +283,37 @@ def _wrap_rebuild(original: Any) -> Any:
 
 
 def _wrap_do_call(original: Any) -> Any:
-    """Runs in the worker interpreter, which shares no objects with ours: the record is made before the exception is copied."""
+    """Runs in the worker interpreter, which shares no objects with ours: what it sends is a pickle of the exception."""
 
     @functools.wraps(original)
     def do_call(results: Any, func: Any, args: Any, kwargs: Any) -> Any:
-        return original(results, _InInterpreter(func), args, kwargs)
+        return original(_Results(results, (func, args, kwargs)), func, args, kwargs)
 
     return do_call
 
 
-class _InInterpreter:
-    """The task, called in its interpreter; what it raises gets its record and is made fit to be copied."""
+class _Results:
+    """The queue to the driver's interpreter; an exception goes through it fit to travel and with its record."""
 
-    def __init__(self, func: Any) -> None:
-        self.func = func
+    def __init__(self, queue: Any, call: Any) -> None:
+        self.queue, self.call = queue, call
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return self.func(*args, **kwargs)
-        except BaseException as error:
-            from autotb import carrier
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__["queue"], name)
 
-            hop = carrier.place("interpreter", "in an interpreter-pool worker", call=carrier.call_text(self.func, args, kwargs))
-            traceback = error.__traceback__.tb_next if error.__traceback__ else None
-            tree = carrier.record(error, traceback, hop)
-            fit, lost = carrier.fit_to_travel(error)
-            if fit is not error:
-                import pickle
+    def put(self, value: Any) -> None:
+        sent = value
+        if isinstance(value, BaseException):
+            try:
+                from autotb import carrier
 
-                error = pickle.loads(pickle.dumps(fit)).with_traceback(error.__traceback__)
-            carrier.tell_lost(tree, lost)
-            carrier.attach(error, tree)
-            raise error from None
+                call = carrier.call_text(*self.call)
+                hop = carrier.place("interpreter", "in an interpreter-pool worker", call=call)
+                sent = carrier.travelling(value, "", carrier.record(value, value.__traceback__, hop))
+                sent = carrier.Rebuild(operator.getitem, (sent, 0))
+            except Exception:
+                sent = value  # without a record the driver reads the text
+        self.queue.put(sent)
 
 
 PATCHES = (

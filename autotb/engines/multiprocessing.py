@@ -9,6 +9,7 @@ CPython 3.10 to 3.15.  Source: https://docs.python.org/3/library/multiprocessing
 from __future__ import annotations
 
 import functools
+import signal
 import sys
 import weakref
 from typing import Any
@@ -248,8 +249,21 @@ class _Initializer:
                 "multiprocessing.Pool", "in the initializer of a pool worker", call=carrier.call_text(self.function, args)
             )
             box._autotb = carrier.record(error, tb, hop)
-            self.results.put((INITIALIZER, 0, (False, box)))
+            _put_whole(self.results, (INITIALIZER, 0, (False, box)))
             raise SystemExit(1) from None  # told in the driver: not here as well
+
+
+def _put_whole(results: _Results, message: Any) -> None:
+    """Send without being terminated in the middle: the pool ends its workers by SIGTERM, and one that held the queue's lock then
+    would keep the pool from ever ending."""
+    if not hasattr(signal, "pthread_sigmask"):
+        results.put(message)
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        results.put(message)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _wrap_boxed_init(original: Any) -> Any:

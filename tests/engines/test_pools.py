@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 
 import pytest
 
@@ -280,3 +281,57 @@ def test_a_call_at_module_level_over_several_lines(shows):
         """,
         check,
     )
+
+
+INTERPRETERS = """
+import sys
+from concurrent.futures import InterpreterPoolExecutor
+
+import task
+
+if __name__ == "__main__":
+    with InterpreterPoolExecutor(1) as pool:
+        if sys.argv[1] == "map":
+            list(pool.map(task.work, [sys.argv[2]]))
+        else:
+            pool.submit(task.work, sys.argv[2]).result()
+"""
+TASK = """
+class TwoArguments(Exception):
+    def __init__(self, a, b):
+        super().__init__(f"{a} and {b}")
+
+
+def inner(case):
+    if case == "two":
+        raise TwoArguments(1, 2)
+    return 1 / 0
+
+
+def work(case):
+    try:
+        return inner(case)
+    except ZeroDivisionError as error:
+        raise ValueError("outer") from error
+"""
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="InterpreterPoolExecutor is new in 3.14")
+@pytest.mark.parametrize("method", ["submit", "map"])
+@pytest.mark.parametrize("case", ["zero", "two"])
+def test_interpreter_pools(shows, tmp_path, method, case):
+    (tmp_path / "task.py").write_text(TASK)
+
+    def check(ran):
+        names = [head.partition(" in ")[2] for head in ran.heads]
+        assert "in an interpreter-pool worker" in ran.stderr
+        assert f"work(case='{case}')" in ran.stderr
+        assert "concurrent/" not in ran.stderr
+        if case == "two":
+            assert names == ["<module>", "work", "inner"]
+            assert ran.last == "task.TwoArguments: 1 and 2"
+        else:
+            assert names == ["work", "inner", "<module>", "work"]
+            assert ran.last.startswith("caused by ZeroDivisionError: division by zero, at ")
+
+    shows(INTERPRETERS, check, method, case)
