@@ -48,7 +48,11 @@ def instructions(command: Sequence[str], environment: dict[str, str] | None = No
         capture_output=True,
         text=True,
         timeout=600,
-        env={**os.environ, "PYTHONHASHSEED": "0", **(environment or {})},
+        env={
+            **{name: value for name, value in os.environ.items() if name != "AUTOTB"},
+            "PYTHONHASHSEED": "0",
+            **(environment or {}),
+        },
         check=True,
     )
     found = re.search(r"Collected : (\d+)", done.stderr)

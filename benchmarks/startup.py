@@ -49,6 +49,9 @@ def _environment(folder: Path) -> tuple[str, Path]:
     site = Path(sysconfig.get_path("purelib", vars={"base": str(folder / "env"), "platbase": str(folder / "env")}))
     shutil.copytree(ROOT / "autotb", site / "autotb", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "autotb.pth", site)
+    if sys.version_info >= (3, 12):
+        # These import a codec for the first .pth file of an environment, whosever it is; nearly every environment has one.
+        (site / "other.pth").write_text("# nothing\n", encoding="utf-8")
     return python, site
 
 
