@@ -45,6 +45,15 @@ MAX_LOCALS = 30  # variables of a frame
 MAX_CHAIN = 50  # exceptions in one tree
 HAS_POSITIONS = sys.version_info >= (3, 11)
 
+# An exception's class may answer attribute look-ups as it likes, or raise: these do not ask it.
+fields_of = BaseException.__dict__["__dict__"].__get__
+_cause_of = BaseException.__dict__["__cause__"].__get__
+_context_of = BaseException.__dict__["__context__"].__get__
+_suppresses = BaseException.__dict__["__suppress_context__"].__get__
+_traceback_of = BaseException.__dict__["__traceback__"].__get__
+_module_of = type.__dict__["__module__"].__get__
+_qualname_of = type.__dict__["__qualname__"].__get__
+
 Tree = dict[str, Any]
 Hop = dict[str, Any]
 _RawFrame = tuple[Any, int, int]  # frame, tb_lasti, tb_lineno
@@ -67,7 +76,7 @@ class Capture:
         told = record if record is not None and "type" in record else None
         headline = opened.headline if opened is not None and opened.headline is not None else exc
         tree = _headline(headline, told, wrapped=opened is not None)
-        tree["hops"] = self._hops(tb or exc.__traceback__, record, place)
+        tree["hops"] = self._hops(tb or _traceback_of(exc), record, place)
         if opened is not None and opened.broken:
             tree["broken"] = list(opened.broken)
         if opened is not None and opened.roots:
@@ -98,7 +107,7 @@ class Capture:
             tree["members"] = self._members(members)
         if opened is not None and opened.text and told is None:
             tree["text"] = opened.text
-        cause, context = exc.__cause__, exc.__context__
+        cause, context = _cause_of(exc), _context_of(exc)
         if registry.is_remote_text(cause):
             if told is None:
                 tree.setdefault("text", _text_of(cause))
@@ -108,7 +117,7 @@ class Capture:
             )
             if context is not None and (hidden or registry.is_remote_text(context)):
                 context = None
-        elif exc.__suppress_context__:
+        elif _suppresses(exc):
             context = None
         if told is not None and told.get("suppress"):
             tree["suppress"] = True
@@ -116,12 +125,16 @@ class Capture:
             context = None
         self._add(tree, "cause", cause)
         self._add(tree, "context", context)
-        if exc.__suppress_context__ and cause is None and told is None:
+        if _suppresses(exc) and cause is None and told is None:
             tree["suppress"] = True
 
     def _add(self, tree: Tree, key: str, exc: BaseException | None) -> None:
-        if exc is not None and id(exc) not in self.seen and len(self.seen) < MAX_CHAIN and not tree.get(key):
+        if exc is None or id(exc) in self.seen or tree.get(key):
+            return
+        if len(self.seen) < MAX_CHAIN:
             tree[key] = self.tree(exc)
+        else:
+            tree["cut"] = f"the chain goes on beyond {MAX_CHAIN} exceptions"
 
     def _members(self, members: Any) -> list[Tree]:
         return [
@@ -239,7 +252,7 @@ def attached(exc: BaseException) -> Tree | None:
 
     A *light* record, the tuple ``(version, base, call)``, shares ``base`` with others from the same place; it is unfolded here.
     """
-    record = exc.__dict__.get(KEY)
+    record = fields_of(exc).get(KEY)
     if type(record) is tuple and len(record) == 3 and record[0] == VERSION:
         return _unfolded(exc, record[1], record[2])
     return record if type(record) is dict and record.get("v") == VERSION else None
@@ -267,10 +280,10 @@ def live_call(raw: list[_RawFrame]) -> str:
 
 def type_name(kind: type) -> str:
     """A type as Python's last line names it."""
-    module = kind.__module__
+    module, name = _module_of(kind), _qualname_of(kind)
     if module in ("builtins", "__main__", "__mp_main__") or not isinstance(module, str):
-        return kind.__qualname__
-    return f"{module}.{kind.__qualname__}"
+        return str(name)
+    return f"{module}.{name}"
 
 
 def message_of(exc: BaseException) -> str:
@@ -285,12 +298,12 @@ def message_of(exc: BaseException) -> str:
 def _headline(exc: BaseException, told: Tree | None, wrapped: bool = False) -> Tree:
     tree: Tree = {"v": VERSION, "type": type_name(type(exc)), "message": summary.cut(message_of(exc), MAX_MESSAGE)}
     if told is not None and (
-        wrapped or told.get("lost") or told["type"].rpartition(".")[2] != type(exc).__qualname__.rpartition(".")[2]
+        wrapped or told.get("lost") or told["type"].rpartition(".")[2] != type_name(type(exc)).rpartition(".")[2]
     ):
         tree["type"], tree["message"] = told["type"], told["message"]
         if told.get("lost"):
             tree["lost"] = told["lost"]
-    notes = getattr(exc, "__notes__", None) or (told or {}).get("notes") or []
+    notes = fields_of(exc).get("__notes__") or (told or {}).get("notes") or []
     if isinstance(notes, (list, tuple)):
         tree["notes"] = [summary.cut(note if isinstance(note, str) else summary.brief(note), MAX_MESSAGE) for note in notes[:100]]
     final = told.get("final") if told else final_lines(exc)
@@ -335,7 +348,7 @@ def _old_suggestion(exc: BaseException) -> str:
         if type(found).__name__ == "module":
             names = list(vars(found))
     else:
-        tb = exc.__traceback__
+        tb = _traceback_of(exc)
         while tb is not None and tb.tb_next is not None:
             tb = tb.tb_next
         if tb is not None:
@@ -354,7 +367,7 @@ def _is_group(exc: BaseException) -> bool:
 
 
 def _own_members(members: Any) -> bool:
-    return any(member.__traceback__ is not None or attached(member) for member in members)
+    return any(_traceback_of(member) is not None or attached(member) for member in members)
 
 
 def _text_of(cause: BaseException | None) -> str:

@@ -17,7 +17,7 @@ from types import CodeType, TracebackType
 from typing import Any
 
 from autotb import registry, settings, summary
-from autotb.capture import KEY, VERSION, Capture, Hop, Tree, attached, type_name
+from autotb.capture import KEY, VERSION, Capture, Hop, Tree, attached, fields_of, type_name
 
 MAX_RECORD = 64 * 1024  # bytes, pickled
 FULL_RECORDS = 100  # of one place in a process; further ones are light
@@ -125,11 +125,11 @@ def _one(key: object, value: Any) -> Any:
 def share(exc: BaseException) -> None:
     """A light record has arrived: let all from the same place share one base."""
     try:
-        light = exc.__dict__.get(KEY)
+        light = fields_of(exc).get(KEY)
         if type(light) is tuple:
             version, base, call = light
             key = (base["pid"], base["type"], tuple([(frame["path"], frame["line"]) for frame in base["frames"]]))
-            exc.__dict__[KEY] = (version, _one(key, base), call)
+            fields_of(exc)[KEY] = (version, _one(key, base), call)
     except Exception:
         pass  # a record of another version stays as it came
 
@@ -194,7 +194,7 @@ def tell_lost(tree: Tree | Light, lost: list[str]) -> None:
 
 def attach(exc: BaseException, tree: Tree | Light) -> None:
     """Put a record on an exception without running any code of its class."""
-    exc.__dict__[KEY] = tree
+    fields_of(exc)[KEY] = tree
     _a_record_is_here()
 
 
@@ -210,7 +210,7 @@ def note_submitted(exc: BaseException, place: dict[str, Any] | None) -> None:
     """Note where the task was submitted that ``exc`` came from: on its outermost hop, which nobody has asked for before."""
     if place is None:
         return
-    raw = exc.__dict__.get(KEY)
+    raw = fields_of(exc).get(KEY)
     if type(raw) is tuple:
         _note_on_light(exc, raw, place)
         return
@@ -280,7 +280,7 @@ def is_suspect(exc: BaseException) -> bool:
             return True
     if kind.__module__ == "builtins" and not isinstance(exc, Exception):
         return True
-    values = [*exc.args, *(value for name, value in exc.__dict__.items() if name != KEY)]
+    values = [*exc.args, *(value for name, value in fields_of(exc).items() if name != KEY)]
     return any(type(value) not in _PLAIN for value in values) or bool(getattr(exc, "exceptions", None))
 
 
@@ -335,7 +335,7 @@ def _rebuilt(exc: BaseException, dumps: Callable[[Any], Any], loads: Callable[[A
     else:
         args = tuple(_value(f"args[{i}]", value, dumps, loads, lost, depth, True) for i, value in enumerate(exc.args))
     fields = {}
-    for name, value in exc.__dict__.items():
+    for name, value in fields_of(exc).items():
         if name != KEY:
             kept = _value(name, value, dumps, loads, lost, depth, False)
             if kept is not _LOST:
@@ -434,7 +434,7 @@ def travelling(
     loads: Callable[[Any], Any] = pickle.loads,
 ) -> tuple[Any, Any]:
     """The ``(exc, text)`` to pickle in place of an engine's own: fit to travel, with its record."""
-    fields = exc.__dict__
+    fields = fields_of(exc)
     if tree is not None and KEY in fields:
         del fields[KEY]  # an inner worker's record, now part of ours
     fit, lost = fit_to_travel(exc, dumps, loads)
