@@ -262,10 +262,21 @@ def with_record(exc: Any, text: str, tree: Tree | Light) -> tuple[Any, Any]:
 
     No code of the user's runs that would not have run: ``exc.__dict__[KEY] = tree`` and nothing else.
     """
-    setting = Rebuild(operator.setitem, (Rebuild(getattr, (exc, "__dict__")), KEY, tree))
+    setting = Rebuild(operator.setitem, (dict_of(exc), KEY, tree))
     return exc, Rebuild(operator.getitem, ((text, setting), 0))
 
 
+def dict_of(exc: Any) -> Rebuild:
+    """What unpickles into ``exc.__dict__``, without asking a class that answers for itself."""
+    for base in type(exc).__mro__:
+        own = base.__dict__.get("__dict__")
+        if ("__getattribute__" in base.__dict__ and base.__module__ != "builtins") or type(own).__name__ not in _STOCK:
+            getter = Rebuild(operator.getitem, (Rebuild(getattr, (BaseException, "__dict__")), "__dict__"))
+            return Rebuild(Rebuild(getattr, (getter, "__get__")), (exc,))
+    return Rebuild(getattr, (exc, "__dict__"))
+
+
+_STOCK = ("NoneType", "getset_descriptor")
 _PLAIN = (str, int, float, bool, type(None), bytes)
 
 

@@ -127,10 +127,16 @@ def _asked(future: Any, error: BaseException) -> None:
     _answered(fields)
     site = fields.get(SITE)
     if site is not None:
+        site[2][0] = True
+        _note_submitted(fields, error)
+
+
+def _note_submitted(fields: dict[str, Any], error: BaseException) -> None:
+    site = fields.get(SITE)
+    if site is not None:
         from autotb import carrier
         from autotb.engines import worker
 
-        site[2][0] = True
         carrier.note_submitted(error, worker.place_of(site))
 
 
@@ -162,6 +168,7 @@ def _wrap_set_exception(original: Any) -> Any:
                 from autotb.engines import unasked
 
                 _note_thread(exception, sys._getframe(1))
+                _note_submitted(self.__dict__, exception)
                 unasked.watch(self, exception, SITE)
         except Exception:
             pass  # the exception itself must be set, whatever we make of it

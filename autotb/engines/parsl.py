@@ -131,7 +131,7 @@ def _fit_state(box: Any, tree: Tree | carrier.Light) -> tuple[Any, ...]:
     exc.__dict__.pop(KEY, None)
     fit, lost = carrier.fit_to_travel(exc, dill.dumps, dill.loads)
     carrier.tell_lost(tree, lost)
-    setting = carrier.Rebuild(operator.setitem, (carrier.Rebuild(getattr, (fit, "__dict__")), KEY, tree))
+    setting = carrier.Rebuild(operator.setitem, (carrier.dict_of(fit), KEY, tree))
     state["e_value"] = carrier.Rebuild(operator.getitem, ((fit, setting), 0))
     return copyreg.__newobj__, (type(box),), state  # type: ignore[attr-defined]
 
