@@ -229,9 +229,7 @@ class _Drawing:
     def highlighted(self, code: str) -> Text:
         """One line of Python in the terminal's own colours, which suit dark and light backgrounds."""
         if self.syntax is None:
-            from rich.syntax import Syntax
-
-            self.syntax = Syntax("", "python", theme="ansi_dark", background_color="default")
+            self.syntax = _syntax()
         text = self.syntax.highlight(code)  # type: ignore[attr-defined]
         text.rstrip()
         return Text(code, spans=text.spans, end="") if text.plain == code.rstrip() else Text(code)
@@ -242,6 +240,21 @@ class _Drawing:
         for name, value in frame.locals:
             rows += [Text(row, DIM) for row in _folded(f"  {clean.line(name):>{width}} = {clean.line(value)}", inside, 3)]
         return rows
+
+
+def _syntax() -> object:
+    """A highlighter in the plain ANSI colours, none of them bright: readable on dark and on light backgrounds."""
+    from pygments.token import Comment, Keyword, Number, Operator, String
+    from rich.syntax import ANSISyntaxTheme, Syntax
+
+    colours = {
+        Comment: Style(dim=True),
+        Keyword: Style(color="magenta"),
+        Operator.Word: Style(color="magenta"),
+        String: Style(color="green"),
+        Number: Style(color="cyan"),
+    }
+    return Syntax("", "python", theme=ANSISyntaxTheme(colours), background_color="default")
 
 
 def _plain_text(line: str) -> Text:
