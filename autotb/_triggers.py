@@ -6,6 +6,7 @@ TRIGGERS = {
     "PyQt6.QtCore": ("autotb.hooks.qt",),
     "PySide2.QtCore": ("autotb.hooks.qt",),
     "PySide6.QtCore": ("autotb.hooks.qt",),
+    "_pytest.runner": ("autotb.hooks.pytest",),
     "apport_python_hook": ("autotb.hooks.apport",),
     "asyncio.base_events": ("autotb.engines.asyncio",),
     "concurrent.futures.interpreter": ("autotb.engines.futures",),

@@ -3,6 +3,7 @@
 Flows in: ``boot``'s finder, for the modules of ``_triggers``.  Flows out: calls of ``patch.before`` and ``patch.after``.
 """
 
+import os
 import sys
 
 import autotb.boot as boot
@@ -104,6 +105,20 @@ def guarded(function, *arguments):
     except Exception as error:
         tell(f"{function.__qualname__} {arguments[-1]}", error)
 
+
+def finish_imports():
+    """In a forked child: a module of ours that another thread was importing would wait for ever for that thread's lock."""
+    try:
+        locks = sys.modules["_frozen_importlib"]._module_locks
+        for name in [name for name in locks if name.startswith("autotb.")]:
+            del locks[name]
+            sys.modules.pop(name, None)
+    except Exception:
+        pass  # an import system of another make
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=finish_imports)
 
 STUB = "__autotb_stub__"
 

@@ -6,20 +6,19 @@ default.
 
 from __future__ import annotations
 
-import difflib
 import os
 import sys
-from dataclasses import dataclass, field
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # workers import this before anything fails: typing, dataclasses and difflib are not for them
+    from typing import Any
 
 
-@dataclass(frozen=True)
 class Option:
     """A setting: its default, what it may be (None: a number from 0 to 1000), and one line for the documentation."""
 
-    default: str
-    choices: tuple[str, ...] | None
-    help: str
+    def __init__(self, default: str, choices: tuple[str, ...] | None, help: str) -> None:
+        self.default, self.choices, self.help = default, choices, help
 
 
 _SWITCH = ("1", "0")
@@ -40,22 +39,30 @@ _OTHER_NAMES = ("AUTOTB", "AUTOTB_RUN_FOLDER")
 _ALIASES = {"true": "1", "yes": "1", "on": "1", "false": "0", "no": "0", "off": "0"}
 
 
-@dataclass(frozen=True)
 class Settings:
     """The settings in force, where each came from, and what was wrong with them."""
 
-    style: str = "auto"
-    frames: str = "user"
-    context: int = 3
-    args: bool = True
-    locals: str = ""
-    rescue: bool = True
-    unretrieved: bool = True
-    noise: str = ""
-    logging: bool = True
-    asyncio: bool = False
-    sources: dict[str, str] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
+    def __init__(
+        self,
+        *,
+        style: str,
+        frames: str,
+        context: int,
+        args: bool,
+        locals: str,
+        rescue: bool,
+        unretrieved: bool,
+        noise: str,
+        logging: bool,
+        asyncio: bool,
+        sources: dict[str, str],
+        warnings: tuple[str, ...],
+    ) -> None:
+        self.style, self.frames, self.context = style, frames, context
+        self.args, self.locals = args, locals
+        self.rescue, self.unretrieved, self.noise = rescue, unretrieved, noise
+        self.logging, self.asyncio = logging, asyncio
+        self.sources, self.warnings = sources, warnings
 
 
 _cache: tuple[object, Settings] | None = None
@@ -120,6 +127,8 @@ def _expected(option: Option) -> str:
 
 
 def _closest(name: str) -> str:
+    import difflib
+
     near = difflib.get_close_matches(name, OPTIONS, 1)
     return f" (did you mean {near[0]}?)" if near else f" (there are {', '.join(OPTIONS)})"
 

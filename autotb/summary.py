@@ -9,7 +9,6 @@ import functools
 import re
 import sys
 import types
-from pathlib import PurePath
 from typing import Any
 
 MAX_TEXT = 120  # characters of one string
@@ -118,8 +117,8 @@ def _object(value: Any, kind: type, depth: int) -> str:
         return f"<module {value.__name__}>"
     if kind is functools.partial:
         return f"<partial of {function_name(value.func)}>"
-    if isinstance(value, PurePath) and module.startswith("pathlib"):
-        return f"{kind.__name__}({mask_text(repr(str(value)))})"
+    if module in ("pathlib", "pathlib._local"):
+        return mask_text(repr(value)) if hasattr(kind, "joinpath") else f"<{name} object>"
     shaped = _shaped(value, kind, module)
     if shaped:
         return shaped

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import pytest
@@ -220,3 +221,34 @@ def test_the_public_names():
     assert set(autotb.__all__) <= set(dir(autotb))
     with pytest.raises(AttributeError, match="module 'autotb' has no attribute 'nothing'"):
         autotb.nothing
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_fork_while_another_thread_imports_us_hangs_nothing(run):
+    ran = run(
+        """
+        import os, sys, threading, time
+        import concurrent.futures.thread
+        from autotb import loading  # as every engine's import does
+
+        class Slow:
+            def find_spec(self, name, path=None, target=None):
+                if name == "autotb.carrier":
+                    entered.set()
+                    time.sleep(2)
+
+        entered = threading.Event()
+        sys.meta_path.insert(0, Slow())
+        threading.Thread(target=lambda: __import__("autotb.carrier"), daemon=True).start()
+        entered.wait()
+        child = os.fork()
+        if child == 0:
+            sys.meta_path.pop(0)
+            import autotb.carrier
+            os._exit(7)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        """,
+        timeout=30,
+    )
+
+    assert ran.stdout == "7\n", ran.stderr

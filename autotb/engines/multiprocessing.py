@@ -9,14 +9,15 @@ CPython 3.10 to 3.15.  Source: https://docs.python.org/3/library/multiprocessing
 from __future__ import annotations
 
 import functools
-import signal
 import sys
 import weakref
-from typing import Any
 
-from autotb import callsite, carrier, registry, settings
-from autotb.engines import worker
+from autotb import callsite, registry, settings
 from autotb.patch import Patch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # every worker imports this: what only failures need is imported where they are handled
+    from typing import Any
 
 MODULES = ("multiprocessing.pool", "multiprocessing.process")
 NAME = "multiprocessing"
@@ -110,6 +111,9 @@ def _wrap_get(original: Any) -> Any:
 def _note(job: Any, error: BaseException) -> None:
     try:
         import multiprocessing
+
+        from autotb import carrier
+        from autotb.engines import worker
 
         if not isinstance(error, (multiprocessing.TimeoutError, StopIteration)):
             carrier.note_submitted(error, worker.place_of(job.__dict__.get("_autotb_site")))
@@ -224,6 +228,8 @@ class _Results(_Proxy):
                     value = value.error
                     message = (job, index, (False, value))
                 if self._tasks.in_thread and self._tasks.call is not None:
+                    from autotb.engines import worker
+
                     call, tb = self._tasks.call, value.__traceback__
                     worker.note_thread(value, "thread pool", "in a thread-pool worker", lambda: _call_of(*call, tb))
         except Exception:
@@ -243,6 +249,8 @@ class _Initializer:
         except Exception as error:
             if not self.in_process:
                 raise
+            from autotb import carrier
+
             tb = error.__traceback__.tb_next if error.__traceback__ else None
             box = sys.modules["multiprocessing.pool"].ExceptionWithTraceback(error, tb)
             hop = carrier.place(
@@ -256,6 +264,8 @@ class _Initializer:
 def _put_whole(results: _Results, message: Any) -> None:
     """Send without being terminated in the middle: the pool ends its workers by SIGTERM, and one that held the queue's lock then
     would keep the pool from ever ending."""
+    import signal
+
     if not hasattr(signal, "pthread_sigmask"):
         results.put(message)
         return
@@ -278,12 +288,17 @@ def _wrap_boxed_init(original: Any) -> Any:
             self._autotb = _record(exc, tb, sys._getframe(1))
         except Exception:
             pass  # without a record the driver reads the text
+        from autotb.engines import worker
+
         worker.original_init(original, self, exc, tb)
 
     return __init__
 
 
 def _record(exc: BaseException, tb: Any, caller: Any) -> Any:
+    from autotb import carrier
+    from autotb.engines import worker
+
     frame = worker.find_frame(caller, "worker")
     call = None
     if frame is not None:
@@ -293,6 +308,9 @@ def _record(exc: BaseException, tb: Any, caller: Any) -> Any:
 
 
 def _call_of(function: Any, args: Any, kwargs: Any, tb: Any) -> str | None:
+    from autotb import carrier
+    from autotb.engines import worker
+
     if type(function) is _Guarded:
         function = function.function
     if getattr(function, "__module__", "") == "multiprocessing.pool" and function.__name__ in ("mapstar", "starmapstar"):
@@ -306,6 +324,8 @@ def _wrap_boxed_reduce(original: Any) -> Any:
 
     @functools.wraps(original)
     def __reduce__(self: Any) -> Any:
+        from autotb.engines import worker
+
         rebuild, arguments = original(self)[:2]
         return worker.reduced(self, rebuild, arguments)
 
@@ -317,6 +337,9 @@ def _wrap_rebuild(original: Any) -> Any:
 
     @functools.wraps(original)
     def rebuild_exc(exc: Any, tb: Any) -> Any:
+        from autotb import carrier
+        from autotb.engines import worker
+
         carrier.share(exc)
         try:
             return original(exc, tb)

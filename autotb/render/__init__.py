@@ -10,7 +10,7 @@ from typing import Any
 
 from autotb import settings
 from autotb.render import plain, terminal
-from autotb.trace import build as _build
+from autotb.trace import build
 from autotb.trace.model import Trace
 
 
@@ -21,7 +21,7 @@ def explain(exc: BaseException) -> Trace:
     """
     if not isinstance(exc, BaseException):
         raise TypeError(f"explain() takes an exception, not {type(exc).__name__}; a future's is future.exception()")
-    return _build.build(exc)
+    return build.build(exc)
 
 
 def as_text(trace: Trace) -> str:
