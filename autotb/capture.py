@@ -13,9 +13,12 @@ import os
 import sys
 import traceback
 from types import CodeType, TracebackType
-from typing import Any
 
 from autotb import registry, summary
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
+    from typing import Any
 
 VERSION = 1
 KEY = "__autotb__"  # where a worker's record hangs in an exception's __dict__
@@ -54,9 +57,9 @@ _traceback_of = BaseException.__dict__["__traceback__"].__get__
 _module_of = type.__dict__["__module__"].__get__
 _qualname_of = type.__dict__["__qualname__"].__get__
 
-Tree = dict[str, Any]
-Hop = dict[str, Any]
-_RawFrame = tuple[Any, int, int]  # frame, tb_lasti, tb_lineno
+Tree = dict[str, "Any"]
+Hop = dict[str, "Any"]
+_RawFrame = tuple["Any", int, int]  # frame, tb_lasti, tb_lineno
 
 
 class Capture:

@@ -14,10 +14,13 @@ import sys
 import threading
 from collections.abc import Callable
 from types import CodeType, TracebackType
-from typing import Any
 
 from autotb import registry, settings, summary
 from autotb.capture import KEY, VERSION, Capture, Hop, Tree, attached, fields_of, type_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
+    from typing import Any
 
 MAX_RECORD = 64 * 1024  # bytes, pickled
 FULL_RECORDS = 100  # of one place in a process; further ones are light

@@ -9,7 +9,10 @@ import functools
 import re
 import sys
 import types
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
+    from typing import Any
 
 MAX_TEXT = 120  # characters of one string
 MAX_ITEMS = 6  # items of one container

@@ -11,10 +11,13 @@ import sys
 import traceback
 from collections.abc import Callable
 from types import CodeType, FrameType, TracebackType
-from typing import Any
 
 from autotb import callsite, carrier, registry, settings, summary
 from autotb.capture import attached
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
+    from typing import Any
 
 _SNAPSHOTS = sys.version_info < (3, 13)  # f_locals is a dict that stays with the frame
 _places: dict[tuple[CodeType, int], Any] = {}

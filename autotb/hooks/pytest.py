@@ -12,7 +12,7 @@ from autotb.patch import Patch
 
 MODULES = ("_pytest.runner",)
 NAME = "pytest"
-TESTED = "9.1"
+TESTED = "9.2"
 DISTRIBUTION = "pytest"
 CAPTURED = "failed tests' reports"
 
