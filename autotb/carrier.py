@@ -1,16 +1,14 @@
-"""What a worker attaches to an exception, and how it makes an exception fit to travel.
+"""What a worker attaches to an exception, and what the driver adds to it.
 
-Flows in: an exception in a worker, and where it ran.  Flows out: a *record* (a tree of ``capture`` within bounds), and objects
-whose pickles rebuild exception and record with nothing but the standard library, so that a driver without autotb reads them.
+Flows in: an exception in a worker, and where it ran.  Flows out: a *record* on it, a tree of ``capture`` in bounds.
+``travel`` makes the two fit to be pickled.
 """
 
 from __future__ import annotations
 
 import functools
-import operator
 import os
 import pickle
-import sys
 import threading
 from collections.abc import Callable
 from types import CodeType, TracebackType
@@ -25,7 +23,6 @@ if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
 MAX_RECORD = 64 * 1024  # bytes, pickled
 FULL_RECORDS = 100  # of one place in a process; further ones are light
 MAX_PLACES = 1_000
-MAX_TRIAL = 1 << 20  # bytes of an exception that is tried
 
 _JOB_VARIABLES = (
     "RANK",
@@ -189,12 +186,6 @@ def _drop_frames(hop: Hop) -> None:
         frame.pop("source", None)
 
 
-def tell_lost(tree: Tree | Light, lost: list[str]) -> None:
-    """Note in a record what could not travel."""
-    if lost and isinstance(tree, dict):
-        tree["lost"] = lost
-
-
 def attach(exc: BaseException, tree: Tree | Light) -> None:
     """Put a record on an exception without running any code of its class."""
     fields_of(exc)[KEY] = tree
@@ -243,221 +234,3 @@ def note_live(exc: BaseException, hop: Hop) -> None:
     """Note in which thread of this process an exception was raised; its frames stay where they are, in the traceback."""
     tree = attached(exc) or {"v": VERSION, "hops": []}
     attach(exc, {**tree, "hops": [{**hop, "live": True}, *tree["hops"]]})
-
-
-class Rebuild:
-    """Pickles as the call ``function(*args)``: this class itself is in no pickle."""
-
-    __slots__ = ("args", "function", "state")
-
-    def __init__(self, function: Any, args: tuple[Any, ...], state: Any = None) -> None:
-        self.function, self.args, self.state = function, args, state
-
-    def __call__(self) -> None:
-        """Never called here; pickle asks for a callable where one Rebuild is the function of another."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (self.function, self.args) if self.state is None else (self.function, self.args, self.state)
-
-
-def with_record(exc: Any, text: str, tree: Tree | Light) -> tuple[Any, Any]:
-    """The arguments ``(exc, text)`` of an engine's rebuild function, whose unpickling also hangs ``tree`` on ``exc``.
-
-    No code of the user's runs that would not have run: ``exc.__dict__[KEY] = tree`` and nothing else.
-    """
-    setting = Rebuild(operator.setitem, (dict_of(exc), KEY, tree))
-    return exc, Rebuild(operator.getitem, ((text, setting), 0))
-
-
-def dict_of(exc: Any) -> Rebuild:
-    """What unpickles into ``exc.__dict__``, without asking a class that answers for itself."""
-    for base in type(exc).__mro__:
-        own = base.__dict__.get("__dict__")
-        if ("__getattribute__" in base.__dict__ and base.__module__ != "builtins") or type(own).__name__ not in _STOCK:
-            getter = Rebuild(operator.getitem, (Rebuild(getattr, (BaseException, "__dict__")), "__dict__"))
-            return Rebuild(Rebuild(getattr, (getter, "__get__")), (exc,))
-    return Rebuild(getattr, (exc, "__dict__"))
-
-
-_STOCK = ("NoneType", "getset_descriptor")
-_PLAIN = (str, int, float, bool, type(None), bytes)
-
-
-def is_suspect(exc: BaseException) -> bool:
-    """Whether ``exc`` might not survive pickling: its class has ways of its own, or it holds more than plain values."""
-    kind = type(exc)
-    for base in kind.__mro__:
-        if base.__module__ == "builtins":
-            break
-        names = base.__dict__
-        if any(name in names for name in _OWN_WAYS) or "<locals>" in base.__qualname__:
-            return True
-    if kind.__module__ == "builtins" and not isinstance(exc, Exception):
-        return True
-    values = [*exc.args, *(value for name, value in fields_of(exc).items() if name != KEY)]
-    return any(type(value) not in _PLAIN for value in values) or bool(getattr(exc, "exceptions", None))
-
-
-_OWN_WAYS = (
-    "__init__",
-    "__new__",
-    "__reduce__",
-    "__reduce_ex__",
-    "__getstate__",
-    "__setstate__",
-    "__setattr__",
-    "__getattribute__",
-    "__slots__",
-    "__getnewargs__",
-    "__getnewargs_ex__",
-)
-
-
-def fit_to_travel(
-    exc: BaseException, dumps: Callable[[Any], Any] = pickle.dumps, loads: Callable[[Any], Any] = pickle.loads
-) -> tuple[Any, list[str]]:
-    """``exc`` itself where it survives a round trip, else something that pickles into it; and what had to be left out."""
-    if not settings.switch("rescue") or not is_suspect(exc):
-        return exc, []
-    if _survives(exc, dumps, loads):
-        return exc, []
-    lost: list[str] = []
-    return _rebuilt(exc, dumps, loads, lost, 0), lost
-
-
-def _survives(value: Any, dumps: Callable[[Any], Any], loads: Callable[[Any], Any]) -> bool:
-    try:
-        data = dumps(value)
-        if len(data) > MAX_TRIAL:
-            return True  # not tried: that would cost more than it may save
-        arrived = loads(data)
-    except Exception:
-        return False
-    return type(arrived) is type(value) or not isinstance(value, BaseException) or isinstance(arrived, BaseException)
-
-
-def _rebuilt(exc: BaseException, dumps: Callable[[Any], Any], loads: Callable[[Any], Any], lost: list[str], depth: int) -> Any:
-    """``exc`` made without its ``__init__``: ``base.__new__(cls)``, then what it holds, set piece by piece."""
-    kind = _nearest_class(type(exc), dumps, lost)
-    base = next(cls for cls in kind.__mro__ if cls.__module__ == "builtins")
-    new_args: tuple[Any, ...] = ()
-    args: tuple[Any, ...] = ()
-    members = getattr(exc, "exceptions", None)
-    if members and base.__name__ in ("ExceptionGroup", "BaseExceptionGroup"):
-        sent = [_value("member", member, dumps, loads, lost, depth, True) for member in members]
-        new_args = (getattr(exc, "message", ""), sent)
-    else:
-        args = tuple(_value(f"args[{i}]", value, dumps, loads, lost, depth, True) for i, value in enumerate(exc.args))
-    fields = {}
-    for name, value in fields_of(exc).items():
-        if name != KEY:
-            kept = _value(name, value, dumps, loads, lost, depth, False)
-            if kept is not _LOST:
-                fields[name] = kept
-    made = Rebuild(base.__new__, (kind, *new_args))
-    steps = [(_BASE_ARGS, args)] if not new_args else []
-    steps += _slot_values(exc, kind, dumps, loads, lost, depth)
-    actions = [Rebuild(_method(descriptor, "__set__"), (made, value)) for descriptor, value in steps]
-    actions += [Rebuild(operator.setitem, (Rebuild(getattr, (made, "__dict__")), name, value)) for name, value in fields.items()]
-    return Rebuild(operator.getitem, ((made, *actions), 0))
-
-
-_LOST = object()
-_BASE_ARGS = BaseException.__dict__["args"]
-
-
-def _method(descriptor: Any, name: str) -> Any:
-    """``descriptor.__set__``, pickled as a look-up on the class that holds the descriptor."""
-    owner = descriptor.__objclass__
-    found = Rebuild(operator.getitem, (Rebuild(getattr, (owner, "__dict__")), descriptor.__name__))
-    return Rebuild(getattr, (found, name))
-
-
-def _value(
-    name: str, value: Any, dumps: Callable[[Any], Any], loads: Callable[[Any], Any], lost: list[str], depth: int, needed: bool
-) -> Any:
-    if type(value) in _PLAIN or _survives(value, dumps, loads):
-        return value
-    if isinstance(value, BaseException) and depth < 5:
-        return _rebuilt(value, dumps, loads, lost, depth + 1)
-    lost.append(f"{name} ({summary.brief(value, name)})")
-    return summary.brief(value, name) if needed else _LOST
-
-
-def _nearest_class(kind: type, dumps: Callable[[Any], Any], lost: list[str]) -> type:
-    for cls in kind.__mro__:
-        if _can(dumps, cls):
-            if cls is not kind:
-                lost.append(f"the class {type_name(kind)}, which cannot be pickled")
-            return cls
-    return Exception
-
-
-def _can(function: Callable[[Any], Any], value: Any) -> bool:
-    try:
-        function(value)
-    except Exception:
-        return False
-    return True
-
-
-def _slot_values(
-    exc: BaseException,
-    kind: type,
-    dumps: Callable[[Any], Any],
-    loads: Callable[[Any], Any],
-    lost: list[str],
-    depth: int,
-) -> list[tuple[Any, Any]]:
-    """What builtin fields (``errno``, ``filename``, ``code``…) and ``__slots__`` hold; not None, not read-only."""
-    steps = []
-    for cls in kind.__mro__:
-        if cls in (BaseException, object):
-            continue
-        for name, descriptor in cls.__dict__.items():
-            if type(descriptor).__name__ not in ("member_descriptor", "getset_descriptor") or name in _NOT_STATE:
-                continue
-            try:
-                value = descriptor.__get__(exc)
-                if value is None:
-                    continue
-                descriptor.__set__(exc, value)  # read-only fields refuse; the others keep the value that they have
-            except (AttributeError, TypeError):
-                continue
-            kept = _value(name, value, dumps, loads, lost, depth, False)
-            if kept is not _LOST:
-                steps.append((_Held(cls, descriptor), kept))
-    return steps
-
-
-_NOT_STATE = ("__dict__", "__weakref__", "__traceback__", "__context__", "__cause__", "exceptions", "message", "args")
-
-
-class _Held:
-    """A descriptor with the class to look it up on."""
-
-    def __init__(self, owner: type, descriptor: Any) -> None:
-        self.__objclass__, self.__name__ = owner, descriptor.__name__
-
-
-def travelling(
-    exc: BaseException,
-    text: str,
-    tree: Tree | Light | None,
-    dumps: Callable[[Any], Any] = pickle.dumps,
-    loads: Callable[[Any], Any] = pickle.loads,
-) -> tuple[Any, Any]:
-    """The ``(exc, text)`` to pickle in place of an engine's own: fit to travel, with its record."""
-    fields = fields_of(exc)
-    if tree is not None and KEY in fields:
-        del fields[KEY]  # an inner worker's record, now part of ours
-    fit, lost = fit_to_travel(exc, dumps, loads)
-    if tree is None:
-        return fit, text
-    tell_lost(tree, lost)
-    return with_record(fit, text, tree)
-
-
-def is_worker_of_ours() -> bool:
-    """Whether this process was started to run tasks (and so shows nothing of its own)."""
-    return "multiprocessing.process" in sys.modules and (sys.modules["multiprocessing.process"].parent_process() is not None)

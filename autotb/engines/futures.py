@@ -312,12 +312,12 @@ class _Results:
         sent = value
         if isinstance(value, BaseException):
             try:
-                from autotb import carrier
+                from autotb import carrier, travel
 
                 call = carrier.call_text(*self.call)
                 hop = carrier.place("interpreter", "in an interpreter-pool worker", call=call)
-                sent = carrier.travelling(value, "", carrier.record(value, value.__traceback__, hop))
-                sent = carrier.Rebuild(operator.getitem, (sent, 0))
+                sent = travel.travelling(value, "", carrier.record(value, value.__traceback__, hop))
+                sent = travel.Rebuild(operator.getitem, (sent, 0))
             except Exception:
                 sent = value  # without a record the driver reads the text
         self.queue.put(sent)

@@ -15,7 +15,7 @@ import os
 import sys
 from typing import Any
 
-from autotb import callsite, carrier, registry
+from autotb import callsite, carrier, registry, travel
 from autotb.capture import KEY, Tree
 from autotb.engines import worker
 from autotb.patch import Patch
@@ -129,10 +129,10 @@ def _fit_state(box: Any, tree: Tree | carrier.Light) -> tuple[Any, ...]:
     state = {key: value for key, value in box.__dict__.items() if key != "_autotb"}
     exc = state["e_value"]
     exc.__dict__.pop(KEY, None)
-    fit, lost = carrier.fit_to_travel(exc, dill.dumps, dill.loads)
-    carrier.tell_lost(tree, lost)
-    setting = carrier.Rebuild(operator.setitem, (carrier.dict_of(fit), KEY, tree))
-    state["e_value"] = carrier.Rebuild(operator.getitem, ((fit, setting), 0))
+    fit, lost = travel.fit_to_travel(exc, dill.dumps, dill.loads)
+    travel.tell_lost(tree, lost)
+    setting = travel.Rebuild(operator.setitem, (travel.dict_of(fit), KEY, tree))
+    state["e_value"] = travel.Rebuild(operator.getitem, ((fit, setting), 0))
     return copyreg.__newobj__, (type(box),), state  # type: ignore[attr-defined]
 
 

@@ -12,7 +12,7 @@ import os
 import sys
 from typing import Any
 
-from autotb import callsite, carrier, registry, settings
+from autotb import callsite, carrier, registry, settings, travel
 from autotb.capture import KEY, Tree, attached
 from autotb.engines import worker
 from autotb.patch import Patch
@@ -100,7 +100,7 @@ def _with_fit_cause(args: tuple[Any, ...], tree: Tree | carrier.Light) -> tuple[
     fit, lost = _fit(args[2])
     if fit is args[2] or not lost:
         return args
-    carrier.tell_lost(tree, lost)
+    travel.tell_lost(tree, lost)
     return (*args[:2], pickle.loads(pickle.dumps(fit)), *args[3:])
 
 
@@ -108,7 +108,7 @@ def _fit(cause: BaseException) -> tuple[Any, list[str]]:
     """Ray pickles an exception again where it arrives: it must survive that as well."""
     import ray.cloudpickle as pickle
 
-    return carrier.fit_to_travel(cause, lambda value: pickle.dumps(pickle.loads(pickle.dumps(value))), pickle.loads)
+    return travel.fit_to_travel(cause, lambda value: pickle.dumps(pickle.loads(pickle.dumps(value))), pickle.loads)
 
 
 def _wrap_to_bytes(original: Any) -> Any:

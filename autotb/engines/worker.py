@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable
 from types import CodeType, FrameType, TracebackType
 
-from autotb import callsite, carrier, registry, settings, summary
+from autotb import callsite, carrier, registry, settings, summary, travel
 from autotb.capture import attached
 
 TYPE_CHECKING = False
@@ -144,7 +144,7 @@ def reduced(
     """What an engine's wrapper pickles into: its own rebuild function, called with a fit exception that carries the record."""
     try:
         exc, text = arguments
-        return rebuild, carrier.travelling(exc, text, getattr(box, "_autotb", None), dumps or _forking_dumps, loads)
+        return rebuild, travel.travelling(exc, text, getattr(box, "_autotb", None), dumps or _forking_dumps, loads)
     except Exception:
         return rebuild, arguments
 

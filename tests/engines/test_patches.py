@@ -160,11 +160,11 @@ def test_a_patch_that_somebody_wrapped_stays_and_is_reported(tmp_path):
 BROKEN = """
 import sys
 sys.argv = ["x"]
-from autotb import capture, carrier
+from autotb import capture, carrier, travel
 import autotb.engines.worker as worker
 def broken(*args, **kwargs):
     raise RuntimeError("ours")
-for module, name in ((carrier, "record"), (carrier, "note_submitted"), (carrier, "note_live"), (carrier, "travelling"), (worker, "place_of")):
+for module, name in ((carrier, "record"), (carrier, "note_submitted"), (carrier, "note_live"), (travel, "travelling"), (worker, "place_of")):
     setattr(module, name, broken)
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing.pool import Pool, ThreadPool

@@ -1,0 +1,286 @@
+"""A traceback as plain data: its frames with positions, the source around them and the local variables, cut into hops.
+
+Flows in: tracebacks.  Flows out: lists of dicts of builtins, for ``capture``.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import linecache
+import os
+import sys
+from types import CodeType, TracebackType
+
+from autotb import registry, settings, summary
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
+    from typing import Any
+
+MAX_FRAMES = 60  # at each end of a hop, after repeated cycles are folded
+MAX_LINE = 1_000  # characters of a source line that are kept
+MAX_LOCALS = 30  # variables of a frame
+HAS_POSITIONS = sys.version_info >= (3, 11)
+
+RawFrame = tuple["Any", int, int]  # frame, tb_lasti, tb_lineno
+
+
+class Frames:
+    """Reads frames: ``context`` source lines on either side, local variables where they are wanted."""
+
+    def __init__(self, context: int, local_variables: bool) -> None:
+        self.context = context
+        self.local_variables = local_variables
+        self.checked: set[str] = set()  # files whose cached source is known to be fresh
+
+    def of_place(self, place: dict[str, Any]) -> dict[str, Any]:
+        """A frame made of a remembered place: where the result was asked for, when no traceback tells it."""
+        path, line = place["path"], place["line"]
+        return {
+            "path": path,
+            "line": line,
+            "name": place["name"],
+            "module": "",
+            "kind": registry.USER,
+            "source": self._source(path, line, {}, None),
+        }
+
+    def read(self, raw: list[RawFrame]) -> list[dict[str, Any]]:
+        """Frames as data, repeated cycles of a recursion folded into ``{"repeated": count, "cycle": length}``."""
+        result: list[dict[str, Any]] = []
+        for item in _fold([(frame.f_code, line, lasti, frame) for frame, lasti, line in raw]):
+            if isinstance(item, dict):
+                result.append(item)
+            else:
+                code, line, lasti, frame = item
+                result.append(self._frame(code, line, lasti, frame))
+        if len(result) > 2 * MAX_FRAMES:
+            left_out = len(result) - 2 * MAX_FRAMES
+            result = [*result[:MAX_FRAMES], {"omitted": left_out}, *result[-MAX_FRAMES:]]
+        _adopt_scripts_of_engines(result)
+        return result
+
+    def _frame(self, code: CodeType, line: int, lasti: int, frame: Any) -> dict[str, Any]:
+        module = frame.f_globals.get("__name__")
+        module = module if isinstance(module, str) else ""
+        kind = registry.kind_of(code.co_filename, module)
+        result: dict[str, Any] = {
+            "path": code.co_filename,
+            "line": line,
+            "name": code.co_name,
+            "module": module,
+            "kind": kind,
+        }
+        if HAS_POSITIONS:
+            result["qualname"] = code.co_qualname  # type: ignore[attr-defined,unused-ignore]
+            _add_position(result, code, lasti)
+        if kind in (registry.ENGINE, registry.OWN):
+            return result
+        source = self._source(code.co_filename, line, frame.f_globals, result)
+        if source is not None:
+            result["source"] = source
+            if changed(code):
+                result["changed"] = True
+        elif kind == registry.USER:
+            result["code"] = code.co_code.hex()[:16] + f"-{len(code.co_code)}-{code.co_firstlineno}"
+        if self.local_variables and kind == registry.USER and code.co_name != "<module>":
+            result["locals"] = _locals(frame)
+        return result
+
+    def _source(self, path: str, line: int, globals_: dict[str, Any], frame: dict[str, Any] | None) -> list[Any] | None:
+        """``[number of the first line, [lines]]`` around ``line``; None where no source can be had."""
+        if path not in self.checked:
+            self.checked.add(path)
+            linecache.checkcache(path)
+        lines = linecache.getlines(path, globals_)
+        if not lines or line < 1 or line > len(lines):
+            return None
+        first = max(1, line - self.context)
+        chosen = [text.rstrip("\r\n") for text in lines[first - 1 : line + self.context]]
+        if frame is not None and "col" in frame:
+            _to_characters(frame, chosen[line - first])
+        for number, text in enumerate(chosen):
+            if len(text) > MAX_LINE:
+                at = frame if frame is not None and number == line - first else None
+                chosen[number] = _window(text, at)
+        return [first, chosen]
+
+
+def live_call(raw: list[RawFrame]) -> str:
+    """The call that the first user frame of a hop is, with its arguments, as far as the frame still holds them."""
+    for frame, _, _ in raw:
+        if registry.kind_of_code(frame.f_code, frame.f_globals.get("__name__")) == registry.USER:
+            return (summary.frame_call(frame) or "") if settings.switch("args") else ""
+    return ""
+
+
+def walk(tb: TracebackType | None) -> list[RawFrame]:
+    raw = []
+    while tb is not None:
+        raw.append((tb.tb_frame, tb.tb_lasti, tb.tb_lineno))
+        tb = tb.tb_next
+    return raw
+
+
+def segments(raw: list[RawFrame]) -> list[tuple[bool, list[RawFrame]]]:
+    """Cut a traceback where an engine runs the user's function; drop what an older asking for the same exception left behind."""
+    segments: list[tuple[bool, list[RawFrame]]] = []
+    current: list[RawFrame] = []
+    is_run = False
+    asked = stale = False
+    for item in raw:
+        frame = item[0]
+        where = (frame.f_globals.get("__name__"), frame.f_code.co_name)
+        if where in registry.facts.runs:
+            if current or is_run:
+                segments.append((is_run, current))
+            current, is_run, asked, stale = [item], True, False, False
+            continue
+        if where in registry.facts.asks:
+            asked, stale = True, False
+        elif asked and not stale:
+            stale = registry.kind_of(frame.f_code.co_filename, where[0]) not in (registry.ENGINE, registry.OWN)
+            if stale:
+                # User frames under an asking: either an older asking follows (they are stale), or the engine re-raised a
+                # traceback that it carried itself (they are the worker's).
+                stale = _asks_again(raw, item)
+                asked = stale
+        if not stale:
+            current.append(item)
+    if current or is_run:
+        segments.append((is_run, current))
+    return segments
+
+
+def _asks_again(raw: list[RawFrame], item: RawFrame) -> bool:
+    for frame, _, _ in raw[raw.index(item) :]:
+        where = (frame.f_globals.get("__name__"), frame.f_code.co_name)
+        if where in registry.facts.runs:
+            return False
+        if where in registry.facts.asks:
+            return True
+    return False
+
+
+def _fold(items: list[Any]) -> list[Any]:
+    """Replace the later turns of a repeated cycle (up to 10 frames long) by a count."""
+    if len(items) < 40:
+        return items
+    keys = [(item[0], item[1]) for item in items]
+    result: list[Any] = []
+    at = 0
+    while at < len(items):
+        for cycle in range(1, 11):
+            turns = 1
+            while keys[at : at + cycle] == keys[at + turns * cycle : at + (turns + 1) * cycle] != []:
+                turns += 1
+            if turns > 3 and len(keys[at : at + cycle]) == cycle:
+                result += items[at : at + cycle]
+                result.append({"repeated": turns - 1, "cycle": cycle})
+                at += turns * cycle
+                break
+        else:
+            result.append(items[at])
+            at += 1
+    return result
+
+
+def _adopt_scripts_of_engines(frames: list[dict[str, Any]]) -> None:
+    """Code without a file or a module's name, run directly by an engine, is the engine's (Parsl executes a line of its own)."""
+    for before, frame in itertools.pairwise(frames):
+        if frame.get("path") == "<string>" and not frame["module"] and before.get("kind") == registry.ENGINE:
+            frame["kind"] = registry.ENGINE
+            frame.pop("locals", None)
+
+
+def _add_position(result: dict[str, Any], code: CodeType, lasti: int) -> None:
+    positions = code.co_positions()  # type: ignore[attr-defined,unused-ignore]
+    for index, (line, end_line, col, end_col) in enumerate(positions):
+        if index == lasti // 2:
+            if line == result["line"] and None not in (end_line, col, end_col):
+                result["end_line"], result["col"], result["end_col"] = end_line, col, end_col
+            return
+
+
+def _to_characters(frame: dict[str, Any], text: str) -> None:
+    """Columns come as UTF-8 bytes; the reader's are characters."""
+    if text.isascii():
+        return
+    data = text.encode("utf-8", "surrogatepass")
+    for key in ("col", "end_col"):
+        if key == "col" or frame.get("end_line") == frame["line"]:
+            frame[key] = len(data[: frame[key]].decode("utf-8", "replace"))
+
+
+def _window(text: str, frame: dict[str, Any] | None) -> str:
+    """A very long line, cut around the failing expression, with the counts of what was cut."""
+    start = max(0, frame["col"] - MAX_LINE // 2) if frame is not None and "col" in frame else 0
+    end = min(len(text), start + MAX_LINE)
+    before = f"({start:,} characters) …" if start else ""
+    after = f"… ({len(text) - end:,} characters)" if end < len(text) else ""
+    if frame is not None and "col" in frame:
+        shift = len(before) - start
+        frame["col"] += shift
+        frame["end_col"] = min(frame["end_col"], end) + shift
+    return before + text[start:end] + after
+
+
+def _locals(frame: Any) -> dict[str, str]:
+    try:
+        values = frame.f_locals
+        names = [name for name in values if not name.startswith(".")]
+        shown = {name: summary.brief(values[name], name) for name in names[:MAX_LOCALS]}
+    except Exception:
+        return {}
+    if len(names) > MAX_LOCALS:
+        shown["…"] = f"{len(names) - MAX_LOCALS} more variables"
+    return shown
+
+
+_changed: dict[tuple[str, float], dict[tuple[str, int], bytes]] = {}
+_MAX_CHANGED_SIZE = 2_000_000  # bytes of a source file that is compiled to be compared
+
+
+def changed(code: CodeType) -> bool:
+    """Whether the source file is no longer what ``code`` was compiled from.
+
+    Only a file written after its module was imported can have changed, so nearly always one ``stat`` answers.
+    """
+    try:
+        status = os.stat(code.co_filename)
+        if status.st_mtime < _process_start() or status.st_size > _MAX_CHANGED_SIZE:
+            return False
+        key = (code.co_filename, status.st_mtime)
+        if key not in _changed:
+            _changed.clear()
+            with open(code.co_filename, "rb") as file:
+                _changed[key] = _codes(compile(file.read(), code.co_filename, "exec", dont_inherit=True, optimize=-1))
+        return _changed[key].get((code.co_name, code.co_firstlineno)) != code.co_code
+    except (OSError, SyntaxError, ValueError):
+        return os.path.isabs(code.co_filename) and os.path.exists(code.co_filename)
+
+
+def _codes(code: CodeType) -> dict[tuple[str, int], bytes]:
+    found = {(code.co_name, code.co_firstlineno): code.co_code}
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            found.update(_codes(constant))
+    return found
+
+
+@functools.lru_cache(1)
+def _process_start() -> float:
+    """When this process began, in seconds since the epoch; 0 where the kernel does not tell."""
+    try:
+        with open("/proc/self/stat", "rb") as file:
+            ticks = int(file.read().rpartition(b")")[2].split()[19])
+        with open("/proc/stat", "rb") as file:
+            booted = next(int(line.split()[1]) for line in file if line.startswith(b"btime"))
+        return booted + ticks / os.sysconf("SC_CLK_TCK") - 1
+    except (OSError, ValueError, StopIteration):
+        return 0.0
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_process_start.cache_clear)
