@@ -153,7 +153,6 @@ if __name__ == "__main__":
 
 
 def test_ipython_cells(tmp_path):
-    pytest.importorskip("IPython")
     code = (
         WORKER_ERROR
         + "\nimport multiprocessing as mp\nif True:\n    with ProcessPoolExecutor(1, mp_context=mp.get_context('fork')) as pool:\n        pool.submit(work, 0).result()\n"
