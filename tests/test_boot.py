@@ -70,6 +70,7 @@ def test_an_engine_brings_neither_rich_nor_the_failing_path(run):
                 "autotb.boot",
                 "autotb.callsite",
                 "autotb.engines",
+                "autotb.engines.boxed",
                 "autotb.engines.futures",
                 "autotb.engines.threads",
             ]
@@ -231,19 +232,18 @@ def test_a_fork_while_another_thread_imports_us_hangs_nothing(run):
         import concurrent.futures.thread
         from autotb import loading  # as every engine's import does
 
-        class Slow:
-            def find_spec(self, name, path=None, target=None):
-                if name == "autotb.carrier":
-                    entered.set()
-                    time.sleep(2)
+        import _frozen_importlib
+
+        def hold():  # what a thread does that is in the middle of importing the module
+            with _frozen_importlib._ModuleLockManager("autotb.carrier"):
+                entered.set()
+                time.sleep(60)
 
         entered = threading.Event()
-        sys.meta_path.insert(0, Slow())
-        threading.Thread(target=lambda: __import__("autotb.carrier"), daemon=True).start()
+        threading.Thread(target=hold, daemon=True).start()
         entered.wait()
         child = os.fork()
         if child == 0:
-            sys.meta_path.pop(0)
             import autotb.carrier
             os._exit(7)
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))

@@ -12,6 +12,7 @@ import operator
 import sys
 
 from autotb import callsite, registry
+from autotb.engines import boxed
 from autotb.patch import Patch
 
 TYPE_CHECKING = False
@@ -221,19 +222,8 @@ def _initialize(initializer: Any, *args: Any) -> None:
 
 
 def _wrap_boxed_init(original: Any) -> Any:
-    """Runs in a worker process while the exception still has its traceback: the record is made here."""
-
-    @functools.wraps(original)
-    def __init__(self: Any, exc: Any, tb: Any) -> None:
-        try:
-            self._autotb = _record(exc, tb, sys._getframe(1))
-        except Exception:
-            pass  # without a record the driver reads the text
-        from autotb.engines import worker
-
-        worker.original_init(original, self, exc, tb)
-
-    return __init__
+    """Runs in a worker process with the exception alive: ``_record`` is called here."""
+    return boxed.wrap_init(original, _record)
 
 
 def _record(exc: BaseException, tb: Any, caller: Any) -> Any:
@@ -258,35 +248,9 @@ def _call_of(function: Any, args: Any, kwargs: Any, tb: Any) -> str | None:
     return worker.chunk_call(function.args[0], list(args[0]), tb, star=True)
 
 
-def _wrap_boxed_reduce(original: Any) -> Any:
-    """What is pickled: the engine's own rebuild function, with an exception that is fit to travel and carries its record."""
-
-    @functools.wraps(original)
-    def __reduce__(self: Any) -> Any:
-        from autotb.engines import worker
-
-        rebuild, arguments = original(self)[:2]
-        return worker.reduced(self, rebuild, arguments)
-
-    return __reduce__
-
-
 def _wrap_rebuild(original: Any) -> Any:
-    """Sets ``__cause__`` on what arrives; a class that refuses attributes would break the pool here."""
-
-    @functools.wraps(original)
-    def _rebuild_exc(exc: Any, tb: Any) -> Any:
-        from autotb import carrier
-
-        carrier.share(exc)
-        try:
-            return original(exc, tb)
-        except Exception:
-            from autotb.engines import worker
-
-            return worker.set_cause(exc, sys.modules["concurrent.futures.process"]._RemoteTraceback(tb))
-
-    return _rebuild_exc
+    """Runs in the driver, on what arrives."""
+    return boxed.wrap_rebuild(original, sys.modules["concurrent.futures.process"]._RemoteTraceback)
 
 
 def _wrap_do_call(original: Any) -> Any:
@@ -332,7 +296,7 @@ PATCHES = (
     Patch("concurrent.futures._base", "Future.set_exception", _wrap_set_exception),
     Patch("concurrent.futures.process", "_process_worker", _wrap_process_worker),
     Patch("concurrent.futures.process", "_ExceptionWithTraceback.__init__", _wrap_boxed_init),
-    Patch("concurrent.futures.process", "_ExceptionWithTraceback.__reduce__", _wrap_boxed_reduce),
+    Patch("concurrent.futures.process", "_ExceptionWithTraceback.__reduce__", boxed.wrap_reduce),
     Patch("concurrent.futures.process", "_rebuild_exc", _wrap_rebuild),
     Patch("concurrent.futures.interpreter", "do_call", _wrap_do_call),
 )

@@ -13,6 +13,7 @@ import sys
 import weakref
 
 from autotb import callsite, registry, settings
+from autotb.engines import boxed
 from autotb.patch import Patch
 
 TYPE_CHECKING = False
@@ -277,22 +278,15 @@ def _put_whole(results: _Results, message: Any) -> None:
 
 
 def _wrap_boxed_init(original: Any) -> Any:
-    """Runs in a worker while the exception still has its traceback: the record is made here."""
+    """Runs in a worker with the exception alive: ``_record`` is called here."""
+    return boxed.wrap_init(original, _record, _unpacked)
 
-    @functools.wraps(original)
-    def __init__(self: Any, exc: Any, tb: Any) -> None:
-        if type(exc) is _Carried:
-            exc = exc.error
-            tb = exc.__traceback__.tb_next if exc.__traceback__ else None
-        try:
-            self._autotb = _record(exc, tb, sys._getframe(1))
-        except Exception:
-            pass  # without a record the driver reads the text
-        from autotb.engines import worker
 
-        worker.original_init(original, self, exc, tb)
-
-    return __init__
+def _unpacked(exc: Any, tb: Any) -> tuple[Any, Any]:
+    if type(exc) is not _Carried:
+        return exc, tb
+    tb = exc.error.__traceback__
+    return exc.error, tb.tb_next if tb is not None else None
 
 
 def _record(exc: BaseException, tb: Any, caller: Any) -> Any:
@@ -319,34 +313,9 @@ def _call_of(function: Any, args: Any, kwargs: Any, tb: Any) -> str | None:
     return carrier.call_text(function, args, kwargs)
 
 
-def _wrap_boxed_reduce(original: Any) -> Any:
-    """What is pickled: the engine's own rebuild function, with an exception that is fit to travel and carries its record."""
-
-    @functools.wraps(original)
-    def __reduce__(self: Any) -> Any:
-        from autotb.engines import worker
-
-        rebuild, arguments = original(self)[:2]
-        return worker.reduced(self, rebuild, arguments)
-
-    return __reduce__
-
-
 def _wrap_rebuild(original: Any) -> Any:
-    """Sets ``__cause__`` on what arrives; a class that refuses attributes would end the thread that receives results."""
-
-    @functools.wraps(original)
-    def rebuild_exc(exc: Any, tb: Any) -> Any:
-        from autotb import carrier
-        from autotb.engines import worker
-
-        carrier.share(exc)
-        try:
-            return original(exc, tb)
-        except Exception:
-            return worker.set_cause(exc, sys.modules["multiprocessing.pool"].RemoteTraceback(tb))
-
-    return rebuild_exc
+    """Runs in the driver, on what arrives."""
+    return boxed.wrap_rebuild(original, sys.modules["multiprocessing.pool"].RemoteTraceback)
 
 
 # Pool: the thread in the driver that receives results
@@ -430,7 +399,7 @@ PATCHES = (
     Patch("multiprocessing.pool", "IMapIterator.next", _wrap_get, alias="__next__"),
     Patch("multiprocessing.pool", "worker", _wrap_worker),
     Patch("multiprocessing.pool", "ExceptionWithTraceback.__init__", _wrap_boxed_init),
-    Patch("multiprocessing.pool", "ExceptionWithTraceback.__reduce__", _wrap_boxed_reduce),
+    Patch("multiprocessing.pool", "ExceptionWithTraceback.__reduce__", boxed.wrap_reduce),
     Patch("multiprocessing.pool", "rebuild_exc", _wrap_rebuild),
     Patch("multiprocessing.pool", "Pool._setup_queues", _wrap_setup_queues),
     Patch("multiprocessing.pool", "Pool._handle_results", _wrap_handle_results),
