@@ -132,6 +132,8 @@ def test_signatures_and_names_are_kept(module):
     import autotb
 
     autotb.install()
+    own = [entry for entry in patch.applied.values() if entry.patch.module.startswith(module.partition(".")[0])]
+    assert any(entry.state == patch.APPLIED for entry in own)
     for entry in patch.applied.values():
         if entry.state == patch.APPLIED:
             old, new = (getattr(value, "__func__", value) for value in (entry.raw, entry.replacement))
