@@ -61,9 +61,14 @@ noise: dict[str, str] = {}  # settings that we gave engines, for doctor
 _prepared: set[str] = set()
 
 
+def noise_is_kept() -> bool:
+    """Whether the user wants the engines' own copies of an error."""
+    return os.environ.get("AUTOTB_NOISE", "").lower() == "keep"
+
+
 def before(adapter: ModuleType, _name: str = "") -> None:
     """Give an engine its quiet settings just before it is imported, never over the user's own value."""
-    if adapter.__name__ in _prepared or os.environ.get("AUTOTB_NOISE", "").lower() == "keep":
+    if adapter.__name__ in _prepared or noise_is_kept():
         return
     _prepared.add(adapter.__name__)
     for key, value in getattr(adapter, "NOISE", {}).items():

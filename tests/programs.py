@@ -91,3 +91,9 @@ def start(
         except ProcessLookupError:
             pass
     return Ran(process.returncode, stdout, stderr, folder)
+
+
+def sections(stderr: str) -> dict[str, str]:
+    """What a program showed for each of its cases, which it announces by lines ``=== name``."""
+    parts = re.split(r"^=== (\w+)\n", stderr, flags=re.M)
+    return dict(zip(parts[1::2], parts[2::2]))

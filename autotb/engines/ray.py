@@ -15,7 +15,7 @@ from typing import Any
 from autotb import callsite, carrier, registry, settings, travel
 from autotb.capture import KEY, Tree, attached
 from autotb.engines import worker
-from autotb.patch import Patch
+from autotb.patch import Patch, noise_is_kept
 
 MODULES = ("ray.exceptions", "ray.remote_function", "ray.actor", "ray._private.worker")
 NAME = "Ray"
@@ -173,7 +173,7 @@ def _wrap_actor_died_init(original: Any) -> Any:
             if tree is not None:
                 _note_submitted(tree)
                 carrier.attach(self, tree)
-                if _in_worker() and os.environ.get("AUTOTB_NOISE", "").lower() != "keep":
+                if _in_worker() and not noise_is_kept():
                     _shorten(self, tree)
         except Exception:
             pass  # Ray's own text will do
@@ -221,7 +221,7 @@ def _wrap_unhandled(original: Any) -> Any:
     @functools.wraps(original)
     def _unhandled_error_handler(error: Any) -> Any:
         try:
-            if os.environ.get("AUTOTB_NOISE", "").lower() != "keep" and settings.switch("unretrieved"):
+            if not noise_is_kept() and settings.switch("unretrieved"):
                 tree = attached(error)
                 if tree is not None:
                     _note_submitted(tree)

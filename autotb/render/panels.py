@@ -23,7 +23,6 @@ TITLE = "Traceback (most recent call last)"
 MIN_WIDTH = 40  # of a panel, however narrow the terminal is
 FOLD_ROWS = 4  # rows that one source line may take
 NUMBER_WIDTH = 4
-MAX_MEMBERS = 5
 
 BORDER, HEAD, PATH, DIM, HOP, CALL, MARK, ERROR, UNDERLINE = (
     Style(color="red"),
@@ -94,7 +93,7 @@ class _Drawing:
         inner = self.narrower()
         groups = plain.words_grouped(members)
         for number, same in enumerate(groups, 1):
-            if number > MAX_MEMBERS:
+            if number > plain.MAX_MEMBERS:
                 lines += self.ansi([Text("│ " + clean.line(plain.count_line(same)))])
                 continue
             title = f"sub-exception {number} of {len(groups)}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -127,10 +126,6 @@ class Trace:
         """The frames of the error that the program sees."""
         return self.stack.frames
 
-    def stacks(self) -> Iterator[Stack]:
-        """Every exception of the story, causes before what they caused."""
-        yield from _stacks(self.stack)
-
     def to_dict(self) -> dict[str, Any]:
         """Plain builtins, for JSON; ``schema`` is the version of this form."""
         return {"schema": SCHEMA, "host": self.host, "pid": self.pid, "error": _stack_dict(self.stack)}
@@ -146,14 +141,6 @@ class Trace:
         import importlib
 
         importlib.import_module("autotb.render").show(self)
-
-
-def _stacks(stack: Stack) -> Iterator[Stack]:
-    if stack.before is not None:
-        yield from _stacks(stack.before)
-    for member in (*stack.also, *(stack.members or ())):
-        yield from _stacks(member)
-    yield stack
 
 
 def _stack_dict(stack: Stack) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from tests import programs
+from tests.programs import sections
 
 PROGRAM = """\
 import sys
@@ -156,11 +157,6 @@ EXPECTED = {
     "chained_app": (["chained", "chained_app", "chained"], "caused by KeyError: 'id', at "),
     "library": (["library", "dumps", "default"], "TypeError: Object of type object is not JSON serializable"),
 }
-
-
-def sections(stderr):
-    parts = re.split(r"^=== (\w+)\n", stderr, flags=re.M)
-    return dict(zip(parts[1::2], parts[2::2]))
 
 
 @pytest.fixture(scope="module", params=["threads", "processes"])

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from tests import programs
+from tests.programs import sections
 
 PROGRAM = """\
 import asyncio
@@ -190,11 +191,6 @@ EXPECTED = {
     "get_json": (["get_json", "raises", "raw_decode"], "json.decoder.JSONDecodeError: Expecting property name"),
     "get_chained": (["raises", "divide", "get_chained", "raises"], "caused by ZeroDivisionError: division by zero, at "),
 }
-
-
-def sections(stderr):
-    parts = re.split(r"^=== (\w+)\n", stderr, flags=re.M)
-    return dict(zip(parts[1::2], parts[2::2]))
 
 
 @pytest.fixture(scope="module")
