@@ -7,7 +7,10 @@ their replacements; the record rides on the pickle.  What only failures need is 
 from __future__ import annotations
 
 import functools
+import pickle
 import sys
+
+HOME = "_autotb_home"  # set on a wrapper that stays in its process: nothing rides on what is not pickled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,29 +22,35 @@ def wrap_init(original: Any, record: Callable[..., Any], unpack: Callable[..., A
     """Runs in the worker while the exception still has its traceback: ``record(exc, tb, caller's frame)`` is made here."""
 
     @functools.wraps(original)
-    def __init__(self: Any, exc: Any, tb: Any) -> None:
+    def __init__(self: Any, exc: Any, *given: Any) -> None:
         if unpack is not None:
-            exc, tb = unpack(exc, tb)
+            exc, *given = unpack(exc, *given)  # type: ignore[assignment]
+        tb = given[0] if given else BaseException.__dict__["__traceback__"].__get__(exc)
         try:
             self._autotb = record(exc, tb, sys._getframe(1))
         except Exception:
             pass  # without a record the driver reads the text
         from autotb.engines import worker
 
-        worker.original_init(original, self, exc, tb)
+        worker.original_init(original, self, exc, tb, *given)
 
     return __init__
 
 
-def wrap_reduce(original: Any) -> Any:
-    """What is pickled: the engine's own rebuild function, with an exception that is fit to travel and carries its record."""
+def wrap_reduce(original: Any, dumps: Callable[[Any], Any] | None = None, loads: Callable[[Any], Any] = pickle.loads) -> Any:
+    """What is pickled: the engine's own rebuild function, with an exception that is fit to travel and carries its record.
+
+    ``dumps`` and ``loads`` are the engine's, where they are not the standard library's.
+    """
 
     @functools.wraps(original)
     def __reduce__(self: Any) -> Any:
+        if HOME in self.__dict__:
+            return original(self)
         from autotb.engines import worker
 
         rebuild, arguments = original(self)[:2]
-        return worker.reduced(self, rebuild, arguments)
+        return worker.reduced(self, rebuild, arguments, dumps, loads)
 
     return __reduce__
 

@@ -113,10 +113,10 @@ def _frame_of(function: Any, tb: TracebackType | None) -> FrameType | None:
     return None
 
 
-def original_init(original: Callable[..., Any], box: Any, exc: Any, tb: Any) -> None:
+def original_init(original: Callable[..., Any], box: Any, exc: Any, tb: Any, *given: Any) -> None:
     """The engine's own ``__init__``; where a hostile exception makes it raise, what it would have done, without asking it."""
     try:
-        original(box, exc, tb)
+        original(box, exc, *given)
     except Exception:
         if not settings.switch("rescue"):
             raise

@@ -1,0 +1,135 @@
+"""joblib: ``Parallel`` on loky (a copy of it inside joblib), threads and ``multiprocessing`` pools.
+
+A worker runs a batch of calls and wraps what one of them raises in loky's ``_ExceptionWithTraceback(exc)``; on loky that is
+raised by the future, on the other backends it is the task's value, rebuilt in the driver.  The exception loses its own
+``__cause__`` to the text of the worker's traceback.  The record rides on the wrapper's ``__reduce__``, or, in threads, is taken
+from it.  Source: https://joblib.readthedocs.io/en/stable/generated/joblib.Parallel.html
+"""
+
+from __future__ import annotations
+
+import functools
+
+from autotb import callsite, registry
+from autotb.engines import boxed
+from autotb.engines.loky import wrap_rebuild, wrap_reduce
+from autotb.patch import Patch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+MODULES = ("joblib.externals.loky.process_executor", "joblib._utils", "joblib._parallel_backends", "joblib.parallel")
+NAME = "joblib"
+DISTRIBUTION = "joblib"
+CAPTURED = "Parallel on loky, threading and multiprocessing, lists and generators, nested; scikit-learn's n_jobs"
+TESTED = "1.2 to 1.6"
+NOISE: dict[str, str] = {}
+
+registry.register(own=("joblib", "threadpoolctl"), remote_texts=("joblib.externals.loky.process_executor._RemoteTraceback",))
+
+
+def _wrap_call(original: Any) -> Any:
+    """Remembers the line that called ``Parallel``: a generator is asked elsewhere."""
+
+    @functools.wraps(original)
+    def __call__(self: Any, iterable: Any) -> Any:
+        try:
+            self._autotb_site = callsite.here(2)
+        except Exception:
+            pass  # the place of submission is lost, nothing else
+        return original(self, iterable)
+
+    return __call__
+
+
+def _wrap_get_result(original: Any) -> Any:
+    """Raises a batch's error in the thread that asks: the line of ``Parallel`` is noted on it."""
+
+    @functools.wraps(original)
+    def get_result(self: Any, timeout: Any) -> Any:
+        try:
+            return original(self, timeout)
+        except BaseException as error:
+            try:
+                from autotb import carrier
+                from autotb.engines import worker
+
+                carrier.note_submitted(error, worker.place_of(self.parallel.__dict__.get("_autotb_site")))
+            except Exception:
+                pass  # the error is the user's and goes on
+            self = None  # the traceback's frames lead to this one
+            raise
+
+    return get_result
+
+
+def _wrap_boxed_init(original: Any) -> Any:
+    """Runs in a worker with the exception alive: ``_record`` is called here."""
+    return boxed.wrap_init(original, _record)
+
+
+def _record(exc: BaseException, tb: Any, caller: Any) -> Any:
+    from autotb import carrier
+
+    place = carrier.place("joblib", "in a joblib worker", call=_call(tb) or _unsent(caller))
+    if "thread" in place:
+        place["where"] = "in a joblib worker thread"
+    return carrier.record(exc, tb, place)
+
+
+def _call(tb: Any) -> str | None:
+    """The failing call of a batch: a local variable of joblib's loop over it."""
+    from autotb import carrier, settings, summary
+    from autotb.engines import worker
+
+    while tb is not None:
+        frame, tb = tb.tb_frame, tb.tb_next
+        if frame.f_globals.get("__name__") == "joblib.parallel" and "func" in frame.f_code.co_varnames:
+            function, args, kwargs = (worker.local(frame, name) for name in ("func", "args", "kwargs"))
+            if not hasattr(function, "__code__") and hasattr(function, "__wrapped__"):
+                # A library's own wrapper (scikit-learn's): that library submitted it, not the user.
+                return summary.call(function.__wrapped__, args, kwargs) if settings.switch("args") else None
+            return carrier.call_text(function, args, kwargs)
+    return None
+
+
+def _unsent(caller: Any) -> str | None:
+    """The call whose result could not be sent, where its batch was of one."""
+    from autotb import carrier
+    from autotb.engines import worker
+
+    frame = worker.find_frame(caller, "_process_worker")
+    items = getattr(getattr(worker.local(frame, "call_item"), "fn", None), "items", ()) if frame is not None else ()
+    return carrier.call_text(*items[0]) if len(items) == 1 else None
+
+
+def _wrap_retrieve(original: Any) -> Any:
+    """On threads the wrapper arrives as it was made, nothing pickled in between: what rides on pickles is taken from it here."""
+
+    @functools.wraps(original)
+    def _retrieve_traceback_capturing_wrapped_call(out: Any) -> Any:
+        tree = getattr(out, "_autotb", None)
+        if tree is not None:
+            try:
+                from autotb import carrier
+
+                setattr(out, boxed.HOME, True)
+                carrier.attach(out.exc, tree)
+            except Exception:
+                pass  # without a record the text is read
+        return original(out)
+
+    return _retrieve_traceback_capturing_wrapped_call
+
+
+PATCHES = (
+    Patch("joblib.externals.loky.process_executor", "_ExceptionWithTraceback.__init__", _wrap_boxed_init),
+    Patch("joblib.externals.loky.process_executor", "_ExceptionWithTraceback.__reduce__", wrap_reduce),
+    Patch("joblib.externals.loky.process_executor", "_rebuild_exc", wrap_rebuild),
+    Patch(
+        "joblib._utils", "_retrieve_traceback_capturing_wrapped_call", _wrap_retrieve, also=("joblib._parallel_backends",), optional=True
+    ),
+    Patch("joblib.parallel", "BatchCompletionCallBack.get_result", _wrap_get_result, optional=True),
+    Patch("joblib.parallel", "Parallel.__call__", _wrap_call),
+)

@@ -1,0 +1,87 @@
+"""loky: reusable executors and process pools whose workers are started afresh and pickle by cloudpickle.
+
+The worker wraps what a task raises in ``_ExceptionWithTraceback(exc)``, as concurrent.futures does but without the traceback as
+an argument; the record rides on its ``__reduce__``.  An exception that cannot be pickled kills the worker (TerminatedWorkerError),
+one that cannot be unpickled breaks the pool: both are made fit to travel.  joblib carries a copy of loky, which its adapter
+patches in the same way.  Source: https://loky.readthedocs.io/en/stable/API.html
+"""
+
+from __future__ import annotations
+
+import functools
+import pickle
+import sys
+
+from autotb import callsite, registry
+from autotb.engines import boxed, futures
+from autotb.patch import Patch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+MODULES = ("loky.process_executor", "loky.reusable_executor")
+NAME = "loky"
+DISTRIBUTION = "loky"
+CAPTURED = "get_reusable_executor, ProcessPoolExecutor: submit, map, initializers"
+TESTED = "3.4 to 3.7"
+NOISE: dict[str, str] = {}
+
+registry.register(own=("loky", "cloudpickle"), remote_texts=("loky.process_executor._RemoteTraceback",))
+
+
+def _wrap_submit(original: Any) -> Any:
+    """Remembers the line of ``submit`` or ``map``, through loky's own frames."""
+
+    @functools.wraps(original)
+    def submit(self: Any, fn: Any, *args: Any, **kwargs: Any) -> Any:
+        future = original(self, fn, *args, **kwargs)
+        try:
+            found = callsite.here(2)
+            future._autotb_site = (*found, futures._token(self), found[0] is sys._getframe(1).f_code) if found else None
+        except Exception:
+            pass  # the place of submission is lost, nothing else
+        return future
+
+    return submit
+
+
+def _wrap_boxed_init(original: Any) -> Any:
+    """Runs in a worker process with the exception alive: ``_record`` is called here."""
+    return boxed.wrap_init(original, _record)
+
+
+def _record(exc: BaseException, tb: Any, caller: Any) -> Any:
+    from autotb import carrier
+    from autotb.engines import worker
+
+    frame = worker.find_frame(caller, "_process_worker")
+    call = None
+    if frame is not None:
+        item = worker.local(frame, "call_item")
+        call = futures._call_of(item.fn, item.args, item.kwargs, tb)
+    return carrier.record(exc, tb, carrier.place("loky", "in a loky worker", call=call))
+
+
+def wrap_reduce(original: Any) -> Any:
+    """What is pickled carries the record and is tried beforehand with loky's own pickler."""
+    package = original.__module__.rpartition(".")[0]
+
+    def dumps(value: Any) -> Any:
+        return sys.modules[package + ".backend.reduction"].dumps(value)
+
+    return boxed.wrap_reduce(original, dumps, pickle.loads)
+
+
+def wrap_rebuild(original: Any) -> Any:
+    """Runs in the driver, on what arrives."""
+    return boxed.wrap_rebuild(original, sys.modules[original.__module__]._RemoteTraceback)
+
+
+PATCHES = (
+    Patch("loky.process_executor", "_ExceptionWithTraceback.__init__", _wrap_boxed_init),
+    Patch("loky.process_executor", "_ExceptionWithTraceback.__reduce__", wrap_reduce),
+    Patch("loky.process_executor", "_rebuild_exc", wrap_rebuild),
+    Patch("loky.process_executor", "ProcessPoolExecutor.submit", _wrap_submit),
+    Patch("loky.reusable_executor", "_ReusablePoolExecutor.submit", _wrap_submit),
+)

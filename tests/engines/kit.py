@@ -1,0 +1,244 @@
+"""The same failures on every engine: what a test of an engine writes is how that engine is given a function and some items.
+
+A program is made of three files: ``tasks.py`` (the functions that fail), ``cases.py`` (runs the cases named by its arguments, each
+``way:task``, and shows what came of each) and the engine's ``main.py``, which defines one function a way.  It is run with
+autotb and without; the cases that hang an engine without autotb are left out there.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests import programs
+from tests.programs import Ran, sections
+
+TASKS = '''\
+"""Functions that fail, each in its own way, for an item that is zero."""
+
+import os
+import signal
+import sys
+import threading
+import time
+
+
+def ok(item):
+    return item
+
+
+def score(item):
+    return divide(item)
+
+
+def divide(value):
+    return 1 / value
+
+
+def chained(item):
+    try:
+        divide(item)
+    except ZeroDivisionError as error:
+        raise ValueError("no score") from error
+
+
+class NeedsTwo(Exception):
+    def __init__(self, first, second):
+        super().__init__(f"{first} and {second}")
+
+
+def two(item):
+    if not item:
+        raise NeedsTwo(1, 2)
+    return item
+
+
+class HoldsLock(Exception):
+    def __init__(self, message):
+        super().__init__(message)
+        self.lock = threading.Lock()
+
+
+def locked(item):
+    if not item:
+        raise HoldsLock("it holds a lock")
+    return item
+
+
+def returns_lock(item):
+    return item or threading.Lock()
+
+
+def library(item):
+    import json
+
+    return json.dumps({"item": item or object()})
+
+
+def group(item):
+    if not item:
+        raise ExceptionGroup("several", [KeyError("id"), ValueError("no")])
+    return item
+
+
+def killed(item):
+    if not item:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return item
+
+
+def interrupted(item):
+    if not item:
+        raise KeyboardInterrupt
+    return item
+
+
+def leaves(item):
+    if not item:
+        sys.exit(3)
+    return item
+
+
+def says(item):
+    print("the user's own line", item, flush=True)
+    return score(item)
+'''
+
+CASES = '''\
+"""Runs the cases that the arguments name, ``way:task``; ``!way:task`` is left to end the program."""
+
+import sys
+
+import tasks
+
+
+def run(ways, arguments=None):
+    for case in arguments or sys.argv[1:]:
+        way, _, task = case.lstrip("!").partition(":")
+        function = getattr(tasks, task or "score")
+        if case.startswith("!"):
+            ways[way](function)
+            continue
+        sys.stdout.flush()
+        sys.stderr.write(f"=== {way}_{task}\\n")
+        sys.stderr.flush()
+        try:
+            result = ways[way](function)
+        except BaseException as error:
+            print(way, task, "raised", type(error).__name__, flush=True)
+            sys.excepthook(type(error), error, error.__traceback__)
+            error = None
+        else:
+            print(way, task, "returned", result, flush=True)
+'''
+
+ZERO = "ZeroDivisionError: division by zero"
+
+
+@dataclass
+class Expect:
+    """What a story must say: the user's functions from the caller to the error, and the last line."""
+
+    frames: list[str]
+    last: str
+    has: tuple[str, ...] = ()  # further texts
+    lacks: tuple[str, ...] = ()
+    most: int = 80  # lines
+
+
+#: What the tasks lead to, after the caller's frames.  Python's own words, but for the exceptions that engines cannot carry.
+STORIES = {
+    "score": Expect(["score", "divide"], ZERO),
+    "says": Expect(["says", "score", "divide"], ZERO),
+    "chained": Expect(["chained"], "caused by ZeroDivisionError: division by zero, at ", most=90),
+    "two": Expect(["two"], "tasks.NeedsTwo: 1 and 2"),
+    "locked": Expect(["locked"], "tasks.HoldsLock: it holds a lock"),
+    "library": Expect(["library", "default"], "TypeError: Object of type object is not JSON serializable"),
+}
+
+
+@dataclass
+class Program:
+    """An engine's program, and what was seen of it."""
+
+    main: str
+    hangs: tuple[str, ...] = ()  # cases that the engine alone never ends, or that end the whole program
+    only_ours: tuple[str, ...] = ()
+    timeout: float = 200
+    environment: dict[str, str] = field(default_factory=dict)
+    ours: Ran | None = None
+    bare: Ran | None = None
+
+    def write(self, folder: Path) -> Path:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "tasks.py").write_text(TASKS)
+        (folder / "cases.py").write_text(CASES)
+        script = folder / "main.py"
+        script.write_text(textwrap.dedent(self.main))
+        return script
+
+    def run(self, folder: Path, *cases: str, autotb: str = "1", **options: object) -> Ran:
+        self.write(folder)
+        options = {"timeout": self.timeout, **self.environment, **options}
+        return programs.run(folder, self.main, *cases, autotb=autotb, **options)  # type: ignore[arg-type]
+
+    def both(self, factory: pytest.TempPathFactory, cases: list[str]) -> Program:
+        self.ours = self.run(factory.mktemp("ours"), *cases)
+        self.bare = self.run(factory.mktemp("bare"), *[case for case in cases if case not in self.hangs], autotb="0")
+        return self
+
+    def story(self, case: str) -> str:
+        assert self.ours is not None
+        found = sections(self.ours.stderr)
+        name = case.replace(":", "_")
+        assert name in found, f"{case} was not reached\n{self.ours.stdout}\n{self.ours.stderr}"
+        return found[name]
+
+    def outcomes(self, ran: Ran) -> list[str]:
+        return [line for line in ran.stdout.splitlines() if " raised " in line or " returned " in line]
+
+
+def names(text: str) -> list[str]:
+    """The functions whose frames a story shows, without those of the program around the case."""
+    heads = Ran(1, "", text, Path()).heads
+    return [name for name in (head.partition(" in ")[2] for head in heads) if name not in ("<module>", "run", "main")]
+
+
+def check_text(text: str, way: str, task: str, *, where: str = "", own: tuple[str, ...] = (), frames: list[str] | None = None) -> None:
+    """The story of one case: whose frames, in which order, where it ran, and the error last."""
+    expect = STORIES[task]
+    ran = Ran(1, "", text, Path())
+    found = names(text)
+    wanted = frames if frames is not None else [way, *expect.frames]
+    if task == "chained":
+        assert found[-len(wanted) :] == wanted, (found, wanted)
+    else:
+        assert found == wanted, (found, wanted)
+    assert ran.last.startswith(expect.last), ran.last
+    for fragment in own:
+        assert fragment not in text, fragment
+    assert where in text, where
+    assert text.count("\n") <= expect.most, text.count("\n")
+
+
+def check(program: Program, case: str, **options: object) -> None:
+    """``check_text`` holds with autotb and fails without, where the engine got that far without."""
+    way, _, task = case.partition(":")
+    text = program.story(case)
+    try:
+        check_text(text, way, task, **options)  # type: ignore[arg-type]
+    except AssertionError as error:
+        raise AssertionError(f"{error}\n{text}") from None
+    if case not in program.hangs:
+        assert program.bare is not None
+        with pytest.raises((AssertionError, KeyError)):
+            check_text(sections(program.bare.stderr)[case.replace(":", "_")], way, task, **options)  # type: ignore[arg-type]
+
+
+def submitted(text: str) -> list[str]:
+    """The functions in which the work was submitted."""
+    return re.findall(r"submitted at \S+:\d+ in (\S+)", re.sub(r" *│\n│ *", " ", text))
