@@ -143,7 +143,10 @@ class Capture:
         result: list[Hop] = []
         runs = sum(1 for is_run, _ in segments if is_run)
         surplus, waiting = max(0, len(here) - runs), max(0, runs - len(here))
-        remote = [hop for hop in here[:surplus] if hop.get("twice")] + remote
+        surplus_twice = [hop for hop in here[:surplus] if hop.get("twice")]
+        if surplus_twice:
+            segments = frames.without_tail(segments, surplus_twice)
+        remote = surplus_twice + remote
         here = here[surplus:]
         for is_run, raw in segments:
             if not is_run or waiting:

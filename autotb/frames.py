@@ -153,6 +153,39 @@ def segments(raw: list[RawFrame]) -> list[tuple[bool, list[RawFrame]]]:
     return segments
 
 
+def without_tail(segments: list[tuple[bool, list[RawFrame]]], hops: list[dict[str, Any]]) -> list[tuple[bool, list[RawFrame]]]:
+    """Drop the frames that an engine brought along from a worker, at the end of a traceback, where the record has them as well.
+
+    Such an engine (Dask) leaves out frames of its own, so that nothing marks where the worker's begin.
+    """
+    told = _positions(hops)
+    while segments and told:
+        is_run, raw = segments[-1]
+        kept = list(raw)
+        while kept and told:
+            frame, _, line = kept[-1]
+            path, name = frame.f_code.co_filename, frame.f_code.co_name
+            if registry.kind_of(path, frame.f_globals.get("__name__")) == registry.USER:
+                if (path, line, name) != told[-1]:
+                    return [*segments[:-1], (is_run, kept)]
+                told.pop()
+            kept.pop()
+        segments = [*segments[:-1], (is_run, kept)] if kept else segments[:-1]
+    return segments
+
+
+def _positions(hops: list[dict[str, Any]]) -> list[tuple[str, int, str]]:
+    """Path, line and function of the user's frames of these hops, folded recursions unfolded."""
+    found: list[dict[str, Any]] = []
+    for hop in hops:
+        for frame in hop.get("frames", ()):
+            if "path" in frame:
+                found.append(frame)
+            elif frame.get("repeated"):
+                found += found[-frame["cycle"] :] * min(frame["repeated"], 2_000)
+    return [(frame["path"], frame["line"], frame["name"]) for frame in found if frame.get("kind") == registry.USER]
+
+
 def _asks_again(raw: list[RawFrame], item: RawFrame) -> bool:
     for frame, _, _ in raw[raw.index(item) :]:
         where = (frame.f_globals.get("__name__"), frame.f_code.co_name)

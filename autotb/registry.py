@@ -6,6 +6,7 @@ Flows in: adapters call :func:`register`.  Flows out: ``carrier`` and ``trace`` 
 
 from __future__ import annotations
 
+import _thread
 import os
 import sys
 
@@ -219,16 +220,45 @@ def _is_known(module: str) -> bool:
     return top in names or top in ("autotb", "__main__") or any(own.partition(".")[0] == top for own in facts.own_modules)
 
 
+_showing: dict[int, list[tuple[str, tuple[Any, ...]]]] = {}  # by thread: what came up while it was busy showing something
+
+
 def surface(event: str, *args: Any) -> bool:
     """Hand an error that no program will catch to ``autotb.hooks.events``, where it is shown.
 
     The one way up: engines stand below the hooks and may not import them.  False where showing failed, so that the caller
-    leaves the matter to the engine.
+    leaves the matter to the engine.  The garbage collector may bring up an error while another is being shown, or while the
+    renderer is being imported for it: that one waits for its turn.
     """
+    thread = _thread.get_ident()
+    if thread in _showing:
+        _showing[thread].append((event, args))
+        return True
+    _showing[thread] = waiting = []
+    try:
+        done = _surface(event, args)
+        while waiting:
+            _surface(*waiting.pop(0))
+        return done
+    finally:
+        del _showing[thread]
+
+
+def _surface(event: str, args: tuple[Any, ...]) -> bool:
     import importlib
 
     try:
         return bool(getattr(importlib.import_module("autotb.hooks.events"), event)(*args))
     except Exception as error:
-        importlib.import_module("autotb.boot").report(event, error)
+        if not any(_is_half_imported(name) for name in list(sys.modules) if name.startswith("autotb.")):
+            importlib.import_module("autotb.boot").report(event, error)
         return False
+
+
+def _is_half_imported(name: str) -> bool:
+    """Whether this thread is importing one of our modules at this moment, in which the garbage collector interrupted it."""
+    return bool(getattr(getattr(sys.modules.get(name), "__spec__", None), "_initializing", False))
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_showing.clear)

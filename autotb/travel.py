@@ -48,6 +48,25 @@ def with_record(exc: Any, text: str, tree: Tree | Light) -> tuple[Any, Any]:
     return exc, Rebuild(operator.getitem, ((text, setting), 0))
 
 
+def carrying(fit: Any, tree: Tree | Light) -> Rebuild:
+    """What unpickles into ``fit`` with ``tree`` hung on it, for engines that pickle an exception by itself."""
+    setting = Rebuild(operator.setitem, (dict_of(fit), KEY, tree))
+    return Rebuild(operator.getitem, ((fit, setting), 0))
+
+
+def packed(
+    exc: BaseException,
+    tree: Tree | Light,
+    dumps: Callable[[Any], Any] = pickle.dumps,
+    loads: Callable[[Any], Any] = pickle.loads,
+) -> Rebuild:
+    """``carrying``, with an exception that was made fit to travel."""
+    fields_of(exc).pop(KEY, None)  # an inner worker's record, now part of ours
+    fit, lost = fit_to_travel(exc, dumps, loads)
+    tell_lost(tree, lost)
+    return carrying(fit, tree)
+
+
 def dict_of(exc: Any) -> Rebuild:
     """What unpickles into ``exc.__dict__``, without asking a class that answers for itself."""
     for base in type(exc).__mro__:

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import copyreg
 import functools
-import operator
 import os
 import sys
 from typing import Any
 
 from autotb import callsite, carrier, registry, travel
-from autotb.capture import KEY, Tree
+from autotb.capture import Tree
 from autotb.engines import worker
 from autotb.patch import Patch
 
@@ -127,12 +126,7 @@ def _fit_state(box: Any, tree: Tree | carrier.Light) -> tuple[Any, ...]:
     import dill
 
     state = {key: value for key, value in box.__dict__.items() if key != "_autotb"}
-    exc = state["e_value"]
-    exc.__dict__.pop(KEY, None)
-    fit, lost = travel.fit_to_travel(exc, dill.dumps, dill.loads)
-    travel.tell_lost(tree, lost)
-    setting = travel.Rebuild(operator.setitem, (travel.dict_of(fit), KEY, tree))
-    state["e_value"] = travel.Rebuild(operator.getitem, ((fit, setting), 0))
+    state["e_value"] = travel.packed(state["e_value"], tree, dill.dumps, dill.loads)
     return copyreg.__newobj__, (type(box),), state  # type: ignore[attr-defined]
 
 

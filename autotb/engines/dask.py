@@ -1,0 +1,123 @@
+"""Dask on this machine: ``compute()`` with the threaded, process and synchronous schedulers, for delayed, bag, array, dataframe.
+
+All three run a task in ``dask.local.execute_task``, which hands what it raises to a function that packs it: into a pair with the
+traceback (threads), into a pickle of both (processes; tblib, where it is installed, makes the traceback pickle).  An exception
+that cannot be pickled would be replaced by the pickler's error: it is made fit to travel.  The record rides on the exception.
+The cluster, ``distributed``, has an adapter of its own.  Source: https://docs.dask.org/en/stable/scheduling.html
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+
+from autotb import callsite, registry
+from autotb.patch import Patch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+MODULES = ("dask.local", "dask.multiprocessing")
+NAME = "Dask"
+DISTRIBUTION = "dask"
+CAPTURED = "delayed, bag, array, dataframe: compute() with the threaded, process and synchronous schedulers"
+TESTED = "2023.5 to 2026.8"
+NOISE: dict[str, str] = {}
+
+
+def _open(exc: BaseException) -> registry.Opened | None:
+    """Without tblib the exception comes back inside a ``RemoteException``, with the worker's traceback as text."""
+    module = sys.modules.get("dask.multiprocessing")
+    if module is None or not isinstance(exc, module.RemoteException):
+        return None
+    from autotb.capture import attached
+
+    inner, text = exc.__dict__.get("exception"), exc.__dict__.get("traceback")
+    return registry.Opened(
+        headline=inner if isinstance(inner, BaseException) else None,
+        text=f"Traceback (most recent call last):\n{text}" if isinstance(text, str) and not attached(exc) else None,
+    )
+
+
+registry.register(own=("dask", "tblib", "toolz", "tlz", "cytoolz"), runs=(("dask.local", "execute_task"),), openers=(_open,))
+
+
+def _wrap_execute_task(original: Any) -> Any:
+    """Runs a task, in a thread or a process, and packs what it raises by the last argument: ours goes around that."""
+
+    @functools.wraps(original)
+    def execute_task(key: Any, task_info: Any, dumps: Any, loads: Any, get_id: Any, pack_exception: Any) -> Any:
+        pack = pack_exception
+        name = pack.__name__ if hasattr(pack, "__name__") else ""
+        if name == "pack_exception":
+            pack = functools.partial(_pack, pack, loads)
+        return original(key, task_info, dumps, loads, get_id, pack)
+
+    return execute_task
+
+
+def _pack(original: Any, loads: Any, exc: BaseException, dumps: Any) -> Any:
+    try:
+        from autotb import carrier, travel
+        from autotb.engines import worker
+
+        tb = exc.__traceback__
+        in_process = original.__module__ == "dask.multiprocessing"
+        where = "in a Dask worker" if in_process else "in a Dask worker thread"
+        tree = carrier.record(exc, tb, carrier.place("dask", where, call=worker.frame_call(tb), twice=True))
+        if in_process:
+            return original(travel.packed(exc, tree, dumps, loads), dumps)
+        carrier.attach(exc, tree)
+    except Exception:
+        pass  # then as Dask does it
+    return original(exc, dumps)
+
+
+def _wrap_remote_exception(original: Any) -> Any:
+    """The exception that the program gets where tblib is missing; the record hangs on the one inside it."""
+
+    @functools.wraps(original)
+    def remote_exception(exc: Any, tb: Any) -> Any:
+        made = original(exc, tb)
+        try:
+            from autotb import carrier
+            from autotb.capture import attached
+
+            tree = attached(exc)
+            if tree is not None and made is not exc:
+                carrier.attach(made, tree)
+        except Exception:
+            pass  # the text is read
+        return made
+
+    return remote_exception
+
+
+def _wrap_get_async(original: Any) -> Any:
+    """Every ``compute()`` runs its graph here: when it fails, the user's line that asked for it is up the stack."""
+
+    @functools.wraps(original)
+    def get_async(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return original(*args, **kwargs)
+        except Exception as error:
+            try:
+                from autotb import carrier
+                from autotb.capture import attached
+
+                tree = attached(error)
+                if tree is not None and tree.get("hops"):
+                    carrier.note_submitted(error, callsite.decode(callsite.here(2)))
+            except Exception:
+                pass  # the error is the user's and goes on
+            raise
+
+    return get_async
+
+
+PATCHES = (
+    Patch("dask.local", "execute_task", _wrap_execute_task),
+    Patch("dask.local", "get_async", _wrap_get_async, also=("dask.threaded", "dask.multiprocessing")),
+    Patch("dask.multiprocessing", "remote_exception", _wrap_remote_exception),
+)

@@ -1,0 +1,293 @@
+"""Dask's cluster, ``distributed``: workers in threads or processes, on this machine or others.
+
+A worker turns what a task raises into a message by ``error_message(e)`` while the exception is alive: exception and traceback
+are pickled (tblib makes tracebacks pickle), one that cannot be is replaced by ``Exception(repr(e))``.  The record rides on the
+exception's pickle.  Actors' methods send theirs by ``actor_execute``.  Every failed task is also logged by its worker, on the
+driver's own terminal where a ``LocalCluster`` started it: there the driver tells it, at exit at the latest.
+Source: https://distributed.dask.org/en/stable/resilience.html
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import multiprocessing
+import sys
+from typing import Any
+
+from autotb import callsite, carrier, registry, settings, travel
+from autotb.engines import worker
+from autotb.patch import Patch, noise_is_kept
+
+MODULES = (
+    "distributed.core",
+    "distributed.worker",
+    "distributed.client",
+    "distributed.process",
+    "distributed.deploy.local",
+)
+NAME = "Dask distributed"
+DISTRIBUTION = "distributed"
+CAPTURED = "Client.submit, map, gather, compute, as_completed, awaited futures, actors, nested clients, futures nobody asked for"
+TESTED = "2023.5 to 2026.8"
+NOISE: dict[str, str] = {}
+
+MAX_SITES = 100_000  # tasks whose line of submission is remembered
+_sites: dict[Any, Any] = {}  # task's key: (code, instruction)
+
+_UNSENT = "Could not serialize object of type "
+
+
+def _open(exc: BaseException) -> registry.Opened | None:
+    """What could not be sent is told by three chained tracebacks in one message."""
+    if type(exc) is not TypeError or "distributed" not in sys.modules:
+        return None
+    text = exc.args[0] if exc.args else None
+    if not isinstance(text, str) or not text.startswith(_UNSENT):
+        return None
+    first, _, rest = text.partition("\n")
+    if len(exc.args) > 1 or not rest:
+        return registry.Opened(headline=TypeError(f"{first}{_why(exc)}"))
+    return registry.Opened(headline=TypeError(f"{first}: {rest.rstrip().rpartition(chr(10))[2]}"))
+
+
+def _why(exc: BaseException) -> str:
+    context = exc.__cause__ or exc.__context__
+    return f": {type(context).__name__}: {context}" if context is not None else ""
+
+
+registry.register(openers=(_open,), own=("distributed", "dask", "tornado", "tblib", "zict", "toolz", "tlz"))
+
+
+# The worker
+
+
+def _wrap_error_message(original: Any) -> Any:
+    """Runs in the worker with the exception alive; what it returns is sent."""
+
+    @functools.wraps(original)
+    def error_message(e: BaseException, *args: Any, **kwargs: Any) -> Any:
+        try:
+            packed = _packed(e)
+        except Exception:
+            packed = None  # then as Dask does it
+        if packed is None:
+            return original(e, *args, **kwargs)
+        data, survives = packed
+        # Dask logs an exception that cannot be pickled, four tracebacks long: it is given one that can.
+        message = original(e if survives else Exception(repr(e)), *args, **kwargs)
+        try:
+            protocol = sys.modules["distributed.protocol"]
+            message = {**message, "exception": protocol.to_serialize(data)}
+            if not survives and "exception_text" in message:
+                message["exception_text"] = repr(e)
+        except Exception:
+            pass  # as above
+        return message
+
+    return error_message
+
+
+def _packed(exc: BaseException) -> tuple[bytes, bool] | None:
+    """The exception's pickle with its record, and whether it would have survived by itself; None where there is no story."""
+    import dask
+
+    tb = exc.__traceback__
+    if not worker.has_user_frame(tb) or len(str(exc)) > dask.config.get("distributed.admin.max-error-length", 10_000):
+        return None
+    pickle = sys.modules["distributed.protocol.pickle"]
+    hop = carrier.place("dask", "in a Dask worker", call=worker.frame_call(tb), twice=True)
+    tree = carrier.record(exc, tb, hop)
+    log = logging.getLogger("distributed.protocol.pickle")
+    disabled, log.disabled = log.disabled, True
+    try:
+        packed = travel.packed(exc, tree, pickle.dumps, pickle.loads)
+        survives = packed.args[0][0] is exc
+        data = pickle.dumps(packed)
+        pickle.loads(data)
+    finally:
+        log.disabled = disabled
+    return data, survives
+
+
+def _wrap_actor_execute(original: Any) -> Any:
+    """A method of an actor: what it raises is sent as it is, without its traceback where tblib did not see it before."""
+
+    @functools.wraps(original)
+    async def actor_execute(self: Any, *args: Any, **kwargs: Any) -> Any:
+        result = await original(self, *args, **kwargs)
+        try:
+            found = result.get("exception")
+            exc = getattr(found, "data", None)
+            if isinstance(exc, BaseException):
+                pickle = sys.modules["distributed.protocol.pickle"]
+                call = worker.frame_call(exc.__traceback__)
+                tree = carrier.record(exc, exc.__traceback__, carrier.place("dask", "in a Dask actor", call=call, twice=True))
+                if self.address.startswith("inproc:"):
+                    carrier.attach(exc, tree)
+                else:
+                    result["exception"] = type(found)(travel.packed(exc, tree, pickle.dumps, pickle.loads))
+        except Exception:
+            pass  # then as Dask does it
+        return result
+
+    return actor_execute
+
+
+# The worker's log
+
+
+def _wrap_process_init(original: Any) -> Any:
+    """Workers that a ``LocalCluster`` of this program starts write to its terminal: they are told so, by their process object."""
+
+    @functools.wraps(original)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        try:
+            if _local and settings.switch("unretrieved") and not noise_is_kept():
+                self._process._autotb_told_by_driver = True
+        except Exception:
+            pass  # the worker logs as ever
+
+    return __init__
+
+
+_local = False  # whether this process has made a LocalCluster
+
+
+def _wrap_local_cluster(original: Any) -> Any:
+    """From here on workers' log lines and the stories of this program are on one terminal."""
+
+    @functools.wraps(original)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        global _local
+        _local = True
+        original(self, *args, **kwargs)
+
+    return __init__
+
+
+def _is_new(record: logging.LogRecord) -> bool:
+    """Drops the record of an error that the driver tells: of a failed task, or of what could not be sent."""
+    text = str(record.msg)
+    if not text.startswith(("Compute Failed", "Failed to serialize")):
+        error = record.exc_info[1] if record.exc_info else None
+        if text != "Failed to deserialize" or not str(error).startswith(_UNSENT):
+            return True
+    told = _local or getattr(multiprocessing.current_process(), "_autotb_told_by_driver", False)
+    return not told or noise_is_kept()
+
+
+# The driver
+
+
+def _wrap_graph_to_futures(original: Any) -> Any:
+    """Every submission comes through here: the user's line is up the stack."""
+
+    @functools.wraps(original)
+    def _graph_to_futures(self: Any, *args: Any, **kwargs: Any) -> Any:
+        futures = original(self, *args, **kwargs)
+        try:
+            site = callsite.here(2)
+            for key in futures:
+                if len(_sites) >= MAX_SITES:
+                    del _sites[next(iter(_sites))]
+                _sites[key] = site
+        except Exception:
+            pass  # the place of submission is lost, nothing else
+        return futures
+
+    return _graph_to_futures
+
+
+_failed: dict[Any, tuple[BaseException, Any]] = {}  # errors that nobody asked for so far
+_reached = False  # whether an error of a task has reached the program
+
+
+def _wrap_set_error(original: Any) -> Any:
+    """The driver learns of a failed task, whether anybody asks for it or not."""
+
+    @functools.wraps(original)
+    def set_error(self: Any, exception: Any, traceback: Any) -> None:
+        original(self, exception, traceback)
+        try:
+            place = worker.place_of(_sites.get(self.key))
+            carrier.note_submitted(self.exception, place)
+            if not _reached and len(_failed) < 1_000 and settings.switch("unretrieved"):
+                _watch(self.key, self.exception, place)
+        except Exception:
+            pass  # the error is the user's and goes on
+
+    return set_error
+
+
+def _watch(key: Any, error: BaseException, place: Any) -> None:
+    if not _failed:
+        import atexit
+
+        atexit.unregister(_tell)
+        atexit.register(_tell)
+    if place is not None:
+        _failed[key] = (error, place)
+
+
+def _tell() -> None:
+    """At exit: failed tasks, of which no error reached the program."""
+    told = list(_failed.values())
+    _failed.clear()
+    if told and not _reached:
+        registry.surface("nobody_asked", told)
+        registry.surface("nobody_asked_at_exit")
+
+
+def _somebody_asked() -> None:
+    global _reached
+    _reached = True
+    _failed.clear()
+
+
+def _wrap_ask(original: Any) -> Any:
+    """``result()``, ``exception()``, ``gather()``, awaited or not, end here: an error that is asked for is not told at exit."""
+
+    @functools.wraps(original)
+    async def ask(self: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            found = await original(self, *args, **kwargs)
+        except BaseException as error:
+            _somebody_asked()
+            tb = error.__traceback__
+            if tb is not None and tb.tb_next is not None:
+                BaseException.with_traceback(error, tb.tb_next)
+            raise
+        if _failed and original.__name__ == "_exception" and found is not None:
+            _somebody_asked()
+        return found
+
+    return ask
+
+
+def ready(module: str) -> None:
+    """After Dask's modules have run: loggers that tell a failed task's error get the filter."""
+    if module == "distributed.core":
+        for name in ("distributed.worker", "distributed.protocol.pickle", "distributed.protocol.core"):
+            logger = logging.getLogger(name)
+            if _is_new not in logger.filters:
+                logger.addFilter(_is_new)
+
+
+PATCHES = (
+    Patch(
+        "distributed.core",
+        "error_message",
+        _wrap_error_message,
+        also=("distributed.worker", "distributed.worker_state_machine", "distributed.nanny", "distributed.scheduler"),
+    ),
+    Patch("distributed.worker", "Worker.actor_execute", _wrap_actor_execute),
+    Patch("distributed.process", "AsyncProcess.__init__", _wrap_process_init),
+    Patch("distributed.deploy.local", "LocalCluster.__init__", _wrap_local_cluster),
+    Patch("distributed.client", "Client._graph_to_futures", _wrap_graph_to_futures),
+    Patch("distributed.client", "FutureState.set_error", _wrap_set_error),
+    Patch("distributed.client", "Future._result", _wrap_ask),
+    Patch("distributed.client", "Future._exception", _wrap_ask),
+    Patch("distributed.client", "Client._gather", _wrap_ask),
+)

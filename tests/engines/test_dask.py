@@ -1,0 +1,278 @@
+"""Dask: real schedulers of this machine, and a real cluster with workers in processes and in threads."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests import programs
+from tests.engines import kit
+
+LOCAL = """\
+import sys
+import dask
+import dask.bag
+from dask import delayed
+
+import cases
+
+
+def threads(task):
+    return dask.compute(*[delayed(task)(item) for item in [1, 0]], scheduler="threads")
+
+
+def processes(task):
+    return dask.compute(*[delayed(task)(item) for item in [1, 0]], scheduler="processes", num_workers=2)
+
+
+def synchronous(task):
+    return delayed(task)(0).compute(scheduler="synchronous")
+
+
+def bag(task):
+    return dask.bag.from_sequence([1, 0], npartitions=2).map(task).compute(scheduler="processes", num_workers=2)
+
+
+def array(task):
+    import dask.array
+
+    return dask.array.ones((4,), chunks=2).map_blocks(lambda block: block if task is None else task(0), dtype=float).compute()
+
+
+def frame(task):
+    import dask.dataframe
+    import pandas
+
+    found = dask.dataframe.from_pandas(pandas.DataFrame({"a": [1, 0]}), npartitions=2)
+    return found["a"].map(task, meta=("a", float)).compute(scheduler="threads")
+
+
+if __name__ == "__main__":
+    cases.run(globals())
+"""
+WAYS = {"threads": "in a Dask worker thread", "processes": "in a Dask worker, pid", "synchronous": ""}
+LOCAL_CASES = [f"{way}:{task}" for way in WAYS for task in kit.STORIES]
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory):
+    others = ["bag:score", "array:score", "frame:score", "processes:returns_lock", "processes:killed", "processes:ok", "threads:ok"]
+    return kit.Program(LOCAL).both(tmp_path_factory, LOCAL_CASES + others)
+
+
+@pytest.mark.parametrize("case", LOCAL_CASES)
+def test_compute_on_this_machine(local, case):
+    way, _, task = case.partition(":")
+    kit.check_text(local.story(case), way, task, where=WAYS[way], own=("/dask/", "/tblib/"))
+    if task == "score" and way != "synchronous":
+        kit.check(local, case, where=WAYS[way])
+        assert kit.submitted(local.story(case)) == [way]
+        assert re.search(r"│ score\(item=0\) +│", local.story(case))
+
+
+@pytest.mark.parametrize("way", ["bag", "frame"])
+def test_bags_and_dataframes(local, way):
+    kit.check(local, f"{way}:score", own=("/dask/",), where="in a Dask worker")
+    assert kit.submitted(local.story(f"{way}:score")) == [way]
+
+
+def test_arrays(local):
+    assert kit.names(local.story("array:score")) == ["array", "<lambda>", "score", "divide"]
+
+
+def test_the_program_catches_the_same_exceptions(local):
+    bare = local.outcomes(local.bare)
+    rescued = {"processes locked raised TypeError", "processes two raised TypeError"}
+    assert set(bare) - set(local.outcomes(local.ours)) <= rescued
+    assert len(bare) == len(local.outcomes(local.ours))
+    assert "processes locked raised HoldsLock" in local.outcomes(local.ours)
+
+
+CLUSTER = """\
+import sys
+
+import dask
+import dask.bag
+from dask import delayed
+from distributed import Client, LocalCluster, as_completed, get_client, wait
+
+import cases
+
+client = None
+
+
+def submit(task):
+    return client.submit(task, 0, pure=False).result()
+
+
+def gather(task):
+    return client.gather(client.map(task, [1, 0], pure=False))
+
+
+def completed(task):
+    for future in as_completed(client.map(task, [1, 0], pure=False)):
+        future.result()
+
+
+def dependent(task):
+    first = client.submit(task, 0, pure=False)
+    return client.submit(abs, first).result()
+
+
+def compute(task):
+    return delayed(task, pure=False)(0).compute()
+
+
+def asked(task):
+    future = client.submit(task, 0, pure=False)
+    raise future.exception()
+
+
+def nested(task):
+    return client.submit(inner, task, pure=False).result()
+
+
+def inner(task):
+    return get_client().submit(task, 0, pure=False).result()
+
+
+class Counter:
+    def call(self, task):
+        return task(0)
+
+
+def actor(task):
+    counter = client.submit(Counter, actor=True).result()
+    return counter.call(task).result()
+
+
+def bag(task):
+    return dask.bag.from_sequence([1, 0], npartitions=2).map(task).compute()
+
+
+def awaited(task):
+    import asyncio
+
+    async def main():
+        async with Client(client.scheduler.address, asynchronous=True) as mine:
+            return await mine.submit(task, 0, pure=False)
+
+    return asyncio.run(main())
+
+
+def never(task):
+    wait(client.submit(task, 0, pure=False))
+
+
+def main():
+    global client
+    kind = sys.argv.pop(1)
+    with LocalCluster(n_workers=2, threads_per_worker=1, processes=kind == "processes", dashboard_address=None) as cluster:
+        with Client(cluster) as client:
+            cases.run(globals())
+
+
+if __name__ == "__main__":
+    main()
+"""
+CASES = [f"{way}:{task}" for way in ("submit", "gather", "compute") for task in kit.STORIES]
+MORE = {
+    "completed:score": ["completed", "score", "divide"],
+    "dependent:score": ["dependent", "score", "divide"],
+    "asked:score": ["asked", "score", "divide"],
+    "nested:score": ["nested", "inner", "score", "divide"],
+    "actor:score": ["actor", "call", "score", "divide"],
+    "actor:two": ["actor", "call", "two"],
+    "bag:score": ["bag", "score", "divide"],
+}
+
+
+@pytest.fixture(scope="module", params=["processes", "threads"])
+def cluster(request, tmp_path_factory):
+    others = ["awaited:score", "submit:returns_lock", "submit:ok", "gather:ok"]
+    return kit.Program(CLUSTER).both(tmp_path_factory, [request.param, *CASES, *MORE, *others])
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_kind_of_failure_is_one_short_story(cluster, case):
+    kit.check(cluster, case, where="in a Dask worker", own=("/distributed/", "/dask/", "/tornado/", "Compute Failed"))
+
+
+@pytest.mark.parametrize("case", MORE)
+def test_every_way_to_ask(cluster, case):
+    kit.check_text(cluster.story(case), *case.split(":"), frames=MORE[case], where="in a Dask ", own=("/distributed/", "Compute Failed"))
+
+
+def test_the_call_and_the_place_of_submission(cluster):
+    text = cluster.story("submit:score")
+
+    assert kit.submitted(text) == ["submit"]
+    assert re.search(r"│ score\(item=0\) +│", text)
+    assert kit.submitted(cluster.story("nested:score")) == ["nested", "inner"]
+    assert kit.names(cluster.story("awaited:score"))[-2:] == ["score", "divide"]
+
+
+def test_the_cluster_catches_the_same_exceptions(cluster):
+    ours, bare = cluster.outcomes(cluster.ours), cluster.outcomes(cluster.bare)
+
+    assert [line for line in ours if "lock" not in line] == [line for line in bare if "lock" not in line]
+    assert "submit locked raised HoldsLock" in ours
+
+
+def test_what_could_not_be_sent_is_one_line(tmp_path):
+    def check(ran):
+        text = programs.sections(ran.stderr)["submit_returns_lock"]
+        assert text.rstrip().endswith("TypeError: Could not serialize object of type lock: TypeError: cannot pickle '_thread.lock' object")
+        assert "Failed to" not in text
+
+    program = kit.Program(CLUSTER)
+    check(program.run(tmp_path / "ours", "processes", "submit:returns_lock"))
+    with pytest.raises(AssertionError):
+        check(program.run(tmp_path / "bare", "processes", "submit:returns_lock", autotb="0"))
+
+
+@pytest.mark.parametrize("kind", ["processes", "threads"])
+def test_a_future_nobody_asked_for_is_told_once(tmp_path, kind):
+    ran = kit.Program(CLUSTER).run(tmp_path, kind, "never:score")
+
+    assert ran.stderr.count("ZeroDivisionError") == 1
+    assert "autotb: a future failed and nobody asked for its result" in ran.stderr
+    assert "Compute Failed" not in ran.stderr
+    assert ran.status == 0
+
+
+def test_a_worker_that_dies_again_and_again(tmp_path):
+    ran = kit.Program(CLUSTER).run(tmp_path, "processes", "submit:killed")
+
+    assert "submit killed raised KilledWorker" in ran.stdout
+    assert kit.names(programs.sections(ran.stderr)["submit_killed"])[0] == "submit"
+
+
+CTRL_C = """
+import os, signal, sys, threading, time
+from distributed import Client, LocalCluster
+
+def slow(x):
+    time.sleep(600)
+
+def main():
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
+        futures = client.map(slow, [1, 2])
+        while not any(client.processing().values()):
+            time.sleep(0.05)
+        threading.Timer(0.5, lambda: os.killpg(0, signal.SIGINT)).start()
+        client.gather(futures)
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+def test_a_ctrl_c_is_short_and_keeps_the_status(run):
+    ran = run(CTRL_C)
+
+    assert ran.last == "KeyboardInterrupt"
+    assert ran.status == run(CTRL_C, autotb="0").status
+    assert "autotb" not in ran.stderr.replace("AUTOTB_FRAMES", "")
+    assert len(ran.lines) < 80
