@@ -52,6 +52,7 @@ class Facts:
         self.runs: set[tuple[str, str]] = set()
         self.openers: list[Callable[[BaseException], Opened | None]] = []
         self.remote_texts: set[str] = set()
+        self.texts: list[Callable[[BaseException], bool]] = []
 
 
 facts = Facts()
@@ -67,17 +68,19 @@ def register(
     runs: tuple[tuple[str, str], ...] = (),
     openers: tuple[Callable[[BaseException], Opened | None], ...] = (),
     remote_texts: tuple[str, ...] = (),
+    texts: tuple[Callable[[BaseException], bool], ...] = (),
 ) -> None:
     """Add an engine's facts.
 
     ``own`` are module-name prefixes, ``asks`` and ``runs`` pairs of module and function name, ``remote_texts`` qualified names
-    of the classes that hold a worker's traceback as text.
+    of the classes that hold a worker's traceback as text, ``texts`` tell such exceptions whose class does not say so.
     """
     facts.own_modules.update(own)
     facts.asks.update(asks)
     facts.runs.update(runs)
     facts.openers.extend(opener for opener in openers if opener not in facts.openers)
     facts.remote_texts.update(remote_texts)
+    facts.texts.extend(text for text in texts if text not in facts.texts)
     _forget()
 
 
@@ -98,7 +101,10 @@ def open_wrapper(exc: BaseException) -> Opened | None:
 
 def is_remote_text(exc: BaseException | None) -> bool:
     """Whether ``exc`` is no error at all but the text of a worker's traceback, hung on an exception as its cause."""
-    return exc is not None and f"{type(exc).__module__}.{type(exc).__qualname__}" in facts.remote_texts
+    if exc is None:
+        return False
+    named = f"{type(exc).__module__}.{type(exc).__qualname__}" in facts.remote_texts
+    return named or any(is_text(exc) for is_text in facts.texts)
 
 
 def kind_of_code(code: CodeType, module: str | None) -> str:
@@ -173,7 +179,7 @@ def _is_engine(full: str, module: str) -> bool:
         return any(
             folder.endswith(os.sep) and full.startswith(folder)
             for own in facts.own_modules
-            if "." not in own and (folder := _folder_of(own))
+            if (folder := _folder_of(own))
         )
     return False
 

@@ -36,3 +36,18 @@ def shows(tmp_path: Path) -> Callable[..., programs.Ran]:
         return ran
 
     return runner
+
+
+def pytest_generate_tests(metafunc):
+    """The tests that every engine has run once a case of that engine."""
+    if metafunc.cls is not None and hasattr(metafunc.cls, "cases"):
+        if "case" in metafunc.fixturenames:
+            metafunc.parametrize("case", metafunc.cls.cases())
+        if "more" in metafunc.fixturenames:
+            metafunc.parametrize("more", list(metafunc.cls.MORE) or [None])
+
+
+@pytest.fixture(scope="class")
+def program(request, tmp_path_factory):
+    """An engine's program, run once for all tests of its class."""
+    return request.cls.run_all(tmp_path_factory)

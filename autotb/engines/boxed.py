@@ -25,7 +25,7 @@ def wrap_init(original: Any, record: Callable[..., Any], unpack: Callable[..., A
     def __init__(self: Any, exc: Any, *given: Any) -> None:
         if unpack is not None:
             exc, *given = unpack(exc, *given)  # type: ignore[assignment]
-        tb = given[0] if given else BaseException.__dict__["__traceback__"].__get__(exc)
+        tb = given[0] if given and not isinstance(given[0], str) else BaseException.__dict__["__traceback__"].__get__(exc)
         try:
             self._autotb = record(exc, tb, sys._getframe(1))
         except Exception:

@@ -28,11 +28,19 @@ NOISE: dict[str, str] = {}
 
 INITIALIZER = "autotb: initializer failed"  # a job that no pool has: a driver without autotb ignores it
 
-registry.register(
-    asks=(("multiprocessing.pool", "get"), ("multiprocessing.pool", "next")),
-    runs=(("multiprocessing.pool", "worker"),),
-    remote_texts=("multiprocessing.pool.RemoteTraceback",),
-)
+
+
+def declare(package: str, **more: Any) -> None:
+    """Register the facts of ``multiprocessing``, or of another package of the same make (``multiprocess``)."""
+    registry.register(
+        asks=((f"{package}.pool", "get"), (f"{package}.pool", "next")),
+        runs=((f"{package}.pool", "worker"),),
+        remote_texts=(f"{package}.pool.RemoteTraceback",),
+        **more,
+    )
+
+
+declare("multiprocessing")
 
 
 # Process
@@ -111,12 +119,11 @@ def _wrap_get(original: Any) -> Any:
 
 def _note(job: Any, error: BaseException) -> None:
     try:
-        import multiprocessing
-
         from autotb import carrier
         from autotb.engines import worker
 
-        if not isinstance(error, (multiprocessing.TimeoutError, StopIteration)):
+        timeout = sys.modules[type(job).__module__.partition(".")[0]].TimeoutError
+        if not isinstance(error, (timeout, StopIteration)):
             carrier.note_submitted(error, worker.place_of(job.__dict__.get("_autotb_site")))
         tb = error.__traceback__
         if tb is not None and tb.tb_next is not None:
@@ -141,7 +148,7 @@ def _wrap_worker(original: Any) -> Any:
         wrap_exception: bool = False,
     ) -> Any:
         try:
-            tasks = _Tasks(inqueue, in_thread=not wrap_exception)
+            tasks = _Tasks(inqueue, sys.modules[original.__module__], in_thread=not wrap_exception)
             results = _Results(outqueue, tasks)
             if initializer is not None and settings.switch("rescue"):
                 initializer = _Initializer(initializer, results, wrap_exception)
@@ -166,12 +173,12 @@ class _Proxy:
 class _Tasks(_Proxy):
     """Hands out tasks whose function cannot kill the worker by an exception; remembers the running one."""
 
-    def __init__(self, queue: Any, in_thread: bool) -> None:
+    def __init__(self, queue: Any, module: Any, in_thread: bool) -> None:
         super().__init__(queue)
-        self.in_thread = in_thread
+        self.module, self.in_thread = module, in_thread
         self.rescue = settings.switch("rescue")
         self.call: tuple[Any, Any, Any] | None = None
-        self._reraises = sys.modules["multiprocessing.pool"]._helper_reraises_exception
+        self._reraises = module._helper_reraises_exception
 
     def get(self) -> Any:
         self.call = None
@@ -220,6 +227,7 @@ class _Results(_Proxy):
     def __init__(self, queue: Any, tasks: _Tasks) -> None:
         super().__init__(queue)
         self._tasks = tasks
+        self.module = tasks.module
 
     def put(self, message: Any) -> None:
         try:
@@ -253,7 +261,7 @@ class _Initializer:
             from autotb import carrier
 
             tb = error.__traceback__.tb_next if error.__traceback__ else None
-            box = sys.modules["multiprocessing.pool"].ExceptionWithTraceback(error, tb)
+            box = self.results.module.ExceptionWithTraceback(error, tb)
             hop = carrier.place(
                 "multiprocessing.Pool", "in the initializer of a pool worker", call=carrier.call_text(self.function, args)
             )
@@ -301,21 +309,28 @@ def _record(exc: BaseException, tb: Any, caller: Any) -> Any:
     return carrier.record(exc, tb, carrier.place("multiprocessing.Pool", "in a pool worker", call=call))
 
 
+_POOLS = ("multiprocessing.pool", "multiprocess.pool")
+
+
 def _call_of(function: Any, args: Any, kwargs: Any, tb: Any) -> str | None:
     from autotb import carrier
     from autotb.engines import worker
 
     if type(function) is _Guarded:
         function = function.function
-    if getattr(function, "__module__", "") == "multiprocessing.pool" and function.__name__ in ("mapstar", "starmapstar"):
+    if getattr(function, "__module__", "") in _POOLS and function.__name__ in ("mapstar", "starmapstar"):
         function_, chunk = args[0]
-        return worker.chunk_call(function_, list(chunk), tb, star=function.__name__ == "starmapstar")
+        star = function.__name__ == "starmapstar"
+        if getattr(function_, "__module__", "") == "pathos.helpers.mp_helper" and function_.__closure__:
+            # pathos' own lambda around the user's function, which it gives the arguments of one call as one
+            function_, chunk, star = function_.__closure__[0].cell_contents, [element[0] for element in chunk] if star else chunk, True
+        return worker.chunk_call(function_, list(chunk), tb, star=star)
     return carrier.call_text(function, args, kwargs)
 
 
 def _wrap_rebuild(original: Any) -> Any:
     """Runs in the driver, on what arrives."""
-    return boxed.wrap_rebuild(original, sys.modules["multiprocessing.pool"].RemoteTraceback)
+    return boxed.wrap_rebuild(original, sys.modules[original.__module__].RemoteTraceback)
 
 
 # Pool: the thread in the driver that receives results
@@ -390,17 +405,36 @@ def _missing(job: Any) -> int:
     return length - index if isinstance(length, int) and isinstance(index, int) else 0
 
 
-PATCHES = (
-    Patch("multiprocessing.process", "BaseProcess.start", _wrap_start),
-    Patch("multiprocessing.process", "BaseProcess._bootstrap", _wrap_bootstrap),
-    Patch("multiprocessing.pool", "ApplyResult.__init__", _wrap_job_init),
-    Patch("multiprocessing.pool", "IMapIterator.__init__", _wrap_job_init),
-    Patch("multiprocessing.pool", "ApplyResult.get", _wrap_get),
-    Patch("multiprocessing.pool", "IMapIterator.next", _wrap_get, alias="__next__"),
-    Patch("multiprocessing.pool", "worker", _wrap_worker),
-    Patch("multiprocessing.pool", "ExceptionWithTraceback.__init__", _wrap_boxed_init),
-    Patch("multiprocessing.pool", "ExceptionWithTraceback.__reduce__", boxed.wrap_reduce),
-    Patch("multiprocessing.pool", "rebuild_exc", _wrap_rebuild),
-    Patch("multiprocessing.pool", "Pool._setup_queues", _wrap_setup_queues),
-    Patch("multiprocessing.pool", "Pool._handle_results", _wrap_handle_results),
-)
+def _wrap_reduce(original: Any) -> Any:
+    """What is pickled carries the record and is tried beforehand with the package's own pickler."""
+    package = original.__module__.partition(".")[0]
+
+    def dumps(value: Any) -> Any:
+        return sys.modules[package + ".reduction"].ForkingPickler.dumps(value)
+
+    def loads(data: Any) -> Any:
+        return sys.modules[package + ".reduction"].ForkingPickler.loads(data)
+
+    return boxed.wrap_reduce(original, dumps, loads)
+
+
+def patches(package: str) -> tuple[Patch, ...]:
+    """The patches of ``multiprocessing``, or of another package of the same make."""
+    pool, process = f"{package}.pool", f"{package}.process"
+    return (
+        Patch(process, "BaseProcess.start", _wrap_start),
+        Patch(process, "BaseProcess._bootstrap", _wrap_bootstrap),
+        Patch(pool, "ApplyResult.__init__", _wrap_job_init),
+        Patch(pool, "IMapIterator.__init__", _wrap_job_init),
+        Patch(pool, "ApplyResult.get", _wrap_get),
+        Patch(pool, "IMapIterator.next", _wrap_get, alias="__next__"),
+        Patch(pool, "worker", _wrap_worker),
+        Patch(pool, "ExceptionWithTraceback.__init__", _wrap_boxed_init),
+        Patch(pool, "ExceptionWithTraceback.__reduce__", _wrap_reduce),
+        Patch(pool, "rebuild_exc", _wrap_rebuild),
+        Patch(pool, "Pool._setup_queues", _wrap_setup_queues),
+        Patch(pool, "Pool._handle_results", _wrap_handle_results),
+    )
+
+
+PATCHES = patches("multiprocessing")

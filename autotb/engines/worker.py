@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import pickle
+import re
 import sys
 import traceback
 from collections.abc import Callable
@@ -153,3 +154,34 @@ def _forking_dumps(value: Any) -> Any:
     from multiprocessing.reduction import ForkingPickler
 
     return ForkingPickler.dumps(value)
+
+
+_LAST = re.compile(r"^(?P<type>[^\W\d]\w*(?:\.\w+|\.<locals>)*)(?:: (?P<message>.*))?$")
+
+
+def opened_text(exc: BaseException, text: str, *broken: str) -> registry.Opened:
+    """What a wrapper exception says whose message is the text of a worker's traceback; a record, where one came, says it better."""
+    if attached(exc) is not None:
+        return registry.Opened(broken=broken)
+    return registry.Opened(headline=headline_of(text), text=text, broken=broken)
+
+
+def headline_of(text: str) -> BaseException | None:
+    """An exception that bears the type's name and the message of a traceback's last lines; its class may not exist here."""
+    lines = text.rstrip().split("\n")
+    last = max((at for at, line in enumerate(lines) if line.startswith("  ")), default=-1)
+    match = _LAST.match(lines[last + 1]) if 0 <= last < len(lines) - 1 else None
+    if match is None:
+        return None
+    return named(match["type"], "\n".join([match["message"] or "", *lines[last + 2 :]]).rstrip("\n"))
+
+
+def named(kind: str, message: str) -> BaseException:
+    """An exception that bears a type's name and a message; its class may not exist here."""
+    module, _, name = kind.rpartition(".")
+    made: BaseException = type(name, (_Named,), {"__module__": module or "builtins", "__qualname__": name})(message)
+    return made
+
+
+class _Named(Exception):  # noqa: N818
+    """Stands for an exception that is known by name and message only."""

@@ -32,13 +32,20 @@ def _show(value: BaseException, traceback: TracebackType | None) -> None:
     from autotb import render
     from autotb.trace import build
 
-    if sys.stderr is None:
+    if sys.stderr is None or _is_told_elsewhere(value):
         return
     if traceback is not None and value.__traceback__ is not traceback:
         trace = build.build(value, traceback)
     else:
         trace = build.build(value)
     render.show(trace)
+
+
+def _is_told_elsewhere(value: BaseException) -> bool:
+    """Whether an adapter has handed this error to a process that tells it on this very terminal."""
+    from autotb.capture import attached
+
+    return bool((attached(value) or {}).get("told"))
 
 
 def _keep_status_of_sigint() -> None:

@@ -8,6 +8,7 @@ autotb and without; the cases that hang an engine without autotb are left out th
 from __future__ import annotations
 
 import re
+import sys
 import textwrap
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -242,3 +243,78 @@ def check(program: Program, case: str, **options: object) -> None:
 def submitted(text: str) -> list[str]:
     """The functions in which the work was submitted."""
     return re.findall(r"submitted at \S+:\d+ in (\S+)", re.sub(r" *│\n│ *", " ", text))
+
+
+#: Engines that are heavy to install, or whose wheels exist for few Pythons, are installed and tested on the main one only.
+on_main = pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="installed on Python 3.11 only, the tests' main one")
+
+
+class Standard:
+    """The tests that every engine has; a subclass names its program and what is particular to it."""
+
+    MAIN = ""
+    WAYS: dict[str, str] = {}  # a function of the program: where its tasks run, in the story's words
+    TASKS: tuple[str, ...] = tuple(STORIES)
+    MORE: dict[str, list[str]] = {}  # further cases, with the functions that their stories show
+    OTHERS: tuple[str, ...] = ()  # further cases that only run
+    HANGS: tuple[str, ...] = ()  # cases that the engine alone never ends
+    OWN: tuple[str, ...] = ()  # what no story contains
+    FIRST: tuple[str, ...] = ()  # arguments before the cases
+    BETWEEN: dict[str, list[str]] = {}  # frames between a way's own and the task's
+    RESCUED: tuple[str, ...] = ("two", "locked")  # tasks whose exception the engine alone loses
+    NOT_SUBMITTED: tuple[str, ...] = ()  # ways that tell no place of submission
+    NO_CALL: tuple[str, ...] = ()  # ways whose call is not of the task itself
+
+    @classmethod
+    def cases(cls) -> list[str]:
+        return [f"{way}:{task}" for way in cls.WAYS for task in cls.TASKS]
+
+    @classmethod
+    def run_all(cls, factory: pytest.TempPathFactory) -> Program:
+        return Program(cls.MAIN, hangs=cls.HANGS).both(factory, [*cls.FIRST, *cls.cases(), *cls.MORE, *cls.OTHERS])
+
+    def test_every_kind_of_failure_is_one_short_story(self, program, case):
+        way, _, task = case.partition(":")
+        frames = [way, *self.BETWEEN.get(way, []), *STORIES[task].frames]
+        if task == "chained":
+            frames = frames[-1:]
+        check(program, case, where=self.WAYS[way], own=self.OWN, frames=frames)
+
+    def test_other_ways_to_ask(self, program, more):
+        if more is None:
+            return
+        way, _, task = more.partition(":")
+        frames = self.MORE[more]
+        check_text(program.story(more), way, task or "score", own=self.OWN, frames=frames)
+
+    def test_the_call_and_the_place_of_submission(self, program):
+        for way in self.WAYS:
+            text = program.story(f"{way}:score")
+            if way not in self.NOT_SUBMITTED:
+                assert submitted(text) == [way], text
+            if way not in self.NO_CALL:
+                assert re.search(r"│ score\((item=)?0\) +│", text), text
+
+    def test_the_program_catches_the_same_exceptions(self, program):
+        def by_case(ran):
+            return {" ".join(line.split()[:2]): line for line in program.outcomes(ran)}
+
+        ours, bare = by_case(program.ours), by_case(program.bare)
+        changed = {name for name, line in bare.items() if ours[name] != line}
+        assert {name.split()[1] for name in changed} <= set(self.RESCUED)
+        for name, line in ours.items():
+            if name.endswith(" two"):
+                assert line.endswith("raised NeedsTwo"), line
+            if name.endswith(" locked"):
+                assert line.endswith("raised HoldsLock"), line
+
+    def test_exit_status_and_the_users_own_output(self, tmp_path):
+        way = next(iter(self.WAYS))
+        ours = Program(self.MAIN).run(tmp_path / "ours", *self.FIRST, f"!{way}:says")
+        bare = Program(self.MAIN).run(tmp_path / "bare", *self.FIRST, f"!{way}:says", autotb="0")
+
+        assert ours.status == bare.status == 1
+        told = [line for line in ours.stdout.splitlines() if "the user's own" in line]
+        assert sorted(told) == sorted(line for line in bare.stdout.splitlines() if "the user's own" in line)
+        assert any(line.endswith("the user's own line 0") for line in told)
+        assert ours.last == ZERO

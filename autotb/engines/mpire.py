@@ -1,0 +1,180 @@
+"""mpire: ``WorkerPool`` with fork, spawn, forkserver and threads.
+
+A worker sends an exception as its type, ``args``, ``__dict__`` and text; the driver makes it anew by ``type.__new__(type)`` and
+hangs the text, coloured, on it as the cause.  The record rides in the ``__dict__``.  What cannot be pickled, or made without
+arguments, stops the thread that sends or receives, and the pool waits for ever: the parts are made fit, and the driver knows how
+to make any exception.  Source: https://sybrenjansen.github.io/mpire/
+"""
+
+from __future__ import annotations
+
+import functools
+import pickle
+import sys
+from typing import Any
+
+from autotb import callsite, carrier, registry, settings, summary, travel
+from autotb.capture import KEY, fields_of
+from autotb.engines import worker
+from autotb.patch import Patch
+
+MODULES = ("mpire.worker", "mpire.pool", "mpire.async_result")
+NAME = "mpire"
+DISTRIBUTION = "mpire"
+CAPTURED = "WorkerPool: map, map_unordered, imap, imap_unordered, apply, apply_async; all start methods"
+TESTED = "2.8 to 2.10"
+NOISE: dict[str, str] = {}
+
+
+def _is_text(exc: BaseException) -> bool:
+    return type(exc) is Exception and bool(exc.args) and "Exception occurred in " in str(exc.args[0])[:60]
+
+
+registry.register(own=("mpire", "tqdm"), texts=(_is_text,))
+
+
+def _wrap_get_exception(original: Any) -> Any:
+    """Runs in the worker with the exception alive."""
+
+    @functools.wraps(original)
+    def _get_exception(self: Any, args: Any, err: Any) -> Any:
+        try:
+            place = carrier.place("mpire", "in an mpire worker", call=worker.frame_call(err.__traceback__))
+            if "thread" in place:
+                place["where"] += " thread"
+            tree = carrier.record(err, err.__traceback__, place)
+            parts = _parts(err, tree)
+        except Exception:
+            tree, parts = None, None
+        if parts is None:
+            sent = original(self, args, err)
+            return sent if tree is None else (sent[0], sent[1], {**sent[2], KEY: tree}, *sent[3:])
+        text = original(self, args, Exception())[3]  # mpire's own trial would give up on this one
+        return (*parts, text)
+
+    return _get_exception
+
+
+def _parts(exc: BaseException, tree: Any) -> tuple[Any, Any, Any] | None:
+    """Type, args and fields of an exception that mpire could not send; None for one that it can."""
+    fields_of(exc).pop(KEY, None)
+    if not settings.switch("rescue") or not travel.is_suspect(exc):
+        return None
+    fields = dict(fields_of(exc))
+    if _can((type(exc), exc.args, fields)):
+        return None
+    lost: list[str] = []
+    kind = travel._nearest_class(type(exc), pickle.dumps, lost)
+    args = tuple(_fit(f"args[{at}]", value, lost, True) for at, value in enumerate(exc.args))
+    fields = {name: _fit(name, value, lost, False) for name, value in fields.items()}
+    travel.tell_lost(tree, lost)
+    return kind, args, {**{name: value for name, value in fields.items() if value is not _LOST}, KEY: tree}
+
+
+_LOST = object()
+
+
+def _can(value: Any) -> bool:
+    try:
+        pickle.loads(pickle.dumps(value))
+    except Exception:
+        return False
+    return True
+
+
+def _fit(name: str, value: Any, lost: list[str], needed: bool) -> Any:
+    if _can(value):
+        return value
+    lost.append(f"{name} ({summary.brief(value, name)})")
+    return summary.brief(value, name) if needed else _LOST
+
+
+def _wrap_populate(original: Any) -> Any:
+    """Makes the exception in the driver: one that ``__new__`` alone cannot make would end the thread that receives results."""
+
+    @functools.wraps(original)
+    def populate_exception(err_type: Any, err_args: Any, err_state: Any, traceback_str: str) -> Any:
+        if not settings.switch("rescue"):
+            return original(err_type, err_args, err_state, traceback_str)
+        try:
+            if err_type.__init__ in _OWN_INITS:  # OSError, UnicodeError, groups: their fields come from their arguments
+                made = err_type(*err_args)
+                fields_of(made).update(err_state)
+                return made, original(Exception, (), {}, traceback_str)[1]
+        except Exception:
+            pass  # then as mpire does it
+        try:
+            return original(err_type, err_args, err_state, traceback_str)
+        except Exception:
+            return _made(err_type, err_args, err_state), original(Exception, (), {}, traceback_str)[1]
+
+    return populate_exception
+
+
+_OWN_INITS = [
+    kind.__init__
+    for name in ("OSError", "UnicodeDecodeError", "UnicodeEncodeError", "UnicodeTranslateError", "ExceptionGroup", "ImportError")
+    if (kind := getattr(sys.modules["builtins"], name, None)) is not None
+]
+
+
+def _made(kind: Any, args: Any, fields: Any) -> BaseException:
+    """An exception of this class without any code of it being run."""
+    base = next(cls for cls in kind.__mro__ if cls.__module__ == "builtins")
+    try:
+        made: BaseException = base.__new__(kind, *args) if hasattr(base, "exceptions") else base.__new__(kind)
+    except Exception:
+        made = Exception.__new__(Exception)
+    BaseException.__dict__["args"].__set__(made, tuple(args))
+    fields_of(made).update(fields)
+    return made
+
+
+def _wrap_result_init(original: Any) -> Any:
+    """Remembers the line of ``apply`` and ``apply_async``."""
+
+    @functools.wraps(original)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        self._autotb_site = callsite.here(2)
+
+    return __init__
+
+
+def _wrap_get(original: Any) -> Any:
+    """Once it raises, notes where the task was submitted."""
+
+    @functools.wraps(original)
+    def get(self: Any, timeout: Any = None) -> Any:
+        try:
+            return original(self, timeout)
+        except BaseException as error:
+            if KEY in fields_of(error):
+                carrier.note_submitted(error, worker.place_of(self.__dict__.get("_autotb_site")))
+            raise
+
+    return get
+
+
+def _wrap_handle(original: Any) -> Any:
+    """Raises the error of a ``map`` or ``imap`` in the thread that asks."""
+
+    @functools.wraps(original)
+    def _handle_exception(self: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return original(self, *args, **kwargs)
+        except BaseException as error:
+            if KEY in fields_of(error):
+                carrier.note_submitted(error, callsite.decode(callsite.here(2)))
+            raise
+
+    return _handle_exception
+
+
+PATCHES = (
+    Patch("mpire.worker", "AbstractWorker._get_exception", _wrap_get_exception),
+    Patch("mpire.pool", "populate_exception", _wrap_populate, also=("mpire.exception",)),
+    Patch("mpire.async_result", "AsyncResult.__init__", _wrap_result_init),
+    Patch("mpire.async_result", "AsyncResult.get", _wrap_get),
+    Patch("mpire.pool", "WorkerPool._handle_exception", _wrap_handle),
+)

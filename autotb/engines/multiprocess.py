@@ -1,0 +1,20 @@
+"""multiprocess, the copy of ``multiprocessing`` that pickles by dill, and pathos on top of it.
+
+The same names in the same places, the same text for a traceback, the same hangs: the patches are those of ``multiprocessing``.
+pathos calls the user's function through a ``<lambda>`` of its own.  Source: https://github.com/uqfoundation/multiprocess
+"""
+
+from __future__ import annotations
+
+from autotb.engines.multiprocessing import declare, patches
+
+MODULES = ("multiprocess.pool", "multiprocess.process")
+NAME = "multiprocess, pathos"
+DISTRIBUTION = "multiprocess"
+CAPTURED = "Pool, Process, ThreadPool; pathos' ProcessPool and ThreadPool: map, imap, uimap, amap, pipe, apipe"
+TESTED = "0.70.14 to 0.70.19"
+NOISE: dict[str, str] = {}
+
+declare("multiprocess", own=("multiprocess", "pathos", "dill", "pox", "ppft"))
+
+PATCHES = patches("multiprocess")

@@ -1,0 +1,149 @@
+"""Pebble: process and thread pools with timeouts and cancellation, ``@concurrent`` and ``@asynchronous`` functions.
+
+A worker process sends what a task raised inside ``RemoteException(exception, traceback text)``; the record rides on that
+wrapper's ``__reduce__``.  Threads hand over the exception itself.  A chunk of ``map`` sends the outcome of each element, raised
+by ``MapResults.next``.  Source: https://pebble.readthedocs.io/en/latest/
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+
+from autotb import callsite, registry
+from autotb.engines import boxed
+from autotb.patch import Patch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+MODULES = ("pebble.common.types", "pebble.common.shared", "pebble.pool.base_pool", "pebble.pool.thread", "pebble.concurrent.process")
+NAME = "Pebble"
+DISTRIBUTION = "pebble"
+CAPTURED = "ProcessPool, ThreadPool: schedule, submit, map; concurrent.process and concurrent.thread; timeouts, expired processes"
+TESTED = "5.0 to 5.2"
+NOISE: dict[str, str] = {}
+
+registry.register(
+    own=("pebble",),
+    runs=(("pebble.common.shared", "execute"),),
+    remote_texts=("pebble.common.types.RemoteTraceback",),
+)
+
+
+def _wrap_boxed_init(original: Any) -> Any:
+    """Runs in a worker process with the exception alive: ``_record`` is called here."""
+    return boxed.wrap_init(original, _record)
+
+
+def _record(exc: BaseException, tb: Any, caller: Any) -> Any:
+    from autotb import carrier
+    from autotb.engines import worker
+
+    call = None
+    frame = worker.find_frame(caller, "process_execute", 1)
+    if frame is not None:
+        call = carrier.call_text(*(worker.local(frame, name) for name in ("function", "args", "kwargs")))
+    return carrier.record(exc, tb, carrier.place("pebble", "in a Pebble worker", call=call))
+
+
+def _wrap_rebuild(original: Any) -> Any:
+    """Runs in the driver, on what arrives."""
+    return boxed.wrap_rebuild(original, sys.modules["pebble.common.types"].RemoteTraceback)
+
+
+def _wrap_execute(original: Any) -> Any:
+    """Runs a task in a thread: who ran it, and with which arguments, is known here."""
+
+    @functools.wraps(original)
+    def execute(function: Any, *args: Any, **kwargs: Any) -> Any:
+        result = original(function, *args, **kwargs)
+        value = getattr(result, "value", None)
+        if isinstance(value, BaseException) and getattr(result, "status", None) != 0:
+            try:
+                from autotb import carrier
+                from autotb.engines import worker
+
+                worker.note_thread(
+                    value, "pebble", "in a Pebble worker thread", lambda: carrier.call_text(function, args, kwargs)
+                )
+            except Exception:
+                pass  # its frames are in its traceback
+        return result
+
+    return execute
+
+
+def _wrap_future_init(original: Any) -> Any:
+    """A future is made where its task is submitted, of pools and decorated functions alike: the user's line is up the stack."""
+
+    @functools.wraps(original)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        found = callsite.here(2)
+        self._autotb_site = (*found, [False], False) if found else None
+
+    return __init__
+
+
+def _wrap_schedule(original: Any) -> Any:
+    """Thread pools have plain futures: the line is noted on what ``schedule`` returns."""
+
+    @functools.wraps(original)
+    def schedule(self: Any, *args: Any, **kwargs: Any) -> Any:
+        future = original(self, *args, **kwargs)
+        try:
+            found = callsite.here(2)
+            future._autotb_site = (*found, [False], False) if found else None
+        except Exception:
+            pass  # the place of submission is lost, nothing else
+        return future
+
+    return schedule
+
+
+def _wrap_results_init(original: Any) -> Any:
+    """The results of a ``map``, made when it is done: its futures remember its line."""
+
+    @functools.wraps(original)
+    def __init__(self: Any, futures: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, futures, *args, **kwargs)
+        self._autotb_site = getattr(futures[0], "_autotb_site", None) if isinstance(futures, (list, tuple)) and futures else None
+
+    return __init__
+
+
+def _wrap_next(original: Any) -> Any:
+    """Raises the error of one element of a ``map``: the line of ``map`` is noted on it."""
+
+    @functools.wraps(original)
+    def next(self: Any) -> Any:
+        try:
+            return original(self)
+        except StopIteration:
+            raise
+        except BaseException as error:
+            try:
+                from autotb import carrier
+                from autotb.engines import worker
+
+                carrier.note_submitted(error, worker.place_of(self._autotb_site))
+            except Exception:
+                pass  # the error is the user's and goes on
+            self = None  # the traceback's frames lead to this one
+            raise
+
+    return next
+
+
+PATCHES = (
+    Patch("pebble.common.types", "RemoteException.__init__", _wrap_boxed_init),
+    Patch("pebble.common.types", "RemoteException.__reduce__", boxed.wrap_reduce),
+    Patch("pebble.common.types", "RemoteException.rebuild_exception", _wrap_rebuild),
+    Patch("pebble.common.types", "ProcessFuture.__init__", _wrap_future_init),
+    Patch("pebble.common.shared", "execute", _wrap_execute, also=("pebble.common", "pebble.pool.thread")),
+    Patch("pebble.pool.thread", "ThreadPool.schedule", _wrap_schedule),
+    Patch("pebble.pool.base_pool", "MapResults.__init__", _wrap_results_init),
+    Patch("pebble.pool.base_pool", "MapResults.next", _wrap_next, alias="__next__"),
+)

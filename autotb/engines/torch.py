@@ -1,0 +1,218 @@
+"""PyTorch on one machine: ``DataLoader`` workers and ``torch.multiprocessing.spawn``.
+
+A DataLoader's worker sends no exception but its type and its traceback as text, in an ``ExceptionWrapper``, from which the
+driver makes ``type("Caught … Original Traceback …")``; the record rides in the wrapper's ``__dict__``.  An item that cannot be
+pickled makes the loader wait for ever; here it ends with that error.  ``spawn`` leaves the text of the first failure in a file;
+the record is appended to that file.  Source: https://docs.pytorch.org/docs/stable/data.html
+"""
+
+from __future__ import annotations
+
+import functools
+import pickle
+import re
+import sys
+from typing import Any
+
+from autotb import callsite, carrier, registry, settings
+from autotb.capture import attached
+from autotb.engines import worker
+from autotb.patch import Patch
+
+MODULES = (
+    "torch._utils",
+    "torch.utils.data._utils.worker",
+    "torch.utils.data.dataloader",
+    "torch.multiprocessing.spawn",
+)
+NAME = "PyTorch"
+DISTRIBUTION = "torch"
+CAPTURED = "DataLoader workers (map and iterable style, persistent, collate_fn, worker_init_fn), torch.multiprocessing.spawn"
+TESTED = "2.0 to 2.13"
+NOISE: dict[str, str] = {}
+
+_CAUGHT = re.compile(r"^Caught \S+ (?P<where>in .*)\.\nOriginal (?P<text>Traceback .*)", re.S)
+_SPAWNED = re.compile(r"^\n\n-- Process (?P<index>\d+) terminated with the following error:\n(?P<text>.*)", re.S)
+
+
+def _open(exc: BaseException) -> registry.Opened | None:
+    """The messages that hold a worker's whole traceback."""
+    message = exc.args[0] if exc.args and isinstance(exc.args[0], str) else ""
+    if message.startswith("Caught ") and (match := _CAUGHT.match(message)):
+        return worker.opened_text(exc, match["text"])
+    if message.startswith("\n\n-- Process ") and (match := _SPAWNED.match(message)):
+        broken = f"process {match['index']} of torch.multiprocessing.spawn failed, the others were terminated"
+        return worker.opened_text(exc, match["text"], broken)
+    return None
+
+
+registry.register(
+    own=("torch._utils", "torch.utils.data", "torch.multiprocessing", "torch.distributed"),
+    openers=(_open,),
+)
+
+
+# DataLoader
+
+
+def _wrap_wrapper_init(original: Any) -> Any:
+    """Runs in the worker, or in a thread that pins memory, with the exception alive."""
+
+    @functools.wraps(original)
+    def __init__(self: Any, exc_info: Any = None, where: str = "in background") -> None:
+        exc_info = exc_info or sys.exc_info()
+        original(self, exc_info, where)
+        try:
+            exc, tb = exc_info[1], exc_info[2]
+            hop = carrier.place("torch", f"{where[:3]}a {where[3:]}", call=worker.frame_call(tb))
+            self._autotb = carrier.record(exc, tb, hop)
+        except Exception:
+            pass  # without a record the driver reads the text
+
+    return __init__
+
+
+def _wrap_reraise(original: Any) -> Any:
+    """Makes the exception that the program gets."""
+
+    @functools.wraps(original)
+    def reraise(self: Any) -> None:
+        try:
+            original(self)
+        except BaseException as error:
+            tree = self.__dict__.get("_autotb")
+            if tree is not None:
+                carrier.attach(error, tree)
+            raise
+
+    return reraise
+
+
+def _wrap_iterator_init(original: Any) -> Any:
+    """The ``for`` over a loader, where its workers begin."""
+
+    @functools.wraps(original)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        self._autotb_site = callsite.here(2)
+
+    return __init__
+
+
+def _wrap_next(original: Any) -> Any:
+    """Once it raises, notes where the loader was begun."""
+
+    @functools.wraps(original)
+    def __next__(self: Any) -> Any:
+        try:
+            return original(self)
+        except StopIteration:
+            raise
+        except BaseException as error:
+            try:
+                if attached(error) is not None:
+                    carrier.note_submitted(error, worker.place_of(self.__dict__.get("_autotb_site")))
+            except Exception:
+                pass  # the error is the user's and goes on
+            self = None  # the traceback's frames lead to this one
+            raise
+
+    return __next__
+
+
+def _wrap_worker_loop(original: Any) -> Any:
+    """An item that cannot be pickled fails in the queue's own thread, which tells nobody: the loader is sent the error instead."""
+
+    @functools.wraps(original)
+    def _worker_loop(*args: Any, **kwargs: Any) -> Any:
+        try:
+            found = [*args, *kwargs.values()]
+            queue = kwargs.get("data_queue", found[3] if len(found) > 3 else None)
+            if settings.switch("rescue") and hasattr(queue, "_on_queue_feeder_error"):
+                queue._on_queue_feeder_error = functools.partial(_unsent, queue)
+        except Exception:
+            pass  # then it waits, as ever
+        return original(*args, **kwargs)
+
+    return _worker_loop
+
+
+def _unsent(queue: Any, error: BaseException, item: Any) -> None:
+    wrapper = sys.modules["torch._utils"].ExceptionWrapper
+    info = sys.modules["torch.utils.data"].get_worker_info()
+    where = f"in DataLoader worker process {info.id}" if info is not None else "in DataLoader worker process"
+    queue.put((item[0], wrapper((type(error), error, error.__traceback__), where)))
+
+
+# torch.multiprocessing.spawn
+
+
+def _wrap_spawned(original: Any) -> Any:
+    """Runs the user's function in the child, writes what it raises to a file as text, and exits."""
+
+    @functools.wraps(original)
+    def _wrap(fn: Any, i: Any, args: Any, error_file: Any) -> None:
+        try:
+            original(fn, i, args, error_file)
+        except SystemExit as leaving:
+            try:
+                _append(leaving.__context__, fn, (i, *args), error_file)
+            except Exception:
+                pass  # without a record the parent reads the text
+            raise
+
+    return _wrap
+
+
+def _append(exc: BaseException | None, function: Any, args: tuple[Any, ...], error_file: Any) -> None:
+    """The record stands after the text: who reads only that finds it as ever."""
+    if exc is None or not isinstance(error_file, str):
+        return
+    hop = carrier.place("torch", "in a process of torch.multiprocessing.spawn", call=carrier.call_text(function, args))
+    tree = carrier.record(exc, exc.__traceback__, hop)
+    with open(error_file, "ab") as file:
+        pickle.dump(tree, file)
+
+
+def _wrap_context_init(original: Any) -> Any:
+    """Remembers the line of ``spawn``."""
+
+    @functools.wraps(original)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        self._autotb_site = callsite.here(2)
+
+    return __init__
+
+
+def _wrap_join(original: Any) -> Any:
+    """Raises the first failure; its record is read from the file that the text came from."""
+
+    @functools.wraps(original)
+    def join(self: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return original(self, *args, **kwargs)
+        except Exception as error:
+            try:
+                if type(error).__name__ == "ProcessRaisedException":
+                    with open(self.error_files[error.error_index], "rb") as file:  # type: ignore[attr-defined]
+                        pickle.load(file)
+                        carrier.attach(error, pickle.load(file))
+                carrier.note_submitted(error, worker.place_of(self.__dict__.get("_autotb_site")))
+            except Exception:
+                pass  # without a record the text is read
+            raise
+
+    return join
+
+
+PATCHES = (
+    Patch("torch._utils", "ExceptionWrapper.__init__", _wrap_wrapper_init),
+    Patch("torch._utils", "ExceptionWrapper.reraise", _wrap_reraise),
+    Patch("torch.utils.data.dataloader", "_BaseDataLoaderIter.__init__", _wrap_iterator_init),
+    Patch("torch.utils.data.dataloader", "_BaseDataLoaderIter.__next__", _wrap_next),
+    Patch("torch.utils.data._utils.worker", "_worker_loop", _wrap_worker_loop),
+    Patch("torch.multiprocessing.spawn", "_wrap", _wrap_spawned),
+    Patch("torch.multiprocessing.spawn", "ProcessContext.__init__", _wrap_context_init),
+    Patch("torch.multiprocessing.spawn", "ProcessContext.join", _wrap_join),
+)

@@ -1,0 +1,155 @@
+"""torchrun (``torch.distributed.run``) and ``@record``: several ranks of one job, started and watched by an agent.
+
+A rank that fails under ``@record`` writes its error as JSON to a file that the agent named; the agent raises ``ChildFailedError``,
+whose message has every rank's traceback.  Times there are whole seconds: of two ranks that fail within one, the agent takes the
+lower for the first, though it may only have lost its peer.  The record, with the time in full, is added to the JSON; the first
+failure is the story.  A rank on the agent's own terminal leaves the telling to it.
+Source: https://docs.pytorch.org/docs/stable/elastic/errors.html
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sys
+import time
+from typing import Any
+
+from autotb import capture, carrier, registry, summary
+from autotb.engines import worker
+from autotb.patch import Patch, noise_is_kept
+
+MODULES = (
+    "torch.distributed.elastic.multiprocessing.errors",
+    "torch.distributed.elastic.multiprocessing.errors.error_handler",
+    "torch.distributed.launcher.api",
+)
+NAME = "torchrun"
+DISTRIBUTION = "torch"
+CAPTURED = "torch.distributed.run with @record: the first failure of several ranks"
+TESTED = "2.0 to 2.13"
+NOISE: dict[str, str] = {}
+
+TERMINAL = "AUTOTB_AGENT_STDERR"  # device and inode of the agent's stderr, for its ranks; set while it runs them
+
+
+def _open(exc: BaseException) -> registry.Opened | None:
+    """The failed ranks, the first one first."""
+    errors = sys.modules.get("torch.distributed.elastic.multiprocessing.errors")
+    if errors is None or not isinstance(exc, errors.ChildFailedError):
+        return None
+    found = sorted((_told(rank, failure) for rank, failure in exc.failures.items()), key=lambda item: item[0])  # type: ignore[attr-defined]
+    told = [(rank, error) for _, rank, _, error in found if error is not None]
+    if not told:
+        return None
+    first, root = told[0]
+    broken = [f"rank {first} failed first"] if len(found) > 1 else []
+    broken += [_after(rank, failure, error, root) for _, rank, failure, error in found if error is not root]
+    return registry.Opened(roots=(root,), broken=tuple(broken))
+
+
+def _after(rank: Any, failure: Any, error: BaseException | None, root: BaseException) -> str:
+    """One line on a rank that failed later, most often of having lost the first."""
+    if error is None:
+        return f"rank {rank}: {str(failure.message).splitlines()[0]}"
+    text = _line(error)
+    return f"rank {rank} failed after it: {'of the same' if text == _line(root) else text}"
+
+
+def _line(error: BaseException) -> str:
+    error = (_open_text(error) or registry.Opened()).headline or error
+    return summary.cut(f"{capture.type_name(type(error))}: {error}".splitlines()[0], 300)
+
+
+def _told(rank: Any, failure: Any) -> tuple[float, Any, Any, BaseException | None]:
+    """When a rank failed, and its error, rebuilt from its file."""
+    message = failure.message
+    if not isinstance(message, dict):
+        return float("inf"), rank, failure, None
+    extra = message.get("extraInfo") or {}
+    when, tree = float(failure.timestamp), extra.get("autotb")
+    text = extra.get("py_callstack")
+    error: BaseException | None = None
+    if isinstance(tree, dict) and tree.get("v") == capture.VERSION:
+        when = tree.get("time", when)
+        error = worker.named(tree["type"], tree["message"])
+        carrier.attach(error, tree)
+    elif isinstance(text, str):
+        error = _Text(text)
+    return when, rank, failure, error
+
+
+class _Text(Exception):  # noqa: N818
+    """The error of a rank without autotb: its traceback as text."""
+
+
+def _open_text(exc: BaseException) -> registry.Opened | None:
+    return registry.Opened(headline=worker.headline_of(exc.args[0]), text=exc.args[0]) if type(exc) is _Text else None
+
+
+registry.register(own=("torch.distributed",), openers=(_open, _open_text))
+
+
+def _wrap_record_exception(original: Any) -> Any:
+    """Runs in the rank, with the exception alive, and writes the file: the record is added to it."""
+
+    @functools.wraps(original)
+    def record_exception(self: Any, e: BaseException) -> None:
+        original(self, e)
+        try:
+            path = self._get_error_file_path()
+            if path:
+                _add(path, e)
+        except Exception:
+            pass  # without a record the agent reads the text
+
+    return record_exception
+
+
+def _add(path: str, exc: BaseException) -> None:
+    with open(path, encoding="utf-8") as file:
+        data = json.load(file)
+    rank = os.environ.get("RANK", "?")
+    tree = carrier.record(exc, exc.__traceback__, carrier.place("torchrun", f"in rank {rank}"))
+    if not isinstance(tree, dict):
+        return
+    tree["time"] = time.time()
+    data["message"]["extraInfo"]["autotb"] = tree
+    text = json.dumps(data)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+    if _terminal() is not None and _terminal() == os.environ.get(TERMINAL) and not noise_is_kept():
+        carrier.note(exc, told=True)
+
+
+def _terminal() -> str | None:
+    try:
+        found = os.fstat(2)
+    except OSError:
+        return None
+    return f"{found.st_dev}:{found.st_ino}"
+
+
+def _wrap_launch_agent(original: Any) -> Any:
+    """Runs the agent: its ranks learn which terminal it tells their errors on."""
+
+    @functools.wraps(original)
+    def launch_agent(*args: Any, **kwargs: Any) -> Any:
+        here = _terminal()
+        if here is not None:
+            os.environ[TERMINAL] = here
+        try:
+            return original(*args, **kwargs)
+        finally:
+            os.environ.pop(TERMINAL, None)
+
+    return launch_agent
+
+
+PATCHES = (
+    Patch(
+        "torch.distributed.elastic.multiprocessing.errors.error_handler", "ErrorHandler.record_exception", _wrap_record_exception
+    ),
+    Patch("torch.distributed.launcher.api", "launch_agent", _wrap_launch_agent),
+)

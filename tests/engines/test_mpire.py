@@ -1,0 +1,64 @@
+"""mpire: a real WorkerPool on processes and threads."""
+
+from __future__ import annotations
+
+from tests.engines import kit
+
+MAIN = """\
+from mpire import WorkerPool
+
+import cases
+
+
+def map_(task):
+    with WorkerPool(n_jobs=2) as pool:
+        return pool.map(task, [1, 0])
+
+
+def spawned(task):
+    with WorkerPool(n_jobs=2, start_method="spawn") as pool:
+        return pool.map_unordered(task, [1, 0])
+
+
+def imap(task):
+    with WorkerPool(n_jobs=2) as pool:
+        return list(pool.imap(task, [1, 0]))
+
+
+def apply(task):
+    with WorkerPool(n_jobs=2) as pool:
+        return pool.apply(task, 0)
+
+
+def later(task):
+    with WorkerPool(n_jobs=2) as pool:
+        found = pool.apply_async(task, 0)
+        return found.get()
+
+
+def threads(task):
+    with WorkerPool(n_jobs=2, start_method="threading") as pool:
+        return pool.map(task, [1, 0])
+
+
+if __name__ == "__main__":
+    cases.run(globals())
+"""
+
+
+class TestPool(kit.Standard):
+    MAIN = MAIN
+    WAYS = {
+        "map_": "in an mpire worker, pid",
+        "spawned": "in an mpire worker, pid",
+        "apply": "in an mpire worker, pid",
+        "threads": "in an mpire worker thread",
+    }
+    MORE = {"imap:score": ["imap", "score", "divide"], "later:score": ["later", "score", "divide"]}
+    HANGS = tuple(f"{way}:locked" for way in WAYS) + ("map_:group",)
+    OTHERS = ("map_:group", "map_:ok", "threads:ok", "map_:killed")
+    OWN = ("/mpire/", "Exception occurred in Worker")
+
+    def test_a_group_arrives_as_itself(self, program):
+        assert "map_ group raised ExceptionGroup" in program.ours.stdout
+        assert "map_ killed raised RuntimeError" in program.ours.stdout

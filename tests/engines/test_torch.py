@@ -1,0 +1,232 @@
+"""PyTorch: real DataLoader workers, real spawned processes, two real ranks on gloo."""
+
+from __future__ import annotations
+
+import re
+import sys
+
+import pytest
+
+from tests import programs
+from tests.engines import kit
+
+pytestmark = kit.on_main
+
+MAIN = """\
+import sys
+
+import torch
+import torch.multiprocessing
+from torch.utils.data import DataLoader, Dataset, IterableDataset
+
+import cases
+
+
+class Items(Dataset):
+    def __init__(self, task):
+        self.task = task
+
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        return self.task(3 - index)
+
+
+class Stream(IterableDataset):
+    def __init__(self, task):
+        self.task = task
+
+    def __iter__(self):
+        for item in [1, 2, 0]:
+            yield self.task(item)
+
+
+def plain(items):
+    return items
+
+
+def loader(task):
+    return [batch for batch in DataLoader(Items(task), num_workers=2, collate_fn=plain)]
+
+
+def spawned(task):
+    found = DataLoader(Items(task), num_workers=1, collate_fn=plain, multiprocessing_context="spawn", persistent_workers=True)
+    for batch in found:
+        print(batch)
+
+
+def stream(task):
+    for batch in DataLoader(Stream(task), num_workers=1, collate_fn=plain):
+        print(batch)
+
+
+def own_process(task):
+    return list(DataLoader(Items(task), num_workers=0, collate_fn=plain))
+
+
+class Collate:
+    def __init__(self, task):
+        self.task = task
+
+    def __call__(self, items):
+        return self.task(0)
+
+
+def collate(task):
+    return list(DataLoader(Items(abs), num_workers=2, collate_fn=Collate(task)))
+
+
+def init(task):
+    return list(DataLoader(Items(abs), num_workers=1, worker_init_fn=lambda index: task(index)))
+
+
+def spawn(task):
+    torch.multiprocessing.spawn(rank, args=(task,), nprocs=2)
+
+
+def rank(index, task):
+    import time
+
+    if index == 0:
+        time.sleep(5)
+    task(0)
+
+
+if __name__ == "__main__":
+    cases.run(globals())
+"""
+FRAMES = {
+    "loader": ["loader", "<listcomp>", "__getitem__"],
+    "spawned": ["spawned", "__getitem__"],
+    "stream": ["stream", "__iter__"],
+    "collate": ["collate", "__call__"],
+    "init": ["init", "<lambda>"],
+    "spawn": ["spawn", "rank"],
+}
+CASES = [f"loader:{task}" for task in kit.STORIES] + [f"{way}:score" for way in FRAMES if way != "loader"] + ["spawn:two"]
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory):
+    others = ["own_process:score", "loader:ok", "loader:returns_lock", "loader:killed", "spawn:killed"]
+    return kit.Program(MAIN, hangs=("loader:returns_lock",)).both(tmp_path_factory, CASES + others)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_kind_of_failure_is_one_short_story(program, case):
+    way, _, task = case.partition(":")
+    frames = FRAMES[way] + kit.STORIES[task].frames
+    where = "in a process of torch.multiprocessing.spawn, pid" if way == "spawn" else "in a DataLoader worker process"
+    if task == "chained":
+        frames = frames[-2:]
+    kit.check(program, case, frames=frames, where=where, own=("/torch/", "Caught ", "Original Traceback"))
+
+
+def test_the_call_and_the_place_of_submission(program):
+    text = program.story("spawned:score")
+
+    assert "Items.__getitem__(index=3)" in text
+    assert kit.submitted(text) == ["spawned"]
+    assert kit.submitted(program.story("spawn:score")) == ["spawn"]
+    assert "rank(index=1, task=<function score>)" in program.story("spawn:score")
+
+
+def test_an_item_that_cannot_be_sent_ends_the_loader(program):
+    text = program.story("loader:returns_lock")
+
+    assert text.rstrip().endswith("TypeError: cannot pickle '_thread.lock' object")
+    assert "in a DataLoader worker process" in text
+    assert kit.names(text)[0] == "loader"
+
+
+def test_the_program_catches_the_same_exceptions(program):
+    ours = [line for line in program.outcomes(program.ours) if "returns_lock" not in line]
+
+    assert ours == program.outcomes(program.bare)
+    assert "spawn score raised ProcessRaisedException" in ours
+
+
+RANKS = """
+import sys, time
+import torch
+import torch.distributed as dist
+from torch.distributed.elastic.multiprocessing.errors import record
+
+@record
+def main():
+    dist.init_process_group("gloo")
+    if dist.get_rank() == 1:
+        load({"lr": 0})
+    dist.barrier()
+
+def load(config):
+    return 1 / config["lr"]
+
+if __name__ == "__main__":
+    main()
+"""
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
+
+
+def test_the_first_rank_that_failed_is_the_story(shows):
+    def check(ran):
+        assert [head.partition(" in ")[2] for head in ran.heads] == ["main", "load"]
+        assert ran.last == "ZeroDivisionError: division by zero"
+        assert "in rank 1, pid" in ran.stderr
+        assert re.search(r"^rank 1 failed first$", ran.stderr, re.M)
+        assert re.search(r"^rank 0 failed after it: RuntimeError: .*peer", ran.stderr, re.M)
+        assert ran.stderr.count("Traceback (most recent call last)") == 1
+        assert ran.status == 1
+
+    shows(RANKS, check, command=TORCHRUN, OMP_NUM_THREADS="1")
+
+
+def test_a_rank_whose_log_goes_elsewhere_tells_its_error_there_too(tmp_path):
+    command = [*TORCHRUN, "--redirects=3", f"--log-dir={tmp_path / 'logs'}"]
+    ran = programs.run(tmp_path, RANKS, command=command, OMP_NUM_THREADS="1")
+    logs = "".join(path.read_text() for path in (tmp_path / "logs").rglob("1/stderr.log"))
+
+    assert "ZeroDivisionError: division by zero" in logs
+    assert ran.last == "ZeroDivisionError: division by zero"
+
+
+def test_ranks_without_autotb_are_told_from_their_text(tmp_path):
+    code = RANKS.replace("import sys, time", "import sys, time\nsys.excepthook = sys.__excepthook__")
+    code = code.replace("import torch\n", "import autotb\nautotb.uninstall()\nimport torch\n")
+    ran = programs.run(tmp_path, code, command=TORCHRUN, OMP_NUM_THREADS="1")
+
+    assert ran.last == "ZeroDivisionError: division by zero"
+    assert [head.partition(" in ")[2] for head in ran.heads][-2:] == ["main", "load"]
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_ctrl_c_at_a_loader(tmp_path, method):
+    code = f"""
+    import os, signal, threading, time
+    from torch.utils.data import DataLoader
+
+    class Slow:
+        def __len__(self):
+            return 10
+
+        def __getitem__(self, index):
+            open(f"begun{{index}}", "w").close()
+            time.sleep(600)
+
+    def main():
+        def interrupt():
+            while not (os.path.exists("begun0") and os.path.exists("begun1")):
+                time.sleep(0.05)
+            os.killpg(0, signal.SIGINT)
+        threading.Thread(target=interrupt, daemon=True).start()
+        for item in DataLoader(Slow(), num_workers=2, multiprocessing_context={method!r}):
+            pass
+
+    if __name__ == "__main__":
+        main()
+    """
+    ran = programs.run(tmp_path, code)
+
+    assert ran.last == "KeyboardInterrupt"
+    assert ran.status == -2
