@@ -218,7 +218,9 @@ def _headline(exc: BaseException, told: Tree | None, wrapped: bool = False) -> T
             tree["lost"] = told["lost"]
     notes = fields_of(exc).get("__notes__") or (told or {}).get("notes") or []
     if isinstance(notes, (list, tuple)):
-        tree["notes"] = [summary.cut(note if isinstance(note, str) else summary.brief(note), MAX_MESSAGE) for note in notes[:100]]
+        texts = [summary.cut(note if isinstance(note, str) else summary.brief(note), MAX_MESSAGE) for note in notes[:100]]
+        # Engines that add a note where an error passes add it again in the driver.
+        tree["notes"] = [text for at, text in enumerate(texts) if not at or text != texts[at - 1]]
     final = told.get("final") if told else final_lines(exc)
     if final:
         tree["final"] = final

@@ -87,6 +87,13 @@ def after(adapter: ModuleType, name: str) -> None:
         ready(name)
 
 
+def together_with(name: str) -> None:
+    """Apply another adapter too: an engine makes futures whose own module was not imported in the usual way."""
+    import importlib
+
+    after(importlib.import_module(name), "")
+
+
 def _is_ready(module: str) -> bool:
     loaded = sys.modules.get(module)
     return loaded is not None and not getattr(getattr(loaded, "__spec__", None), "_initializing", False)

@@ -220,6 +220,14 @@ def note_user_function(function: Any) -> None:
             _forget()
 
 
+def is_engines(function: Any) -> bool:
+    """Whether a submitted function is an engine's own, around the user's."""
+    while hasattr(function, "func") and type(function).__module__ == "functools":
+        function = function.func
+    module = getattr(function, "__module__", None)
+    return isinstance(module, str) and any(module == own or module.startswith(own + ".") for own in facts.own_modules)
+
+
 def _is_known(module: str) -> bool:
     top = module.partition(".")[0]
     names: frozenset[str] = getattr(sys, "stdlib_module_names", frozenset())

@@ -190,7 +190,11 @@ def _note_thread(exc: BaseException, caller: Any) -> None:
     inner = attached(exc)
     if inner is not None and "interpreter" in {hop.get("engine") for hop in inner.get("hops", ())}:
         return
-    worker.note_thread(exc, "thread pool", "in a thread-pool worker", lambda: carrier.call_text(*call))
+    tb = exc.__traceback__
+    engines = registry.is_engines(call[0])
+    worker.note_thread(
+        exc, "thread pool", "in a thread-pool worker", lambda: worker.frame_call(tb) if engines else carrier.call_text(*call)
+    )
 
 
 def _wrap_process_worker(original: Any) -> Any:
@@ -243,8 +247,8 @@ def _call_of(function: Any, args: Any, kwargs: Any, tb: Any) -> str | None:
     from autotb.engines import worker
 
     inner = getattr(function, "func", None)
-    if getattr(inner, "__name__", "") != "_process_chunk":
-        return carrier.call_text(function, args, kwargs)
+    if getattr(inner, "__name__", "") != "_process_chunk" or inner.__module__ != "concurrent.futures.process":
+        return worker.frame_call(tb) if registry.is_engines(function) else carrier.call_text(function, args, kwargs)
     return worker.chunk_call(function.args[0], list(args[0]), tb, star=True)
 
 

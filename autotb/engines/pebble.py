@@ -12,7 +12,7 @@ import sys
 
 from autotb import callsite, registry
 from autotb.engines import boxed
-from autotb.patch import Patch
+from autotb.patch import Patch, together_with
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -135,6 +135,11 @@ def _wrap_next(original: Any) -> Any:
             raise
 
     return next
+
+
+def ready(_module: str) -> None:
+    """The futures are the standard library's, which nothing else may have loaded."""
+    together_with("autotb.engines.futures")
 
 
 PATCHES = (

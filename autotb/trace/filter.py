@@ -56,7 +56,8 @@ def view(stack: Stack, frames: str = "user") -> tuple[list[View], int]:
     hidden = 0
     raised_in = stack.hops[-1] if stack.hops else None
     for hop in stack.hops:
-        items, left_out = (list(map(_as_item, hop.frames)), 0) if everything else _items(hop, hop is raised_in)
+        whole = [frame for frame in hop.frames if frames == "all" or isinstance(frame, Gap) or frame.kind != registry.OWN]
+        items, left_out = (list(map(_as_item, whole)), len(hop.frames) - len(whole)) if everything else _items(hop, hop is raised_in)
         hidden += left_out
         views.append(View(hop, tuple(_shortened(items))))
     return views, hidden

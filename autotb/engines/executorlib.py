@@ -1,0 +1,94 @@
+"""executorlib: executors whose workers are scripts, on this node or by a queueing system, fed through sockets or files.
+
+A worker sends ``{"error": exception}``, pickled by cloudpickle, without its traceback; one that cannot be pickled ends the
+worker, one that cannot be unpickled arrives as the error of unpickling it.  The record is put on the exception before it is
+sent, and it is made fit to travel.  Source: https://executorlib.readthedocs.io/en/latest/
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from autotb import callsite, carrier, registry, travel
+from autotb.engines import worker
+from autotb.patch import Patch, together_with
+
+MODULES = (
+    "executorlib.standalone.interactive.communication",
+    "executorlib.standalone.hdf",
+    "executorlib.executor.base",
+    "executorlib.task_scheduler.interactive.dependency",
+    "executorlib.task_scheduler.interactive.blockallocation",
+)
+NAME = "executorlib"
+DISTRIBUTION = "executorlib"
+CAPTURED = "SingleNodeExecutor: submit, map, dependent tasks, block allocation, cache folders"
+TESTED = "1.0 to 1.11"
+NOISE: dict[str, str] = {}
+
+registry.register(own=("executorlib", "cloudpickle", "zmq"))
+
+
+def _wrap_send(original: Any) -> Any:
+    """Runs in the worker; the exception still has its traceback."""
+
+    @functools.wraps(original)
+    def interface_send(socket: Any, result_dict: Any) -> Any:
+        return original(socket, _with_record(result_dict))
+
+    return interface_send
+
+
+def _wrap_dump(original: Any) -> Any:
+    """Runs in the worker of a task that is kept in a file."""
+
+    @functools.wraps(original)
+    def dump(file_name: Any, data_dict: Any) -> Any:
+        return original(file_name, _with_record(data_dict))
+
+    return dump
+
+
+def _with_record(message: Any) -> Any:
+    try:
+        error = message.get("error")
+        if not isinstance(error, BaseException) or error.__traceback__ is None:
+            return message
+        import cloudpickle
+
+        tb = error.__traceback__
+        tree = carrier.record(error, tb, carrier.place("executorlib", "in an executorlib worker", call=worker.frame_call(tb)))
+        return {**message, "error": travel.packed(error, tree, cloudpickle.dumps, cloudpickle.loads)}
+    except Exception:
+        return message  # then as executorlib does it
+
+
+def _wrap_submit(original: Any) -> Any:
+    """Remembers the line of ``submit`` or ``map``."""
+
+    @functools.wraps(original)
+    def submit(self: Any, fn: Any, *args: Any, **kwargs: Any) -> Any:
+        future = original(self, fn, *args, **kwargs)
+        try:
+            found = callsite.here(2)
+            future._autotb_site = (*found, [False], False) if found else None
+        except Exception:
+            pass  # the place of submission is lost, nothing else
+        return future
+
+    return submit
+
+
+def ready(_module: str) -> None:
+    """The futures are the standard library's, which nothing else may have loaded."""
+    together_with("autotb.engines.futures")
+
+
+PATCHES = (
+    Patch("executorlib.standalone.interactive.communication", "interface_send", _wrap_send),
+    Patch("executorlib.standalone.hdf", "dump", _wrap_dump, also=("executorlib.task_scheduler.file.backend",), optional=True),
+    Patch("executorlib.executor.base", "BaseExecutor.submit", _wrap_submit),
+    Patch("executorlib.task_scheduler.interactive.dependency", "DependencyTaskScheduler.submit", _wrap_submit, optional=True),
+    Patch("executorlib.task_scheduler.interactive.blockallocation", "BlockAllocationTaskScheduler.submit", _wrap_submit, optional=True),
+)

@@ -1,0 +1,58 @@
+"""pipefunc: ``Pipeline.map`` on a ``ProcessPoolExecutor`` of its own or of the user's.
+
+The pool's adapter carries the error; here are pipefunc's own frames, its line of submission, and the banner that its worker
+prints and its driver prints again.  With ``error_handling="continue"`` errors are values, pipefunc's ``ErrorSnapshot``, and
+nothing of ours happens.  Source: https://pipefunc.readthedocs.io/en/latest/concepts/error-handling/
+"""
+
+from __future__ import annotations
+
+import functools
+import multiprocessing
+from typing import Any
+
+from autotb import callsite, registry
+from autotb.patch import Patch, noise_is_kept
+
+MODULES = ("pipefunc._pipefunc_utils", "pipefunc.map._run")
+NAME = "pipefunc"
+DISTRIBUTION = "pipefunc"
+CAPTURED = "Pipeline(...), map, map_async: parallel and sequential"
+TESTED = "0.60 to 0.93"
+NOISE: dict[str, str] = {}
+
+registry.register(own=("pipefunc",))
+
+
+def _wrap_is_installed(original: Any) -> Any:
+    """Asked before the banner "Error snapshot attached!" is printed: a worker leaves it to the driver, which prints it too."""
+
+    @functools.wraps(original)
+    def is_installed(package: str) -> bool:
+        if package == "rich" and multiprocessing.parent_process() is not None and not noise_is_kept():
+            return False
+        return bool(original(package))
+
+    return is_installed
+
+
+def _wrap_submit(original: Any) -> Any:
+    """Submits one piece of a map: the user's line is further up the stack than the pool's adapter looks."""
+
+    @functools.wraps(original)
+    def _submit(*args: Any, **kwargs: Any) -> Any:
+        future = original(*args, **kwargs)
+        try:
+            found = callsite.here(2)
+            future._autotb_site = (*found, [False], False) if found else None
+        except Exception:
+            pass  # the place of submission is lost, nothing else
+        return future
+
+    return _submit
+
+
+PATCHES = (
+    Patch("pipefunc._pipefunc_utils", "is_installed", _wrap_is_installed, optional=True),
+    Patch("pipefunc.map._run", "_submit", _wrap_submit, optional=True),
+)

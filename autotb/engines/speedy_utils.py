@@ -1,0 +1,152 @@
+"""speedy-utils: ``multi_thread`` and ``multi_process`` on threads, fork, spawn.
+
+It raises ``SpeedyWorkerError`` and prints a panel of its own.  Threads keep the task's exception as the cause.  Processes send
+its type's name, its text and its frames as ``[(file, line, name, {})]``; the record rides in the last of those dicts.  The panel
+says less than our story, and is left out where the error is raised; that of ``error_handler="log"`` stays.
+Source: https://github.com/anhvth/speedy_utils
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from typing import Any
+
+from autotb import callsite, carrier, registry
+from autotb.capture import KEY, attached
+from autotb.engines import worker
+from autotb.patch import Patch, noise_is_kept
+
+MODULES = ("speedy_utils.common.exceptions", "speedy_utils.multi_worker.thread", "speedy_utils.multi_worker._mp_backends")
+NAME = "speedy-utils"
+DISTRIBUTION = "speedy-utils"
+CAPTURED = "multi_thread, multi_process on spawn, fork and threads, with error_handler='raise'"
+TESTED = "2.0"
+NOISE: dict[str, str] = {}
+
+
+def _open(exc: BaseException) -> registry.Opened | None:
+    module = sys.modules.get("speedy_utils.common.exceptions")
+    if module is None or not isinstance(exc, module.SpeedyWorkerError):
+        return None
+    original = getattr(exc, "original_exception", None) or exc.__cause__ or exc.__context__
+    if isinstance(original, BaseException):
+        return registry.Opened(roots=(original,))
+    return registry.Opened() if attached(exc) is not None else None
+
+
+registry.register(own=("speedy_utils",), runs=(("speedy_utils.multi_worker.thread", "_worker"),), openers=(_open,))
+
+
+def _wrap_worker(original: Any) -> Any:
+    """Runs a task in a thread and wraps what it raises."""
+
+    @functools.wraps(original)
+    def _worker(item: Any, func: Any, fixed_kwargs: Any, *more: Any, **named: Any) -> Any:
+        try:
+            return original(item, func, fixed_kwargs, *more, **named)
+        except Exception as error:
+            try:
+                exc = getattr(error, "original_exception", error)
+                worker.note_thread(
+                    exc,
+                    "speedy-utils",
+                    "in a thread-pool worker",
+                    lambda: carrier.call_text(func, (item,), dict(fixed_kwargs)),
+                )
+            except Exception:
+                pass  # its frames are in its traceback
+            raise
+
+    return _worker
+
+
+def _wrap_panel(original: Any) -> Any:
+    """The panel that ``multi_thread`` prints before it raises the same error."""
+
+    @functools.wraps(original)
+    def format_rich(self: Any) -> None:
+        try:
+            carrier.note_submitted(self.original_exception, callsite.decode(callsite.here(2)))
+        except Exception:
+            pass  # the place of submission is lost, nothing else
+        if noise_is_kept():
+            original(self)
+
+    return format_rich
+
+
+def _wrap_frames(original: Any) -> Any:
+    """Runs in a worker process with the exception alive; a record rides along."""
+
+    @functools.wraps(original)
+    def _serialize_exception_frames(exc: BaseException) -> Any:
+        frames = original(exc)
+        try:
+            tb = exc.__traceback__
+            tree = carrier.record(exc, tb, carrier.place("speedy-utils", "in a worker process", call=worker.frame_call(tb)))
+            if frames and isinstance(tree, dict):
+                path, line, name, held = frames[-1]
+                frames[-1] = (path, line, name, {**held, KEY: tree})
+        except Exception:
+            pass  # without a record speedy-utils' own panel is shown
+        return frames
+
+    return _serialize_exception_frames
+
+
+def _wrap_display(original: Any) -> Any:
+    """Prints the panel and raises the error, in the driver."""
+
+    @functools.wraps(original)
+    def _display_formatted_error_and_raise(
+        exc_type_name: str, exc_msg: str, frames: Any, caller_info: Any, backend: str, pbar: Any = None, **more: Any
+    ) -> None:
+        tree = None
+        try:
+            tree = frames[-1][3].pop(KEY, None) if frames else None
+        except Exception:
+            pass  # frames of another form
+        try:
+            if tree is not None and not noise_is_kept():
+                if pbar is not None:
+                    pbar.close()
+                error = sys.modules["speedy_utils.common.exceptions"].SpeedyWorkerError
+                raise error(exc_msg, backend=backend, func_name=more.get("func_name", ""))
+            original(exc_type_name, exc_msg, frames, caller_info, backend, pbar, **more)
+        except Exception as raised:
+            if tree is not None:
+                carrier.attach(raised, tree)
+                carrier.note_submitted(raised, callsite.decode(callsite.here(2)))
+            raise
+
+    return _display_formatted_error_and_raise
+
+
+def _wrap_exit(original: Any) -> Any:
+    """Prints the panel and raises for a task that failed in a thread of ``multi_process``."""
+
+    @functools.wraps(original)
+    def _exit_on_worker_error(error: Any, pbar: Any = None, *args: Any, **kwargs: Any) -> None:
+        try:
+            carrier.note_submitted(error, callsite.decode(callsite.here(2)))
+        except Exception:
+            pass  # its frames are in its traceback
+        if noise_is_kept():
+            original(error, pbar, *args, **kwargs)
+        if pbar is not None:
+            pbar.close()
+        raise sys.modules["speedy_utils.common.exceptions"].SpeedyWorkerError(
+            str(error), backend=kwargs.get("backend", args[1] if len(args) > 1 else "unknown"), func_name=getattr(error, "_speedy_func_name", "")
+        )
+
+    return _exit_on_worker_error
+
+
+PATCHES = (
+    Patch("speedy_utils.multi_worker.thread", "_worker", _wrap_worker),
+    Patch("speedy_utils.multi_worker.thread", "UserFunctionError.format_rich", _wrap_panel),
+    Patch("speedy_utils.multi_worker._mp_backends", "_serialize_exception_frames", _wrap_frames),
+    Patch("speedy_utils.multi_worker._mp_backends", "_display_formatted_error_and_raise", _wrap_display),
+    Patch("speedy_utils.multi_worker._mp_backends", "_exit_on_worker_error", _wrap_exit),
+)

@@ -1,0 +1,52 @@
+"""executorlib: real workers behind sockets and files."""
+
+from __future__ import annotations
+
+from tests.engines import kit
+
+MAIN = """\
+from executorlib import SingleNodeExecutor
+
+import cases
+
+
+def submit(task):
+    with SingleNodeExecutor(max_workers=2) as executor:
+        return executor.submit(task, 0).result()
+
+
+def blocks(task):
+    with SingleNodeExecutor(max_workers=1, block_allocation=True) as executor:
+        return executor.submit(task, 0).result()
+
+
+def mapped(task):
+    with SingleNodeExecutor(max_workers=2) as executor:
+        return list(executor.map(task, [1, 0]))
+
+
+def dependent(task):
+    with SingleNodeExecutor(max_workers=2) as executor:
+        first = executor.submit(task, 0)
+        return executor.submit(abs, first).result()
+
+
+def cached(task):
+    import tempfile
+    with SingleNodeExecutor(max_workers=2, cache_directory=tempfile.mkdtemp()) as executor:
+        return executor.submit(task, 0).result()
+
+
+if __name__ == "__main__":
+    cases.run(globals())
+"""
+
+
+@kit.on_main
+class TestExecutor(kit.Standard):
+    MAIN = MAIN
+    WAYS = dict.fromkeys(["submit", "blocks", "mapped", "cached"], "in an executorlib worker, pid")
+    MORE = {"dependent:score": ["dependent", "score", "divide"]}
+    OTHERS = ("submit:killed", "submit:ok", "mapped:ok")
+    HANGS = ("blocks:locked", "mapped:locked", "cached:locked", "submit:locked", "cached:two", "blocks:two", "mapped:two")
+    OWN = ("/executorlib/",)
