@@ -178,7 +178,7 @@ def _positions(hops: list[dict[str, Any]]) -> list[tuple[str, int, str]]:
     """Path, line and function of the user's frames of these hops, folded recursions unfolded."""
     found: list[dict[str, Any]] = []
     for hop in hops:
-        for frame in hop.get("frames", ()):
+        for frame in hop.get("brought") or hop.get("frames", ()):
             if "path" in frame:
                 found.append(frame)
             elif frame.get("repeated"):

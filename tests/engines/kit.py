@@ -264,6 +264,7 @@ class Standard:
     BETWEEN: dict[str, list[str]] = {}  # frames between a way's own and the task's
     RESCUED: tuple[str, ...] = ("two", "locked")  # tasks whose exception the engine alone loses
     CATCHES = {"two": "NeedsTwo", "locked": "HoldsLock"}  # what the program catches with autotb
+    ENVIRONMENT: dict[str, str] = {}
     NOT_SUBMITTED: tuple[str, ...] = ()  # ways that tell no place of submission
     NOTE = ""  # how a note begins that the engine adds to every exception
     NO_CALL: tuple[str, ...] = ()  # ways whose call is not of the task itself
@@ -274,7 +275,7 @@ class Standard:
 
     @classmethod
     def run_all(cls, factory: pytest.TempPathFactory) -> Program:
-        return Program(cls.MAIN, hangs=cls.HANGS).both(factory, [*cls.FIRST, *cls.cases(), *cls.MORE, *cls.OTHERS])
+        return Program(cls.MAIN, hangs=cls.HANGS, environment=cls.ENVIRONMENT).both(factory, [*cls.FIRST, *cls.cases(), *cls.MORE, *cls.OTHERS])
 
     def test_every_kind_of_failure_is_one_short_story(self, program, case):
         way, _, task = case.partition(":")

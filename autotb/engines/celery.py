@@ -1,0 +1,123 @@
+"""Celery: tasks in worker processes started by hand, or run at once (eager).
+
+A worker stores a failed task's error in the result backend: with JSON as type, arguments and module, with pickle as the object,
+and beside it its traceback as text.  ``AsyncResult.get`` makes the exception anew and raises it without any worker's frame.  The
+record is one more key of the JSON, or rides on the pickle; where none came, the stored text is read.
+Source: https://docs.celeryq.dev/en/stable/userguide/calling.html
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from autotb import callsite, capture, carrier, registry, travel
+from autotb.engines import worker
+from autotb.patch import Patch
+
+MODULES = ("celery.backends.base", "celery.result", "celery.app.task")
+NAME = "Celery"
+DISTRIBUTION = "celery"
+CAPTURED = "AsyncResult.get, group results, eager tasks; JSON and pickle results"
+TESTED = "5.2 to 5.7"
+NOISE: dict[str, str] = {}
+
+FIELD = "autotb"  # the record's key in a stored result
+
+
+
+def _open(exc: BaseException) -> registry.Opened | None:
+    """An exception that Celery could not pickle is replaced by one that knows its name and arguments."""
+    if type(exc).__name__ != "UnpickleableExceptionWrapper" or not hasattr(exc, "exc_cls_name"):
+        return None
+    args = exc.exc_args  # type: ignore[attr-defined]
+    message = str(args[0]) if len(args) == 1 else str(tuple(args)) if args else ""
+    return registry.Opened(headline=worker.named(f"{exc.exc_module}.{exc.exc_cls_name}", message))  # type: ignore[attr-defined]
+
+
+registry.register(openers=(_open,), own=("celery", "kombu", "billiard", "vine", "amqp"))
+
+
+def _wrap_prepare(original: Any) -> Any:
+    """Runs in the worker with the exception alive; what it returns is stored."""
+
+    @functools.wraps(original)
+    def prepare_exception(self: Any, exc: Any, serializer: Any = None) -> Any:
+        stored = original(self, exc, serializer)
+        try:
+            tb = exc.__traceback__
+            if tb is None or not worker.has_user_frame(tb):
+                return stored
+            tree = carrier.record(exc, tb, carrier.place("celery", "in a Celery worker", call=worker.frame_call(tb)))
+            if isinstance(stored, dict):
+                return {**stored, FIELD: tree} if isinstance(tree, dict) else stored
+            return travel.carrying(stored, tree)
+        except Exception:
+            return stored  # then as Celery does it
+
+    return prepare_exception
+
+
+def _wrap_to_python(original: Any) -> Any:
+    """Runs in the driver, on what was stored."""
+
+    @functools.wraps(original)
+    def exception_to_python(self: Any, exc: Any) -> Any:
+        tree = exc.get(FIELD) if isinstance(exc, dict) else capture.attached(exc) if isinstance(exc, BaseException) else None
+        made = original(self, exc)
+        try:
+            if isinstance(tree, dict) and tree.get("v") == capture.VERSION and isinstance(made, BaseException):
+                carrier.attach(made, tree)
+        except Exception:
+            pass  # the text is read
+        return made
+
+    return exception_to_python
+
+
+def _wrap_throw(original: Any) -> Any:
+    """Raises a task's error in the thread that asks."""
+
+    @functools.wraps(original)
+    def maybe_throw(self: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return original(self, *args, **kwargs)
+        except Exception as error:
+            try:
+                _note(self, error)
+            except Exception:
+                pass  # the error is the user's and goes on
+            raise
+
+    return maybe_throw
+
+
+def _note(result: Any, error: BaseException) -> None:
+    text = (result._cache or {}).get("traceback")
+    if capture.attached(error) is None and isinstance(text, str) and "Traceback (most recent call last)" in text:
+        told = {"type": capture.type_name(type(error)), "message": str(error), "text": text}
+        carrier.attach(error, {"v": capture.VERSION, "hops": [], **told})
+    carrier.note_submitted(error, worker.place_of(result.__dict__.get("_autotb_site")))
+
+
+def _wrap_apply_async(original: Any) -> Any:
+    """``delay`` and the canvas end here: the user's line is up the stack."""
+
+    @functools.wraps(original)
+    def apply_async(self: Any, *args: Any, **kwargs: Any) -> Any:
+        result = original(self, *args, **kwargs)
+        try:
+            result._autotb_site = callsite.here(2)
+        except Exception:
+            pass  # the place of submission is lost, nothing else
+        return result
+
+    return apply_async
+
+
+PATCHES = (
+    Patch("celery.backends.base", "Backend.prepare_exception", _wrap_prepare),
+    Patch("celery.backends.base", "Backend.exception_to_python", _wrap_to_python),
+    Patch("celery.result", "AsyncResult.maybe_throw", _wrap_throw),
+    Patch("celery.app.task", "Task.apply_async", _wrap_apply_async),
+)

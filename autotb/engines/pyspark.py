@@ -1,0 +1,129 @@
+"""PySpark: functions of an RDD or UDF, run by Python workers under the JVM's executors.
+
+A worker's error passes the JVM as text.  The driver gets a ``PythonException`` (or py4j's ``Py4JJavaError``) whose message is that
+text; from 4.0 on PySpark makes traceback frames of it, with file and line only.  They are told as the worker's, the message as
+the error that it quotes.  Nothing rides along: the text goes through the JVM's logs.  A local master logs every failed task twice
+more, Java stack and all, on the driver's terminal: those two loggers are switched off there, where no task is tried again.
+Source: https://spark.apache.org/docs/latest/api/python/development/debugging.html
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import Any
+
+from autotb import capture, carrier, registry
+from autotb.engines import worker
+from autotb.patch import Patch, noise_is_kept
+
+MODULES = ("pyspark.errors.exceptions.captured", "pyspark.core.context", "pyspark.context")
+NAME = "PySpark"
+DISTRIBUTION = "pyspark"
+CAPTURED = "RDD functions, foreachPartition, UDFs: the worker's frames from Spark's text; the JVM's stack is left out"
+TESTED = "3.5 to 4.3"
+NOISE: dict[str, str] = {}
+
+_PYTHON = re.compile(r"Traceback \(most recent call last\):\n.*?(?=\n\s*\tat |\n SQLSTATE|\Z)", re.S)
+_JOINTS = re.compile(
+    r"\n\n(The above exception was the direct cause|During handling of the above exception, another)[^\n]*:\n\n"
+)
+_FRAME = re.compile(r'^  File "(?P<path>.*)", line (?P<line>\d+), in (?P<name>.*)$', re.M)
+_LOGGERS = ("org.apache.spark.executor.Executor", "org.apache.spark.scheduler.TaskSetManager")
+
+
+def _open(exc: BaseException) -> registry.Opened | None:
+    kind = type(exc)
+    if kind.__name__ not in ("PythonException", "Py4JJavaError") or kind.__module__.partition(".")[0] not in ("pyspark", "py4j"):
+        return None
+    text = str(exc)
+    found = _PYTHON.search(text)
+    if found is not None:
+        return worker.opened_text(exc, found[0])
+    told, _, stack = text.partition("\n\tat ")
+    hidden = f" ({stack.count(chr(10)) + 1} lines of the JVM's stack hidden; str() of the exception has them)" if stack else ""
+    return registry.Opened(headline=worker.named(f"{kind.__module__}.{kind.__qualname__}", told.strip() + hidden))
+
+
+registry.register(own=("pyspark", "py4j", "cloudpickle"), openers=(_open,))
+
+
+def _wrap_convert(original: Any) -> Any:
+    """Makes the exception that the program gets; its traceback, where it has one, is the worker's."""
+
+    @functools.wraps(original)
+    def convert_exception(e: Any) -> Any:
+        converted = original(e)
+        try:
+            _note(converted)
+        except Exception:
+            pass  # its text is read
+        return converted
+
+    return convert_exception
+
+
+def _note(converted: Any) -> None:
+    """The worker's frames as a record, cut where the text's chained errors are."""
+    tb = getattr(converted, "__traceback__", None)
+    found = _PYTHON.search(str(converted)) if tb is not None else None
+    if found is None or not worker.has_user_frame(tb):
+        return
+    record = carrier.record(converted, tb, {"engine": "pyspark", "where": "in a PySpark worker", "twice": True})
+    if not isinstance(record, dict):
+        return
+    frames = record["hops"][0]["frames"]
+    for frame in frames:
+        for key in ("locals", "col", "end_col", "end_line"):
+            frame.pop(key, None)
+    first, *rest = _JOINTS.split(found[0])
+    tree = _tree(first, frames)
+    for sentence, block in zip(rest[::2], rest[1::2]):
+        inner, tree = tree, _tree(block, frames)
+        tree["cause" if sentence.startswith("The above") else "context"] = inner
+    tree["hops"][0].update(engine="pyspark", where="in a PySpark worker", twice=True, brought=frames)
+    carrier.attach(converted, tree)
+
+
+def _tree(block: str, frames: list[dict[str, Any]]) -> dict[str, Any]:
+    """One error of the text, with those of the frames that its block names."""
+    known = {(frame["path"], frame["line"], frame["name"]): frame for frame in frames if "path" in frame}
+    keys = [(match["path"], int(match["line"]), match["name"]) for match in _FRAME.finditer(block)]
+    error = worker.headline_of(block)
+    kind = capture.type_name(type(error)) if error is not None else "Exception"
+    told = {"type": kind, "message": str(error) if error is not None else block}
+    return {"v": capture.VERSION, **told, "hops": [{"frames": [known.get(key) or _plain(*key) for key in keys]}]}
+
+
+def _plain(path: str, line: int, name: str) -> dict[str, Any]:
+    return {"path": path, "line": line, "name": name, "kind": registry.kind_of(path, "")}
+
+
+def _wrap_do_init(original: Any) -> Any:
+    """Begins a context: on a local master the JVM's copies of a task's error go to this terminal."""
+
+    @functools.wraps(original)
+    def _do_init(self: Any, *args: Any, **kwargs: Any) -> Any:
+        result = original(self, *args, **kwargs)
+        try:
+            master = self.master
+            if master.startswith("local") and "," not in master and not noise_is_kept():
+                _quiet(self._jvm)
+        except Exception:
+            pass  # a JVM with another logger: it logs as ever
+        return result
+
+    return _do_init
+
+
+def _quiet(jvm: Any) -> None:
+    log4j = jvm.org.apache.logging.log4j
+    for name in _LOGGERS:
+        log4j.core.config.Configurator.setLevel(name, log4j.Level.OFF)
+
+
+PATCHES = (
+    Patch("pyspark.errors.exceptions.captured", "convert_exception", _wrap_convert, optional=True),
+    Patch("pyspark.core.context", "SparkContext._do_init", _wrap_do_init, optional=True),
+    Patch("pyspark.context", "SparkContext._do_init", _wrap_do_init, optional=True),
+)

@@ -1,0 +1,65 @@
+"""PySpark: a real local Spark, RDDs and UDFs."""
+
+from __future__ import annotations
+
+from tests.engines import kit
+
+MAIN = """\
+from pyspark.sql import SparkSession
+from pyspark.sql.functions import udf
+from pyspark.sql.types import DoubleType
+
+import cases
+
+spark = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false").getOrCreate()
+
+
+def rdd(task):
+    return spark.sparkContext.parallelize([1, 0], 2).map(task).collect()
+
+
+def foreach(task):
+    def each(items):
+        for item in items:
+            task(item)
+
+    spark.sparkContext.parallelize([1, 0], 2).foreachPartition(each)
+
+
+def function(task):
+    scored = udf(task, DoubleType())
+    return spark.createDataFrame([(1,), (0,)], ["x"]).select(scored("x")).collect()
+
+
+if __name__ == "__main__":
+    cases.run(globals())
+    spark.stop()
+"""
+
+
+@kit.on_main
+class TestSpark(kit.Standard):
+    MAIN = MAIN
+    WAYS = dict.fromkeys(["rdd", "function"], "in a PySpark worker")
+    TASKS = ("score", "two")
+    MORE = {"foreach:score": ["foreach", "each", "score", "divide"], "rdd:chained": ["chained", "divide", "rdd", "chained"]}
+    OTHERS = ("rdd:killed", "rdd:ok", "function:ok")
+    OWN = ("\tat org.apache", "/py4j/", "PythonException")
+    CATCHES = {}
+    NOT_SUBMITTED = ("rdd", "function")
+    NO_CALL = ("rdd", "function")
+    ENVIRONMENT = {"SPARK_LOCAL_IP": "127.0.0.1"}
+
+    def test_the_jvms_stack_is_counted_and_left_out(self, program):
+        text = program.story("rdd:killed")
+
+        assert "\tat " not in text
+        assert "lines of the JVM's stack hidden" in text
+        assert kit.names(text) == ["rdd"]
+
+    def test_exit_status_and_the_users_own_output(self, tmp_path):
+        ours = kit.Program(MAIN).run(tmp_path, "!rdd:says", **self.ENVIRONMENT)
+
+        assert ours.status == 1
+        assert "the user's own line 0" in ours.stdout + ours.stderr
+        assert ours.last == kit.ZERO
