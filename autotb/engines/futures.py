@@ -152,8 +152,11 @@ def _wrap_add_done_callback(original: Any) -> Any:
 
     @functools.wraps(original)
     def add_done_callback(self: Any, fn: Any) -> Any:
-        if "_autotb_watch" in self.__dict__:
-            _answered(self.__dict__)
+        try:
+            if "_autotb_watch" in self.__dict__:
+                _answered(self.__dict__)
+        except TypeError:
+            pass  # a library's future whose ``__dict__`` is a method of its own (ipyparallel's)
         return original(self, fn)
 
     return add_done_callback

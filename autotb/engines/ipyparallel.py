@@ -1,0 +1,155 @@
+"""ipyparallel: engines of a cluster, direct and load-balanced views.
+
+An engine sends the name, the message and IPython's rendering of an error, never the exception; the client raises ``RemoteError``,
+or ``CompositeError`` for several.  The record is one more key of the ``engine_info`` that goes along.
+Source: https://ipyparallel.readthedocs.io/en/latest/tutorial/direct.html#remote-exceptions
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import sys
+from typing import Any
+
+from autotb import callsite, capture, carrier, registry
+from autotb.engines import worker
+from autotb.patch import Patch, together_with
+
+MODULES = ("ipyparallel.error", "ipyparallel.client.asyncresult", "ipyparallel.engine.kernel")
+NAME = "ipyparallel"
+DISTRIBUTION = "ipyparallel"
+CAPTURED = "direct and load-balanced views: apply, map, several engines' errors"
+TESTED = "8.6 to 9.2"
+NOISE: dict[str, str] = {}
+
+FIELD = "autotb"  # the record's key in engine_info
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+_PLACE = re.compile(r"^File (?P<path>\S.*?):(?P<line>\d+)(?:, in (?P<name>[\w.<>]+))?", re.M)
+
+
+def _open(exc: BaseException) -> registry.Opened | None:
+    errors = sys.modules.get("ipyparallel.error")
+    if errors is None or not isinstance(exc, errors.KernelError):
+        return None
+    if isinstance(exc, errors.CompositeError):
+        made = [errors.RemoteError(*entry) for entry in exc.elist]  # type: ignore[attr-defined]
+        for error in made:
+            _attach(error)
+        return registry.Opened(roots=tuple(made)) if made else None
+    if not isinstance(exc, errors.RemoteError):
+        return None
+    if capture.attached(exc) is not None:
+        return registry.Opened()
+    return registry.Opened(headline=worker.named(exc.ename, exc.evalue), text=_text(exc))  # type: ignore[attr-defined]
+
+
+def _text(exc: Any) -> str | None:
+    """IPython's rendering in CPython's grammar."""
+    places = [
+        f'  File "{match["path"]}", line {match["line"]}, in {match["name"] or "<module>"}\n'
+        for match in _PLACE.finditer(_ANSI.sub("", exc.traceback or ""))
+    ]
+    if not places:
+        return None
+    return f"Traceback (most recent call last):\n{''.join(places)}{exc.ename}: {exc.evalue}\n"
+
+
+def _attach(error: Any) -> None:
+    tree = (error.engine_info or {}).get(FIELD)
+    if isinstance(tree, dict) and tree.get("v") == capture.VERSION:
+        carrier.attach(error, tree)
+
+
+registry.register(own=("ipyparallel", "ipykernel", "zmq", "tornado", "decorator"), openers=(_open,))
+
+
+def _wrap_engine_info(original: Any) -> Any:
+    """Made in the engine while the exception is alive, and sent along with its text."""
+
+    @functools.wraps(original)
+    def get_engine_info(self: Any, *args: Any, **kwargs: Any) -> Any:
+        info = original(self, *args, **kwargs)
+        exc = sys.exc_info()[1]
+        if exc is None or "method" not in info:
+            return info
+        try:
+            place = carrier.place("ipyparallel", f"in ipyparallel engine {info.get('engine_id')}", call=worker.frame_call(_user_tb(exc)))
+            tree = carrier.record(exc, _user_tb(exc), place)
+            return {**info, FIELD: tree} if isinstance(tree, dict) else info
+        except Exception:
+            return info  # the text is read
+
+    return get_engine_info
+
+
+def _user_tb(exc: BaseException) -> Any:
+    """The traceback below the line ``result = f(*args)`` that the engine runs as a string."""
+    tb = exc.__traceback__
+    found = tb
+    while tb is not None:
+        if tb.tb_frame.f_code.co_filename == "<string>" and tb.tb_next is not None:
+            found = tb.tb_next
+        tb = tb.tb_next
+    return found
+
+
+def _wrap_unwrap(original: Any) -> Any:
+    """Makes the exception that the client raises."""
+
+    @functools.wraps(original)
+    def unwrap_exception(content: Any) -> Any:
+        error = original(content)
+        try:
+            _attach(error)
+        except Exception:
+            pass  # the text is read
+        return error
+
+    return unwrap_exception
+
+
+def _wrap_result_init(original: Any) -> Any:
+    """Every call and map of a view makes one of these: the user's line is up the stack."""
+
+    @functools.wraps(original)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        try:
+            found = callsite.here(2)
+            self._autotb_site = (*found, [False], False) if found else None
+        except Exception:
+            pass  # the place of submission is lost, nothing else
+
+    return __init__
+
+
+def _wrap_get(original: Any) -> Any:
+    """Once it raises, notes where the work was submitted."""
+
+    @functools.wraps(original)
+    def get(self: Any, timeout: Any = None, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return original(self, timeout, *args, **kwargs)
+        except Exception as error:
+            try:
+                if capture.attached(error) is not None:
+                    carrier.note_submitted(error, worker.place_of(self._autotb_site))
+            except Exception:
+                pass  # the error is the user's and goes on
+            raise
+
+    return get
+
+
+def ready(_module: str) -> None:
+    """Its results are futures of the standard library, which nothing else may have loaded."""
+    together_with("autotb.engines.futures")
+
+
+PATCHES = (
+    Patch("ipyparallel.engine.kernel", "IPythonParallelKernel.get_engine_info", _wrap_engine_info, optional=True),
+    Patch("ipyparallel.error", "unwrap_exception", _wrap_unwrap),
+    Patch("ipyparallel.client.asyncresult", "AsyncResult.__init__", _wrap_result_init),
+    Patch("ipyparallel.client.asyncresult", "AsyncResult.get", _wrap_get),
+)

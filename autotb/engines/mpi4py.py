@@ -1,0 +1,100 @@
+"""mpi4py.futures: ``MPIPoolExecutor``, whose workers are MPI processes.
+
+A worker formats what a task raised, strips the exception and wraps it in ``_ExceptionWrapper(exception, text)``, which MPI sends
+as a pickle; the record rides on that.  Source: https://mpi4py.readthedocs.io/en/stable/mpi4py.futures.html
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+
+from autotb import callsite, registry
+from autotb.engines import boxed
+from autotb.patch import Patch, together_with
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+MODULES = ("mpi4py.futures._core", "mpi4py.futures.pool")
+NAME = "mpi4py.futures"
+DISTRIBUTION = "mpi4py"
+CAPTURED = "MPIPoolExecutor: submit, map, starmap; workers started by mpiexec or spawned"
+TESTED = "4.0 to 4.1"
+NOISE: dict[str, str] = {}
+
+registry.register(own=("mpi4py",), remote_texts=("mpi4py.futures._core.RemoteTraceback",))
+
+
+def _wrap_format(original: Any) -> Any:
+    """Runs in the worker with the exception alive, just before its traceback is taken from it."""
+
+    @functools.wraps(original)
+    def _format_exc(exc: Any, comm: Any) -> Any:
+        text = original(exc, comm)
+        try:
+            from autotb import carrier
+            from autotb.engines import worker
+
+            frame = worker.find_frame(sys._getframe(1), "call")
+            call = carrier.call_text(*(worker.local(frame, name) for name in ("func", "args", "kwargs"))) if frame else None
+            place = carrier.place("mpi4py", f"in MPI worker {comm.Get_rank()}", call=call)
+            carrier.attach(exc, carrier.record(exc, exc.__traceback__, place))
+        except Exception:
+            pass  # without a record the driver reads the text
+        return text
+
+    return _format_exc
+
+
+def _wrap_wrap(original: Any) -> Any:
+    """What is sent is made fit to travel, with its record."""
+
+    @functools.wraps(original)
+    def _wrap_exc(exc: Any, tb: Any) -> Any:
+        wrapper = original(exc, tb)
+        try:
+            from autotb import travel
+            from autotb.capture import KEY, fields_of
+
+            wrapper.args = travel.travelling(exc, tb, fields_of(exc).get(KEY))
+        except Exception:
+            pass  # then as mpi4py does it
+        return wrapper
+
+    return _wrap_exc
+
+
+def _wrap_unwrap(original: Any) -> Any:
+    """Runs in the driver, on what arrives."""
+    return boxed.wrap_rebuild(original, sys.modules["mpi4py.futures._core"].RemoteTraceback)
+
+
+def _wrap_submit(original: Any) -> Any:
+    """Remembers the line of ``submit`` or ``map``."""
+
+    @functools.wraps(original)
+    def submit(self: Any, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
+        future = original(self, fn, *args, **kwargs)
+        try:
+            found = callsite.here(2)
+            future._autotb_site = (*found, [False], False) if found else None
+        except Exception:
+            pass  # the place of submission is lost, nothing else
+        return future
+
+    return submit
+
+
+def ready(_module: str) -> None:
+    """The futures are the standard library's, which nothing else may have loaded."""
+    together_with("autotb.engines.futures")
+
+
+PATCHES = (
+    Patch("mpi4py.futures._core", "_format_exc", _wrap_format),
+    Patch("mpi4py.futures._core", "_wrap_exc", _wrap_wrap),
+    Patch("mpi4py.futures._core", "_unwrap_exc", _wrap_unwrap),
+    Patch("mpi4py.futures.pool", "MPIPoolExecutor.submit", _wrap_submit),
+)
