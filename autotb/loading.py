@@ -125,20 +125,21 @@ STUB = "__autotb_stub__"
 
 def wait_for_a_thread(threading):
     """Nearly every program imports threading, few start a thread: the adapter is loaded by the first one that is started."""
-    original = threading.Thread.start
+    thread = threading.Thread  # whatever stands under this name later: gevent puts a class of its own there
+    original = thread.start
 
     def start(self):
-        if vars(threading.Thread).get("start") is start:
-            threading.Thread.start = original
+        if vars(thread).get("start") is start:
+            thread.start = original
             for adapter, patch in load(("autotb.engines.threads",)):
                 guarded(patch.after, adapter, "threading")
-        return threading.Thread.start(self)
+        return thread.start(self)
 
     for name in ("__module__", "__name__", "__qualname__", "__doc__"):  # functools may not be loaded
         setattr(start, name, getattr(original, name))
     start.__wrapped__ = original
     setattr(start, STUB, original)
-    threading.Thread.start = start
+    thread.start = start
     if threading.excepthook is threading.__excepthook__:
         threading.excepthook = thread_excepthook
 

@@ -325,6 +325,8 @@ def _call_of(function: Any, args: Any, kwargs: Any, tb: Any) -> str | None:
             # pathos' own lambda around the user's function, which it gives the arguments of one call as one
             function_, chunk, star = function_.__closure__[0].cell_contents, [element[0] for element in chunk] if star else chunk, True
         return worker.chunk_call(function_, list(chunk), tb, star=star)
+    if registry.is_engines(function):
+        return worker.frame_call(tb)
     return carrier.call_text(function, args, kwargs)
 
 

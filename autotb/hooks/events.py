@@ -54,6 +54,14 @@ def process_failed(exc: BaseException, process: Any) -> bool:
     return True
 
 
+def greenlet_failed(exc: BaseException, tb: Any, place: dict[str, Any], name: str) -> bool:
+    """An error in a greenlet, which the hub tells at once."""
+    if sys.stderr is None:
+        return False
+    render.show(_trace(exc, tb, place, f"Exception in greenlet {name}:".replace(" :", ":")))
+    return True
+
+
 def nobody_asked(failures: list[tuple[BaseException, dict[str, Any] | None]]) -> bool:
     """Failed futures that were dropped: the first is told at once, the rest is counted and told at exit."""
     global _told

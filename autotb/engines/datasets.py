@@ -1,0 +1,21 @@
+"""Hugging Face datasets: ``map``, ``filter`` and ``from_generator`` with ``num_proc``.
+
+The work runs in a pool of ``multiprocess``, whose adapter carries the error; here are the frames that are the library's own, so
+that the user's function is what is told.  Source: https://huggingface.co/docs/datasets/process#multiprocessing
+"""
+
+from __future__ import annotations
+
+from autotb import registry
+from autotb.patch import Patch
+
+MODULES = ("datasets.arrow_dataset",)
+NAME = "Hugging Face datasets"
+DISTRIBUTION = "datasets"
+CAPTURED = "Dataset.map and filter with num_proc"
+TESTED = "2.14 to 5.2"
+NOISE: dict[str, str] = {}
+
+registry.register(own=("datasets", "multiprocess", "dill", "tqdm"))
+
+PATCHES: tuple[Patch, ...] = ()

@@ -1,0 +1,66 @@
+"""gevent: greenlets, pools, ``gevent.threadpool``, the standard library under ``monkey.patch_all``.
+
+A greenlet's exception is the same object for who asks (``get``, ``joinall(raise_error=True)``); besides, the hub prints every one
+at once, since nobody may ask.  That print is our story.  Where a greenlet was spawned, gevent remembers itself.
+Source: https://www.gevent.org/api/gevent.hub.html
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from autotb import carrier, registry
+from autotb.capture import attached
+from autotb.engines import worker
+from autotb.patch import Patch
+
+MODULES = ("gevent.hub",)
+NAME = "gevent"
+DISTRIBUTION = "gevent"
+CAPTURED = "greenlets, pools, thread pools, monkey-patched threads"
+TESTED = "22.10 to 26.4"
+NOISE: dict[str, str] = {}
+
+_RUN = "gevent._gevent_cgreenlet.Greenlet.run"
+registry.register(own=("gevent", "greenlet"), runs=(("gevent._gevent_cgreenlet", _RUN), ("gevent.greenlet", "run")))
+
+
+def _wrap_print(original: Any) -> Any:
+    """Prints an error of a greenlet, whether or not somebody asks for it later."""
+
+    @functools.wraps(original)
+    def print_exception(self: Any, context: Any, t: Any, v: Any, tb: Any) -> None:
+        try:
+            if v is not None and self.exception_stream and worker.has_user_frame(tb):
+                if any(hop.get("engine") == "gevent" for hop in (attached(v) or {}).get("hops", ())):
+                    return  # told when the first greenlet failed of it; this one only asked for that one's result
+                name = getattr(context, "name", None)
+                where = f"in greenlet {name}" if isinstance(name, str) else "in a greenlet"
+                place = carrier.place("gevent", where, call=worker.frame_call(tb))
+                place = {**place, "submitted": _spawned(context), "verb": "spawned"}
+                if place["submitted"] is None:
+                    del place["submitted"]
+                shown = registry.surface("greenlet_failed", v, tb, place, getattr(context, "name", ""))
+                carrier.note_live(v, place)
+                if shown:
+                    return
+        except Exception:
+            pass  # gevent's own print will do
+        original(self, context, t, v, tb)
+
+    return print_exception
+
+
+def _spawned(context: Any) -> dict[str, Any] | None:
+    """The user's line in the stack that gevent keeps of where a greenlet was spawned."""
+    frame = getattr(context, "spawning_stack", None)
+    while frame is not None:
+        code = frame.f_code
+        if registry.kind_of(code.co_filename, (frame.f_globals or {}).get("__name__")) == registry.USER:
+            return {"path": code.co_filename, "line": frame.f_lineno, "name": code.co_name}
+        frame = frame.f_back
+    return None
+
+
+PATCHES = (Patch("gevent.hub", "Hub.print_exception", _wrap_print),)

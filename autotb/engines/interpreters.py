@@ -1,0 +1,36 @@
+"""``concurrent.interpreters`` (PEP 734): a call in another interpreter of this process.
+
+What the call raises stays there; here ``ExecutionFailed`` is raised, whose message holds the traceback as text.  The pool of
+interpreters is concurrent.futures' matter.  CPython 3.14 and 3.15.
+Source: https://docs.python.org/3/library/concurrent.interpreters.html
+"""
+
+from __future__ import annotations
+
+from autotb import registry
+from autotb.engines import worker
+from autotb.patch import Patch
+
+MODULES = ("concurrent.interpreters",)
+NAME = "concurrent.interpreters"
+DISTRIBUTION = None
+CAPTURED = "Interpreter.call and exec, from the text of ExecutionFailed"
+TESTED = "CPython 3.14 and 3.15"
+NOISE: dict[str, str] = {}
+
+
+def _open(exc: BaseException) -> registry.Opened | None:
+    if type(exc).__name__ != "ExecutionFailed" or not hasattr(exc, "excinfo"):
+        return None
+    info = exc.excinfo
+    text = getattr(info, "errdisplay", None)
+    kind = getattr(getattr(info, "type", None), "__qualname__", None)
+    if not isinstance(text, str) or not isinstance(kind, str):
+        return None
+    headline = worker.headline_of(text) or worker.named(kind, str(getattr(info, "msg", "")))
+    return registry.Opened(headline=headline, text=text)
+
+
+registry.register(openers=(_open,))
+
+PATCHES: tuple[Patch, ...] = ()

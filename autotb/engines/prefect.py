@@ -1,0 +1,64 @@
+"""Prefect: flows and tasks, on threads or by a task runner that has an adapter of its own (Dask, Ray).
+
+The exception itself arrives, through some twenty frames of Prefect's.  Its server keeps states, its log tells each failed run;
+both stay as they are.  Source: https://docs.prefect.io/v3/concepts/task-runners
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from autotb import callsite, capture, carrier, registry
+from autotb.engines import worker
+from autotb.patch import Patch
+
+MODULES = ("prefect.task_engine", "prefect.task_runners")
+NAME = "Prefect"
+DISTRIBUTION = "prefect"
+CAPTURED = "tasks of a flow: called, submit, map; on threads"
+TESTED = "3.0 to 3.8"
+NOISE: dict[str, str] = {}
+
+registry.register(own=("prefect", "anyio", "sniffio", "tenacity"), runs=(("prefect.task_engine", "call_task_fn"),))
+
+
+def _wrap_submit(original: Any) -> Any:
+    """``task.submit`` and ``task.map`` end here: the user's line is up the stack."""
+
+    @functools.wraps(original)
+    def submit(self: Any, *args: Any, **kwargs: Any) -> Any:
+        future = original(self, *args, **kwargs)
+        try:
+            future._autotb_site = callsite.here(2)
+        except Exception:
+            pass  # the place of submission is lost, nothing else
+        return future
+
+    return submit
+
+
+def _wrap_result(original: Any) -> Any:
+    """Raises a task's error in the thread that asks."""
+
+    @functools.wraps(original)
+    def result(self: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return original(self, *args, **kwargs)
+        except Exception as error:
+            try:
+                submitted = worker.place_of(self.__dict__.get("_autotb_site"))
+                known = (capture.attached(error) or {}).get("hops", ())
+                if submitted is not None and not any(hop.get("engine") == "prefect" for hop in known):
+                    carrier.note_live(error, {"engine": "prefect", "where": "in a Prefect task", "submitted": submitted})
+            except Exception:
+                pass  # the error is the user's and goes on
+            raise
+
+    return result
+
+
+PATCHES = (
+    Patch("prefect.task_runners", "ThreadPoolTaskRunner.submit", _wrap_submit, optional=True),
+    Patch("prefect.futures", "PrefectConcurrentFuture.result", _wrap_result, optional=True),
+)

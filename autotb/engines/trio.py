@@ -1,0 +1,20 @@
+"""trio: nurseries and threads of one process; the exceptions themselves arrive, several as an ``ExceptionGroup``.
+
+Nothing is carried; here are the frames that are trio's own.  Source: https://trio.readthedocs.io/en/stable/reference-core.html
+"""
+
+from __future__ import annotations
+
+from autotb import registry
+from autotb.patch import Patch
+
+MODULES = ("trio._core",)
+NAME = "trio"
+DISTRIBUTION = "trio"
+CAPTURED = "nurseries with every member of the group, to_thread"
+TESTED = "0.22 to 0.33"
+NOISE: dict[str, str] = {}
+
+registry.register(own=("trio", "outcome", "sniffio"))
+
+PATCHES: tuple[Patch, ...] = ()

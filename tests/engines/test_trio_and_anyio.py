@@ -1,0 +1,104 @@
+"""trio and AnyIO: real nurseries, task groups and threads."""
+
+from __future__ import annotations
+
+from tests.engines import kit
+
+MAIN = """\
+import anyio
+import trio
+
+import cases
+
+
+def nursery(task):
+    async def child(item):
+        task(item)
+
+    async def main():
+        async with trio.open_nursery() as tasks:
+            tasks.start_soon(child, 1)
+            tasks.start_soon(child, 0)
+
+    trio.run(main)
+
+
+def thread(task):
+    async def main():
+        return await trio.to_thread.run_sync(task, 0)
+
+    return trio.run(main)
+
+
+def anyio_group(task):
+    async def child(item):
+        task(item)
+
+    async def main():
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(child, 1)
+            tasks.start_soon(child, 0)
+
+    anyio.run(main)
+
+
+def anyio_trio(task):
+    async def child(item):
+        task(item)
+
+    async def main():
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(child, 0)
+
+    anyio.run(main, backend="trio")
+
+
+def anyio_thread(task):
+    async def main():
+        return await anyio.to_thread.run_sync(task, 0)
+
+    return anyio.run(main)
+
+
+def anyio_process(task):
+    async def main():
+        from anyio import to_process
+
+        return await to_process.run_sync(task, 0)
+
+    return anyio.run(main)
+
+
+if __name__ == "__main__":
+    cases.run(globals())
+"""
+
+
+class TestGroups(kit.Standard):
+    MAIN = MAIN
+    WAYS = {}
+    MORE = {
+        "thread:score": ["thread", "score", "divide"],
+        "anyio_thread:score": ["anyio_thread", "score", "divide"],
+    }
+    OTHERS = ("nursery:score", "anyio_group:score", "anyio_trio:score")
+    OWN = ("/trio/", "/anyio/", "/outcome/")
+
+    @classmethod
+    def cases(cls):
+        return ["nursery:score", "anyio_group:score", "anyio_trio:score"]
+
+    def test_every_kind_of_failure_is_one_short_story(self, program, case):
+        way = case.partition(":")[0]
+        text = program.story(case)
+
+        assert kit.names(text) == [way, "child", "score", "divide"]
+        assert "caused by ZeroDivisionError: division by zero, at " in text.rstrip().split("\n")[-1]
+        assert not any(own in text for own in self.OWN)
+
+    def test_exit_status_and_the_users_own_output(self, tmp_path):
+        ours = kit.Program(MAIN).run(tmp_path, "!thread:says")
+
+        assert ours.status == 1
+        assert ours.last == kit.ZERO
+        assert "the user's own line 0" in ours.stdout
