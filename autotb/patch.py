@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-APPLIED, ABSENT, LEFT, OFF = "applied", "absent", "left in place", "off"
+APPLIED, ABSENT, LEFT, OFF, COVERED = "applied", "absent", "left in place", "off", "covered by another patch"
 MARK = "__autotb_original__"
 
 
@@ -123,6 +123,8 @@ def _wrap_target(entry: Applied) -> None:
     raw = getattr(owner, name) if inherited else vars(owner)[name]
     raw = getattr(raw, "__autotb_stub__", raw)  # of loading, until the first thread is started
     if hasattr(_function(raw), MARK):
+        if entry.state != APPLIED:  # inherited from a class that is wrapped, or another name of the same
+            entry.state = COVERED
         return
     replacement = _replacement(patch, raw)
     if inherited:  # the names of a base class's function would pickle as that
@@ -142,9 +144,43 @@ def _function(raw: Any) -> Any:
 
 
 def _replacement(patch: Patch, raw: Any) -> Any:
-    new = patch.wrap(_function(raw))
+    function = _function(raw)
+    new = patch.wrap(function)
+    _check_signature(new, function)
     setattr(new, MARK, True)
     return type(raw)(new) if isinstance(raw, (staticmethod, classmethod)) else new
+
+
+class Moved(Exception):  # noqa: N818
+    """An engine's function is no longer called as it was when its wrapper was written."""
+
+
+def _check_signature(new: Any, function: Any) -> None:
+    """Refuse a wrapper that cannot be called as the function can: a call that it does not take would be the user's error.
+
+    Read off the code objects; ``inspect`` costs more to import than all of this.
+    """
+    old, ours = getattr(function, "__code__", None), getattr(new, "__code__", None)
+    if old is None or ours is None or (ours.co_flags & 0x04 and ours.co_flags & 0x08 and not ours.co_argcount):
+        return
+    takes_more, takes_named = bool(ours.co_flags & 0x04), bool(ours.co_flags & 0x08)
+    if old.co_flags & 0x04 and old.co_flags & 0x08 and old.co_argcount <= 1:
+        return  # somebody's wrapper, which takes anything
+    theirs, mine = old.co_varnames[: old.co_argcount], ours.co_varnames[: ours.co_argcount]
+    given = old.co_varnames[old.co_argcount : old.co_argcount + old.co_kwonlyargcount]
+    known = ours.co_varnames[ours.co_argcount : ours.co_argcount + ours.co_kwonlyargcount]
+    required = ours.co_argcount - len(new.__defaults__ or ())
+    ok = (
+        theirs[: len(mine)] == mine[: len(theirs)]
+        and (len(theirs) <= len(mine) or takes_more)
+        and (required <= len(theirs) - len(function.__defaults__ or ()) or required <= 1)
+        and all(name in known or name in mine or takes_named for name in given)
+        and (takes_more or not old.co_flags & 0x04)
+        and (takes_named or not old.co_flags & 0x08)
+    )
+    if not ok:
+        names = ", ".join([*theirs, *("*args" if old.co_flags & 0x04 else "",), *given])
+        raise Moved(f"it is called in another way by now: ({names})")
 
 
 def take_off(entry: Applied) -> None:

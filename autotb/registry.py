@@ -177,9 +177,7 @@ def _is_engine(full: str, module: str) -> bool:
     # Modules that run as scripts (an engine's worker is often `__main__`) have lost their name: the folder tells.
     if module in ("__main__", "__mp_main__", ""):
         return any(
-            folder.endswith(os.sep) and full.startswith(folder)
-            for own in facts.own_modules
-            if (folder := _folder_of(own))
+            folder.endswith(os.sep) and full.startswith(folder) for own in facts.own_modules if (folder := _folder_of(own))
         )
     return False
 
@@ -248,7 +246,8 @@ def surface(event: str, *args: Any) -> bool:
     if thread in _showing:
         _showing[thread].append((event, args))
         return True
-    _showing[thread] = waiting = []
+    waiting: list[tuple[str, tuple[Any, ...]]] = []
+    _showing[thread] = waiting
     try:
         done = _surface(event, args)
         while waiting:

@@ -38,7 +38,11 @@ class Ran:
     def heads(self) -> list[str]:
         """The heads of the frames that are shown, ``file:line in function``, without their folders."""
         found = re.findall(r"^(?:│ )*│ (\S.*?:\d+ in \S+) *│$", self.stderr, re.M)
-        return [head.rpartition("/")[2] for head in found if not head.startswith(("in ", "submitted at", "started at", "spawned at", "…", "lost"))]
+        return [
+            head.rpartition("/")[2]
+            for head in found
+            if not head.startswith(("in ", "submitted at", "started at", "spawned at", "…", "lost"))
+        ]
 
 
 def environment(autotb: str = "1", **more: str) -> dict[str, str]:

@@ -33,7 +33,7 @@ def command(options: Any) -> int:
         return 2
     missing = _missing(chosen)
     if missing is not None:
-        sys.stderr.write(f"autotb demo: {options.engine} needs the package {missing}; pip install {missing}\n")
+        sys.stderr.write(f"autotb demo: {options.engine} needs {missing}, which is not here\n")
         return 2
     return _show(chosen)
 
@@ -48,9 +48,21 @@ def _doc(path: Path) -> str:
 
 
 def _missing(path: Path) -> str | None:
-    for package in ("ray", "parsl"):
-        if path.stem == package and importlib.util.find_spec(package) is None:
-            return package
+    """The first package that a script imports and that is not installed."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names if alias.name == "interpreters")]
+        for name in names:
+            name = name if name.startswith("concurrent") else name.partition(".")[0]
+            try:
+                found = importlib.util.find_spec(name)
+            except ImportError:
+                found = None
+            if found is None:
+                return name.partition(".")[0] if name != "concurrent.interpreters" else "Python 3.14"
     return None
 
 

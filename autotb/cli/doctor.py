@@ -123,7 +123,9 @@ def _engines(problems: list[str], off: bool) -> list[dict[str, Any]]:
             key = f"{declared.module}.{declared.qualname}"
             state = _state(declared)
             entry["patches"][key] = state
-            if state not in (patch.APPLIED, "not on this Python") and not (declared.optional and state.startswith(patch.ABSENT)):
+            if state not in (patch.APPLIED, patch.COVERED, "not on this Python") and not (
+                declared.optional and state.startswith(patch.ABSENT)
+            ):
                 problems.append(f"{adapter.NAME} {version}: {key} is {state}; that part of its errors is shown from text alone")
     return report
 
@@ -148,7 +150,13 @@ def _import(module: str, problems: list[str]) -> None:
 def _state(declared: patch.Patch) -> str:
     entry = patch.applied.get((declared.module, declared.qualname))
     if entry is not None:
-        return entry.state if entry.state == patch.APPLIED else f"{entry.state}: {entry.why}" if entry.why else entry.state
+        return (
+            entry.state
+            if entry.state in (patch.APPLIED, patch.COVERED)
+            else f"{entry.state}: {entry.why}"
+            if entry.why
+            else entry.state
+        )
     try:
         known = importlib.util.find_spec(declared.module) is not None
     except ModuleNotFoundError:

@@ -1,4 +1,5 @@
-"""The README's tables, made from the adapters and the settings: ``python -m autotb.cli.table`` prints them."""
+"""The README's tables, made from the adapters and the settings: ``python -m autotb.cli.table`` prints them, and with the path
+of a README writes them into it, between ``<!-- table: NAME -->`` and ``<!-- end -->``."""
 
 from __future__ import annotations
 
@@ -29,5 +30,21 @@ def options() -> str:
     return "\n".join(rows)
 
 
+def write(path: str) -> None:
+    """Put both tables into a document."""
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    for name, table in (("engines", engines()), ("settings", options())):
+        before, mark, rest = text.partition(f"<!-- table: {name} -->\n")
+        if not mark:
+            raise ValueError(f"{path} has no line <!-- table: {name} -->")
+        text = before + mark + table + "\n<!-- end -->" + rest.partition("<!-- end -->")[2]
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
 if __name__ == "__main__":
-    sys.stdout.write(engines() + "\n\n" + options() + "\n")
+    if len(sys.argv) > 1:
+        write(sys.argv[1])
+    else:
+        sys.stdout.write(engines() + "\n\n" + options() + "\n")

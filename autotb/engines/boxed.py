@@ -22,17 +22,21 @@ def wrap_init(original: Any, record: Callable[..., Any], unpack: Callable[..., A
     """Runs in the worker while the exception still has its traceback: ``record(exc, tb, caller's frame)`` is made here."""
 
     @functools.wraps(original)
-    def __init__(self: Any, exc: Any, *given: Any) -> None:
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        exc, *given = (*args, *kwargs.values())
         if unpack is not None:
-            exc, *given = unpack(exc, *given)  # type: ignore[assignment]
+            exc, *given = unpack(exc, *given)
         tb = given[0] if given and not isinstance(given[0], str) else BaseException.__dict__["__traceback__"].__get__(exc)
         try:
             self._autotb = record(exc, tb, sys._getframe(1))
         except Exception:
             pass  # without a record the driver reads the text
-        from autotb.engines import worker
-
-        worker.original_init(original, self, exc, tb, *given)
+        try:
+            from autotb.engines import worker
+        except Exception:
+            original(self, exc, *given)
+        else:
+            worker.original_init(original, self, exc, tb, *given)
 
     return __init__
 
@@ -47,10 +51,13 @@ def wrap_reduce(original: Any, dumps: Callable[[Any], Any] | None = None, loads:
     def __reduce__(self: Any) -> Any:
         if HOME in self.__dict__:
             return original(self)
-        from autotb.engines import worker
+        reduced = original(self)
+        try:
+            from autotb.engines import worker
 
-        rebuild, arguments = original(self)[:2]
-        return worker.reduced(self, rebuild, arguments, dumps, loads)
+            return worker.reduced(self, reduced[0], reduced[1], dumps, loads)
+        except Exception:
+            return reduced
 
     return __reduce__
 
@@ -59,14 +66,19 @@ def wrap_rebuild(original: Any, remote_text: Callable[[str], BaseException]) -> 
     """Sets ``__cause__`` on what arrives; a class that refuses attributes would break the engine's receiving end here."""
 
     @functools.wraps(original)
-    def rebuild(exc: Any, tb: Any) -> Any:
-        from autotb import carrier
-        from autotb.engines import worker
+    def rebuild(*args: Any, **kwargs: Any) -> Any:
+        exc, tb = (*args, *kwargs.values())
+        try:
+            from autotb import carrier
 
-        carrier.share(exc)
+            carrier.share(exc)
+        except Exception:
+            pass  # it only shares memory
         try:
             return original(exc, tb)
         except Exception:
+            from autotb.engines import worker
+
             return worker.set_cause(exc, remote_text(tb))
 
     return rebuild

@@ -25,7 +25,6 @@ NOISE: dict[str, str] = {}
 FIELD = "autotb"  # the record's key in a stored result
 
 
-
 def _open(exc: BaseException) -> registry.Opened | None:
     """An exception that Celery could not pickle is replaced by one that knows its name and arguments."""
     if type(exc).__name__ != "UnpickleableExceptionWrapper" or not hasattr(exc, "exc_cls_name"):

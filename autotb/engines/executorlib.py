@@ -90,5 +90,10 @@ PATCHES = (
     Patch("executorlib.standalone.hdf", "dump", _wrap_dump, also=("executorlib.task_scheduler.file.backend",), optional=True),
     Patch("executorlib.executor.base", "BaseExecutor.submit", _wrap_submit),
     Patch("executorlib.task_scheduler.interactive.dependency", "DependencyTaskScheduler.submit", _wrap_submit, optional=True),
-    Patch("executorlib.task_scheduler.interactive.blockallocation", "BlockAllocationTaskScheduler.submit", _wrap_submit, optional=True),
+    Patch(
+        "executorlib.task_scheduler.interactive.blockallocation",
+        "BlockAllocationTaskScheduler.submit",
+        _wrap_submit,
+        optional=True,
+    ),
 )

@@ -74,7 +74,9 @@ def _wrap_engine_info(original: Any) -> Any:
         if exc is None or "method" not in info:
             return info
         try:
-            place = carrier.place("ipyparallel", f"in ipyparallel engine {info.get('engine_id')}", call=worker.frame_call(_user_tb(exc)))
+            place = carrier.place(
+                "ipyparallel", f"in ipyparallel engine {info.get('engine_id')}", call=worker.frame_call(_user_tb(exc))
+            )
             tree = carrier.record(exc, _user_tb(exc), place)
             return {**info, FIELD: tree} if isinstance(tree, dict) else info
         except Exception:

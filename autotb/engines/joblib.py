@@ -100,7 +100,8 @@ def _unsent(caller: Any) -> str | None:
     from autotb.engines import worker
 
     frame = worker.find_frame(caller, "_process_worker")
-    items = getattr(getattr(worker.local(frame, "call_item"), "fn", None), "items", ()) if frame is not None else ()
+    batch = getattr(worker.local(frame, "call_item"), "fn", None) if frame is not None else None
+    items: Any = getattr(batch, "items", ())
     return carrier.call_text(*items[0]) if len(items) == 1 else None
 
 
@@ -128,7 +129,11 @@ PATCHES = (
     Patch("joblib.externals.loky.process_executor", "_ExceptionWithTraceback.__reduce__", wrap_reduce),
     Patch("joblib.externals.loky.process_executor", "_rebuild_exc", wrap_rebuild),
     Patch(
-        "joblib._utils", "_retrieve_traceback_capturing_wrapped_call", _wrap_retrieve, also=("joblib._parallel_backends",), optional=True
+        "joblib._utils",
+        "_retrieve_traceback_capturing_wrapped_call",
+        _wrap_retrieve,
+        also=("joblib._parallel_backends",),
+        optional=True,
     ),
     Patch("joblib.parallel", "BatchCompletionCallBack.get_result", _wrap_get_result, optional=True),
     Patch("joblib.parallel", "Parallel.__call__", _wrap_call),

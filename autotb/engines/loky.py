@@ -1,7 +1,7 @@
 """loky: reusable executors and process pools whose workers are started afresh and pickle by cloudpickle.
 
 The worker wraps what a task raises in ``_ExceptionWithTraceback(exc)``, as concurrent.futures does but without the traceback as
-an argument; the record rides on its ``__reduce__``.  An exception that cannot be pickled kills the worker (TerminatedWorkerError),
+an argument; the record rides on its ``__reduce__``.  An exception that cannot be pickled kills the worker,
 one that cannot be unpickled breaks the pool: both are made fit to travel.  joblib carries a copy of loky, which its adapter
 patches in the same way.  Source: https://loky.readthedocs.io/en/stable/API.html
 """

@@ -29,7 +29,6 @@ NOISE: dict[str, str] = {}
 INITIALIZER = "autotb: initializer failed"  # a job that no pool has: a driver without autotb ignores it
 
 
-
 def declare(package: str, **more: Any) -> None:
     """Register the facts of ``multiprocessing``, or of another package of the same make (``multiprocess``)."""
     registry.register(
@@ -323,7 +322,11 @@ def _call_of(function: Any, args: Any, kwargs: Any, tb: Any) -> str | None:
         star = function.__name__ == "starmapstar"
         if getattr(function_, "__module__", "") == "pathos.helpers.mp_helper" and function_.__closure__:
             # pathos' own lambda around the user's function, which it gives the arguments of one call as one
-            function_, chunk, star = function_.__closure__[0].cell_contents, [element[0] for element in chunk] if star else chunk, True
+            function_, chunk, star = (
+                function_.__closure__[0].cell_contents,
+                [element[0] for element in chunk] if star else chunk,
+                True,
+            )
         return worker.chunk_call(function_, list(chunk), tb, star=star)
     if registry.is_engines(function):
         return worker.frame_call(tb)

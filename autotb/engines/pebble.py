@@ -18,7 +18,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-MODULES = ("pebble.common.types", "pebble.common.shared", "pebble.pool.base_pool", "pebble.pool.thread", "pebble.concurrent.process")
+MODULES = (
+    "pebble.common.types",
+    "pebble.common.shared",
+    "pebble.pool.base_pool",
+    "pebble.pool.thread",
+    "pebble.concurrent.process",
+)
 NAME = "Pebble"
 DISTRIBUTION = "pebble"
 CAPTURED = "ProcessPool, ThreadPool: schedule, submit, map; concurrent.process and concurrent.thread; timeouts, expired processes"

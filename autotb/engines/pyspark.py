@@ -1,7 +1,7 @@
 """PySpark: functions of an RDD or UDF, run by Python workers under the JVM's executors.
 
-A worker's error passes the JVM as text.  The driver gets a ``PythonException`` (or py4j's ``Py4JJavaError``) whose message is that
-text; from 4.0 on PySpark makes traceback frames of it, with file and line only.  They are told as the worker's, the message as
+A worker's error passes the JVM as text.  The driver gets a ``PythonException`` (or py4j's ``Py4JJavaError``) whose message is
+that text; from 4.0 on PySpark makes traceback frames of it, with file and line only.  They are told as the worker's, the message as
 the error that it quotes.  Nothing rides along: the text goes through the JVM's logs.  A local master logs every failed task twice
 more, Java stack and all, on the driver's terminal: those two loggers are switched off there, where no task is tried again.
 Source: https://spark.apache.org/docs/latest/api/python/development/debugging.html
@@ -25,9 +25,7 @@ TESTED = "3.5 to 4.3"
 NOISE: dict[str, str] = {}
 
 _PYTHON = re.compile(r"Traceback \(most recent call last\):\n.*?(?=\n\s*\tat |\n SQLSTATE|\Z)", re.S)
-_JOINTS = re.compile(
-    r"\n\n(The above exception was the direct cause|During handling of the above exception, another)[^\n]*:\n\n"
-)
+_JOINTS = re.compile(r"\n\n(The above exception was the direct cause|During handling of the above exception, another)[^\n]*:\n\n")
 _FRAME = re.compile(r'^  File "(?P<path>.*)", line (?P<line>\d+), in (?P<name>.*)$', re.M)
 _LOGGERS = ("org.apache.spark.executor.Executor", "org.apache.spark.scheduler.TaskSetManager")
 

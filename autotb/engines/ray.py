@@ -219,7 +219,8 @@ def _wrap_unhandled(original: Any) -> Any:
     """A failed task whose ref was dropped: Ray logs its text, engine frames and all."""
 
     @functools.wraps(original)
-    def _unhandled_error_handler(error: Any) -> Any:
+    def _unhandled_error_handler(e: Any) -> Any:
+        error = e
         try:
             if not noise_is_kept() and settings.switch("unretrieved"):
                 tree = attached(error)

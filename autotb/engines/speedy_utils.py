@@ -137,7 +137,9 @@ def _wrap_exit(original: Any) -> Any:
         if pbar is not None:
             pbar.close()
         raise sys.modules["speedy_utils.common.exceptions"].SpeedyWorkerError(
-            str(error), backend=kwargs.get("backend", args[1] if len(args) > 1 else "unknown"), func_name=getattr(error, "_speedy_func_name", "")
+            str(error),
+            backend=kwargs.get("backend", args[1] if len(args) > 1 else "unknown"),
+            func_name=getattr(error, "_speedy_func_name", ""),
         )
 
     return _exit_on_worker_error

@@ -121,13 +121,13 @@ def _wrap_next(original: Any) -> Any:
 
 
 def _wrap_worker_loop(original: Any) -> Any:
-    """An item that cannot be pickled fails in the queue's own thread, which tells nobody: the loader is sent the error instead."""
+    """An item that cannot be pickled fails in the queue's own thread, which tells nobody: the loader gets the error."""
 
     @functools.wraps(original)
     def _worker_loop(*args: Any, **kwargs: Any) -> Any:
         try:
             found = [*args, *kwargs.values()]
-            queue = kwargs.get("data_queue", found[3] if len(found) > 3 else None)
+            queue: Any = kwargs.get("data_queue", found[3] if len(found) > 3 else None)
             if settings.switch("rescue") and hasattr(queue, "_on_queue_feeder_error"):
                 queue._on_queue_feeder_error = functools.partial(_unsent, queue)
         except Exception:

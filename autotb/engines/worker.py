@@ -160,7 +160,7 @@ _LAST = re.compile(r"^(?P<type>[^\W\d]\w*(?:\.\w+|\.<locals>)*)(?:: (?P<message>
 
 
 def opened_text(exc: BaseException, text: str, *broken: str) -> registry.Opened:
-    """What a wrapper exception says whose message is the text of a worker's traceback; a record, where one came, says it better."""
+    """What a wrapper exception says whose message is the text of a worker's traceback; a record says it better."""
     if attached(exc) is not None:
         return registry.Opened(broken=broken)
     return registry.Opened(headline=headline_of(text), text=text, broken=broken)

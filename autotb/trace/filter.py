@@ -55,9 +55,13 @@ def view(stack: Stack, frames: str = "user") -> tuple[list[View], int]:
     views = []
     hidden = 0
     raised_in = stack.hops[-1] if stack.hops else None
+    last = next((frame for frame in reversed(stack.frames)), None)
+    keep_own = frames == "all" or (last is not None and last.kind == registry.OWN)  # an error of ours must stay debuggable too
     for hop in stack.hops:
-        whole = [frame for frame in hop.frames if frames == "all" or isinstance(frame, Gap) or frame.kind != registry.OWN]
-        items, left_out = (list(map(_as_item, whole)), len(hop.frames) - len(whole)) if everything else _items(hop, hop is raised_in)
+        whole = [frame for frame in hop.frames if keep_own or isinstance(frame, Gap) or frame.kind != registry.OWN]
+        items, left_out = (
+            (list(map(_as_item, whole)), len(hop.frames) - len(whole)) if everything else _items(hop, hop is raised_in)
+        )
         hidden += left_out
         views.append(View(hop, tuple(_shortened(items))))
     return views, hidden

@@ -209,7 +209,9 @@ def names(text: str) -> list[str]:
     return [name for name in (head.partition(" in ")[2] for head in heads) if name not in ("<module>", "run", "main")]
 
 
-def check_text(text: str, way: str, task: str, *, where: str = "", own: tuple[str, ...] = (), frames: list[str] | None = None, note: str = "") -> None:
+def check_text(
+    text: str, way: str, task: str, *, where: str = "", own: tuple[str, ...] = (), frames: list[str] | None = None, note: str = ""
+) -> None:
     """The story of one case: whose frames, in which order, where it ran, and the error last."""
     expect = STORIES[task]
     ran = Ran(1, "", text, Path())
@@ -275,7 +277,9 @@ class Standard:
 
     @classmethod
     def run_all(cls, factory: pytest.TempPathFactory) -> Program:
-        return Program(cls.MAIN, hangs=cls.HANGS, environment=cls.ENVIRONMENT).both(factory, [*cls.FIRST, *cls.cases(), *cls.MORE, *cls.OTHERS])
+        return Program(cls.MAIN, hangs=cls.HANGS, environment=cls.ENVIRONMENT).both(
+            factory, [*cls.FIRST, *cls.cases(), *cls.MORE, *cls.OTHERS]
+        )
 
     def test_every_kind_of_failure_is_one_short_story(self, program, case):
         way, _, task = case.partition(":")

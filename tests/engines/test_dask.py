@@ -57,7 +57,15 @@ LOCAL_CASES = [f"{way}:{task}" for way in WAYS for task in kit.STORIES]
 
 @pytest.fixture(scope="module")
 def local(tmp_path_factory):
-    others = ["bag:score", "array:score", "frame:score", "processes:returns_lock", "processes:killed", "processes:ok", "threads:ok"]
+    others = [
+        "bag:score",
+        "array:score",
+        "frame:score",
+        "processes:returns_lock",
+        "processes:killed",
+        "processes:ok",
+        "threads:ok",
+    ]
     return kit.Program(LOCAL).both(tmp_path_factory, LOCAL_CASES + others)
 
 
@@ -201,7 +209,9 @@ def test_every_kind_of_failure_is_one_short_story(cluster, case):
 
 @pytest.mark.parametrize("case", MORE)
 def test_every_way_to_ask(cluster, case):
-    kit.check_text(cluster.story(case), *case.split(":"), frames=MORE[case], where="in a Dask ", own=("/distributed/", "Compute Failed"))
+    kit.check_text(
+        cluster.story(case), *case.split(":"), frames=MORE[case], where="in a Dask ", own=("/distributed/", "Compute Failed")
+    )
 
 
 def test_the_call_and_the_place_of_submission(cluster):
@@ -223,7 +233,9 @@ def test_the_cluster_catches_the_same_exceptions(cluster):
 def test_what_could_not_be_sent_is_one_line(tmp_path):
     def check(ran):
         text = programs.sections(ran.stderr)["submit_returns_lock"]
-        assert text.rstrip().endswith("TypeError: Could not serialize object of type lock: TypeError: cannot pickle '_thread.lock' object")
+        assert text.rstrip().endswith(
+            "TypeError: Could not serialize object of type lock: TypeError: cannot pickle '_thread.lock' object"
+        )
         assert "Failed to" not in text
 
     program = kit.Program(CLUSTER)

@@ -7,7 +7,6 @@ import sys
 
 import pytest
 
-from tests import programs
 from tests.engines import kit
 
 pytestmark = kit.on_main
