@@ -40,6 +40,8 @@ def shows(tmp_path: Path) -> Callable[..., programs.Ran]:
 
 def pytest_generate_tests(metafunc):
     """The tests that every engine has run once a case of that engine."""
+    if "target" in metafunc.fixturenames and hasattr(metafunc.cls, "targets"):
+        metafunc.parametrize("target", metafunc.cls.targets(), ids=lambda target: target.partition(":")[2])
     if metafunc.cls is not None and hasattr(metafunc.cls, "cases"):
         if "case" in metafunc.fixturenames:
             metafunc.parametrize("case", metafunc.cls.cases())

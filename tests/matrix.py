@@ -113,7 +113,7 @@ def _run(name: str, row: tuple[str, list[str], list[str], list[str]], newest: bo
                 text=True,
                 timeout=LIMIT,
                 cwd=ROOT,
-                env={**kept, "PATH": path},
+                env={**kept, "PATH": path, "ENGINES": "newest" if newest else "oldest"},
             )
         except subprocess.TimeoutExpired:
             return f"not done within {LIMIT} s"

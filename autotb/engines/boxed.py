@@ -33,10 +33,10 @@ def wrap_init(original: Any, record: Callable[..., Any], unpack: Callable[..., A
             pass  # without a record the driver reads the text
         try:
             from autotb.engines import worker
+
+            worker.original_init(original, self, exc, tb, *given)
         except Exception:
             original(self, exc, *given)
-        else:
-            worker.original_init(original, self, exc, tb, *given)
 
     return __init__
 

@@ -9,6 +9,7 @@ from it.  Source: https://joblib.readthedocs.io/en/stable/generated/joblib.Paral
 from __future__ import annotations
 
 import functools
+import sys
 
 from autotb import callsite, registry
 from autotb.engines import boxed
@@ -105,6 +106,19 @@ def _unsent(caller: Any) -> str | None:
     return carrier.call_text(*items[0]) if len(items) == 1 else None
 
 
+def _wrap_reduce(original: Any) -> Any:
+    """On threads joblib calls this itself, to take the wrapper apart: nothing may ride on what is not pickled."""
+    pickled = wrap_reduce(original)
+
+    @functools.wraps(original)
+    def __reduce__(self: Any) -> Any:
+        module = sys._getframe(1).f_globals.get("__name__", "")
+        in_place = module.startswith("joblib.") and not module.startswith("joblib.externals.") and module != "joblib.pool"
+        return original(self) if in_place else pickled(self)
+
+    return __reduce__
+
+
 def _wrap_retrieve(original: Any) -> Any:
     """On threads the wrapper arrives as it was made, nothing pickled in between: what rides on pickles is taken from it here."""
 
@@ -126,7 +140,7 @@ def _wrap_retrieve(original: Any) -> Any:
 
 PATCHES = (
     Patch("joblib.externals.loky.process_executor", "_ExceptionWithTraceback.__init__", _wrap_boxed_init),
-    Patch("joblib.externals.loky.process_executor", "_ExceptionWithTraceback.__reduce__", wrap_reduce),
+    Patch("joblib.externals.loky.process_executor", "_ExceptionWithTraceback.__reduce__", _wrap_reduce),
     Patch("joblib.externals.loky.process_executor", "_rebuild_exc", wrap_rebuild),
     Patch(
         "joblib._utils",

@@ -136,7 +136,10 @@ def _wrap_result_init(original: Any) -> Any:
     @functools.wraps(original)
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
-        self._autotb_site = callsite.here(2)
+        try:
+            self._autotb_site = callsite.here(2)
+        except Exception:
+            pass  # the place of submission is lost, nothing else
 
     return __init__
 
@@ -149,8 +152,11 @@ def _wrap_get(original: Any) -> Any:
         try:
             return original(self, timeout)
         except BaseException as error:
-            if KEY in fields_of(error):
-                carrier.note_submitted(error, worker.place_of(self.__dict__.get("_autotb_site")))
+            try:
+                if KEY in fields_of(error):
+                    carrier.note_submitted(error, worker.place_of(self.__dict__.get("_autotb_site")))
+            except Exception:
+                pass  # the error is the user's and goes on
             raise
 
     return get
@@ -164,8 +170,11 @@ def _wrap_handle(original: Any) -> Any:
         try:
             return original(self, *args, **kwargs)
         except BaseException as error:
-            if KEY in fields_of(error):
-                carrier.note_submitted(error, callsite.decode(callsite.here(2)))
+            try:
+                if KEY in fields_of(error):
+                    carrier.note_submitted(error, callsite.decode(callsite.here(2)))
+            except Exception:
+                pass  # the error is the user's and goes on
             raise
 
     return _handle_exception

@@ -87,8 +87,11 @@ def _wrap_future_init(original: Any) -> Any:
     @functools.wraps(original)
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
-        found = callsite.here(2)
-        self._autotb_site = (*found, [False], False) if found else None
+        try:
+            found = callsite.here(2)
+            self._autotb_site = (*found, [False], False) if found else None
+        except Exception:
+            pass  # the place of submission is lost, nothing else
 
     return __init__
 

@@ -1,9 +1,10 @@
 """PySpark: functions of an RDD or UDF, run by Python workers under the JVM's executors.
 
-A worker's error passes the JVM as text.  The driver gets a ``PythonException`` (or py4j's ``Py4JJavaError``) whose message is
-that text; from 4.0 on PySpark makes traceback frames of it, with file and line only.  They are told as the worker's, the message as
-the error that it quotes.  Nothing rides along: the text goes through the JVM's logs.  A local master logs every failed task twice
-more, Java stack and all, on the driver's terminal: those two loggers are switched off there, where no task is tried again.
+A worker's error passes the JVM as text. The driver gets a ``PythonException`` (or py4j's ``Py4JJavaError``) whose message is
+that text; from 4.0 on PySpark makes traceback frames of it, with file and line only. They are told as the worker's, the message
+as the error that it quotes. Nothing rides along: the text goes through the JVM's logs. A local master logs every failed task
+twice more, Java stack and all, on the driver's terminal: those two loggers are switched off there, where no task is tried
+again.
 Source: https://spark.apache.org/docs/latest/api/python/development/debugging.html
 """
 

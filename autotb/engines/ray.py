@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import sys
 from typing import Any
 
@@ -36,11 +37,20 @@ def _open(exc: BaseException) -> registry.Opened | None:
         cause = getattr(exc, "cause", None)
         return registry.Opened(
             headline=cause if isinstance(cause, BaseException) else None,
-            text=None if attached(exc) else getattr(exc, "traceback_str", None),
+            text=None if attached(exc) else _text(exc),
         )
     if isinstance(exc, errors.RayActorError) and "type" in (attached(exc) or {}):
         return registry.Opened(broken=("the actor was not created: its __init__ failed",))
     return None
+
+
+_TASK = re.compile(r"^(?:\x1b\[\d+m)?ray::.*\(pid=.*$", re.M)
+
+
+def _text(exc: Any) -> str | None:
+    """Ray's text in CPython's grammar: it has a line on the task where CPython has the head of a traceback."""
+    text = exc.__dict__.get("traceback_str") or str(exc)
+    return _TASK.sub("Traceback (most recent call last):", text) if isinstance(text, str) else None
 
 
 registry.register(own=("ray",), openers=(_open,))

@@ -115,9 +115,12 @@ def _wrap_display(original: Any) -> Any:
                 raise error(exc_msg, backend=backend, func_name=more.get("func_name", ""))
             original(exc_type_name, exc_msg, frames, caller_info, backend, pbar, **more)
         except Exception as raised:
-            if tree is not None:
-                carrier.attach(raised, tree)
-                carrier.note_submitted(raised, callsite.decode(callsite.here(2)))
+            try:
+                if tree is not None:
+                    carrier.attach(raised, tree)
+                    carrier.note_submitted(raised, callsite.decode(callsite.here(2)))
+            except Exception:
+                pass  # the error is the user's and goes on
             raise
 
     return _display_formatted_error_and_raise

@@ -80,9 +80,12 @@ def _wrap_reraise(original: Any) -> Any:
         try:
             original(self)
         except BaseException as error:
-            tree = self.__dict__.get("_autotb")
-            if tree is not None:
-                carrier.attach(error, tree)
+            try:
+                tree = self.__dict__.get("_autotb")
+                if tree is not None:
+                    carrier.attach(error, tree)
+            except Exception:
+                pass  # the text is read
             raise
 
     return reraise
@@ -94,7 +97,10 @@ def _wrap_iterator_init(original: Any) -> Any:
     @functools.wraps(original)
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
-        self._autotb_site = callsite.here(2)
+        try:
+            self._autotb_site = callsite.here(2)
+        except Exception:
+            pass  # the place of submission is lost, nothing else
 
     return __init__
 
@@ -180,7 +186,10 @@ def _wrap_context_init(original: Any) -> Any:
     @functools.wraps(original)
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
-        self._autotb_site = callsite.here(2)
+        try:
+            self._autotb_site = callsite.here(2)
+        except Exception:
+            pass  # the place of submission is lost, nothing else
 
     return __init__
 

@@ -1,10 +1,10 @@
 """torchrun (``torch.distributed.run``) and ``@record``: several ranks of one job, started and watched by an agent.
 
 A rank that fails under ``@record`` writes its error as JSON to a file that the agent named; the agent raises
-``ChildFailedError``, whose message has every rank's traceback.  Times there are whole seconds: of two ranks that fail within one, the agent takes the
-lower for the first, though it may only have lost its peer.  The record, with the time in full, is added to the JSON; the first
-failure is the story.  A rank on the agent's own terminal leaves the telling to it.
-Source: https://docs.pytorch.org/docs/stable/elastic/errors.html
+``ChildFailedError``, whose message has every rank's traceback. Times there are whole seconds: of two ranks that fail within
+one, the agent takes the lower for the first, though it may only have lost its peer. The record, with the time in full, is added
+to the JSON; the first failure is the story. A rank on the agent's own terminal leaves the telling to it. Source:
+https://docs.pytorch.org/docs/stable/elastic/errors.html
 """
 
 from __future__ import annotations

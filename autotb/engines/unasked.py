@@ -11,7 +11,7 @@ import gc
 import os
 from typing import Any
 
-from autotb import registry, settings
+from autotb import patch, registry, settings
 from autotb.engines import worker
 
 _registered = False
@@ -34,6 +34,8 @@ class Watch:
 def watch(future: Any, error: BaseException, site_name: str) -> None:
     """Begin to watch a future that has just failed."""
     global _registered
+    if not _asking_is_seen():
+        return
     fields = future.__dict__
     site = fields.get(site_name)
     if not isinstance(error, Exception):
@@ -44,6 +46,12 @@ def watch(future: Any, error: BaseException, site_name: str) -> None:
     if not _registered:
         _registered = True
         atexit.register(tell_the_rest)
+
+
+def _asking_is_seen() -> bool:
+    """Whether ``result()`` and ``exception()`` tell us; where they do not, every failed future would seem unasked for."""
+    states = [patch.applied.get(("concurrent.futures._base", f"Future.{name}")) for name in ("result", "exception")]
+    return all(entry is not None and entry.state == patch.APPLIED for entry in states)
 
 
 def tell(watches: list[Watch]) -> None:

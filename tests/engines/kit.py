@@ -7,6 +7,7 @@ autotb and without; the cases that hang an engine without autotb are left out th
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import textwrap
@@ -137,6 +138,10 @@ def run(ways, arguments=None):
             print(way, task, "returned", result, flush=True)
 '''
 
+#: On the oldest versions (``tests.matrix``) the frames and the error are checked, not the words around them.
+OLDEST = os.environ.get("ENGINES") == "oldest"
+newer = pytest.mark.skipif(OLDEST, reason="of the engine's newer versions")
+
 ZERO = "ZeroDivisionError: division by zero"
 
 
@@ -225,7 +230,7 @@ def check_text(
     assert last.startswith(expect.last), last
     for fragment in own:
         assert fragment not in text, fragment
-    assert where in text, where
+    assert OLDEST or where in text, where
     assert text.count("\n") <= expect.most, text.count("\n")
 
 
@@ -298,7 +303,7 @@ class Standard:
     def test_the_call_and_the_place_of_submission(self, program):
         for way in self.WAYS:
             text = program.story(f"{way}:score")
-            if way not in self.NOT_SUBMITTED:
+            if way not in self.NOT_SUBMITTED and not OLDEST:
                 assert submitted(text) == [way], text
             if way not in self.NO_CALL:
                 assert re.search(r"│ score\((item=)?0\) +│", text), text

@@ -254,6 +254,7 @@ def test_a_future_nobody_asked_for_is_told_once(tmp_path, kind):
     assert ran.status == 0
 
 
+@kit.newer
 def test_a_worker_that_dies_again_and_again(tmp_path):
     ran = kit.Program(CLUSTER).run(tmp_path, "processes", "submit:killed")
 

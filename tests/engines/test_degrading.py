@@ -50,6 +50,8 @@ MAINS |= {"multiprocessing": "MULTIPROCESSING"}
 #: Told by what runs them: no engine of ours, or a command of its own.
 ELSEWHERE = {"asyncio", "threads", "interpreters", "trio", "anyio", "hamilton", "datasets", "mpi4py", "torchelastic"}
 
+SHOWN_BY_THE_ENGINE = {"speedy_utils", "prefect"}  # they draw panels of their own
+
 RAY = """\
 import os
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
@@ -154,9 +156,13 @@ def bare(name: str, folder: Path) -> programs.Ran:
     return _bare[name]
 
 
-def check(name: str, tmp_path: Path, **environment: str) -> programs.Ran:
+def check(name: str, tmp_path: Path, workers: str = "", **environment: str) -> programs.Ran:
+    """The program does what it does without autotb; ``workers`` is its switch in processes that the program starts."""
     made, cases = program(name)
     expected = bare(name, tmp_path / "bare")
+    if workers:
+        made.main = f"import os\n\nos.environ['AUTOTB'] = {workers!r}\n" + made.main
+        environment["autotb"] = "01"[workers == "0"]
     ran = made.run(tmp_path / "ours", *cases, PYTHONPATH=BREAKING, **environment)
 
     assert made.outcomes(ran) == made.outcomes(expected), ran.stderr
@@ -168,24 +174,39 @@ def check(name: str, tmp_path: Path, **environment: str) -> programs.Ran:
     return ran
 
 
-@pytest.mark.parametrize(
-    ("name", "target"),
-    [
-        pytest.param(name, f"{declared.module}:{declared.qualname}", id=f"{short(name)}-{declared.qualname}")
-        for name in RUN
-        for declared in importlib.import_module(name).PATCHES
-        if declared.module != "concurrent.futures.interpreter"
-    ],
-)
-def test_a_name_that_moved_costs_that_one_nicety(name, target, tmp_path):
-    ran = check(name, tmp_path, BREAK=target)
+class Breaking:
+    """The tests of one adapter, whose program without autotb is run once."""
 
-    assert "autotb:" not in ran.stderr, ran.stderr
+    NAME = ""
+
+    def test_a_name_that_moved_costs_that_one_nicety(self, target, tmp_path):
+        ran = check(self.NAME, tmp_path, BREAK=target)
+
+        assert "autotb:" not in ran.stderr, ran.stderr
+
+    def test_our_own_functions_raise(self, tmp_path):
+        check(self.NAME, tmp_path, RAISE="1")
+
+    def test_workers_without_autotb(self, tmp_path):
+        ran = check(self.NAME, tmp_path, workers="0")
+
+        assert "autotb:" not in ran.stderr, ran.stderr
+
+    def test_a_driver_without_autotb(self, tmp_path):
+        ran = check(self.NAME, tmp_path, workers="1")
+
+        assert "__autotb__" not in ran.stderr
+        assert "╭─" not in ran.stderr.replace("Exception in", "") or short(self.NAME) in SHOWN_BY_THE_ENGINE
+
+    @classmethod
+    def targets(cls):
+        patches = importlib.import_module(cls.NAME).PATCHES
+        return [f"{entry.module}:{entry.qualname}" for entry in patches if entry.module != "concurrent.futures.interpreter"]
 
 
-@pytest.mark.parametrize("name", RUN, ids=short)
-def test_our_own_functions_raise(name, tmp_path):
-    check(name, tmp_path, RAISE="1")
+# One class an adapter, so that each is run by one process of the tests.
+for _name in RUN:
+    globals()[f"Test_{short(_name)}"] = type(f"Test_{short(_name)}", (Breaking,), {"NAME": _name})
 
 
 @pytest.mark.parametrize("name", ADAPTERS, ids=short)

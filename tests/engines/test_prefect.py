@@ -8,6 +8,7 @@ MAIN = """\
 import os
 os.environ.setdefault("PREFECT_HOME", os.path.join(os.path.dirname(os.path.abspath(__file__)), "prefect"))
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "150")
 from prefect import flow, task as prefect_task
 from prefect.task_runners import ThreadPoolTaskRunner
 
