@@ -53,6 +53,7 @@ TRIGGERS = {
     "parsl.app.errors": ("autotb.engines.parsl",),
     "parsl.dataflow.dflow": ("autotb.engines.parsl",),
     "parsl.dataflow.errors": ("autotb.engines.parsl",),
+    "pebble.common": ("autotb.engines.pebble",),
     "pebble.common.shared": ("autotb.engines.pebble",),
     "pebble.common.types": ("autotb.engines.pebble",),
     "pebble.concurrent.process": ("autotb.engines.pebble",),

@@ -80,7 +80,8 @@ class Capture:
         """A wrapper that only passes ``roots`` on: where it was asked for is the wrapper's, the rest of the story the root's."""
         inner, *others = [self.tree(root) for root in roots]
         for hop in inner["hops"][:1]:
-            if not hop.get("where") and any(_has_user_frame(other) for other in inner["hops"][1:]):  # an older asking for the root itself
+            # An older asking for the root itself.
+            if not hop.get("where") and any(_has_user_frame(other) for other in inner["hops"][1:]):
                 hop["frames"] = [frame for frame in hop["frames"] if frame.get("kind") != registry.USER]
         asked = [{key: value for key, value in hop.items() if key != "submitted"} for hop in tree["hops"]]
         inner["hops"] = asked + inner["hops"]

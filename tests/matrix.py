@@ -34,7 +34,7 @@ ROWS: dict[str, tuple[str, list[str], list[str], list[str]]] = {
     "parsl": ("3.11", ["parsl==2024.11.18"], ["parsl"], ["test_parsl.py"]),
     "multiprocess": (
         "3.11",
-        ["multiprocess==0.70.14", "pathos==0.3.0", "dill==0.3.6"],
+        ["multiprocess==0.70.15", "pathos==0.3.1", "dill==0.3.7"],
         ["multiprocess", "pathos"],
         ["test_multiprocess.py"],
     ),

@@ -204,21 +204,22 @@ _failed: dict[Any, tuple[BaseException, Any]] = {}  # errors that nobody asked f
 _reached = False  # whether an error of a task has reached the program
 
 
-def _wrap_set_error(original: Any) -> Any:
+def _wrap_task_erred(original: Any) -> Any:
     """The driver learns of a failed task, whether anybody asks for it or not."""
 
     @functools.wraps(original)
-    def set_error(self: Any, exception: Any, traceback: Any) -> None:
-        original(self, exception, traceback)
+    def _handle_task_erred(self: Any, key: Any = None, exception: Any = None, traceback: Any = None) -> None:
+        original(self, key, exception, traceback)
         try:
-            place = worker.place_of(_sites.get(self.key))
-            carrier.note_submitted(self.exception, place)
+            error = self.futures[key].exception
+            place = worker.place_of(_sites.get(key))
+            carrier.note_submitted(error, place)
             if not _reached and len(_failed) < 1_000 and settings.switch("unretrieved"):
-                _watch(self.key, self.exception, place)
+                _watch(key, error, place)
         except Exception:
             pass  # the error is the user's and goes on
 
-    return set_error
+    return _handle_task_erred
 
 
 def _watch(key: Any, error: BaseException, place: Any) -> None:
@@ -259,7 +260,9 @@ def _wrap_ask(original: Any) -> Any:
             if tb is not None and tb.tb_next is not None:
                 BaseException.with_traceback(error, tb.tb_next)
             raise
-        if _failed and original.__name__ == "_exception" and found is not None:
+        # Before 2024, ``result()`` raised what ``_result`` returned: a triple with the exception.
+        error = found[1] if type(found) is tuple and len(found) == 3 else found
+        if _failed and original.__name__ != "_gather" and isinstance(error, (BaseException, bytes)):
             _somebody_asked()
         return found
 
@@ -286,7 +289,7 @@ PATCHES = (
     Patch("distributed.process", "AsyncProcess.__init__", _wrap_process_init),
     Patch("distributed.deploy.local", "LocalCluster.__init__", _wrap_local_cluster),
     Patch("distributed.client", "Client._graph_to_futures", _wrap_graph_to_futures),
-    Patch("distributed.client", "FutureState.set_error", _wrap_set_error),
+    Patch("distributed.client", "Client._handle_task_erred", _wrap_task_erred),
     Patch("distributed.client", "Future._result", _wrap_ask),
     Patch("distributed.client", "Future._exception", _wrap_ask),
     Patch("distributed.client", "Client._gather", _wrap_ask),

@@ -12,7 +12,7 @@ MODULES = ("multiprocess.pool", "multiprocess.process")
 NAME = "multiprocess, pathos"
 DISTRIBUTION = "multiprocess"
 CAPTURED = "Pool, Process, ThreadPool; pathos' ProcessPool and ThreadPool: map, imap, uimap, amap, pipe, apipe"
-TESTED = "0.70.14 to 0.70.19"
+TESTED = "0.70.15 to 0.70.19"
 NOISE: dict[str, str] = {}
 
 declare("multiprocess", own=("multiprocess", "pathos", "dill", "pox", "ppft"))

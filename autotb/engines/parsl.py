@@ -29,7 +29,10 @@ NOISE: dict[str, str] = {}
 
 def _open(exc: BaseException) -> registry.Opened | None:
     errors = sys.modules.get("parsl.dataflow.errors")
-    if errors is None or not isinstance(exc, (getattr(errors, "PropagatedException", ()), errors.DependencyError)):
+    if errors is None:
+        return None
+    propagated = getattr(errors, "PropagatedException", ())  # of newer versions, above the other two
+    if not isinstance(exc, (propagated, errors.DependencyError, errors.JoinError)):
         return None
     roots: dict[int, BaseException] = {}
     broken: dict[int, str] = {}

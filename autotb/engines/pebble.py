@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 MODULES = (
+    "pebble.common",
     "pebble.common.types",
     "pebble.common.shared",
     "pebble.pool.base_pool",
@@ -33,8 +34,8 @@ NOISE: dict[str, str] = {}
 
 registry.register(
     own=("pebble",),
-    runs=(("pebble.common.shared", "execute"),),
-    remote_texts=("pebble.common.types.RemoteTraceback",),
+    runs=(("pebble.common.shared", "execute"), ("pebble.common", "execute")),
+    remote_texts=("pebble.common.types.RemoteTraceback", "pebble.common.RemoteTraceback"),
 )
 
 
@@ -56,7 +57,7 @@ def _record(exc: BaseException, tb: Any, caller: Any) -> Any:
 
 def _wrap_rebuild(original: Any) -> Any:
     """Runs in the driver, on what arrives."""
-    return boxed.wrap_rebuild(original, sys.modules["pebble.common.types"].RemoteTraceback)
+    return boxed.wrap_rebuild(original, sys.modules[original.__module__].RemoteTraceback)
 
 
 def _wrap_execute(original: Any) -> Any:
@@ -155,6 +156,12 @@ PATCHES = (
     Patch("pebble.common.types", "RemoteException.__init__", _wrap_boxed_init),
     Patch("pebble.common.types", "RemoteException.__reduce__", boxed.wrap_reduce),
     Patch("pebble.common.types", "RemoteException.rebuild_exception", _wrap_rebuild),
+    # Before 5.1 all of these were in one module, which names them still.
+    Patch("pebble.common", "RemoteException.__init__", _wrap_boxed_init, optional=True),
+    Patch("pebble.common", "RemoteException.__reduce__", boxed.wrap_reduce, optional=True),
+    Patch("pebble.common", "rebuild_exception", _wrap_rebuild, optional=True),
+    Patch("pebble.common", "execute", _wrap_execute, also=("pebble.pool.thread",), optional=True),
+    Patch("pebble.common", "ProcessFuture.__init__", _wrap_future_init, optional=True),
     Patch("pebble.common.types", "ProcessFuture.__init__", _wrap_future_init),
     Patch("pebble.common.shared", "execute", _wrap_execute, also=("pebble.common", "pebble.pool.thread")),
     Patch("pebble.pool.thread", "ThreadPool.schedule", _wrap_schedule),

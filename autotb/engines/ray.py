@@ -62,6 +62,8 @@ def _wrap_task_error_init(original: Any) -> Any:
     @functools.wraps(original)
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         live = sys.exc_info()[1]
+        if live is None and len(args) > 2 and getattr(args[2], "__traceback__", None) is not None:
+            live = args[2]  # a generator's error is wrapped outside of its ``except``
         tree = None
         if kwargs and live is not None:  # unpickling passes no keywords
             try:
@@ -176,9 +178,10 @@ def _wrap_actor_died_init(original: Any) -> Any:
     """The driver makes this of the RayTaskError of an actor's ``__init__`` and keeps its text alone."""
 
     @functools.wraps(original)
-    def __init__(self: Any, cause: Any = None, *args: Any, **kwargs: Any) -> None:
-        original(self, cause, *args, **kwargs)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
         try:
+            cause = args[0] if args else kwargs.get("cause")
             tree = attached(cause) if isinstance(cause, BaseException) else None
             if tree is not None:
                 _note_submitted(tree)
@@ -250,6 +253,7 @@ PATCHES = (
     Patch("ray.exceptions", "RayError.to_bytes", _wrap_to_bytes),
     Patch("ray.exceptions", "RayTaskError.as_instanceof_cause", _wrap_as_instanceof_cause),
     Patch("ray.exceptions", "ActorDiedError.__init__", _wrap_actor_died_init, optional=True),
+    Patch("ray.exceptions", "RayActorError.__init__", _wrap_actor_died_init),  # the same before 2.30
     Patch("ray.remote_function", "RemoteFunction._remote", _wrap_remote),
     Patch("ray.actor", "ActorClass._remote", _wrap_remote),
     Patch("ray.actor", "ActorMethod._remote", _wrap_remote),

@@ -282,6 +282,7 @@ if __name__ == "__main__":
 """
 
 
+@kit.newer
 def test_a_ctrl_c_is_short_and_keeps_the_status(run):
     ran = run(CTRL_C)
 

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from tests import programs
+from tests.engines import kit
 from tests.programs import sections
 
 PROGRAM = """\
@@ -222,6 +223,7 @@ def test_every_kind_of_failure_is_one_short_story(stories, name):
         check(name, sections(bare.stderr)[name])
 
 
+@kit.newer
 def test_the_program_catches_the_same_exceptions(stories):
     ours, bare = stories
     rescued = ("get_two", "get_lock")
