@@ -84,15 +84,18 @@ def _call(tb: Any) -> str | None:
     from autotb import carrier, settings, summary
     from autotb.engines import worker
 
+    whole = tb
     while tb is not None:
         frame, tb = tb.tb_frame, tb.tb_next
         if frame.f_globals.get("__name__") == "joblib.parallel" and "func" in frame.f_code.co_varnames:
             function, args, kwargs = (worker.local(frame, name) for name in ("func", "args", "kwargs"))
+            if function is None:  # a comprehension of Python 3.12 and newer, whose variables are gone with it
+                break
             if not hasattr(function, "__code__") and hasattr(function, "__wrapped__"):
                 # A library's own wrapper (scikit-learn's): that library submitted it, not the user.
                 return summary.call(function.__wrapped__, args, kwargs) if settings.switch("args") else None
             return carrier.call_text(function, args, kwargs)
-    return None
+    return worker.frame_call(whole)
 
 
 def _unsent(caller: Any) -> str | None:

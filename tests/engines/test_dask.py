@@ -286,7 +286,7 @@ if __name__ == "__main__":
 def test_a_ctrl_c_is_short_and_keeps_the_status(run):
     ran = run(CTRL_C)
 
-    assert ran.last == "KeyboardInterrupt"
+    assert "KeyboardInterrupt" in ran.lines  # Dask may tell of its own cancelled tasks after it
     assert ran.status == run(CTRL_C, autotb="0").status
     assert "autotb" not in ran.stderr.replace("AUTOTB_FRAMES", "")
     assert len(ran.lines) < 80
