@@ -261,8 +261,8 @@ def _wrap_ask(original: Any) -> Any:
                 BaseException.with_traceback(error, tb.tb_next)
             raise
         # Before 2024, ``result()`` raised what ``_result`` returned: a triple with the exception.
-        error = found[1] if type(found) is tuple and len(found) == 3 else found
-        if _failed and original.__name__ != "_gather" and isinstance(error, (BaseException, bytes)):
+        inner = found[1] if type(found) is tuple and len(found) == 3 else found
+        if _failed and original.__name__ != "_gather" and isinstance(inner, (BaseException, bytes)):
             _somebody_asked()
         return found
 
