@@ -43,7 +43,7 @@ ROWS: dict[str, tuple[str, list[str], list[str], list[str]]] = {
     "speedy-utils": ("3.11", ["speedy-utils==2.0.5"], ["speedy-utils"], ["test_speedy_utils.py"]),
     "pipefunc": (
         "3.11",
-        ["pipefunc==0.60.0", "cloudpickle", "adaptive", "zarr", "pandas", "xarray", "rich"],
+        ["pipefunc==0.86.0", "rich"],
         ["pipefunc"],
         ["test_pipefunc.py"],
     ),

@@ -124,7 +124,10 @@ def _wrap_exception(original: Any) -> Any:
 def _asked(future: Any, error: BaseException) -> None:
     fields = future.__dict__
     if error is not fields.get("_exception", error):
-        return  # a timeout or a cancellation of the waiting, not the task's own error
+        # A timeout or a cancellation of the waiting, not the task's own error.  After a Ctrl-C nobody asks for what it took down.
+        if isinstance(error, KeyboardInterrupt) and fields.get(SITE) is not None:
+            fields[SITE][2][0] = True
+        return
     _answered(fields)
     site = fields.get(SITE)
     if site is not None:

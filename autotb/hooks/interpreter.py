@@ -34,11 +34,40 @@ def _show(value: BaseException, traceback: TracebackType | None) -> None:
 
     if sys.stderr is None or _is_told_elsewhere(value):
         return
+    if isinstance(value, KeyboardInterrupt) and not value.__context__ and _is_an_engines_process(traceback):
+        _show_interruption(traceback)
+        return
     if traceback is not None and value.__traceback__ is not traceback:
         trace = build.build(value, traceback)
     else:
         trace = build.build(value)
     render.show(trace)
+
+
+def _is_an_engines_process(traceback: TracebackType | None) -> bool:
+    """Whether no line of the user's was running: a worker that was interrupted while it started or waited."""
+    from autotb import registry
+
+    found = traceback is not None
+    while traceback is not None:
+        frame = traceback.tb_frame
+        if registry.kind_of_code(frame.f_code, frame.f_globals.get("__name__")) == registry.USER:
+            return False
+        traceback = traceback.tb_next
+    return found
+
+
+def _show_interruption(traceback: TracebackType | None) -> None:
+    import os
+
+    from autotb.render import terminal
+
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    if traceback is not None:
+        code = traceback.tb_frame.f_code
+        where = f"{code.co_filename}:{traceback.tb_lineno} in {code.co_name}"
+        terminal.write(sys.stderr, f"pid {os.getpid()}: KeyboardInterrupt, at {where}\n")
 
 
 def _is_told_elsewhere(value: BaseException) -> bool:

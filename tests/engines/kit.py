@@ -105,6 +105,11 @@ def leaves(item):
     return item
 
 
+def slow(item):
+    open(os.environ["BEGUN"], "w").close()
+    time.sleep(4)
+
+
 def says(item):
     print("the user's own line", item, flush=True)
     return score(item)
