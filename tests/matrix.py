@@ -38,7 +38,7 @@ ROWS: dict[str, tuple[str, list[str], list[str], list[str]]] = {
         ["multiprocess", "pathos"],
         ["test_multiprocess.py"],
     ),
-    "mpire": ("3.11", ["mpire==2.8.0"], ["mpire"], ["test_mpire.py"]),
+    "mpire": ("3.11", ["mpire==2.9.0"], ["mpire"], ["test_mpire.py"]),
     "pebble": ("3.11", ["pebble==5.0.3"], ["pebble"], ["test_pebble.py"]),
     "speedy-utils": ("3.11", ["speedy-utils==2.0.5"], ["speedy-utils"], ["test_speedy_utils.py"]),
     "pipefunc": (
@@ -65,8 +65,8 @@ ROWS: dict[str, tuple[str, list[str], list[str], list[str]]] = {
     ),
     "hamilton": ("3.11", ["sf-hamilton==1.80.0"], ["sf-hamilton"], ["test_hamilton.py"]),
     "gevent": ("3.11", ["gevent==22.10.2", "setuptools<80"], ["gevent"], ["test_gevent.py"]),
-    "trio and AnyIO": ("3.11", ["trio==0.22.2", "anyio==3.7.1"], ["trio", "anyio"], ["test_trio_and_anyio.py"]),
-    "mpi4py": ("3.11", ["mpi4py==4.0.1"], ["mpi4py"], ["test_mpi4py.py"]),
+    "trio and AnyIO": ("3.11", ["trio==0.25.0", "anyio==4.3.0"], ["trio", "anyio"], ["test_trio_and_anyio.py"]),
+    "mpi4py": ("3.11", ["mpi4py==4.1.0"], ["mpi4py"], ["test_mpi4py.py"]),
 }
 
 
@@ -107,7 +107,7 @@ def _run(name: str, row: tuple[str, list[str], list[str], list[str]], newest: bo
         path = f"{environment / 'bin'}{os.pathsep}{kept.get('PATH', '')}"
         try:
             done = subprocess.run(
-                [str(python), "-m", "pytest", "-q", "-n", "2", "--dist", "loadscope", "-W", "default", *files],
+                [str(python), "-m", "pytest", "-n", "2", "--dist", "loadscope", "-W", "default", *files],
                 check=False,
                 capture_output=True,
                 text=True,

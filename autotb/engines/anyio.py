@@ -13,7 +13,7 @@ MODULES = ("anyio",)
 NAME = "AnyIO"
 DISTRIBUTION = "anyio"
 CAPTURED = "task groups with every member of the group, to_thread; on asyncio and trio"
-TESTED = "3.7 to 4.14"
+TESTED = "4.3 to 4.16"
 NOISE: dict[str, str] = {}
 
 registry.register(own=("anyio", "sniffio"))

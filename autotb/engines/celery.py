@@ -19,7 +19,7 @@ MODULES = ("celery.backends.base", "celery.result", "celery.app.task")
 NAME = "Celery"
 DISTRIBUTION = "celery"
 CAPTURED = "AsyncResult.get, group results, eager tasks; JSON and pickle results"
-TESTED = "5.2 to 5.7"
+TESTED = "5.7"
 NOISE: dict[str, str] = {}
 
 FIELD = "autotb"  # the record's key in a stored result

@@ -24,7 +24,7 @@ MODULES = (
 NAME = "executorlib"
 DISTRIBUTION = "executorlib"
 CAPTURED = "SingleNodeExecutor: submit, map, dependent tasks, block allocation, cache folders"
-TESTED = "1.0 to 1.11"
+TESTED = "1.11"
 NOISE: dict[str, str] = {}
 
 registry.register(own=("executorlib", "cloudpickle", "zmq"))

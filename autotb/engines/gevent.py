@@ -19,7 +19,7 @@ MODULES = ("gevent.hub",)
 NAME = "gevent"
 DISTRIBUTION = "gevent"
 CAPTURED = "greenlets, pools, thread pools, monkey-patched threads"
-TESTED = "22.10 to 26.4"
+TESTED = "22.10 to 26.9"
 NOISE: dict[str, str] = {}
 
 _RUN = "gevent._gevent_cgreenlet.Greenlet.run"

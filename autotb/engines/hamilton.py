@@ -15,7 +15,7 @@ MODULES = ("hamilton.execution.graph_functions",)
 NAME = "Hamilton"
 DISTRIBUTION = "sf-hamilton"
 CAPTURED = "Driver.execute"
-TESTED = "1.30 to 1.90"
+TESTED = "1.80 to 1.90"
 NOISE: dict[str, str] = {}
 
 registry.register(own=("hamilton",))

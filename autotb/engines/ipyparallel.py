@@ -20,7 +20,7 @@ MODULES = ("ipyparallel.error", "ipyparallel.client.asyncresult", "ipyparallel.e
 NAME = "ipyparallel"
 DISTRIBUTION = "ipyparallel"
 CAPTURED = "direct and load-balanced views: apply, map, several engines' errors"
-TESTED = "8.6 to 9.2"
+TESTED = "9.2"
 NOISE: dict[str, str] = {}
 
 FIELD = "autotb"  # the record's key in engine_info

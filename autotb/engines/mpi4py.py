@@ -21,7 +21,7 @@ MODULES = ("mpi4py.futures._core", "mpi4py.futures.pool")
 NAME = "mpi4py.futures"
 DISTRIBUTION = "mpi4py"
 CAPTURED = "MPIPoolExecutor: submit, map, starmap; workers started by mpiexec or spawned"
-TESTED = "4.0 to 4.1"
+TESTED = "4.1"
 NOISE: dict[str, str] = {}
 
 registry.register(own=("mpi4py",), remote_texts=("mpi4py.futures._core.RemoteTraceback",))

@@ -22,7 +22,7 @@ MODULES = ("mpire.worker", "mpire.pool", "mpire.async_result")
 NAME = "mpire"
 DISTRIBUTION = "mpire"
 CAPTURED = "WorkerPool: map, map_unordered, imap, imap_unordered, apply, apply_async; all start methods"
-TESTED = "2.8 to 2.10"
+TESTED = "2.9 to 2.10"
 NOISE: dict[str, str] = {}
 
 

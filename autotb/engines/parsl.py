@@ -23,7 +23,7 @@ MODULES = ("parsl.app.errors", "parsl.dataflow.errors", "parsl.dataflow.dflow")
 NAME = "Parsl"
 DISTRIBUTION = "parsl"
 CAPTURED = "python, bash and join apps; thread and HighThroughput executors; chains, fan-in, diamonds to their root cause"
-TESTED = "2026.10.26"
+TESTED = "2024.11 to 2026.10"
 NOISE: dict[str, str] = {}
 
 

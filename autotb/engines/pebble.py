@@ -29,7 +29,7 @@ MODULES = (
 NAME = "Pebble"
 DISTRIBUTION = "pebble"
 CAPTURED = "ProcessPool, ThreadPool: schedule, submit, map; concurrent.process and concurrent.thread; timeouts, expired processes"
-TESTED = "5.0 to 5.2"
+TESTED = "5.0.3 to 5.2"
 NOISE: dict[str, str] = {}
 
 registry.register(

@@ -18,7 +18,7 @@ MODULES = ("pipefunc._pipefunc_utils", "pipefunc.map._run")
 NAME = "pipefunc"
 DISTRIBUTION = "pipefunc"
 CAPTURED = "Pipeline(...), map, map_async: parallel and sequential"
-TESTED = "0.86 to 0.93"
+TESTED = "0.93"
 NOISE: dict[str, str] = {}
 
 registry.register(own=("pipefunc",))

@@ -17,7 +17,7 @@ MODULES = ("prefect.task_engine", "prefect.task_runners")
 NAME = "Prefect"
 DISTRIBUTION = "prefect"
 CAPTURED = "tasks of a flow: called, submit, map; on threads"
-TESTED = "3.0 to 3.8"
+TESTED = "3.7"
 NOISE: dict[str, str] = {}
 
 registry.register(own=("prefect", "anyio", "sniffio", "tenacity"), runs=(("prefect.task_engine", "call_task_fn"),))

@@ -21,7 +21,7 @@ MODULES = ("speedy_utils.common.exceptions", "speedy_utils.multi_worker.thread",
 NAME = "speedy-utils"
 DISTRIBUTION = "speedy-utils"
 CAPTURED = "multi_thread, multi_process on spawn, fork and threads, with error_handler='raise'"
-TESTED = "2.0"
+TESTED = "2.0.5 to 2.0.9"
 NOISE: dict[str, str] = {}
 
 

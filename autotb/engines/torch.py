@@ -28,7 +28,7 @@ MODULES = (
 NAME = "PyTorch"
 DISTRIBUTION = "torch"
 CAPTURED = "DataLoader workers (map and iterable style, persistent, collate_fn, worker_init_fn), torch.multiprocessing.spawn"
-TESTED = "2.0 to 2.13"
+TESTED = "2.13"
 NOISE: dict[str, str] = {}
 
 _CAUGHT = re.compile(r"^Caught \S+ (?P<where>in .*)\.\nOriginal (?P<text>Traceback .*)", re.S)

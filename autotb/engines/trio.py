@@ -12,7 +12,7 @@ MODULES = ("trio._core",)
 NAME = "trio"
 DISTRIBUTION = "trio"
 CAPTURED = "nurseries with every member of the group, to_thread"
-TESTED = "0.22 to 0.33"
+TESTED = "0.25 to 0.35"
 NOISE: dict[str, str] = {}
 
 registry.register(own=("trio", "outcome", "sniffio"))
