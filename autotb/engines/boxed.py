@@ -10,8 +10,6 @@ import functools
 import pickle
 import sys
 
-HOME = "_autotb_home"  # set on a wrapper that stays in its process: nothing rides on what is not pickled
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,8 +47,6 @@ def wrap_reduce(original: Any, dumps: Callable[[Any], Any] | None = None, loads:
 
     @functools.wraps(original)
     def __reduce__(self: Any) -> Any:
-        if HOME in self.__dict__:
-            return original(self)
         reduced = original(self)
         try:
             from autotb.engines import worker

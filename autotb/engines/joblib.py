@@ -132,7 +132,6 @@ def _wrap_retrieve(original: Any) -> Any:
             try:
                 from autotb import carrier
 
-                setattr(out, boxed.HOME, True)
                 carrier.attach(out.exc, tree)
             except Exception:
                 pass  # without a record the text is read

@@ -178,7 +178,6 @@ class Program:
 
     main: str
     hangs: tuple[str, ...] = ()  # cases that the engine alone never ends, or that end the whole program
-    only_ours: tuple[str, ...] = ()
     timeout: float = 200
     environment: dict[str, str] = field(default_factory=dict)
     ours: Ran | None = None

@@ -130,7 +130,6 @@ def short(name: str) -> str:
 
 ADAPTERS = [name for name in sorted(triggers.adapters()) if ".engines." in name]
 RUN = [name for name in ADAPTERS if short(name) in PROGRAMS]
-LIGHT = {"futures", "multiprocessing", "parsl", "ray"}  # installed on every Python of the tests
 pytestmark = kit.on_main
 
 
