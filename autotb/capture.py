@@ -31,6 +31,7 @@ KEYS = {
     "context": "tree of the implicit context, or None",
     "members": "trees of an exception group's members, or None",
     "text": "a worker's traceback as text, where nothing better arrived",
+    "where": "in what kind of worker that text was made",
     "also": "trees of other errors that the same tasks failed of",
     "broken": "one line for each task that failed only because of this error",
     "lost": "what could not travel",
@@ -99,7 +100,7 @@ class Capture:
         elif members is not None:
             tree["members"] = self._members(members)
         if opened is not None and opened.text and told is None:
-            tree["text"] = opened.text
+            tree["text"], tree["where"] = opened.text, opened.where
         cause, context = _cause_of(exc), _context_of(exc)
         if registry.is_remote_text(cause):
             if told is None:

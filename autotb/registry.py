@@ -26,11 +26,11 @@ class Opened:
     """What an engine's wrapper exception really says.
 
     ``headline`` is the exception whose type and message are shown in its place, ``text`` the worker's traceback as text, for
-    want of a record.  ``roots`` are the exceptions that the wrapper only passes on, the one to tell first, and ``broken`` has
+    want of a record, of a worker that ran ``where``.  ``roots`` are the exceptions that the wrapper only passes on, the one to tell first, and ``broken`` has
     one line for each task that failed only because of them.
     """
 
-    __slots__ = ("broken", "headline", "roots", "text")
+    __slots__ = ("broken", "headline", "roots", "text", "where")
 
     def __init__(
         self,
@@ -38,8 +38,9 @@ class Opened:
         text: str | None = None,
         roots: tuple[BaseException, ...] = (),
         broken: tuple[str, ...] = (),
+        where: str = "in a worker",
     ) -> None:
-        self.headline, self.text, self.roots, self.broken = headline, text, roots, broken
+        self.headline, self.text, self.roots, self.broken, self.where = headline, text, roots, broken, where
 
 
 class Facts:

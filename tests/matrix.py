@@ -47,8 +47,8 @@ ROWS: dict[str, tuple[str, list[str], list[str], list[str]]] = {
         ["pipefunc"],
         ["test_pipefunc.py"],
     ),
-    "executorlib": ("3.11", ["executorlib==1.0.0", "h5py", "networkx"], ["executorlib", "h5py"], ["test_executorlib.py"]),
-    "celery": ("3.11", ["celery==5.2.7", "setuptools<80"], ["celery"], ["test_celery.py"]),
+    "executorlib": ("3.11", ["executorlib==1.5.3", "h5py", "networkx"], ["executorlib", "h5py"], ["test_executorlib.py"]),
+    "celery": ("3.11", ["celery==5.3.6", "setuptools<80"], ["celery"], ["test_celery.py"]),
     "datasets": (
         "3.11",
         ["datasets==2.14.7", "fsspec<2023.11", "pyarrow<15", "numpy<2", "huggingface-hub<0.24"],
@@ -66,6 +66,7 @@ ROWS: dict[str, tuple[str, list[str], list[str], list[str]]] = {
     "hamilton": ("3.11", ["sf-hamilton==1.80.0"], ["sf-hamilton"], ["test_hamilton.py"]),
     "gevent": ("3.11", ["gevent==22.10.2", "setuptools<80"], ["gevent"], ["test_gevent.py"]),
     "trio and AnyIO": ("3.11", ["trio==0.25.0", "anyio==4.3.0"], ["trio", "anyio"], ["test_trio_and_anyio.py"]),
+    "torch": ("3.11", ["torch==2.0.1", "numpy<2"], ["torch"], ["test_torch.py"]),
     "mpi4py": ("3.11", ["mpi4py==4.1.0"], ["mpi4py"], ["test_mpi4py.py"]),
 }
 

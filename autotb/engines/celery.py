@@ -11,15 +11,15 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from autotb import callsite, capture, carrier, registry, travel
-from autotb.engines import worker
+from autotb import capture, carrier, registry, travel
+from autotb.engines import places, worker
 from autotb.patch import Patch
 
 MODULES = ("celery.backends.base", "celery.result", "celery.app.task")
 NAME = "Celery"
 DISTRIBUTION = "celery"
 CAPTURED = "AsyncResult.get, group results, eager tasks; JSON and pickle results"
-TESTED = "5.7"
+TESTED = "5.3 to 5.7"
 NOISE: dict[str, str] = {}
 
 FIELD = "autotb"  # the record's key in a stored result
@@ -99,24 +99,9 @@ def _note(result: Any, error: BaseException) -> None:
     carrier.note_submitted(error, worker.place_of(result.__dict__.get("_autotb_site")))
 
 
-def _wrap_apply_async(original: Any) -> Any:
-    """``delay`` and the canvas end here: the user's line is up the stack."""
-
-    @functools.wraps(original)
-    def apply_async(self: Any, *args: Any, **kwargs: Any) -> Any:
-        result = original(self, *args, **kwargs)
-        try:
-            result._autotb_site = callsite.here(2)
-        except Exception:
-            pass  # the place of submission is lost, nothing else
-        return result
-
-    return apply_async
-
-
 PATCHES = (
     Patch("celery.backends.base", "Backend.prepare_exception", _wrap_prepare),
     Patch("celery.backends.base", "Backend.exception_to_python", _wrap_to_python),
     Patch("celery.result", "AsyncResult.maybe_throw", _wrap_throw),
-    Patch("celery.app.task", "Task.apply_async", _wrap_apply_async),
+    Patch("celery.app.task", "Task.apply_async", places.on_result),
 )

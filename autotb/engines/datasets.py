@@ -13,7 +13,7 @@ MODULES = ("datasets.arrow_dataset",)
 NAME = "Hugging Face datasets"
 DISTRIBUTION = "datasets"
 CAPTURED = "Dataset.map and filter with num_proc"
-TESTED = "5.2"
+TESTED = "2.14 to 5.2"
 NOISE: dict[str, str] = {}
 
 registry.register(own=("datasets", "multiprocess", "dill", "tqdm"))

@@ -10,8 +10,8 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from autotb import callsite, carrier, registry, travel
-from autotb.engines import worker
+from autotb import carrier, registry, travel
+from autotb.engines import places, worker
 from autotb.patch import Patch, together_with
 
 MODULES = (
@@ -24,7 +24,7 @@ MODULES = (
 NAME = "executorlib"
 DISTRIBUTION = "executorlib"
 CAPTURED = "SingleNodeExecutor: submit, map, dependent tasks, block allocation, cache folders"
-TESTED = "1.11"
+TESTED = "1.5 to 1.11"
 NOISE: dict[str, str] = {}
 
 registry.register(own=("executorlib", "cloudpickle", "zmq"))
@@ -64,22 +64,6 @@ def _with_record(message: Any) -> Any:
         return message  # then as executorlib does it
 
 
-def _wrap_submit(original: Any) -> Any:
-    """Remembers the line of ``submit`` or ``map``."""
-
-    @functools.wraps(original)
-    def submit(self: Any, fn: Any, *args: Any, **kwargs: Any) -> Any:
-        future = original(self, fn, *args, **kwargs)
-        try:
-            found = callsite.here(2)
-            future._autotb_site = (*found, [False], False) if found else None
-        except Exception:
-            pass  # the place of submission is lost, nothing else
-        return future
-
-    return submit
-
-
 def ready(_module: str) -> None:
     """The futures are the standard library's, which nothing else may have loaded."""
     together_with("autotb.engines.futures")
@@ -88,12 +72,12 @@ def ready(_module: str) -> None:
 PATCHES = (
     Patch("executorlib.standalone.interactive.communication", "interface_send", _wrap_send),
     Patch("executorlib.standalone.hdf", "dump", _wrap_dump, also=("executorlib.task_scheduler.file.backend",), optional=True),
-    Patch("executorlib.executor.base", "BaseExecutor.submit", _wrap_submit),
-    Patch("executorlib.task_scheduler.interactive.dependency", "DependencyTaskScheduler.submit", _wrap_submit, optional=True),
+    Patch("executorlib.executor.base", "BaseExecutor.submit", places.on_future),
+    Patch("executorlib.task_scheduler.interactive.dependency", "DependencyTaskScheduler.submit", places.on_future, optional=True),
     Patch(
         "executorlib.task_scheduler.interactive.blockallocation",
         "BlockAllocationTaskScheduler.submit",
-        _wrap_submit,
+        places.on_future,
         optional=True,
     ),
 )

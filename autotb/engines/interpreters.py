@@ -28,7 +28,7 @@ def _open(exc: BaseException) -> registry.Opened | None:
     if not isinstance(text, str) or not isinstance(kind, str):
         return None
     headline = worker.headline_of(text) or worker.named(kind, str(getattr(info, "msg", "")))
-    return registry.Opened(headline=headline, text=text)
+    return registry.Opened(headline=headline, text=text, where="in another interpreter")
 
 
 registry.register(openers=(_open,))

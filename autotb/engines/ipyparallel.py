@@ -12,15 +12,15 @@ import re
 import sys
 from typing import Any
 
-from autotb import callsite, capture, carrier, registry
-from autotb.engines import worker
+from autotb import capture, carrier, registry
+from autotb.engines import places, worker
 from autotb.patch import Patch, together_with
 
 MODULES = ("ipyparallel.error", "ipyparallel.client.asyncresult", "ipyparallel.engine.kernel")
 NAME = "ipyparallel"
 DISTRIBUTION = "ipyparallel"
 CAPTURED = "direct and load-balanced views: apply, map, several engines' errors"
-TESTED = "9.2"
+TESTED = "8.6 to 9.2"
 NOISE: dict[str, str] = {}
 
 FIELD = "autotb"  # the record's key in engine_info
@@ -111,39 +111,6 @@ def _wrap_unwrap(original: Any) -> Any:
     return unwrap_exception
 
 
-def _wrap_result_init(original: Any) -> Any:
-    """Every call and map of a view makes one of these: the user's line is up the stack."""
-
-    @functools.wraps(original)
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
-        original(self, *args, **kwargs)
-        try:
-            found = callsite.here(2)
-            self._autotb_site = (*found, [False], False) if found else None
-        except Exception:
-            pass  # the place of submission is lost, nothing else
-
-    return __init__
-
-
-def _wrap_get(original: Any) -> Any:
-    """Once it raises, notes where the work was submitted."""
-
-    @functools.wraps(original)
-    def get(self: Any, timeout: Any = None, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return original(self, timeout, *args, **kwargs)
-        except Exception as error:
-            try:
-                if capture.attached(error) is not None:
-                    carrier.note_submitted(error, worker.place_of(self._autotb_site))
-            except Exception:
-                pass  # the error is the user's and goes on
-            raise
-
-    return get
-
-
 def ready(_module: str) -> None:
     """Its results are futures of the standard library, which nothing else may have loaded."""
     together_with("autotb.engines.futures")
@@ -152,6 +119,6 @@ def ready(_module: str) -> None:
 PATCHES = (
     Patch("ipyparallel.engine.kernel", "IPythonParallelKernel.get_engine_info", _wrap_engine_info, optional=True),
     Patch("ipyparallel.error", "unwrap_exception", _wrap_unwrap),
-    Patch("ipyparallel.client.asyncresult", "AsyncResult.__init__", _wrap_result_init),
-    Patch("ipyparallel.client.asyncresult", "AsyncResult.get", _wrap_get),
+    Patch("ipyparallel.client.asyncresult", "AsyncResult.__init__", places.on_new_future),
+    Patch("ipyparallel.client.asyncresult", "AsyncResult.get", places.noted_when_raised),
 )

@@ -9,8 +9,8 @@ from __future__ import annotations
 import functools
 import sys
 
-from autotb import callsite, registry
-from autotb.engines import boxed
+from autotb import registry
+from autotb.engines import boxed, places
 from autotb.patch import Patch, together_with
 
 TYPE_CHECKING = False
@@ -71,22 +71,6 @@ def _wrap_unwrap(original: Any) -> Any:
     return boxed.wrap_rebuild(original, sys.modules["mpi4py.futures._core"].RemoteTraceback)
 
 
-def _wrap_submit(original: Any) -> Any:
-    """Remembers the line of ``submit`` or ``map``."""
-
-    @functools.wraps(original)
-    def submit(self: Any, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
-        future = original(self, fn, *args, **kwargs)
-        try:
-            found = callsite.here(2)
-            future._autotb_site = (*found, [False], False) if found else None
-        except Exception:
-            pass  # the place of submission is lost, nothing else
-        return future
-
-    return submit
-
-
 def ready(_module: str) -> None:
     """The futures are the standard library's, which nothing else may have loaded."""
     together_with("autotb.engines.futures")
@@ -96,5 +80,5 @@ PATCHES = (
     Patch("mpi4py.futures._core", "_format_exc", _wrap_format),
     Patch("mpi4py.futures._core", "_wrap_exc", _wrap_wrap),
     Patch("mpi4py.futures._core", "_unwrap_exc", _wrap_unwrap),
-    Patch("mpi4py.futures.pool", "MPIPoolExecutor.submit", _wrap_submit),
+    Patch("mpi4py.futures.pool", "MPIPoolExecutor.submit", places.on_future),
 )

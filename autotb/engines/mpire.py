@@ -15,7 +15,7 @@ from typing import Any
 
 from autotb import callsite, carrier, registry, settings, summary, travel
 from autotb.capture import KEY, fields_of
-from autotb.engines import worker
+from autotb.engines import places, worker
 from autotb.patch import Patch
 
 MODULES = ("mpire.worker", "mpire.pool", "mpire.async_result")
@@ -130,38 +130,6 @@ def _made(kind: Any, args: Any, fields: Any) -> BaseException:
     return made
 
 
-def _wrap_result_init(original: Any) -> Any:
-    """Remembers the line of ``apply`` and ``apply_async``."""
-
-    @functools.wraps(original)
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
-        original(self, *args, **kwargs)
-        try:
-            self._autotb_site = callsite.here(2)
-        except Exception:
-            pass  # the place of submission is lost, nothing else
-
-    return __init__
-
-
-def _wrap_get(original: Any) -> Any:
-    """Once it raises, notes where the task was submitted."""
-
-    @functools.wraps(original)
-    def get(self: Any, timeout: Any = None) -> Any:
-        try:
-            return original(self, timeout)
-        except BaseException as error:
-            try:
-                if KEY in fields_of(error):
-                    carrier.note_submitted(error, worker.place_of(self.__dict__.get("_autotb_site")))
-            except Exception:
-                pass  # the error is the user's and goes on
-            raise
-
-    return get
-
-
 def _wrap_handle(original: Any) -> Any:
     """Raises the error of a ``map`` or ``imap`` in the thread that asks."""
 
@@ -183,7 +151,7 @@ def _wrap_handle(original: Any) -> Any:
 PATCHES = (
     Patch("mpire.worker", "AbstractWorker._get_exception", _wrap_get_exception),
     Patch("mpire.pool", "populate_exception", _wrap_populate, also=("mpire.exception",)),
-    Patch("mpire.async_result", "AsyncResult.__init__", _wrap_result_init),
-    Patch("mpire.async_result", "AsyncResult.get", _wrap_get),
+    Patch("mpire.async_result", "AsyncResult.__init__", places.on_self),
+    Patch("mpire.async_result", "AsyncResult.get", places.noted_when_raised),
     Patch("mpire.pool", "WorkerPool._handle_exception", _wrap_handle),
 )

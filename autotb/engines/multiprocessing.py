@@ -13,7 +13,7 @@ import sys
 import weakref
 
 from autotb import callsite, registry, settings
-from autotb.engines import boxed
+from autotb.engines import boxed, places
 from autotb.patch import Patch
 
 TYPE_CHECKING = False
@@ -85,20 +85,6 @@ def _shown(process: Any, run: Any) -> Any:
 
 
 # Pool: what the user calls
-
-
-def _wrap_job_init(original: Any) -> Any:
-    """Every job of a pool, of apply, map and imap alike, begins here: the user's line is up the stack."""
-
-    @functools.wraps(original)
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
-        original(self, *args, **kwargs)
-        try:
-            self._autotb_site = callsite.here(2)
-        except Exception:
-            pass  # the place of submission is lost, nothing else
-
-    return __init__
 
 
 def _wrap_get(original: Any) -> Any:
@@ -429,8 +415,8 @@ def patches(package: str) -> tuple[Patch, ...]:
     return (
         Patch(process, "BaseProcess.start", _wrap_start),
         Patch(process, "BaseProcess._bootstrap", _wrap_bootstrap),
-        Patch(pool, "ApplyResult.__init__", _wrap_job_init),
-        Patch(pool, "IMapIterator.__init__", _wrap_job_init),
+        Patch(pool, "ApplyResult.__init__", places.on_self),
+        Patch(pool, "IMapIterator.__init__", places.on_self),
         Patch(pool, "ApplyResult.get", _wrap_get),
         Patch(pool, "IMapIterator.next", _wrap_get, alias="__next__"),
         Patch(pool, "worker", _wrap_worker),

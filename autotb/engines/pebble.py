@@ -10,8 +10,8 @@ from __future__ import annotations
 import functools
 import sys
 
-from autotb import callsite, registry
-from autotb.engines import boxed
+from autotb import registry
+from autotb.engines import boxed, places
 from autotb.patch import Patch, together_with
 
 TYPE_CHECKING = False
@@ -82,37 +82,6 @@ def _wrap_execute(original: Any) -> Any:
     return execute
 
 
-def _wrap_future_init(original: Any) -> Any:
-    """A future is made where its task is submitted, of pools and decorated functions alike: the user's line is up the stack."""
-
-    @functools.wraps(original)
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
-        original(self, *args, **kwargs)
-        try:
-            found = callsite.here(2)
-            self._autotb_site = (*found, [False], False) if found else None
-        except Exception:
-            pass  # the place of submission is lost, nothing else
-
-    return __init__
-
-
-def _wrap_schedule(original: Any) -> Any:
-    """Thread pools have plain futures: the line is noted on what ``schedule`` returns."""
-
-    @functools.wraps(original)
-    def schedule(self: Any, *args: Any, **kwargs: Any) -> Any:
-        future = original(self, *args, **kwargs)
-        try:
-            found = callsite.here(2)
-            future._autotb_site = (*found, [False], False) if found else None
-        except Exception:
-            pass  # the place of submission is lost, nothing else
-        return future
-
-    return schedule
-
-
 def _wrap_results_init(original: Any) -> Any:
     """The results of a ``map``, made when it is done: its futures remember its line."""
 
@@ -161,10 +130,10 @@ PATCHES = (
     Patch("pebble.common", "RemoteException.__reduce__", boxed.wrap_reduce, optional=True),
     Patch("pebble.common", "rebuild_exception", _wrap_rebuild, optional=True),
     Patch("pebble.common", "execute", _wrap_execute, also=("pebble.pool.thread",), optional=True),
-    Patch("pebble.common", "ProcessFuture.__init__", _wrap_future_init, optional=True),
-    Patch("pebble.common.types", "ProcessFuture.__init__", _wrap_future_init),
+    Patch("pebble.common", "ProcessFuture.__init__", places.on_new_future, optional=True),
+    Patch("pebble.common.types", "ProcessFuture.__init__", places.on_new_future),
     Patch("pebble.common.shared", "execute", _wrap_execute, also=("pebble.common", "pebble.pool.thread")),
-    Patch("pebble.pool.thread", "ThreadPool.schedule", _wrap_schedule),
+    Patch("pebble.pool.thread", "ThreadPool.schedule", places.on_future),
     Patch("pebble.pool.base_pool", "MapResults.__init__", _wrap_results_init),
     Patch("pebble.pool.base_pool", "MapResults.next", _wrap_next, alias="__next__"),
 )

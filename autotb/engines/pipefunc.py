@@ -11,14 +11,15 @@ import functools
 import multiprocessing
 from typing import Any
 
-from autotb import callsite, registry
+from autotb import registry
+from autotb.engines import places
 from autotb.patch import Patch, noise_is_kept
 
 MODULES = ("pipefunc._pipefunc_utils", "pipefunc.map._run")
 NAME = "pipefunc"
 DISTRIBUTION = "pipefunc"
 CAPTURED = "Pipeline(...), map, map_async: parallel and sequential"
-TESTED = "0.93"
+TESTED = "0.86 to 0.93"
 NOISE: dict[str, str] = {}
 
 registry.register(own=("pipefunc",))
@@ -36,23 +37,7 @@ def _wrap_is_installed(original: Any) -> Any:
     return is_installed
 
 
-def _wrap_submit(original: Any) -> Any:
-    """Submits one piece of a map: the user's line is further up the stack than the pool's adapter looks."""
-
-    @functools.wraps(original)
-    def _submit(*args: Any, **kwargs: Any) -> Any:
-        future = original(*args, **kwargs)
-        try:
-            found = callsite.here(2)
-            future._autotb_site = (*found, [False], False) if found else None
-        except Exception:
-            pass  # the place of submission is lost, nothing else
-        return future
-
-    return _submit
-
-
 PATCHES = (
     Patch("pipefunc._pipefunc_utils", "is_installed", _wrap_is_installed, optional=True),
-    Patch("pipefunc.map._run", "_submit", _wrap_submit, optional=True),
+    Patch("pipefunc.map._run", "_submit", places.on_future, optional=True),
 )

@@ -9,33 +9,18 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from autotb import callsite, capture, carrier, registry
-from autotb.engines import worker
+from autotb import capture, carrier, registry
+from autotb.engines import places, worker
 from autotb.patch import Patch
 
 MODULES = ("prefect.task_engine", "prefect.task_runners")
 NAME = "Prefect"
 DISTRIBUTION = "prefect"
 CAPTURED = "tasks of a flow: called, submit, map; on threads"
-TESTED = "3.7"
+TESTED = "3.0 to 3.7"
 NOISE: dict[str, str] = {}
 
 registry.register(own=("prefect", "anyio", "sniffio", "tenacity"), runs=(("prefect.task_engine", "call_task_fn"),))
-
-
-def _wrap_submit(original: Any) -> Any:
-    """``task.submit`` and ``task.map`` end here: the user's line is up the stack."""
-
-    @functools.wraps(original)
-    def submit(self: Any, *args: Any, **kwargs: Any) -> Any:
-        future = original(self, *args, **kwargs)
-        try:
-            future._autotb_site = callsite.here(2)
-        except Exception:
-            pass  # the place of submission is lost, nothing else
-        return future
-
-    return submit
 
 
 def _wrap_result(original: Any) -> Any:
@@ -59,6 +44,6 @@ def _wrap_result(original: Any) -> Any:
 
 
 PATCHES = (
-    Patch("prefect.task_runners", "ThreadPoolTaskRunner.submit", _wrap_submit, optional=True),
+    Patch("prefect.task_runners", "ThreadPoolTaskRunner.submit", places.on_result, optional=True),
     Patch("prefect.futures", "PrefectConcurrentFuture.result", _wrap_result, optional=True),
 )

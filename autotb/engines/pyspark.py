@@ -22,7 +22,7 @@ MODULES = ("pyspark.errors.exceptions.captured", "pyspark.core.context", "pyspar
 NAME = "PySpark"
 DISTRIBUTION = "pyspark"
 CAPTURED = "RDD functions, foreachPartition, UDFs: the worker's frames from Spark's text; the JVM's stack is left out"
-TESTED = "4.3"
+TESTED = "3.5 to 4.3"
 NOISE: dict[str, str] = {}
 
 _PYTHON = re.compile(r"Traceback \(most recent call last\):\n.*?(?=\n\s*\tat |\n SQLSTATE|\Z)", re.S)

@@ -14,9 +14,8 @@ import re
 import sys
 from typing import Any
 
-from autotb import callsite, carrier, registry, settings
-from autotb.capture import attached
-from autotb.engines import worker
+from autotb import carrier, registry, settings
+from autotb.engines import places, worker
 from autotb.patch import Patch
 
 MODULES = (
@@ -28,7 +27,7 @@ MODULES = (
 NAME = "PyTorch"
 DISTRIBUTION = "torch"
 CAPTURED = "DataLoader workers (map and iterable style, persistent, collate_fn, worker_init_fn), torch.multiprocessing.spawn"
-TESTED = "2.13"
+TESTED = "2.0 to 2.13"
 NOISE: dict[str, str] = {}
 
 _CAUGHT = re.compile(r"^Caught \S+ (?P<where>in .*)\.\nOriginal (?P<text>Traceback .*)", re.S)
@@ -91,41 +90,6 @@ def _wrap_reraise(original: Any) -> Any:
     return reraise
 
 
-def _wrap_iterator_init(original: Any) -> Any:
-    """The ``for`` over a loader, where its workers begin."""
-
-    @functools.wraps(original)
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
-        original(self, *args, **kwargs)
-        try:
-            self._autotb_site = callsite.here(2)
-        except Exception:
-            pass  # the place of submission is lost, nothing else
-
-    return __init__
-
-
-def _wrap_next(original: Any) -> Any:
-    """Once it raises, notes where the loader was begun."""
-
-    @functools.wraps(original)
-    def __next__(self: Any) -> Any:
-        try:
-            return original(self)
-        except StopIteration:
-            raise
-        except BaseException as error:
-            try:
-                if attached(error) is not None:
-                    carrier.note_submitted(error, worker.place_of(self.__dict__.get("_autotb_site")))
-            except Exception:
-                pass  # the error is the user's and goes on
-            self = None  # the traceback's frames lead to this one
-            raise
-
-    return __next__
-
-
 def _wrap_worker_loop(original: Any) -> Any:
     """An item that cannot be pickled fails in the queue's own thread, which tells nobody: the loader gets the error."""
 
@@ -180,20 +144,6 @@ def _append(exc: BaseException | None, function: Any, args: tuple[Any, ...], err
         pickle.dump(tree, file)
 
 
-def _wrap_context_init(original: Any) -> Any:
-    """Remembers the line of ``spawn``."""
-
-    @functools.wraps(original)
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
-        original(self, *args, **kwargs)
-        try:
-            self._autotb_site = callsite.here(2)
-        except Exception:
-            pass  # the place of submission is lost, nothing else
-
-    return __init__
-
-
 def _wrap_join(original: Any) -> Any:
     """Raises the first failure; its record is read from the file that the text came from."""
 
@@ -203,25 +153,33 @@ def _wrap_join(original: Any) -> Any:
             return original(self, *args, **kwargs)
         except Exception as error:
             try:
-                if type(error).__name__ == "ProcessRaisedException":
-                    with open(self.error_files[error.error_index], "rb") as file:  # type: ignore[attr-defined]
-                        pickle.load(file)
-                        carrier.attach(error, pickle.load(file))
-                carrier.note_submitted(error, worker.place_of(self.__dict__.get("_autotb_site")))
+                _attach(error, self)
             except Exception:
                 pass  # without a record the text is read
+            try:
+                carrier.note_submitted(error, worker.place_of(self.__dict__.get("_autotb_site")))
+            except Exception:
+                pass  # the error is the user's and goes on
             raise
 
     return join
 
 
+def _attach(error: BaseException, context: Any) -> None:
+    """Before torch 2.2 the text comes by a queue, which has no room for a record."""
+    if type(error).__name__ == "ProcessRaisedException":
+        with open(context.error_files[error.error_index], "rb") as file:  # type: ignore[attr-defined]
+            pickle.load(file)
+            carrier.attach(error, pickle.load(file))
+
+
 PATCHES = (
     Patch("torch._utils", "ExceptionWrapper.__init__", _wrap_wrapper_init),
     Patch("torch._utils", "ExceptionWrapper.reraise", _wrap_reraise),
-    Patch("torch.utils.data.dataloader", "_BaseDataLoaderIter.__init__", _wrap_iterator_init),
-    Patch("torch.utils.data.dataloader", "_BaseDataLoaderIter.__next__", _wrap_next),
+    Patch("torch.utils.data.dataloader", "_BaseDataLoaderIter.__init__", places.on_self),
+    Patch("torch.utils.data.dataloader", "_BaseDataLoaderIter.__next__", places.noted_when_raised),
     Patch("torch.utils.data._utils.worker", "_worker_loop", _wrap_worker_loop),
     Patch("torch.multiprocessing.spawn", "_wrap", _wrap_spawned),
-    Patch("torch.multiprocessing.spawn", "ProcessContext.__init__", _wrap_context_init),
+    Patch("torch.multiprocessing.spawn", "ProcessContext.__init__", places.on_self),
     Patch("torch.multiprocessing.spawn", "ProcessContext.join", _wrap_join),
 )

@@ -28,7 +28,7 @@ MODULES = (
 NAME = "torchrun"
 DISTRIBUTION = "torch"
 CAPTURED = "torch.distributed.run with @record: the first failure of several ranks"
-TESTED = "2.13"
+TESTED = "2.0 to 2.13"
 NOISE: dict[str, str] = {}
 
 TERMINAL = "AUTOTB_AGENT_STDERR"  # device and inode of the agent's stderr, for its ranks; set while it runs them

@@ -161,7 +161,8 @@ _LAST = re.compile(r"^(?P<type>[^\W\d]\w*(?:\.\w+|\.<locals>)*)(?:: (?P<message>
 
 def opened_text(exc: BaseException, text: str, *broken: str) -> registry.Opened:
     """What a wrapper exception says whose message is the text of a worker's traceback; a record says it better."""
-    if attached(exc) is not None:
+    record = attached(exc)
+    if record is not None and "type" in record:  # not a mere note of where the work was submitted
         return registry.Opened(broken=broken)
     return registry.Opened(headline=headline_of(text), text=text, broken=broken)
 

@@ -45,10 +45,10 @@ def _stack(tree: capture.Tree, depth: int) -> Stack:
         lost=tuple(map(_str, tree.get("lost") or ())),
         cut=_str(tree.get("cut")),
     )
-    return _with_text(stack, tree["text"]) if tree.get("text") else stack
+    return _with_text(stack, tree["text"], _str(tree.get("where"))) if tree.get("text") else stack
 
 
-def _with_text(stack: Stack, remote: str) -> Stack:
+def _with_text(stack: Stack, remote: str, where: str) -> Stack:
     """Add what a worker's traceback text tells, where no record arrived."""
     parsed = text.parse(remote)
     if parsed is None:
@@ -58,7 +58,7 @@ def _with_text(stack: Stack, remote: str) -> Stack:
     worker = parsed.hops[0] if parsed.hops else Hop()
     worker = Hop(
         frames=tuple(_sourced(frame) for frame in worker.frames),
-        where="in a worker",
+        where=where or "in a worker",
         submitted=submitted,
     )
     return Stack(

@@ -10,7 +10,7 @@ import datasets
 import cases
 
 datasets.disable_caching()
-datasets.disable_progress_bars()
+(getattr(datasets, "disable_progress_bars", None) or datasets.disable_progress_bar)()
 
 
 def rows(task):

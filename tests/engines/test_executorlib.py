@@ -45,8 +45,10 @@ if __name__ == "__main__":
 @kit.on_main
 class TestExecutor(kit.Standard):
     MAIN = MAIN
-    WAYS = dict.fromkeys(["submit", "blocks", "mapped", "cached"], "in an executorlib worker, pid")
+    # In older ones the thread that serves a cache folder dies of the task's error too, and Python tells of it by itself.
+    WAYS = dict.fromkeys(["submit", "blocks", "mapped", *([] if kit.OLDEST else ["cached"])], "in an executorlib worker, pid")
     MORE = {"dependent:score": ["dependent", "score", "divide"]}
-    OTHERS = ("submit:killed", "submit:ok", "mapped:ok")
+    # Older ones wait for ever for a worker that was killed, by themselves.
+    OTHERS = ("submit:ok", "mapped:ok") if kit.OLDEST else ("submit:killed", "submit:ok", "mapped:ok")
     HANGS = ("blocks:locked", "mapped:locked", "cached:locked", "submit:locked", "cached:two", "blocks:two", "mapped:two")
     OWN = ("/executorlib/",)

@@ -75,5 +75,6 @@ class TestPipeline(kit.Standard):
         between = program.ours.stdout.partition("mapped score raised")[0]
         assert between.count("Error snapshot attached!") == 1
 
+    @kit.newer
     def test_errors_as_values_are_left_to_pipefunc(self, program):
         assert "continued score returned [1.0 ErrorSnapshot('y', ZeroDivisionError: division by zero)]" in program.ours.stdout

@@ -129,7 +129,8 @@ def test_the_call_and_the_place_of_submission(program):
     assert "Items.__getitem__(index=3)" in text
     assert kit.submitted(text) == ["spawned"]
     assert kit.submitted(program.story("spawn:score")) == ["spawn"]
-    assert "rank(index=1, task=<function score>)" in program.story("spawn:score")
+    if not kit.OLDEST:  # their spawn sends text alone
+        assert "rank(index=1, task=<function score>)" in program.story("spawn:score")
 
 
 def test_an_item_that_cannot_be_sent_ends_the_loader(program):
@@ -191,6 +192,7 @@ def test_a_rank_whose_log_goes_elsewhere_tells_its_error_there_too(tmp_path):
     assert ran.last == "ZeroDivisionError: division by zero"
 
 
+@kit.newer  # in older ones gloo's error at the other rank often comes in the same second, which is all that the text tells
 def test_ranks_without_autotb_are_told_from_their_text(tmp_path):
     code = RANKS.replace("import sys, time", "import sys, time\nsys.excepthook = sys.__excepthook__")
     code = code.replace("import torch\n", "import autotb\nautotb.uninstall()\nimport torch\n")

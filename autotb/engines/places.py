@@ -1,0 +1,101 @@
+"""Where work was submitted, remembered on the object that its submission makes: the wrappers that engines share.
+
+Flows in: an engine's function, run with the user's line up the stack.  Flows out: ``_autotb_site`` on an object, and, once that
+object raises a worker's error, the place on the error.  What only failures need is imported when something failed.
+"""
+
+from __future__ import annotations
+
+import functools
+
+from autotb import callsite
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def on_self(original: Any) -> Any:
+    """For an ``__init__`` that runs at submission: the new object remembers the user's line."""
+
+    @functools.wraps(original)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        try:
+            self._autotb_site = callsite.here(2)
+        except Exception:
+            pass  # the place of submission is lost, nothing else
+
+    return __init__
+
+
+def on_result(original: Any) -> Any:
+    """For a function that submits: what it returns remembers the user's line."""
+
+    @functools.wraps(original)
+    def submit(*args: Any, **kwargs: Any) -> Any:
+        made = original(*args, **kwargs)
+        try:
+            made._autotb_site = callsite.here(2)
+        except Exception:
+            pass  # the place of submission is lost, nothing else
+        return made
+
+    return submit
+
+
+def on_future(original: Any) -> Any:
+    """For a function that returns a future of the standard library, whose adapter reads more of a site than the line."""
+
+    @functools.wraps(original)
+    def submit(*args: Any, **kwargs: Any) -> Any:
+        future = original(*args, **kwargs)
+        try:
+            future._autotb_site = unwatched(callsite.here(2))
+        except Exception:
+            pass  # the place of submission is lost, nothing else
+        return future
+
+    return submit
+
+
+def on_new_future(original: Any) -> Any:
+    """For the ``__init__`` of such a future."""
+
+    @functools.wraps(original)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        try:
+            self._autotb_site = unwatched(callsite.here(2))
+        except Exception:
+            pass  # the place of submission is lost, nothing else
+
+    return __init__
+
+
+def unwatched(found: Any) -> Any:
+    """A site as ``futures`` has it, of a future that is not told when nobody asks for it."""
+    return (*found, [False], False) if found else None
+
+
+def noted_when_raised(original: Any) -> Any:
+    """For what raises a worker's error in the thread that asks: the line that its object remembers is noted on the error."""
+
+    @functools.wraps(original)
+    def ask(self: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return original(self, *args, **kwargs)
+        except BaseException as error:
+            try:
+                from autotb import carrier
+                from autotb.capture import attached
+                from autotb.engines import worker
+
+                if attached(error) is not None:
+                    carrier.note_submitted(error, worker.place_of(getattr(self, "_autotb_site", None)))
+            except Exception:
+                pass  # the error is the user's and goes on
+            self = None  # the traceback's frames lead to this one
+            raise
+
+    return ask
