@@ -26,8 +26,8 @@ class Opened:
     """What an engine's wrapper exception really says.
 
     ``headline`` is the exception whose type and message are shown in its place, ``text`` the worker's traceback as text, for
-    want of a record, of a worker that ran ``where``.  ``roots`` are the exceptions that the wrapper only passes on, the one to tell first, and ``broken`` has
-    one line for each task that failed only because of them.
+    want of a record, of a worker that ran ``where``.  ``roots`` are the exceptions that the wrapper only passes on, the one to
+    tell first, and ``broken`` has one line for each task that failed only because of them.
     """
 
     __slots__ = ("broken", "headline", "roots", "text", "where")

@@ -47,8 +47,11 @@ def _wrap_submit(original: Any) -> Any:
         try:
             frame = sys._getframe(1)
             code = frame.f_code
-            if callsite._users.get(code) == callsite.USER:
+            whose = callsite._users.get(code)
+            if whose == callsite.USER:
                 site = (code, frame.f_lasti, _token(self), True)
+            elif whose == callsite.ENGINE:
+                return future  # which notes the place itself
             else:
                 site = _site(self)
             future._autotb_site = site

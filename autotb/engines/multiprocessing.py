@@ -87,6 +87,20 @@ def _shown(process: Any, run: Any) -> Any:
 # Pool: what the user calls
 
 
+def _wrap_job_init(original: Any) -> Any:
+    """A job remembers the user's line, unless an engine that notes it itself makes the job (joblib, for each of its tasks)."""
+
+    @functools.wraps(original)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        try:
+            self._autotb_site = callsite.here(2, False)
+        except Exception:
+            pass  # the place of submission is lost, nothing else
+
+    return __init__
+
+
 def _wrap_get(original: Any) -> Any:
     """Once it raises, notes where the task was submitted."""
 
@@ -161,20 +175,25 @@ class _Tasks(_Proxy):
     def __init__(self, queue: Any, module: Any, in_thread: bool) -> None:
         super().__init__(queue)
         self.module, self.in_thread = module, in_thread
-        self.rescue = settings.switch("rescue")
-        self.call: tuple[Any, Any, Any] | None = None
+        self.task: Any = None
+        self._get = queue.get
         self._reraises = module._helper_reraises_exception
+        self._guarded = _Guarded(None) if settings.switch("rescue") else None  # one, since the worker runs one task at a time
 
     def get(self) -> Any:
-        self.call = None
-        task = self._queue.get()
-        if task is None:
-            return None
-        job, index, function, args, kwargs = task
-        if function is self._reraises:  # the user's iterable failed in the driver
+        self.task = None
+        guarded = self._guarded
+        if guarded is not None:
+            guarded.function = None
+        task = self._get()
+        if task is None or task[2] is self._reraises:  # the user's iterable failed in the driver
             return task
-        self.call = (function, args, kwargs)
-        return (job, index, _Guarded(function) if self.rescue else function, args, kwargs)
+        if self.in_thread:
+            self.task = task
+        if guarded is None:
+            return task
+        job, index, guarded.function, args, kwargs = task
+        return (job, index, guarded, args, kwargs)
 
 
 class _Guarded:
@@ -213,22 +232,26 @@ class _Results(_Proxy):
         super().__init__(queue)
         self._tasks = tasks
         self.module = tasks.module
+        self._put = queue.put
 
     def put(self, message: Any) -> None:
         try:
-            job, index, (success, value) = message
-            if not success:
-                if type(value) is _Carried:
-                    value = value.error
-                    message = (job, index, (False, value))
-                if self._tasks.in_thread and self._tasks.call is not None:
-                    from autotb.engines import worker
-
-                    call, tb = self._tasks.call, value.__traceback__
-                    worker.note_thread(value, "thread pool", "in a thread-pool worker", lambda: _call_of(*call, tb))
+            if not message[2][0]:
+                message = self._failed(*message)
         except Exception:
             pass  # a message of another form goes through as it is
-        self._queue.put(message)
+        self._put(message)
+
+    def _failed(self, job: Any, index: Any, result: Any) -> Any:
+        value = result[1]
+        if type(value) is _Carried:
+            value = value.error
+        if self._tasks.task is not None:
+            from autotb.engines import worker
+
+            call, tb = self._tasks.task[2:], value.__traceback__
+            worker.note_thread(value, "thread pool", "in a thread-pool worker", lambda: _call_of(*call, tb))
+        return (job, index, (False, value))
 
 
 class _Initializer:
@@ -415,7 +438,7 @@ def patches(package: str) -> tuple[Patch, ...]:
     return (
         Patch(process, "BaseProcess.start", _wrap_start),
         Patch(process, "BaseProcess._bootstrap", _wrap_bootstrap),
-        Patch(pool, "ApplyResult.__init__", places.on_self),
+        Patch(pool, "ApplyResult.__init__", places.on_self if package != "multiprocessing" else _wrap_job_init),
         Patch(pool, "IMapIterator.__init__", places.on_self),
         Patch(pool, "ApplyResult.get", _wrap_get),
         Patch(pool, "IMapIterator.next", _wrap_get, alias="__next__"),

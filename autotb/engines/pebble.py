@@ -66,17 +66,16 @@ def _wrap_execute(original: Any) -> Any:
     @functools.wraps(original)
     def execute(function: Any, *args: Any, **kwargs: Any) -> Any:
         result = original(function, *args, **kwargs)
-        value = getattr(result, "value", None)
-        if isinstance(value, BaseException) and getattr(result, "status", None) != 0:
-            try:
+        try:
+            if result.status:  # 0 is success
                 from autotb import carrier
                 from autotb.engines import worker
 
                 worker.note_thread(
-                    value, "pebble", "in a Pebble worker thread", lambda: carrier.call_text(function, args, kwargs)
+                    result.value, "pebble", "in a Pebble worker thread", lambda: carrier.call_text(function, args, kwargs)
                 )
-            except Exception:
-                pass  # its frames are in its traceback
+        except Exception:
+            pass  # its frames are in its traceback
         return result
 
     return execute

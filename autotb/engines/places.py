@@ -7,6 +7,7 @@ object raises a worker's error, the place on the error.  What only failures need
 from __future__ import annotations
 
 import functools
+import sys
 
 from autotb import callsite
 
@@ -51,7 +52,10 @@ def on_future(original: Any) -> Any:
     def submit(*args: Any, **kwargs: Any) -> Any:
         future = original(*args, **kwargs)
         try:
-            future._autotb_site = unwatched(callsite.here(2))
+            frame = sys._getframe(1)
+            code = frame.f_code
+            site = (code, frame.f_lasti) if callsite._users.get(code) == callsite.USER else callsite.here(2)
+            future._autotb_site = unwatched(site)
         except Exception:
             pass  # the place of submission is lost, nothing else
         return future

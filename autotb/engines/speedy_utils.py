@@ -42,9 +42,9 @@ def _wrap_worker(original: Any) -> Any:
     """Runs a task in a thread and wraps what it raises."""
 
     @functools.wraps(original)
-    def _worker(item: Any, func: Any, fixed_kwargs: Any, *more: Any, **named: Any) -> Any:
+    def _worker(item: Any, func: Any, fixed_kwargs: Any, *more: Any) -> Any:
         try:
-            return original(item, func, fixed_kwargs, *more, **named)
+            return original(item, func, fixed_kwargs, *more)
         except Exception as error:
             try:
                 exc = getattr(error, "original_exception", error)

@@ -1,0 +1,167 @@
+"""What is said of one failed future: the log record's text and the JSON record.
+
+Flows in: the error as the engine raised it.  Flows out: text for a logger, plain builtins for a file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any
+
+from autotb import registry, summary
+from autotb.render import as_text
+from autotb.trace import build
+from autotb.trace.model import Stack, Trace
+
+
+def story(error: BaseException) -> Trace:
+    """The story of an error that is being handled here: the caller's frames come before those of its traceback."""
+    return build.build(error, _with_callers(error.__traceback__))
+
+
+def _with_callers(tb: TracebackType | None) -> TracebackType | None:
+    """The traceback as it would be had the error gone up to the program's first line; from the user's first frame on."""
+    while tb is not None and _is_own(tb.tb_frame):
+        tb = tb.tb_next
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and _is_own(frame):
+        frame = frame.f_back
+    callers = []
+    while frame is not None:
+        callers.append(frame)
+        frame = frame.f_back
+    while callers and _kind(callers[-1]) != registry.USER:
+        callers.pop()
+    for frame in callers:
+        tb = TracebackType(tb, frame, frame.f_lasti, frame.f_lineno)
+    return tb
+
+
+def _kind(frame: FrameType) -> str:
+    return registry.kind_of_code(frame.f_code, frame.f_globals.get("__name__"))
+
+
+def _is_own(frame: FrameType) -> bool:
+    return _kind(frame) == registry.OWN
+
+
+def without_our_frames(error: BaseException) -> BaseException:
+    """The error whose traceback begins outside of autotb."""
+    tb = error.__traceback__
+    while tb is not None and _is_own(tb.tb_frame):
+        tb = tb.tb_next
+    return BaseException.with_traceback(error, tb)
+
+
+def text(name: str, error: BaseException, trace: Trace, outputs: dict[str, str]) -> str:
+    """The report, one log record's message: header, traceback, the worker's output, the error's type and attributes."""
+    lines = [f"[{name}] FAILED in worker:", as_text(trace)]
+    for which in ("stdout", "stderr"):
+        if outputs.get(which):
+            lines += [f"---- WORKER {which.upper()} ----", outputs[which].rstrip("\n")]
+    lines.append(f"Exception type: {short_type(trace.root_cause)}")
+    lines.append(f"Exception attributes: {_attributes(error)}")
+    if _is_cancelled(error):
+        lines.append("The future was cancelled: its task was not run to its end.")
+    return "\n".join(lines)
+
+
+def short_type(stack: Stack) -> str:
+    """The class's bare name, as ``type(error).__name__`` has it."""
+    return stack.type.rpartition(".")[2]
+
+
+def outputs_of(error: BaseException) -> dict[str, str]:
+    """Texts that the error itself brings along as ``stdout`` and ``stderr`` (subprocess.CalledProcessError does)."""
+    found = {}
+    for which in ("stdout", "stderr"):
+        try:
+            value = getattr(error, which, None)
+            if isinstance(value, (bytes, bytearray)):
+                value = bytes(value).decode(errors="replace")
+            if isinstance(value, str) and value:
+                found[which] = value
+        except Exception:
+            continue  # an attribute that cannot be read is as good as none
+    return found
+
+
+def _attributes(error: BaseException) -> list[str]:
+    try:
+        return dir(error)
+    except Exception:
+        return sorted({*BaseException.__dict__, *type(error).__dict__})
+
+
+def _is_cancelled(error: BaseException) -> bool:
+    return type(error).__name__ == "CancelledError"
+
+
+def message(stack: Stack) -> str:
+    """The error's text; its type where it has none."""
+    return stack.message or short_type(stack)
+
+
+def failed(name: str, error: BaseException, trace: Trace) -> dict[str, Any]:
+    """The JSON record of a failure."""
+    return {
+        "name": name,
+        "status": "failed",
+        "error_type": short_type(trace.root_cause),
+        "error_message": trace.root_cause.message,
+        "traceback": _pieces(error, trace),
+        **trace.to_dict(),
+    }
+
+
+def _pieces(error: BaseException, trace: Trace) -> list[str]:
+    try:
+        return [line + "\n" for line in as_text(trace).split("\n")]
+    except Exception:
+        return traceback.format_exception(type(error), error, error.__traceback__)
+
+
+def succeeded(name: str, value: Any) -> dict[str, Any]:
+    """The JSON record of a success; the value's string form, or why there is none."""
+    try:
+        shown = str(value)
+        if type(shown) is not str:
+            shown = str.__str__(shown)
+    except Exception as error:
+        shown = f"<{summary.brief(value)}: its str() raised {type(error).__name__}>"
+    return {"name": name, "status": "success", "result": shown}
+
+
+def write_json(path: str | os.PathLike[str], record: dict[str, Any]) -> None:
+    """Write one JSON object, whole or not at all; missing folders are made.  Raises OSError."""
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    content = json.dumps(record, indent=2, ensure_ascii=False)
+    handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(content + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, target)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    """The process's umask, read without setting it where the system tells."""
+    try:
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("Umask:"):
+                return int(line.split()[1], 8)
+    except OSError:
+        pass  # no such file on this system
+    return 0o077

@@ -1,0 +1,224 @@
+"""``unwrap``: the result of one future, or its original error after the whole story was logged.
+
+Flows in: a future of any engine.  Flows out: its value, or the very exception that its ``result()`` raises; one log record at
+ERROR for a failure, a JSON file where one is asked for.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from typing import Any
+
+from autotb.engines.handles import Handle, NotAgainError, handle_of, label_of
+from autotb.futures import report
+
+log = logging.getLogger("autotb.futures")
+
+FIRST_WAIT, LONGEST_WAIT = 0.1, 5.0  # seconds
+Types = type[BaseException] | tuple[type[BaseException], ...]
+
+
+def unwrap(
+    future: Any,
+    name: str | None = None,
+    *,
+    timeout: float | None = None,
+    max_retries: int = 1,
+    retry_on: Types = (TimeoutError, ConnectionError),
+    log_to: str | os.PathLike[str] | None = None,
+    wait: float = FIRST_WAIT,
+) -> Any:
+    """The result of a future of any engine, or its error, told in full.
+
+    A failure is logged by the logger ``autotb.futures`` at ERROR, one record: who failed, the traceback through the worker, what
+    the worker printed where the error brings it along, the error's type and attributes.  Then the original exception is raised,
+    the same object that ``future.result()`` raises.  ``KeyboardInterrupt`` and ``SystemExit`` pass without a report.
+
+    Args:
+        future: a future, ref or asynchronous result of any engine, or any object with a ``result`` method.
+        name: what to call the task in the report; by default what its engine calls it, or the name of its function.
+        timeout: seconds to wait for each attempt.  A wait that expires is raised as the engine raises it, and never retried.
+        max_retries: attempts, the first included.  For a further one the work is submitted anew, through its own engine.
+        retry_on: exception types that are worth another attempt, of what the task raised (the root cause counts).
+        log_to: a file for a JSON record of the outcome (``name``, ``status`` and ``result``, or ``error_type``,
+            ``error_message``, ``traceback`` and the story as ``Trace.to_dict`` gives it), written whole or not at all.
+        wait: seconds before the second attempt; doubled for each further one, up to 5.
+
+    Raises:
+        TypeError, ValueError: for arguments that cannot be meant; nothing was asked then.
+    """
+    handle = handle_of(future)
+    _check(name, timeout, max_retries, retry_on, log_to, wait)
+    asked = _Asked(future, handle, name, timeout, retry_on, log_to)
+    value = asked.once() if max_retries == 1 else asked.repeatedly(max_retries, wait)
+    asked.write(report.succeeded(asked.name_of(), value))
+    return value
+
+
+def unwrap_with_retry(future: Any, name: str | None = None, *, max_retries: int = 3, **options: Any) -> Any:
+    """:func:`unwrap` with three attempts at most."""
+    return unwrap(future, name, max_retries=max_retries, **options)
+
+
+def unwrap_parsl_future(future: Any, name: str | None = None, **options: Any) -> Any:
+    """:func:`unwrap`, by the name that Parsl's users know."""
+    return unwrap(future, name, **options)
+
+
+class _Asked:
+    """One call of ``unwrap``: the future of the moment, and how its failures are told."""
+
+    def __init__(
+        self, future: Any, handle: Handle, name: str | None, timeout: float | None, retry_on: Types, log_to: Any
+    ) -> None:
+        self.future, self.handle, self.name = future, handle, name
+        self.timeout, self.retry_on, self.log_to = timeout, retry_on, log_to
+
+    def name_of(self, error: BaseException | None = None) -> str:
+        return self.name if self.name is not None else label_of(self.future, self.handle, error)
+
+    def once(self) -> Any:
+        """The value, or the error reported and raised."""
+        try:
+            return self.handle.result(self.future, self.timeout)
+        except Exception as error:
+            self.tell(error)
+            report.without_our_frames(error)
+            raise
+
+    def repeatedly(self, attempts: int, first_wait: float) -> Any:
+        """The value of the first attempt that succeeds; the last one's error is reported and raised."""
+        why = self.handle.why_not_again(self.future)
+        if why:
+            log.warning("[%s] cannot be retried: %s; its one result is asked for", self.name_of(), why)
+            return self.once()
+        import tenacity
+
+        retrying = tenacity.Retrying(
+            stop=tenacity.stop_after_attempt(attempts),
+            wait=tenacity.wait_exponential(multiplier=first_wait, max=LONGEST_WAIT),
+            retry=tenacity.retry_if_exception(self._is_worth_another),
+            before_sleep=lambda state: self._warn(state.outcome.exception(), state.attempt_number, attempts),
+            reraise=True,
+        )
+        attempt: Callable[[], Any] = self._attempts()
+        try:
+            return retrying(attempt)
+        except Exception as error:
+            error = self._told_apart(error)
+            self.tell(error)
+            report.without_our_frames(error)
+            raise error from error.__cause__
+
+    def _attempts(self) -> Callable[[], Any]:
+        """A function that asks the future, and from its second call on submits the work anew before."""
+        failed: list[BaseException] = []
+
+        def attempt() -> Any:
+            if failed:
+                try:
+                    self.future = self.handle.again(self.future)
+                except NotAgainError as why:
+                    raise _GivenUp(failed[-1], str(why)) from None
+            try:
+                return self.handle.result(self.future, self.timeout)
+            except Exception as error:
+                failed.append(error)
+                raise
+
+        return attempt
+
+    def _told_apart(self, error: Exception) -> BaseException:
+        if isinstance(error, _GivenUp):
+            log.warning("[%s] cannot be retried: %s", self.name_of(error.error), error)
+            return error.error
+        return error
+
+    def _is_worth_another(self, error: BaseException) -> bool:
+        if not isinstance(error, Exception) or isinstance(error, _GivenUp) or self.handle.is_expiry(self.future, error):
+            return False
+        return any(isinstance(found, _types(self.retry_on)) for found in roots(error))
+
+    def _warn(self, error: BaseException | None, attempt: int, attempts: int) -> None:
+        if error is not None:
+            said = report.message(report.story(error).root_cause)
+            log.warning("[%s] Retry %d/%d after: %s", self.name_of(error), attempt, attempts, said)
+
+    def tell(self, error: BaseException) -> None:
+        """Log the failure and write its record; nothing that goes wrong here hides the error."""
+        try:
+            name = self.name_of(error)
+            if self.handle.is_expiry(self.future, error):
+                log.error("[%s] no result within %s s; the task goes on", name, self.timeout)
+            trace = report.story(error)
+            if not self.handle.is_expiry(self.future, error):
+                log.error("%s", report.text(name, error, trace, report.outputs_of(error)))
+            self.write(report.failed(name, error, trace))
+        except Exception as ours:
+            log.warning("the report on %r could not be made (%s: %s)", self.name, type(ours).__name__, ours)
+
+    def write(self, record: dict[str, Any]) -> None:
+        """Write the JSON record, where one is wanted; a file that cannot be written is a warning."""
+        if self.log_to is None:
+            return
+        try:
+            report.write_json(self.log_to, record)
+        except Exception as error:
+            log.warning(
+                "[%s] the record could not be written to %s (%s: %s)", record["name"], self.log_to, type(error).__name__, error
+            )
+
+
+class _GivenUp(Exception):  # noqa: N818  no error of its own: carries the last attempt's
+    """Another attempt was due and could not be made."""
+
+    def __init__(self, error: BaseException, why: str) -> None:
+        super().__init__(why)
+        self.error = error
+
+
+def roots(error: BaseException) -> list[BaseException]:
+    """The error and what engines wrapped in it: the exceptions that tell what the task raised."""
+    from autotb import registry
+
+    found, queue = [error], [error]
+    while queue and len(found) < 50:
+        opened = registry.open_wrapper(queue.pop())
+        inner = [] if opened is None else [*opened.roots, *([opened.headline] if opened.headline is not None else [])]
+        for one in inner:
+            if not any(one is other for other in found):
+                found.append(one)
+                queue.append(one)
+    return found
+
+
+def _types(types: Types) -> Types:
+    """On Python 3.10 ``concurrent.futures.TimeoutError`` is a type of its own, and means the same."""
+    import concurrent.futures
+
+    every = types if isinstance(types, tuple) else (types,)
+    return (*every, concurrent.futures.TimeoutError) if TimeoutError in every else every
+
+
+def _check(name: Any, timeout: Any, max_retries: Any, retry_on: Any, log_to: Any, wait: Any) -> None:
+    if name is not None and not isinstance(name, str):
+        raise TypeError(f"name is a str or None, not {type(name).__name__}")
+    for what, value in (("timeout", timeout), ("wait", wait)):
+        if value is None and what == "timeout":
+            continue
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise TypeError(f"{what} is a number of seconds, not {type(value).__name__}")
+        if not value >= 0:
+            raise ValueError(f"{what} is a number of seconds, 0 or more, not {value}")
+    if isinstance(max_retries, bool) or not isinstance(max_retries, int):
+        raise TypeError(f"max_retries is a number of attempts, not {type(max_retries).__name__}")
+    if max_retries < 1:
+        raise ValueError(f"max_retries counts the first attempt: at least 1, not {max_retries}")
+    every = retry_on if isinstance(retry_on, tuple) else (retry_on,)
+    for kind in every:
+        if not (isinstance(kind, type) and issubclass(kind, BaseException)):
+            raise TypeError(f"retry_on is an exception type or a tuple of them, not {kind!r}")
+    if log_to is not None and not isinstance(log_to, (str, os.PathLike)):
+        raise TypeError(f"log_to is a path, not {type(log_to).__name__}")
