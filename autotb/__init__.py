@@ -4,7 +4,20 @@ Start-up imports this package, so it holds nothing but the public names; ``api``
 """
 
 __version__ = "0.1.0"
-__all__ = ["Trace", "excepthook", "explain", "install", "uninstall"]
+__all__ = [
+    "Collected",
+    "Failure",
+    "Trace",
+    "collect",
+    "collect_async",
+    "excepthook",
+    "explain",
+    "install",
+    "uninstall",
+    "unwrap",
+    "unwrap_parsl_future",
+    "unwrap_with_retry",
+]
 
 
 def __getattr__(name):  # type: ignore[no-untyped-def]

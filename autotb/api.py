@@ -7,6 +7,13 @@ import sys
 from typing import Any
 
 HOMES = {
+    "unwrap": "autotb.futures.unwrap",
+    "unwrap_with_retry": "autotb.futures.unwrap",
+    "unwrap_parsl_future": "autotb.futures.unwrap",
+    "collect": "autotb.futures.collect",
+    "collect_async": "autotb.futures.collect",
+    "Collected": "autotb.futures.collect",
+    "Failure": "autotb.futures.collect",
     "install": "autotb.hooks.interpreter",
     "uninstall": "autotb.hooks.interpreter",
     "excepthook": "autotb.hooks.interpreter",

@@ -271,7 +271,7 @@ def _locals(frame: Any) -> dict[str, str]:
     return shown
 
 
-_changed: dict[tuple[str, float], dict[tuple[str, int], bytes]] = {}
+_changed: dict[tuple[str, float], set[tuple[str, int, bytes]]] = {}
 _MAX_CHANGED_SIZE = 2_000_000  # bytes of a source file that is compiled to be compared
 
 
@@ -280,6 +280,8 @@ def changed(code: CodeType) -> bool:
 
     Only a file written after its module was imported can have changed, so nearly always one ``stat`` answers.
     """
+    if "_pytest.assertion.rewrite" in sys.modules:
+        return False  # which compiles something else than the file from the start
     try:
         status = os.stat(code.co_filename)
         if status.st_mtime < _process_start() or status.st_size > _MAX_CHANGED_SIZE:
@@ -289,13 +291,13 @@ def changed(code: CodeType) -> bool:
             _changed.clear()
             with open(code.co_filename, "rb") as file:
                 _changed[key] = _codes(compile(file.read(), code.co_filename, "exec", dont_inherit=True, optimize=-1))
-        return _changed[key].get((code.co_name, code.co_firstlineno)) != code.co_code
+        return (code.co_name, code.co_firstlineno, code.co_code) not in _changed[key]
     except (OSError, SyntaxError, ValueError):
         return os.path.isabs(code.co_filename) and os.path.exists(code.co_filename)
 
 
-def _codes(code: CodeType) -> dict[tuple[str, int], bytes]:
-    found = {(code.co_name, code.co_firstlineno): code.co_code}
+def _codes(code: CodeType) -> set[tuple[str, int, bytes]]:
+    found = {(code.co_name, code.co_firstlineno, code.co_code)}
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             found.update(_codes(constant))

@@ -54,6 +54,9 @@ class Facts:
         self.openers: list[Callable[[BaseException], Opened | None]] = []
         self.remote_texts: set[str] = set()
         self.texts: list[Callable[[BaseException], bool]] = []
+        self.handles: list[Callable[[Any], Any]] = []
+        self.crashes: set[str] = set()
+        self.hints: list[tuple[Callable[[Any], Any], str]] = []
 
 
 facts = Facts()
@@ -70,11 +73,16 @@ def register(
     openers: tuple[Callable[[BaseException], Opened | None], ...] = (),
     remote_texts: tuple[str, ...] = (),
     texts: tuple[Callable[[BaseException], bool], ...] = (),
+    handles: tuple[Callable[[Any], Any], ...] = (),
+    crashes: tuple[str, ...] = (),
+    hints: tuple[tuple[Callable[[Any], Any], str], ...] = (),
 ) -> None:
     """Add an engine's facts.
 
     ``own`` are module-name prefixes, ``asks`` and ``runs`` pairs of module and function name, ``remote_texts`` qualified names
-    of the classes that hold a worker's traceback as text, ``texts`` tell such exceptions whose class does not say so.
+    of the classes that hold a worker's traceback as text, ``texts`` tell such exceptions whose class does not say so, ``handles``
+    give the ``engines.handles.Handle`` of a future that is theirs, ``crashes`` are qualified names of the errors that say that a
+    worker process died, ``hints`` rows of ``trace.hints``.
     """
     facts.own_modules.update(own)
     facts.asks.update(asks)
@@ -82,6 +90,9 @@ def register(
     facts.openers.extend(opener for opener in openers if opener not in facts.openers)
     facts.remote_texts.update(remote_texts)
     facts.texts.extend(text for text in texts if text not in facts.texts)
+    facts.handles.extend(handle for handle in handles if handle not in facts.handles)
+    facts.crashes.update(crashes)
+    facts.hints.extend(hint for hint in hints if hint not in facts.hints)
     _forget()
 
 

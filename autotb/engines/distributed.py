@@ -56,7 +56,47 @@ def _why(exc: BaseException) -> str:
     return f": {type(context).__name__}: {context}" if context is not None else ""
 
 
-registry.register(openers=(_open,), own=("distributed", "dask", "tornado", "tblib", "zict", "toolz", "tlz"))
+def _handle(future: Any) -> Any:
+    """The scheduler keeps every task, and runs it anew when it is told to."""
+    module = sys.modules.get("distributed.client")
+    if module is None or not isinstance(future, module.Future):
+        return None
+    from autotb.engines import handles
+
+    class Handle(handles.Handle):
+        def result(self, future: Any, timeout: float | None) -> Any:
+            if future.client.asynchronous:
+                raise TypeError(
+                    "this future is of a Client(asynchronous=True): await it, or use `await autotb.collect_async([...])`"
+                )
+            return future.result(timeout=timeout)
+
+        def when_done(self, future: Any, callback: Any) -> bool:
+            future.add_done_callback(callback)
+            return True
+
+        def label(self, future: Any) -> str:
+            return str(future.key)
+
+        def why_not_again(self, future: Any) -> str:
+            return "it was cancelled" if future.status in ("cancelled", "lost") else ""
+
+        def again(self, future: Any) -> Any:
+            try:
+                future.retry()
+            except Exception as error:
+                raise handles.NotAgainError(f"the scheduler does not run it again ({error})") from error
+            return future
+
+    return Handle()
+
+
+registry.register(
+    openers=(_open,),
+    own=("distributed", "dask", "tornado", "tblib", "zict", "toolz", "tlz"),
+    handles=(_handle,),
+    crashes=("distributed.scheduler.KilledWorker",),
+)
 
 
 # The worker

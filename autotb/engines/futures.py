@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import operator
 import sys
+import weakref
 
 from autotb import callsite, registry
 from autotb.engines import boxed
@@ -31,6 +32,7 @@ registry.register(
     asks=(("concurrent.futures._base", "__get_result"), ("concurrent.futures._base", "result")),
     runs=(("concurrent.futures.thread", "run"), ("autotb.engines.futures", "_initialize")),
     remote_texts=("concurrent.futures.process._RemoteTraceback", "concurrent.interpreters.ExecutionFailed"),
+    crashes=("concurrent.futures.process.BrokenProcessPool",),
 )
 
 
@@ -70,12 +72,12 @@ def _site(executor: Any) -> Any:
     return (*found, _token(executor), found[0] is sys._getframe(2).f_code) if found else None
 
 
-def _token(executor: Any) -> list[bool]:
-    """The mark of one pool: ``[True]`` once an error of its tasks has reached the program."""
+def _token(executor: Any) -> list[Any]:
+    """The mark of one pool: whether an error of its tasks has reached the program, and a weak reference to the pool."""
     try:
         return executor._autotb_token  # type: ignore[no-any-return]
     except AttributeError:
-        executor._autotb_token = mark = [False]
+        executor._autotb_token = mark = [False, weakref.ref(executor)]
         return mark
 
 
@@ -177,14 +179,30 @@ def _wrap_set_exception(original: Any) -> Any:
             if exception is not None:
                 from autotb.engines import unasked
 
-                _note_thread(exception, sys._getframe(1))
+                caller = sys._getframe(1)
+                _note_thread(exception, caller)
                 _note_submitted(self.__dict__, exception)
+                _keep_call(self, exception, caller)
                 unasked.watch(self, exception, SITE)
         except Exception:
             pass  # the exception itself must be set, whatever we make of it
         return original(self, exception)
 
     return set_exception
+
+
+def _keep_call(future: Any, exc: BaseException, caller: Any) -> None:
+    """What a failed future must know to be submitted again; in a flood of failures nothing is kept."""
+    if caller.f_code.co_name not in ("run", "process_result_item"):
+        return  # a future that somebody else's code fails
+    from autotb.capture import KEY, fields_of
+    from autotb.engines import worker
+
+    if type(fields_of(exc).get(KEY)) is not tuple:
+        item = worker.local(caller, "self" if caller.f_code.co_name == "run" else "work_item")
+        call = getattr(item, "task", None) or (item.fn, item.args, item.kwargs)
+        if not registry.is_engines(call[0]):
+            future._autotb_call = call
 
 
 def _note_thread(exc: BaseException, caller: Any) -> None:

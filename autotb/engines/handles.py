@@ -40,15 +40,15 @@ class Handle:
         """Whether ``error`` says that the wait has ended, not that the task raised it."""
         return isinstance(error, _EXPIRED) and not self.is_done(future)
 
-    def when_done(self, future: Any, callback: Callable[[Any], None]) -> bool:
+    def when_done(self, future: Any, callback: Callable[[Any], None]) -> bool:  # noqa: ARG002  for those who can
         """Have ``callback`` called with the future once it is done; False where the engine does not tell."""
         return False
 
-    def label(self, future: Any) -> str:
+    def label(self, future: Any) -> str:  # noqa: ARG002
         """What the engine calls the task; empty where it has no name."""
         return ""
 
-    def why_not_again(self, future: Any) -> str:
+    def why_not_again(self, future: Any) -> str:  # noqa: ARG002
         """Why the work cannot be submitted again; empty where, as far as can be seen now, it can."""
         return "autotb has not seen this future being made, and nothing else knows its function and arguments"
 
@@ -74,7 +74,7 @@ class Standard(Handle):
         return True
 
     def why_not_again(self, future: Any) -> str:
-        fields = getattr(future, "__dict__", {})
+        fields = _fields(future)
         if "_autotb_site" not in fields:
             return super().why_not_again(future)
         if CALL not in fields and future.done() and not future.cancelled() and future._exception is not None:
@@ -82,17 +82,23 @@ class Standard(Handle):
         return ""
 
     def again(self, future: Any) -> Any:
-        call = getattr(future, "__dict__", {}).get(CALL)
+        fields = _fields(future)
+        call, site = fields.get(CALL), fields.get("_autotb_site")
         if call is None:
             raise NotAgainError(self.why_not_again(future) or "its function and arguments were not kept")
-        reference, function, args, kwargs = call
-        executor = reference()
+        executor = site[2][1]() if site is not None and len(site[2]) > 1 else None
         if executor is None:
             raise NotAgainError("its pool is gone")
+        function, args, kwargs = call
         try:
             return executor.submit(function, *args, **kwargs)
         except RuntimeError as error:  # shut down, or broken
             raise NotAgainError(f"its pool takes no more work ({error})") from error
+
+
+def _fields(future: Any) -> dict[str, Any]:
+    fields = getattr(future, "__dict__", None)
+    return fields if type(fields) is dict else {}  # ipyparallel's is a method
 
 
 class Getting(Handle):
@@ -108,7 +114,10 @@ class Getting(Handle):
         ready = getattr(future, "ready", None)
         return bool(ready()) if callable(ready) else True
 
-    def why_not_again(self, future: Any) -> str:
+    def is_expiry(self, future: Any, error: BaseException) -> bool:
+        return "Timeout" in type(error).__name__ and not self.is_done(future)
+
+    def why_not_again(self, future: Any) -> str:  # noqa: ARG002
         return self.why
 
 

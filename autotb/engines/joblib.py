@@ -27,7 +27,11 @@ CAPTURED = "Parallel on loky, threading and multiprocessing, lists and generator
 TESTED = "1.2 to 1.6"
 NOISE: dict[str, str] = {}
 
-registry.register(own=("joblib", "threadpoolctl"), remote_texts=("joblib.externals.loky.process_executor._RemoteTraceback",))
+registry.register(
+    own=("joblib", "threadpoolctl"),
+    remote_texts=("joblib.externals.loky.process_executor._RemoteTraceback",),
+    crashes=("joblib.externals.loky.process_executor.TerminatedWorkerError",),
+)
 
 
 def _wrap_call(original: Any) -> Any:

@@ -27,7 +27,11 @@ CAPTURED = "get_reusable_executor, ProcessPoolExecutor: submit, map, initializer
 TESTED = "3.4 to 3.7"
 NOISE: dict[str, str] = {}
 
-registry.register(own=("loky", "cloudpickle"), remote_texts=("loky.process_executor._RemoteTraceback",))
+registry.register(
+    own=("loky", "cloudpickle"),
+    remote_texts=("loky.process_executor._RemoteTraceback",),
+    crashes=("loky.process_executor.TerminatedWorkerError",),
+)
 
 
 def _wrap_submit(original: Any) -> Any:

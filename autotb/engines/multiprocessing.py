@@ -249,8 +249,9 @@ class _Results(_Proxy):
         if self._tasks.task is not None:
             from autotb.engines import worker
 
-            call, tb = self._tasks.task[2:], value.__traceback__
-            worker.note_thread(value, "thread pool", "in a thread-pool worker", lambda: _call_of(*call, tb))
+            _, _, function, args, kwargs = self._tasks.task
+            tb = value.__traceback__
+            worker.note_thread(value, "thread pool", "in a thread-pool worker", lambda: _call_of(function, args, kwargs, tb))
         return (job, index, (False, value))
 
 

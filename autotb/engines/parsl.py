@@ -64,10 +64,66 @@ def _task(name: Any) -> str:
     return text if text.startswith("task") or not text.isdigit() else f"task {text}"
 
 
+def _handle(future: Any) -> Any:
+    """Parsl's futures know their task: its name, its call, and the kernel that takes it again."""
+    module = sys.modules.get("parsl.dataflow.futures")
+    if module is None or not isinstance(future, module.AppFuture):
+        return None
+    from autotb.engines import handles
+
+    class Handle(handles.Standard):
+        def label(self, future: Any) -> str:
+            return f"{future.task_record['func_name']} (task {future.tid})"
+
+        def why_not_again(self, future: Any) -> str:
+            return "" if getattr(future, "task_record", None) else "it has no task: it joins others"
+
+        def again(self, future: Any) -> Any:
+            task = future.task_record
+            try:
+                return task["dfk"].submit(
+                    task["func"],
+                    app_args=task["args"],
+                    executors=[task["executor"]] if task.get("executor") not in (None, "all") else "all",
+                    cache=False,
+                    ignore_for_cache=None,
+                    app_kwargs=task["kwargs"],
+                    join=task.get("join", False),
+                )
+            except Exception as error:  # cleaned up, say
+                raise handles.NotAgainError(f"Parsl takes no more work ({type(error).__name__}: {error})") from error
+
+    return Handle()
+
+
+def _depends(trace: Any) -> dict[str, str] | None:
+    return {} if any(" skipped: it depends on " in line for line in trace.stack.broken) else None
+
+
+def _lacks_module(trace: Any) -> dict[str, str] | None:
+    root = trace.root_cause
+    if root.type != "ModuleNotFoundError" or not root.hops or root.hops[-1].where != "in a Parsl worker":
+        return None
+    return {"name": root.message.removeprefix("No module named ")}
+
+
+_UPSTREAM = (
+    "a task named in inputs=[...], or given as an argument, failed, and this one was not run: look for the earlier failure, "
+    "unwrap that task's future, and fix the upstream task"
+)
+_ENVIRONMENT = (
+    "no module named {name} in the worker: its environment is not activated there, worker_init is missing in the executor's "
+    "config, or the module is installed in a different environment; for example "
+    "worker_init='source /path/to/venv/bin/activate; export PYTHONPATH=/path/to/project:$PYTHONPATH'"
+)
+
 registry.register(
+    crashes=("parsl.executors.high_throughput.errors.WorkerLost", "parsl.executors.high_throughput.errors.ManagerLost"),
+    hints=((_depends, _UPSTREAM), (_lacks_module, _ENVIRONMENT)),
     own=("parsl", "tblib", "typeguard", "dill"),
     runs=(("parsl.app.errors", "wrapper"),),
     openers=(_open,),
+    handles=(_handle,),
 )
 
 

@@ -35,6 +35,7 @@ NOISE: dict[str, str] = {}
 registry.register(
     own=("pebble",),
     runs=(("pebble.common.shared", "execute"), ("pebble.common", "execute")),
+    crashes=("pebble.common.types.ProcessExpired", "pebble.common.ProcessExpired"),
     remote_texts=("pebble.common.types.RemoteTraceback", "pebble.common.RemoteTraceback"),
 )
 

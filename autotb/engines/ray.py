@@ -27,6 +27,8 @@ NOISE: dict[str, str] = {}
 
 MAX_SITES = 100_000  # tasks whose line of submission is remembered
 _sites: dict[bytes, Any] = {}  # task's or actor's id: (code, instruction)
+_calls: dict[bytes, Any] = {}  # task's id: what to call ``_remote`` on, and how
+_PLAIN = frozenset({int, float, bool, str, bytes, type(None)})
 
 
 def _open(exc: BaseException) -> registry.Opened | None:
@@ -53,7 +55,54 @@ def _text(exc: Any) -> str | None:
     return _TASK.sub("Traceback (most recent call last):", text) if isinstance(text, str) else None
 
 
-registry.register(own=("ray",), openers=(_open,))
+def _handle(reference: Any) -> Any:
+    """Object references: asked by ``ray.get``, watched by the future that Ray makes of them."""
+    ray: Any = sys.modules.get("ray")
+    if ray is None or not isinstance(reference, getattr(ray, "ObjectRef", ())):
+        return None
+    from autotb.engines import handles
+
+    class Handle(handles.Handle):
+        def result(self, reference: Any, timeout: float | None) -> Any:
+            return ray.get(reference, timeout=timeout)
+
+        def is_done(self, reference: Any) -> bool:
+            return bool(ray.wait([reference], timeout=0, fetch_local=False)[0])
+
+        def is_expiry(self, reference: Any, error: BaseException) -> bool:  # noqa: ARG002
+            return type(error).__name__ == "GetTimeoutError"
+
+        def when_done(self, reference: Any, callback: Any) -> bool:
+            reference.future().add_done_callback(lambda _: callback(reference))
+            return True
+
+        def why_not_again(self, reference: Any) -> str:
+            if reference.task_id().binary() in _calls:
+                return ""
+            return (
+                "Ray keeps no call, and autotb keeps those of small plain arguments only; "
+                "@ray.remote(max_retries=…, retry_exceptions=True) retries in Ray itself"
+            )
+
+        def again(self, reference: Any) -> Any:
+            call = _calls.get(reference.task_id().binary())
+            if call is None:
+                raise handles.NotAgainError(self.why_not_again(reference))
+            remote, args, kwargs = call
+            try:
+                return remote._remote(*args, **kwargs)
+            except Exception as error:
+                raise handles.NotAgainError(f"Ray takes no more work ({error})") from error
+
+    return Handle()
+
+
+registry.register(
+    own=("ray",),
+    openers=(_open,),
+    handles=(_handle,),
+    crashes=("ray.exceptions.WorkerCrashedError", "ray.exceptions.OutOfMemoryError"),
+)
 
 
 def _wrap_task_error_init(original: Any) -> Any:
@@ -211,6 +260,7 @@ def _wrap_remote(original: Any) -> Any:
         made = original(self, *args, **kwargs)
         try:
             _remember(made, callsite.here(2))
+            _keep_call(made, self, args, kwargs)
         except Exception:
             pass  # an object of another version: the place of submission is lost, nothing else
         return made
@@ -226,6 +276,17 @@ def _remember(made: Any, site: Any) -> None:
     if len(_sites) >= MAX_SITES:
         del _sites[next(iter(_sites))]
     _sites[key] = site
+
+
+def _keep_call(made: Any, remote: Any, args: Any, kwargs: Any) -> None:
+    """A call can be made again if it was of small plain values: to keep a reference or an array would keep it in the store."""
+    if type(made) is list or getattr(made, "task_id", None) is None:
+        return
+    given = (*(kwargs.get("args") or (args[0] if args else ())), *(kwargs.get("kwargs") or {}).values())
+    if len(given) <= 10 and all(type(value) in _PLAIN and (type(value) is not str or len(value) < 1_000) for value in given):
+        if len(_calls) >= MAX_SITES:
+            del _calls[next(iter(_calls))]
+        _calls[made.task_id().binary()] = (remote, args, kwargs)
 
 
 def _wrap_unhandled(original: Any) -> Any:

@@ -65,10 +65,11 @@ def text(name: str, error: BaseException, trace: Trace, outputs: dict[str, str])
     for which in ("stdout", "stderr"):
         if outputs.get(which):
             lines += [f"---- WORKER {which.upper()} ----", outputs[which].rstrip("\n")]
-    lines.append(f"Exception type: {short_type(trace.root_cause)}")
+    lines.append(f"Exception type: {short_type(trace.stack)}")
     lines.append(f"Exception attributes: {_attributes(error)}")
     if _is_cancelled(error):
         lines.append("The future was cancelled: its task was not run to its end.")
+    lines += trace.hints
     return "\n".join(lines)
 
 
@@ -88,7 +89,7 @@ def outputs_of(error: BaseException) -> dict[str, str]:
             if isinstance(value, str) and value:
                 found[which] = value
         except Exception:
-            continue  # an attribute that cannot be read is as good as none
+            pass  # an attribute that cannot be read is as good as none
     return found
 
 
@@ -113,8 +114,8 @@ def failed(name: str, error: BaseException, trace: Trace) -> dict[str, Any]:
     return {
         "name": name,
         "status": "failed",
-        "error_type": short_type(trace.root_cause),
-        "error_message": trace.root_cause.message,
+        "error_type": short_type(trace.stack),
+        "error_message": trace.stack.message,
         "traceback": _pieces(error, trace),
         **trace.to_dict(),
     }

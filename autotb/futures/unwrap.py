@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
 from typing import Any
 
 from autotb.engines.handles import Handle, NotAgainError, handle_of, label_of
 from autotb.futures import report
+from autotb.trace import build
 
 log = logging.getLogger("autotb.futures")
 
@@ -75,6 +75,8 @@ class _Asked:
     ) -> None:
         self.future, self.handle, self.name = future, handle, name
         self.timeout, self.retry_on, self.log_to = timeout, retry_on, log_to
+        self.failed: BaseException | None = None  # the last attempt's error
+        self.given_up = False
 
     def name_of(self, error: BaseException | None = None) -> str:
         return self.name if self.name is not None else label_of(self.future, self.handle, error)
@@ -99,51 +101,42 @@ class _Asked:
         retrying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(attempts),
             wait=tenacity.wait_exponential(multiplier=first_wait, max=LONGEST_WAIT),
-            retry=tenacity.retry_if_exception(self._is_worth_another),
-            before_sleep=lambda state: self._warn(state.outcome.exception(), state.attempt_number, attempts),
-            reraise=True,
+            retry=tenacity.retry_if_result(lambda outcome: self._is_worth_another(outcome[1])),
+            before_sleep=lambda state: self._warn(_outcome(state)[1], state.attempt_number, attempts),
+            retry_error_callback=_outcome,
         )
-        attempt: Callable[[], Any] = self._attempts()
+        value, error = retrying(self._attempt)
+        if error is None:
+            return value
+        self.tell(error)
         try:
-            return retrying(attempt)
-        except Exception as error:
-            error = self._told_apart(error)
-            self.tell(error)
-            report.without_our_frames(error)
-            raise error from error.__cause__
+            raise report.without_our_frames(error)
+        finally:
+            error = None  # the traceback's frames lead to this one
 
-    def _attempts(self) -> Callable[[], Any]:
-        """A function that asks the future, and from its second call on submits the work anew before."""
-        failed: list[BaseException] = []
-
-        def attempt() -> Any:
-            if failed:
-                try:
-                    self.future = self.handle.again(self.future)
-                except NotAgainError as why:
-                    raise _GivenUp(failed[-1], str(why)) from None
+    def _attempt(self) -> tuple[Any, BaseException | None]:
+        """One attempt's value or error; from the second on the work is submitted anew before."""
+        if self.failed is not None:
             try:
-                return self.handle.result(self.future, self.timeout)
-            except Exception as error:
-                failed.append(error)
-                raise
+                self.future = self.handle.again(self.future)
+            except NotAgainError as why:
+                log.warning("[%s] cannot be retried: %s", self.name_of(self.failed), why)
+                self.given_up = True
+                return None, self.failed
+        try:
+            return self.handle.result(self.future, self.timeout), None
+        except Exception as error:
+            self.failed = error
+            return None, error
 
-        return attempt
-
-    def _told_apart(self, error: Exception) -> BaseException:
-        if isinstance(error, _GivenUp):
-            log.warning("[%s] cannot be retried: %s", self.name_of(error.error), error)
-            return error.error
-        return error
-
-    def _is_worth_another(self, error: BaseException) -> bool:
-        if not isinstance(error, Exception) or isinstance(error, _GivenUp) or self.handle.is_expiry(self.future, error):
+    def _is_worth_another(self, error: BaseException | None) -> bool:
+        if error is None or self.given_up or self.handle.is_expiry(self.future, error):
             return False
         return any(isinstance(found, _types(self.retry_on)) for found in roots(error))
 
     def _warn(self, error: BaseException | None, attempt: int, attempts: int) -> None:
         if error is not None:
-            said = report.message(report.story(error).root_cause)
+            said = report.message(build.root_of(error))
             log.warning("[%s] Retry %d/%d after: %s", self.name_of(error), attempt, attempts, said)
 
     def tell(self, error: BaseException) -> None:
@@ -171,12 +164,9 @@ class _Asked:
             )
 
 
-class _GivenUp(Exception):  # noqa: N818  no error of its own: carries the last attempt's
-    """Another attempt was due and could not be made."""
-
-    def __init__(self, error: BaseException, why: str) -> None:
-        super().__init__(why)
-        self.error = error
+def _outcome(state: Any) -> Any:
+    """What the last attempt gave, of tenacity's state."""
+    return state.outcome.result()
 
 
 def roots(error: BaseException) -> list[BaseException]:
@@ -185,12 +175,13 @@ def roots(error: BaseException) -> list[BaseException]:
 
     found, queue = [error], [error]
     while queue and len(found) < 50:
-        opened = registry.open_wrapper(queue.pop())
-        inner = [] if opened is None else [*opened.roots, *([opened.headline] if opened.headline is not None else [])]
-        for one in inner:
-            if not any(one is other for other in found):
-                found.append(one)
-                queue.append(one)
+        one = queue.pop()
+        opened = registry.open_wrapper(one)
+        inner = [one.__cause__] if opened is None else [*opened.roots, opened.headline]
+        for other in inner:
+            if other is not None and not any(other is known for known in found):
+                found.append(other)
+                queue.append(other)
     return found
 
 

@@ -49,7 +49,7 @@ def draw(trace: Trace, stream: Any) -> str:
             from autotb import boot
 
             boot.report("drawing with rich", error)
-    return "\n".join(plain.lines(trace, in_force)) + "\n"
+    return "\n".join(plain.lines(trace, in_force, with_hints=True)) + "\n"
 
 
 def show(trace: Trace, stream: Any = None) -> None:

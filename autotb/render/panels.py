@@ -24,7 +24,7 @@ MIN_WIDTH = 40  # of a panel, however narrow the terminal is
 FOLD_ROWS = 4  # rows that one source line may take
 NUMBER_WIDTH = 4
 
-BORDER, HEAD, PATH, DIM, HOP, CALL, MARK, ERROR, UNDERLINE = (
+BORDER, HEAD, PATH, DIM, HOP, CALL, MARK, ERROR, UNDERLINE, HINT = (
     Style(color="red"),
     Style(bold=True),
     Style(color="cyan"),
@@ -34,6 +34,7 @@ BORDER, HEAD, PATH, DIM, HOP, CALL, MARK, ERROR, UNDERLINE = (
     Style(color="red", bold=True),
     Style(color="red", bold=True),
     Style(underline=True, bold=True),
+    Style(color="green"),
 )
 _ASCII = str.maketrans({"❱": ">", "│": "|", "…": "~", "×": "x"})
 
@@ -58,13 +59,13 @@ class _Drawing:
 
     def story(self) -> list[str]:
         lines = [clean.line(self.trace.heading)] if self.trace.heading else []
-        lines += self.stack(self.trace.stack, TITLE)
+        lines += self.stack(self.trace.stack, TITLE, self.trace.hints)
         caused = words.caused_by(self.trace)
         if caused:
             lines += self.ansi([Text(clean.text(line)) for line in caused.split("\n")])
         return lines
 
-    def stack(self, stack: Stack, title: str) -> list[str]:
+    def stack(self, stack: Stack, title: str, hints: tuple[str, ...] = ()) -> list[str]:
         lines: list[str] = []
         for other in stack.also:
             lines += [*self.stack(other, TITLE), "", *self.ansi([Text(words.ALSO, DIM)]), ""]
@@ -77,6 +78,8 @@ class _Drawing:
             lines += self.ansi([Text(clean.line(line), HOP)])
         if stack.members is not None:
             lines += self.members(stack.members)
+        for hint in hints:
+            lines += self.ansi([Text(clean.line(hint), HINT)])
         return lines + self.ansi([*self.final(stack), *map(_plain_text, words.notes(stack))])
 
     def final(self, stack: Stack) -> list[Text]:

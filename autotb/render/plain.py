@@ -15,10 +15,12 @@ HEADER = "Traceback (most recent call last):"
 MAX_MEMBERS = 5  # stories of a group that are told in full
 
 
-def lines(trace: Trace, in_force: settings.Settings | None = None) -> list[str]:
+def lines(trace: Trace, in_force: settings.Settings | None = None, *, with_hints: bool = False) -> list[str]:
     """The story, line by line."""
     in_force = in_force or settings.current()
     result = [trace.heading] if trace.heading else []
+    if with_hints:  # before the traceback: a line after its frames would be read as its error
+        result += [clean.line(hint) for hint in trace.hints]
     result += _stack(trace.stack, trace, in_force, 0)
     caused = words.caused_by(trace)
     return [*result, clean.text(caused)] if caused else result

@@ -22,6 +22,16 @@ def build(exc: BaseException, tb: TracebackType | None = None) -> Trace:
     return from_tree(tree)
 
 
+def root_of(exc: BaseException) -> Stack:
+    """The root cause's type and message, without any frames: many errors are told by one line each."""
+    return Trace(_stack(_Headlines().tree(exc), 0)).root_cause
+
+
+class _Headlines(capture.Capture):
+    def _hops(self, *_: Any) -> list[capture.Hop]:
+        return []
+
+
 def from_tree(tree: capture.Tree, heading: str = "") -> Trace:
     """The story that a tree tells."""
     host = os.uname().nodename if hasattr(os, "uname") else ""

@@ -126,9 +126,25 @@ class Trace:
         """The frames of the error that the program sees."""
         return self.stack.frames
 
+    @property
+    def hints(self) -> tuple[str, ...]:
+        """What to do about it: at most two lines that begin ``hint: ``, and mostly none."""
+        from autotb.trace import hints
+
+        try:
+            return hints.of(self)
+        except Exception:
+            return ()  # the story is told without them
+
     def to_dict(self) -> dict[str, Any]:
-        """Plain builtins, for JSON; ``schema`` is the version of this form."""
-        return {"schema": SCHEMA, "host": self.host, "pid": self.pid, "error": _stack_dict(self.stack)}
+        """Plain builtins, for JSON; ``schema`` is the version of this form (``trace.schema.json`` in this package)."""
+        return {
+            "schema": SCHEMA,
+            "host": self.host,
+            "pid": self.pid,
+            "error": _stack_dict(self.stack),
+            "hints": list(self.hints),
+        }
 
     def __str__(self) -> str:
         import importlib
@@ -141,6 +157,13 @@ class Trace:
         import importlib
 
         importlib.import_module("autotb.render").show(self)
+
+
+def schema_file() -> Any:
+    """The JSON Schema of :meth:`Trace.to_dict`, a path to read it from."""
+    from importlib.resources import files
+
+    return files("autotb.trace") / "trace.schema.json"
 
 
 def _stack_dict(stack: Stack) -> dict[str, Any]:

@@ -1,0 +1,58 @@
+"""The bar that ``collect`` draws on a terminal, by rich; none in a pipe or a log.
+
+Flows in: counts.  Flows out: a line of stderr that is redrawn.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+
+class Bar:
+    """A progress bar, if one is wanted and can be drawn."""
+
+    def __init__(self, total: int, wanted: bool | None) -> None:
+        self.total = total
+        self.is_shown = (_is_terminal(sys.stderr) if wanted is None else bool(wanted)) and total > 0
+        self.bar: Any = None
+
+    def start(self) -> None:
+        """Begin to draw."""
+        if not self.is_shown:
+            return
+        try:
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+            self.bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("[red]{task.fields[failed]}"),
+                TimeElapsedColumn(),
+                TimeRemainingColumn(),
+                console=Console(stderr=True),
+            )
+            self.task = self.bar.add_task("collecting", total=self.total, failed="")
+            self.bar.start()
+        except Exception:
+            self.bar, self.is_shown = None, False  # results matter, the bar does not
+
+    def advance(self, failed: int) -> None:
+        """One more is done; ``failed`` of them failed."""
+        if self.bar is not None:
+            self.bar.update(self.task, advance=1, failed=f"{failed} failed" if failed else "")
+
+    def stop(self) -> None:
+        """Leave the bar as it is."""
+        bar, self.bar = self.bar, None
+        if bar is not None:
+            bar.stop()
+
+
+def _is_terminal(stream: Any) -> bool:
+    try:
+        return bool(stream is not None and stream.isatty())
+    except Exception:
+        return False

@@ -1,0 +1,157 @@
+"""What to do about it: a table of ``(when, text)``, of which at most two fit an error, and mostly none.
+
+Flows in: a :class:`Trace`.  Flows out: lines that begin ``hint: ``.  What only one engine's errors mean stands in its adapter,
+which registers rows of the same form.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+from collections.abc import Callable, Iterator
+
+from autotb import registry
+from autotb.trace.model import Stack, Trace
+
+MOST = 2
+
+#: A row: whether it fits, as what the text wants to name (an empty dict if nothing), and the text.
+Row = tuple[Callable[[Trace], "dict[str, str] | None"], str]
+
+
+def of(trace: Trace) -> tuple[str, ...]:
+    """The hints for a story, at most two, each one line."""
+    found: list[str] = []
+    for when, text in (*registry.facts.hints, *TABLE):
+        names = when(trace)
+        if names is not None and len(found) < MOST:
+            found.append("hint: " + text.format_map(names))
+            if when in _LAST_WORD:
+                break
+    return tuple(found)
+
+
+def stacks(stack: Stack) -> Iterator[Stack]:
+    """An exception and all that it is chained to or holds."""
+    yield stack
+    for other in (stack.cause, stack.context, *(stack.members or ()), *stack.also):
+        if other is not None:
+            yield from stacks(other)
+
+
+def missing_module(trace: Trace) -> str:
+    """The module that a worker in another process could not import; empty where that is not the error."""
+    root = trace.root_cause
+    if root.type != "ModuleNotFoundError" or not root.hops:
+        return ""
+    hop = root.hops[-1]
+    found = re.match(r"No module named '([\w.]+)'", root.message)
+    return found[1] if found and hop.where and hop.pid is not None and hop.pid != trace.pid else ""
+
+
+def _only_here(trace: Trace) -> dict[str, str] | None:
+    name = missing_module(trace)
+    if "." in name:  # to look for it would import the package that it is in
+        return None
+    try:
+        here = name and importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError, AttributeError):
+        return None
+    return {"name": name, "python": sys.executable} if here else None
+
+
+_PICKLING = re.compile(
+    r"(cannot|can't) pickle |^Can't get (local object|attribute) |^Could not (pickle|serialize)|attribute lookup .* failed", re.I
+)
+
+
+def _not_pickled(trace: Trace) -> dict[str, str] | None:
+    """An argument, a function or a result that cannot be sent: the engine raised it, not the user's own code."""
+    for stack in stacks(trace.stack):
+        bare = stack.type.rpartition(".")[2]
+        if bare in ("PicklingError", "PickleError", "UnpicklingError") or (
+            bare in ("TypeError", "AttributeError") and _PICKLING.search(stack.message)
+        ):
+            last = stack.frames[-1:]
+            if not last or last[0].kind in (registry.ENGINE, registry.OWN) or _is_pickler(last[0].module):
+                users = [frame for frame in stack.frames if frame.kind == registry.USER]
+                calls = any(re.search(r"\b(dumps?|copy|deepcopy|Pickler)\(", frame.failing_line) for frame in users[-1:])
+                return None if calls else {}
+    return None
+
+
+def _is_pickler(module: str) -> bool:
+    return module.partition(".")[0] in ("pickle", "cloudpickle", "dill", "copyreg", "multiprocessing")
+
+
+def _crashed(trace: Trace) -> dict[str, str] | None:
+    return {} if any(stack.type in registry.facts.crashes for stack in stacks(trace.stack)) else None
+
+
+def _says(pattern: str, kind: str) -> Callable[[Trace], dict[str, str] | None]:
+    """Fits an error of this type whose message has the pattern."""
+    expression = re.compile(pattern)
+
+    def when(trace: Trace) -> dict[str, str] | None:
+        for stack in stacks(trace.stack):
+            if stack.type.rpartition(".")[2] == kind and expression.search(stack.message):
+                return {}
+        return None
+
+    return when
+
+
+_before_main = _says("before the\\s+current process has finished its bootstrapping phase", "RuntimeError")
+_daemonic = _says("^daemonic processes are not allowed to have children$", "AssertionError")
+_too_many_files = _says(r"^\[Errno 24\]", "OSError")
+_address_in_use = _says(r"^\[Errno (98|48|10048)\]", "OSError")
+
+
+def _changed(trace: Trace) -> dict[str, str] | None:
+    for stack in stacks(trace.stack):
+        for frame in stack.frames:
+            if frame.changed:
+                return {"path": frame.path}
+    return None
+
+
+_GUARD = 'a spawned worker imports the main script: put what starts the work under `if __name__ == "__main__":`'
+_PICKLES = (
+    "what goes to or comes from another process is pickled; typical culprits are file handles, database connections, locks, "
+    "threads, lambdas and local functions, and JAX arrays as return values: pass paths instead of file objects, convert "
+    "arrays with np.asarray before returning, return only primitives and plain containers"
+)
+_SILENT = (
+    "a worker process died without a Python exception: out of memory, a segmentation fault, a signal such as SIGKILL, or a "
+    "timeout; look at the workers' stderr files (in Parsl's worker_logdir_root), search them for `Killed`, set memory limits "
+    "on the executor, and run the task by hand outside the engine"
+)
+_ELSEWHERE = (
+    "{name} is installed for this Python ({python}), but not for the worker's: let the workers run in the same environment"
+)
+_DAEMONS = (
+    "workers of multiprocessing.Pool are daemons, which may start no processes: use concurrent.futures.ProcessPoolExecutor for "
+    "the outer pool, or threads inside"
+)
+_DESCRIPTORS = (
+    "the process has as many files and sockets open as it may (`ulimit -n`): close them where they are opened (`with`), or "
+    "raise the limit"
+)
+_PORT = (
+    "another process listens on this port, perhaps one that an earlier run left behind: stop it, or let the system choose a "
+    "port (0)"
+)
+_EDITED = "{path} was changed after it was imported, so the lines shown may not be those that ran: start the program anew"
+
+TABLE: tuple[Row, ...] = (
+    (_before_main, _GUARD),
+    (_not_pickled, _PICKLES),
+    (_crashed, _SILENT),
+    (_only_here, _ELSEWHERE),
+    (_daemonic, _DAEMONS),
+    (_too_many_files, _DESCRIPTORS),
+    (_address_in_use, _PORT),
+    (_changed, _EDITED),
+)
+_LAST_WORD = (_before_main,)

@@ -1,0 +1,347 @@
+"""Hints: each by its real condition, and none for errors that they do not fit."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests import programs
+
+
+def hints(ran):
+    return re.findall(r"^hint: .*$", ran.stderr, re.M)
+
+
+def lone_hint(ran):
+    (hint,) = hints(ran)
+    assert len(ran.stderr.split(hint)[1].strip().split("\n")) <= 2, ran.stderr  # Type: message follows, and perhaps the root
+    return hint
+
+
+POOL = """\
+import os
+import signal
+import sys
+import threading
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+
+def killed(_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def same(x):
+    return x
+
+
+def returns_lock(x):
+    return threading.Lock()
+
+
+def divide(x):
+    return 1 / x
+
+
+def opens_files(_):
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+    files = []
+    try:
+        while True:
+            files.append(open(__file__))
+    finally:
+        files.clear()
+
+
+def nested(x):
+    with get_context("fork").Pool(1) as pool:
+        return pool.map(same, [x])
+
+
+def main(which):
+    if which == "daemonic":
+        with get_context("fork").Pool(1) as pool:
+            return pool.apply(nested, (1,))
+    with ProcessPoolExecutor(1, mp_context=get_context("fork")) as pool:
+        if which == "file":
+            return pool.submit(same, open(__file__)).result()
+        if which == "lambda":
+            return pool.submit(lambda: 1).result()
+        return pool.submit(globals()[which], 0).result()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
+"""
+
+
+@pytest.mark.behaviour("S1-51")
+@pytest.mark.parametrize("case", ["file", "lambda", "returns_lock"])
+def test_what_cannot_be_pickled(run, case):
+    hint = lone_hint(run(POOL, case))
+
+    for text in ("file handles", "database connections", "threads", "JAX arrays", "np.asarray", "paths instead of file objects"):
+        assert text in hint
+
+
+@pytest.mark.behaviour("S1-52", "S1-53")
+def test_a_worker_that_was_killed(run):
+    hint = lone_hint(run(POOL, "killed"))
+
+    for text in (
+        "out of memory",
+        "segmentation fault",
+        "SIGKILL",
+        "timeout",
+        "worker_logdir_root",
+        "`Killed`",
+        "memory limits",
+        "by hand",
+    ):
+        assert text in hint
+
+
+def test_a_pool_inside_a_daemon(run):
+    assert "ProcessPoolExecutor" in lone_hint(run(POOL, "daemonic"))
+
+
+@pytest.mark.behaviour("S1-54")
+def test_an_error_of_another_kind_gets_none(run):
+    ran = run(POOL, "divide")
+
+    assert ran.last == "ZeroDivisionError: division by zero"
+    assert hints(ran) == []
+
+
+def test_a_main_script_without_a_guard(run):
+    ran = run(
+        """
+        from concurrent.futures import ProcessPoolExecutor
+        from multiprocessing import get_context
+
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+            print(pool.submit(abs, -1).result())
+        """
+    )
+
+    assert any('under `if __name__ == "__main__":`' in hint for hint in hints(ran)), ran.stderr
+
+
+def test_too_many_open_files(run):
+    assert "`ulimit -n`" in lone_hint(run(POOL, "opens_files"))
+
+
+def test_an_address_in_use(run):
+    ran = run(
+        """
+        import socket
+
+        first = socket.socket()
+        first.bind(("127.0.0.1", 0))
+        first.listen()
+        socket.socket().bind(first.getsockname())
+        """
+    )
+
+    assert "listens on this port" in lone_hint(ran)
+
+
+def test_a_file_that_changed(run):
+    ran = run(
+        """
+        import os
+
+        text = open(__file__).read()
+        with open(__file__, "w") as file:
+            file.write("# one more line\\n" + text)
+        os.utime(__file__, (2**31, 2**31))
+
+
+        def fails():
+            raise ValueError("text")
+
+
+        fails()
+        """
+    )
+
+    assert "was changed after it was imported" in lone_hint(ran)
+
+
+def test_a_module_that_only_the_driver_has(run, tmp_path):
+    (tmp_path / "only").mkdir()
+    (tmp_path / "only" / "only_here.py").write_text("")
+    ran = run(
+        """
+        import sys
+        from concurrent.futures import ProcessPoolExecutor
+        from multiprocessing import get_context
+
+
+        def needs(_):
+            import only_here
+
+
+        if __name__ == "__main__":
+            with ProcessPoolExecutor(1, mp_context=get_context("fork")) as pool:
+                pool.submit(abs, 1).result()
+                sys.path.append("only")
+                pool.submit(needs, 1).result()
+        """
+    )
+
+    assert re.match(r"hint: only_here is installed for this Python \(.*\), but not for the worker's", lone_hint(ran))
+
+
+MISSING = """\
+import parsl
+from parsl import Config, python_app
+from parsl.executors import HighThroughputExecutor
+from parsl.providers import LocalProvider
+
+
+@python_app
+def needs_module():
+    import nonexistent_module
+
+
+if __name__ == "__main__":
+    executor = HighThroughputExecutor(
+        max_workers_per_node=1, address="127.0.0.1", cpu_affinity="none", provider=LocalProvider(init_blocks=1, max_blocks=1)
+    )
+    with parsl.load(Config(executors=[executor], initialize_logging=False)):
+        needs_module().result()
+"""
+
+
+@pytest.mark.behaviour("S1-50")
+def test_a_module_that_parsls_worker_lacks(tmp_path):
+    hint = lone_hint(programs.run(tmp_path, MISSING, timeout=200))
+
+    for text in ("not activated", "worker_init", "different environment", "source ", "export PYTHONPATH"):
+        assert text in hint
+
+
+#: Everyday failures, each of which a hint would only misread.
+UNRELATED = """\
+def boom(kind, *args):
+    raise kind(*args)
+
+
+class Strange(Exception):
+    pass
+
+
+import asyncio, configparser, csv, datetime, decimal, functools, importlib, ipaddress, json, os, pickle, queue, random, re, sqlite3
+import string, struct, subprocess, tempfile, threading, time, unicodedata, uuid, zipfile
+
+CASES = [
+    lambda: 1 / 0,
+    lambda: 1.0 // 0,
+    lambda: [][0],
+    lambda: {}["key"],
+    lambda: int("x"),
+    lambda: float("1,5"),
+    lambda: None.attribute,
+    lambda: "text" + 1,
+    lambda: len(3),
+    lambda: undefined,
+    lambda: [1, 2].index(3),
+    lambda: next(iter(())),
+    lambda: (lambda a: a)(),
+    lambda: open("/nonexistent/file"),
+    lambda: os.listdir("/nonexistent"),
+    lambda: os.mkdir("/"),
+    lambda: open("/"),
+    lambda: os.kill(2**22 + 1, 0),
+    lambda: json.loads("{"),
+    lambda: json.dumps(object()),
+    lambda: b"\\xff".decode(),
+    lambda: "\\u20ac".encode("ascii"),
+    lambda: import_(),
+    lambda: importlib.import_module("json.nothing"),
+    lambda: getattr(json, "nothing"),
+    lambda: __import__("nonexistent_module"),
+    lambda: exec("a b"),
+    lambda: compile("def", "x", "exec"),
+    lambda: re.compile("("),
+    lambda: struct.unpack("i", b""),
+    lambda: decimal.Decimal("x"),
+    lambda: datetime.datetime(2020, 13, 1),
+    lambda: datetime.date.fromisoformat("today"),
+    lambda: uuid.UUID("x"),
+    lambda: ipaddress.ip_address("x"),
+    lambda: sqlite3.connect(":memory:").execute("nonsense"),
+    lambda: sqlite3.connect("/nonexistent/db"),
+    lambda: subprocess.run(["false"], check=True),
+    lambda: subprocess.run(["/nonexistent"]),
+    lambda: subprocess.run(["sleep", "9"], timeout=0.01),
+    lambda: zipfile.ZipFile(__file__),
+    lambda: configparser.ConfigParser().get("a", "b"),
+    lambda: queue.Queue().get_nowait(),
+    lambda: threading.Lock().release(),
+    lambda: threading.Thread().join(),
+    lambda: asyncio.run(asyncio.wait_for(asyncio.sleep(9), 0.01)),
+    lambda: asyncio.run(3),
+    lambda: pickle.loads(b"x"),
+    lambda: pickle.dumps(threading.Lock()),
+    lambda: pickle.dumps(lambda: 1),
+    lambda: random.choice([]),
+    lambda: functools.reduce(max, []),
+    lambda: unicodedata.name("\\0"),
+    lambda: string.Template("$a").substitute(),
+    lambda: time.sleep(-1),
+    lambda: memoryview(3),
+    lambda: list(zip([1], [1, 2], strict=True)),
+    lambda: boom(AssertionError),
+    lambda: boom(MemoryError),
+    lambda: boom(RuntimeError, "CUDA is what it mentions"),
+    lambda: boom(TimeoutError),
+    lambda: boom(ConnectionResetError, 104, "Connection reset by peer"),
+    lambda: boom(PermissionError, 13, "Permission denied"),
+    lambda: boom(Strange, "killed"),
+    lambda: boom(OSError, 28, "No space left on device"),
+    lambda: (lambda f: f(f))(lambda f: f(f)),
+    lambda: boom(AttributeError),
+]
+
+
+def import_():
+    from json import nothing
+
+
+if __name__ == "__main__":
+    import sys
+    from concurrent.futures import ProcessPoolExecutor
+
+    print(len(CASES))
+    for number, case in enumerate(CASES):
+        try:
+            case()
+        except Exception:
+            sys.stderr.write(f"=== case_{number}\\n")
+            sys.excepthook(*sys.exc_info())
+        else:
+            print("no error", number)
+    with ProcessPoolExecutor(1) as pool:
+        for number in range(len(CASES)):
+            try:
+                pool.submit(call, number).result()
+            except Exception:
+                sys.stderr.write(f"=== pool_{number}\\n")
+                sys.excepthook(*sys.exc_info())
+"""
+
+
+@pytest.mark.behaviour("S1-54")
+def test_everyday_failures_get_no_hint(run):
+    code = UNRELATED.replace("def import_():", "def call(number):\n    CASES[number]()\n\n\ndef import_():")
+    ran = run(code, AUTOTB_CONTEXT="0", timeout=280)
+    told = programs.sections(ran.stderr)
+
+    assert ran.stdout == f"{len(told) // 2}\n"
+    assert len(told) // 2 >= 60
+    assert {name: re.findall(r"^hint: .*$", text, re.M) for name, text in told.items() if "\nhint: " in text} == {}
