@@ -32,6 +32,7 @@ KEYS = {
     "members": "trees of an exception group's members, or None",
     "text": "a worker's traceback as text, where nothing better arrived",
     "where": "in what kind of worker that text was made",
+    "culprit": "what could not be pickled: the path to it, and its type",
     "also": "trees of other errors that the same tasks failed of",
     "broken": "one line for each task that failed only because of this error",
     "lost": "what could not travel",
@@ -70,6 +71,8 @@ class Capture:
         headline = opened.headline if opened is not None and opened.headline is not None else exc
         tree = _headline(headline, told, wrapped=opened is not None)
         tree["hops"] = self._hops(tb or _traceback_of(exc), record, place)
+        if record is not None and record.get("culprit"):
+            tree["culprit"] = record["culprit"]
         if opened is not None and opened.broken:
             tree["broken"] = list(opened.broken)
         if opened is not None and opened.roots:

@@ -15,13 +15,14 @@ if TYPE_CHECKING:  # workers import this before anything fails: typing, dataclas
 
 
 class Option:
-    """A setting: its default, what it may be (None: a number from 0 to 1000), and one line for the documentation."""
+    """A setting: its default, what it may be (None: a number from 0 to 1000; ANY: a path), and one line for the documentation."""
 
     def __init__(self, default: str, choices: tuple[str, ...] | None, help: str) -> None:
         self.default, self.choices, self.help = default, choices, help
 
 
 _SWITCH = ("1", "0")
+ANY: tuple[str, ...] = ()
 OPTIONS: dict[str, Option] = {
     "style": Option("auto", ("auto", "rich", "plain", "json"), "how an error is drawn"),
     "frames": Option("user", ("user", "all"), "which frames are shown"),
@@ -32,6 +33,7 @@ OPTIONS: dict[str, Option] = {
     "unretrieved": Option("1", _SWITCH, "0: failed futures that nobody asked for are not told"),
     "noise": Option("", ("", "keep"), "keep: the engines' own log copies are not quieted"),
     "logging": Option("1", _SWITCH, "0: log records of workers' exceptions stay as Python formats them"),
+    "dir": Option("", ANY, "a folder in which the story of each uncaught, unwrapped or collected failure is kept as JSON"),
     "asyncio": Option("0", _SWITCH, "1: asyncio tasks remember where they were created"),
 }
 # Looked at by others: the opt-out by the start-up line.
@@ -54,6 +56,7 @@ class Settings:
         unretrieved: bool,
         noise: str,
         logging: bool,
+        dir: str,
         asyncio: bool,
         sources: dict[str, str],
         warnings: tuple[str, ...],
@@ -61,7 +64,7 @@ class Settings:
         self.style, self.frames, self.context = style, frames, context
         self.args, self.locals = args, locals
         self.rescue, self.unretrieved, self.noise = rescue, unretrieved, noise
-        self.logging, self.asyncio = logging, asyncio
+        self.logging, self.dir, self.asyncio = logging, dir, asyncio
         self.sources, self.warnings = sources, warnings
 
 
@@ -112,6 +115,8 @@ def _from_environment(environment: dict[str, str]) -> dict[str, str]:
 
 
 def _checked(option: Option, value: object) -> str | None:
+    if option.choices == ANY:
+        return str(value)
     text = str(value).strip().lower()
     if option.choices is None:
         return text if text.isascii() and text.isdigit() and int(text) <= 1000 else None

@@ -18,7 +18,7 @@ from benchmarks.measure import Row, pairs, python, row
 
 def rows() -> list[Row]:
     """The hot-path budgets."""
-    return [_result(), _threads(), _processes(), _memory()]
+    return [_result(), _threads(), _processes(), _memory(), _collect()]
 
 
 def _switched(function: Any) -> tuple[Any, Any]:
@@ -105,6 +105,28 @@ def _memory() -> Row:
 
     with_it, without = _switched(timing)
     return row("memory of an outstanding future, added", [with_it() - without() for _ in range(5)], 200, "B")
+
+
+def _collect() -> Row:
+    """``collect`` of finished futures beside the bare loop over ``result()``."""
+    import autotb
+
+    futures: list[Future[int]] = [Future() for _ in range(10_000)]
+    for number, future in enumerate(futures):
+        future.set_result(number)
+
+    def with_it() -> float:
+        start = time.perf_counter()
+        autotb.collect(futures, progress=False)
+        return time.perf_counter() - start
+
+    def without() -> float:
+        start = time.perf_counter()
+        for future in futures:
+            future.result()
+        return time.perf_counter() - start
+
+    return pairs("collect of 10,000 finished futures, to a loop over result()", with_it, without, 1.5)
 
 
 _RAY = """

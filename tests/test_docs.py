@@ -94,3 +94,46 @@ def test_imports_go_down_only():
     )
 
     assert done.returncode == 0, done.stdout
+
+
+FUTURES = (ROOT / "docs" / "futures.md").read_text(encoding="utf-8")
+
+
+def test_collect_of_the_readme(run):
+    ran = run(example("collect"))
+    shown = re.search(r"<!-- example: collect -->.*?```text\n(.*?)```", README, re.S)[1]
+
+    assert ran.stdout == ("{'run 2': (5, 0), 'run 5': (2, 0)}\nrun 0 - ZeroDivisionError: integer division or modulo by zero\n")
+    # The number counts completions: threads may finish in another order.
+    assert re.sub(r"\[\d/3\]", "[2/3]", ran.stderr) == shown
+
+
+@pytest.mark.behaviour("S1-62")
+def test_before_and_after(tmp_path):
+    workflow = re.search(r"<!-- example: workflow -->\n```python\n(.*?)```", FUTURES, re.S)[1]
+    before, after = (programs.run(tmp_path, workflow, autotb=on, name="workflow.py", timeout=200) for on in ("0", "1"))
+    opaque = re.search(r"Before, its last lines are:\n\n```text\n(.*?)```", FUTURES, re.S)[1]
+
+    assert before.stderr.endswith(opaque)
+    assert "workflow.py:13 in score" in after.stderr
+    assert after.last == "ZeroDivisionError: division by zero"
+    reported = programs.run(
+        tmp_path,
+        workflow.replace("result.result()", 'autotb.unwrap(result, "total")').replace(
+            "import parsl\n", "import autotb\nimport parsl\n", 1
+        ),
+        timeout=200,
+    )
+    report = re.search(r"```text\n(\[total\].*?)```", FUTURES, re.S)[1]
+    for line in report.split("\n"):
+        if "…" not in line and "workflow.py" not in line:
+            assert line in reported.stderr
+
+
+@pytest.mark.behaviour("S1-61")
+def test_the_steps_of_adoption():
+    steps = FUTURES.partition("## How to adopt it")[2]
+
+    assert re.findall(r"^(\d)\.", steps, re.M) == list("123456")
+    for words in ("logger", "Find all calls of `.result()`", "unwrap(future, name)", "broken on purpose", "worker_logdir_root"):
+        assert words in steps

@@ -1,4 +1,4 @@
-"""The command line: ``run``, ``demo``, ``doctor``.  Each is a module of this package, imported when it is asked for."""
+"""The command line: ``run``, ``demo``, ``doctor``, ``show``.  Each is a module of this package, imported when it is asked for."""
 
 from __future__ import annotations
 
@@ -21,6 +21,10 @@ def parser() -> argparse.ArgumentParser:
     demo.add_argument("--engine", default="processes", help="which engine (default: processes); 'list' lists them")
     doctor = commands.add_parser("doctor", help="what autotb does in this environment, and whether all is well")
     doctor.add_argument("--json", action="store_true", help="as JSON")
+    show = commands.add_parser("show", help="print a failure again that was kept in a file")
+    show.add_argument(
+        "file", help="of AUTOTB_DIR, of unwrap(log_to=…), of collect's to_json() or jsonl=…, or of AUTOTB_STYLE=json"
+    )
     return main
 
 

@@ -183,12 +183,34 @@ def _wrap_set_exception(original: Any) -> Any:
                 _note_thread(exception, caller)
                 _note_submitted(self.__dict__, exception)
                 _keep_call(self, exception, caller)
+                if caller.f_code.co_name == "_on_queue_feeder_error":
+                    _note_culprit(exception, caller)
                 unasked.watch(self, exception, SITE)
         except Exception:
             pass  # the exception itself must be set, whatever we make of it
         return original(self, exception)
 
     return set_exception
+
+
+def _note_culprit(exc: BaseException, caller: Any) -> None:
+    """The call could not be sent: which part of it is at fault."""
+    from autotb import carrier
+    from autotb.engines import unpicklable, worker
+
+    item = worker.local(caller, "work_item")
+    batch = getattr(item.fn, "items", None)  # joblib's, around the user's calls
+    calls = batch if registry.is_engines(item.fn) and isinstance(batch, list) else [(item.fn, item.args, item.kwargs)]
+    found = (unpicklable.of_call(call[0], call[1], call[2], pickler_of(caller)) for call in calls)
+    carrier.note(exc, culprit=next(filter(None, found), None))
+
+
+def pickler_of(caller: Any) -> Any:
+    """The class that the caller's engine pickles with: the standard library's, or loky's, which the user may set."""
+    package = caller.f_globals.get("__name__", "").rpartition(".")[0]
+    theirs = sys.modules.get(package + ".backend.reduction")
+    found = theirs.get_loky_pickler() if theirs is not None and hasattr(theirs, "get_loky_pickler") else None
+    return found or sys.modules["multiprocessing.reduction"].ForkingPickler
 
 
 def _keep_call(future: Any, exc: BaseException, caller: Any) -> None:
@@ -266,7 +288,18 @@ def _record(exc: BaseException, tb: Any, caller: Any) -> Any:
     if frame is not None:
         item = worker.local(frame, "call_item")
         call = _call_of(item.fn, item.args, item.kwargs, tb)
-    return carrier.record(exc, tb, carrier.place("process pool", "in a process-pool worker", call=call))
+    return unsent(carrier.record(exc, tb, carrier.place("process pool", "in a process-pool worker", call=call)), caller)
+
+
+def unsent(tree: Any, caller: Any) -> Any:
+    """The record, which names the part of a result that could not be sent, where that is what failed."""
+    if caller.f_code.co_name == "_sendback_result" and isinstance(tree, dict):
+        from autotb.engines import unpicklable, worker
+
+        culprit = unpicklable.of_result(worker.local(caller, "result"), pickler_of(caller))
+        if culprit:
+            tree["culprit"] = culprit
+    return tree
 
 
 def _call_of(function: Any, args: Any, kwargs: Any, tb: Any) -> str | None:

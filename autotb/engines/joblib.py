@@ -12,7 +12,7 @@ import functools
 import sys
 
 from autotb import callsite, registry
-from autotb.engines import boxed
+from autotb.engines import boxed, futures
 from autotb.engines.loky import wrap_rebuild, wrap_reduce
 from autotb.patch import Patch
 
@@ -80,7 +80,7 @@ def _record(exc: BaseException, tb: Any, caller: Any) -> Any:
     place = carrier.place("joblib", "in a joblib worker", call=_call(tb) or _unsent(caller))
     if "thread" in place:
         place["where"] = "in a joblib worker thread"
-    return carrier.record(exc, tb, place)
+    return futures.unsent(carrier.record(exc, tb, place), caller)
 
 
 def _call(tb: Any) -> str | None:

@@ -64,7 +64,7 @@ def _record(exc: BaseException, tb: Any, caller: Any) -> Any:
     if frame is not None:
         item = worker.local(frame, "call_item")
         call = futures._call_of(item.fn, item.args, item.kwargs, tb)
-    return carrier.record(exc, tb, carrier.place("loky", "in a loky worker", call=call))
+    return futures.unsent(carrier.record(exc, tb, carrier.place("loky", "in a loky worker", call=call)), caller)
 
 
 def wrap_reduce(original: Any) -> Any:

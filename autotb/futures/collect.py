@@ -17,9 +17,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from autotb import settings
 from autotb.engines.handles import Handle, handle_of
 from autotb.futures import report
 from autotb.futures.progress import Bar
+from autotb.render import files
 from autotb.trace import build, words
 from autotb.trace.model import Stack
 
@@ -88,7 +90,7 @@ class Collected:
 
     def to_json(self, path: str | os.PathLike[str]) -> None:
         """Write :meth:`to_dict` as JSON, whole or not at all; missing folders are made.  Raises OSError."""
-        report.write_json(path, self.to_dict())
+        files.write_json(path, self.to_dict())
 
     def summary(self) -> str:
         """The summary that is logged; empty where nothing failed."""
@@ -269,6 +271,8 @@ class _Run:
 
     def _fail(self, index: int, error: BaseException) -> None:
         try:
+            if settings.current().dir:
+                files.keep(build.build(error))
             root = build.root_of(error)
             said, headline = report.message(root), root.headline
         except Exception:  # the failure counts, whatever we can say of it

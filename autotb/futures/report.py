@@ -5,24 +5,20 @@ Flows in: the error as the engine raised it.  Flows out: text for a logger, plai
 
 from __future__ import annotations
 
-import json
-import os
 import sys
-import tempfile
 import traceback
-from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
 from autotb import registry, summary
-from autotb.render import as_text
+from autotb.render import as_text, files
 from autotb.trace import build
 from autotb.trace.model import Stack, Trace
 
 
 def story(error: BaseException) -> Trace:
     """The story of an error that is being handled here: the caller's frames come before those of its traceback."""
-    return build.build(error, _with_callers(error.__traceback__))
+    return files.keep(build.build(error, _with_callers(error.__traceback__)))
 
 
 def _with_callers(tb: TracebackType | None) -> TracebackType | None:
@@ -70,6 +66,8 @@ def text(name: str, error: BaseException, trace: Trace, outputs: dict[str, str])
     if _is_cancelled(error):
         lines.append("The future was cancelled: its task was not run to its end.")
     lines += trace.hints
+    if trace.kept:
+        lines.append(f"kept in {trace.kept}")
     return "\n".join(lines)
 
 
@@ -137,32 +135,3 @@ def succeeded(name: str, value: Any) -> dict[str, Any]:
     except Exception as error:
         shown = f"<{summary.brief(value)}: its str() raised {type(error).__name__}>"
     return {"name": name, "status": "success", "result": shown}
-
-
-def write_json(path: str | os.PathLike[str], record: dict[str, Any]) -> None:
-    """Write one JSON object, whole or not at all; missing folders are made.  Raises OSError."""
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    content = json.dumps(record, indent=2, ensure_ascii=False)
-    handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(content + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    """The process's umask, read without setting it where the system tells."""
-    try:
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("Umask:"):
-                return int(line.split()[1], 8)
-    except OSError:
-        pass  # no such file on this system
-    return 0o077

@@ -12,6 +12,7 @@ from typing import Any
 
 from autotb.engines.handles import Handle, NotAgainError, handle_of, label_of
 from autotb.futures import report
+from autotb.render import files
 from autotb.trace import build
 
 log = logging.getLogger("autotb.futures")
@@ -157,7 +158,7 @@ class _Asked:
         if self.log_to is None:
             return
         try:
-            report.write_json(self.log_to, record)
+            files.write_json(self.log_to, record)
         except Exception as error:
             log.warning(
                 "[%s] the record could not be written to %s (%s: %s)", record["name"], self.log_to, type(error).__name__, error

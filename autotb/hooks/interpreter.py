@@ -29,7 +29,7 @@ def show_uncaught(kind: type[BaseException], value: BaseException, traceback: Tr
 
 
 def _show(value: BaseException, traceback: TracebackType | None) -> None:
-    from autotb import render
+    from autotb import render, settings
     from autotb.trace import build
 
     if sys.stderr is None or _is_told_elsewhere(value):
@@ -41,6 +41,10 @@ def _show(value: BaseException, traceback: TracebackType | None) -> None:
         trace = build.build(value, traceback)
     else:
         trace = build.build(value)
+    if settings.current().dir:
+        from autotb.render import files
+
+        trace = files.keep(trace)
     render.show(trace)
 
 

@@ -59,7 +59,8 @@ class _Drawing:
 
     def story(self) -> list[str]:
         lines = [clean.line(self.trace.heading)] if self.trace.heading else []
-        lines += self.stack(self.trace.stack, TITLE, self.trace.hints)
+        kept = (f"kept in {self.trace.kept}",) if self.trace.kept else ()
+        lines += self.stack(self.trace.stack, TITLE, (*self.trace.hints, *kept))
         caused = words.caused_by(self.trace)
         if caused:
             lines += self.ansi([Text(clean.text(line)) for line in caused.split("\n")])

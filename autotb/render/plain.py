@@ -21,6 +21,7 @@ def lines(trace: Trace, in_force: settings.Settings | None = None, *, with_hints
     result = [trace.heading] if trace.heading else []
     if with_hints:  # before the traceback: a line after its frames would be read as its error
         result += [clean.line(hint) for hint in trace.hints]
+        result += [clean.line(f"kept in {trace.kept}")] if trace.kept else []
     result += _stack(trace.stack, trace, in_force, 0)
     caused = words.caused_by(trace)
     return [*result, clean.text(caused)] if caused else result

@@ -54,6 +54,7 @@ def _stack(tree: capture.Tree, depth: int) -> Stack:
         broken=tuple(map(_str, tree.get("broken") or ())),
         lost=tuple(map(_str, tree.get("lost") or ())),
         cut=_str(tree.get("cut")),
+        culprit=_str(tree.get("culprit")),
     )
     return _with_text(stack, tree["text"], _str(tree.get("where"))) if tree.get("text") else stack
 
@@ -84,6 +85,7 @@ def _with_text(stack: Stack, remote: str, where: str) -> Stack:
         broken=stack.broken,
         lost=stack.lost,
         cut=stack.cut,
+        culprit=stack.culprit,
     )
 
 

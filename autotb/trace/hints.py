@@ -6,8 +6,6 @@ which registers rows of the same form.
 
 from __future__ import annotations
 
-import importlib.util
-import re
 import sys
 from collections.abc import Callable, Iterator
 
@@ -46,38 +44,41 @@ def missing_module(trace: Trace) -> str:
     if root.type != "ModuleNotFoundError" or not root.hops:
         return ""
     hop = root.hops[-1]
-    found = re.match(r"No module named '([\w.]+)'", root.message)
-    return found[1] if found and hop.where and hop.pid is not None and hop.pid != trace.pid else ""
+    elsewhere = hop.where and hop.pid is not None and hop.pid != trace.pid
+    quoted = root.message.split("'")
+    return quoted[1] if elsewhere and len(quoted) == 3 and quoted[0] == "No module named " else ""
 
 
 def _only_here(trace: Trace) -> dict[str, str] | None:
     name = missing_module(trace)
-    if "." in name:  # to look for it would import the package that it is in
+    if not name or "." in name:  # to look for a part of a package would import the package
         return None
     try:
-        here = name and importlib.util.find_spec(name) is not None
+        import importlib.util
+
+        here = importlib.util.find_spec(name) is not None
     except (ImportError, ValueError, AttributeError):
         return None
     return {"name": name, "python": sys.executable} if here else None
 
 
-_PICKLING = re.compile(
-    r"(cannot|can't) pickle |^Can't get (local object|attribute) |^Could not (pickle|serialize)|attribute lookup .* failed", re.I
-)
+_NOT_PICKLED = ("cannot pickle ", "can't pickle ", "can't get local object ", "can't get attribute ", "could not pickle ")
 
 
 def _not_pickled(trace: Trace) -> dict[str, str] | None:
     """An argument, a function or a result that cannot be sent: the engine raised it, not the user's own code."""
     for stack in stacks(trace.stack):
+        if stack.culprit:
+            return {"what": f"{stack.culprit} cannot be pickled; "}
         bare = stack.type.rpartition(".")[2]
         if bare in ("PicklingError", "PickleError", "UnpicklingError") or (
-            bare in ("TypeError", "AttributeError") and _PICKLING.search(stack.message)
+            bare in ("TypeError", "AttributeError") and stack.message.lower().startswith(_NOT_PICKLED)
         ):
             last = stack.frames[-1:]
             if not last or last[0].kind in (registry.ENGINE, registry.OWN) or _is_pickler(last[0].module):
                 users = [frame for frame in stack.frames if frame.kind == registry.USER]
-                calls = any(re.search(r"\b(dumps?|copy|deepcopy|Pickler)\(", frame.failing_line) for frame in users[-1:])
-                return None if calls else {}
+                its_own = users and any(call in users[-1].failing_line for call in ("dump(", "dumps(", "copy("))
+                return None if its_own else {"what": ""}
     return None
 
 
@@ -89,23 +90,25 @@ def _crashed(trace: Trace) -> dict[str, str] | None:
     return {} if any(stack.type in registry.facts.crashes for stack in stacks(trace.stack)) else None
 
 
-def _says(pattern: str, kind: str) -> Callable[[Trace], dict[str, str] | None]:
-    """Fits an error of this type whose message has the pattern."""
-    expression = re.compile(pattern)
+def _says(kind: str, *beginnings: str) -> Callable[[Trace], dict[str, str] | None]:
+    """Fits an error of this type whose message begins so, white space aside."""
 
     def when(trace: Trace) -> dict[str, str] | None:
         for stack in stacks(trace.stack):
-            if stack.type.rpartition(".")[2] == kind and expression.search(stack.message):
+            if stack.type.rpartition(".")[2] == kind and " ".join(stack.message.split()).startswith(beginnings):
                 return {}
         return None
 
     return when
 
 
-_before_main = _says("before the\\s+current process has finished its bootstrapping phase", "RuntimeError")
-_daemonic = _says("^daemonic processes are not allowed to have children$", "AssertionError")
-_too_many_files = _says(r"^\[Errno 24\]", "OSError")
-_address_in_use = _says(r"^\[Errno (98|48|10048)\]", "OSError")
+_before_main = _says(
+    "RuntimeError",
+    "An attempt has been made to start a new process before the current process has finished its bootstrapping phase",
+)
+_daemonic = _says("AssertionError", "daemonic processes are not allowed to have children")
+_too_many_files = _says("OSError", "[Errno 24]")
+_address_in_use = _says("OSError", "[Errno 98]", "[Errno 48]", "[Errno 10048]")
 
 
 def _changed(trace: Trace) -> dict[str, str] | None:
@@ -118,8 +121,8 @@ def _changed(trace: Trace) -> dict[str, str] | None:
 
 _GUARD = 'a spawned worker imports the main script: put what starts the work under `if __name__ == "__main__":`'
 _PICKLES = (
-    "what goes to or comes from another process is pickled; typical culprits are file handles, database connections, locks, "
-    "threads, lambdas and local functions, and JAX arrays as return values: pass paths instead of file objects, convert "
+    "{what}what goes to or comes from another process is pickled; typical culprits are file handles, database connections, "
+    "locks, threads, lambdas and local functions, and JAX arrays as return values: pass paths instead of file objects, convert "
     "arrays with np.asarray before returning, return only primitives and plain containers"
 )
 _SILENT = (

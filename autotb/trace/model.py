@@ -83,6 +83,7 @@ class Stack:
     broken: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
     cut: str = ""
+    culprit: str = ""  # what could not be pickled: ``config.callbacks[2].fh → _io.TextIOWrapper``
 
     @property
     def frames(self) -> tuple[Frame, ...]:
@@ -108,6 +109,8 @@ class Trace:
     host: str = ""
     pid: int | None = None
     heading: str = field(default="")
+    kept: str = ""  # the file that holds this story
+    told_hints: tuple[str, ...] | None = None  # those of a story that was read from a file
 
     @property
     def root_cause(self) -> Stack:
@@ -131,6 +134,8 @@ class Trace:
         """What to do about it: at most two lines that begin ``hint: ``, and mostly none."""
         from autotb.trace import hints
 
+        if self.told_hints is not None:
+            return self.told_hints
         try:
             return hints.of(self)
         except Exception:
@@ -145,6 +150,13 @@ class Trace:
             "error": _stack_dict(self.stack),
             "hints": list(self.hints),
         }
+
+    @classmethod
+    def from_dict(cls, data: Any) -> Trace:
+        """The story that :meth:`to_dict` gave.  Raises ValueError for anything else, and says what is wrong."""
+        from autotb.trace import load
+
+        return load.trace(data)
 
     def __str__(self) -> str:
         import importlib
@@ -178,7 +190,7 @@ def _stack_dict(stack: Stack) -> dict[str, Any]:
     }
     if stack.also:
         result["also"] = [_stack_dict(other) for other in stack.also]
-    for key in ("broken", "lost", "cut"):
+    for key in ("final", "broken", "lost", "cut", "culprit"):
         if getattr(stack, key):
             value = getattr(stack, key)
             result[key] = list(value) if isinstance(value, tuple) else value
@@ -196,6 +208,7 @@ def _hop_dict(hop: Hop) -> dict[str, Any]:
         "call": hop.call,
         "label": hop.label,
         "submitted": _place_dict(hop.submitted) if hop.submitted else None,
+        "verb": hop.verb,
         "frames": [_frame_dict(frame) for frame in hop.frames],
     }
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import threading
+import time
 
 import pytest
 
@@ -85,6 +87,72 @@ def test_what_cannot_be_pickled(run, case):
 
     for text in ("file handles", "database connections", "threads", "JAX arrays", "np.asarray", "paths instead of file objects"):
         assert text in hint
+
+
+CULPRITS = """\
+import sys
+import threading
+from concurrent.futures import ProcessPoolExecutor
+
+from joblib import Parallel, delayed
+from loky import get_reusable_executor
+
+
+class Callback:
+    def __init__(self, fh=None):
+        self.fh = fh
+
+
+class Config:
+    def __init__(self):
+        # cloudpickle, which loky uses, can pickle files.
+        self.callbacks = [Callback(), Callback(), Callback(open(__file__) if sys.argv[1] == "pool" else threading.Lock())]
+
+
+def work(config, x=1):
+    return x
+
+
+def returns(x):
+    return {"a": [1, Callback(threading.Lock())]}
+
+
+if __name__ == "__main__":
+    function, argument = (work, Config()) if sys.argv[2] == "argument" else (returns, 1)
+    if sys.argv[1] == "joblib":
+        Parallel(2)(delayed(function)(argument) for _ in range(2))
+    else:
+        with ProcessPoolExecutor(1) if sys.argv[1] == "pool" else get_reusable_executor(1) as pool:
+            pool.submit(function, argument).result()
+"""
+
+
+@pytest.mark.parametrize("engine", ["pool", "loky", "joblib"])
+@pytest.mark.parametrize("what", ["argument", "result"])
+def test_the_part_that_cannot_be_pickled_is_named(run, engine, what):
+    hint = lone_hint(run(CULPRITS, engine, what))
+
+    result = "result[0]" if engine == "joblib" else "result"
+    kind = "_io.TextIOWrapper" if engine == "pool" else "_thread.lock"
+    path = f"config.callbacks[2].fh → {kind}" if what == "argument" else f"{result}['a'][1].fh → _thread.lock"
+    assert hint.startswith(f"hint: {path} cannot be pickled; ")
+
+
+def test_large_and_deep_values_are_searched_within_bounds():
+    from autotb.engines import unpicklable
+
+    lock = threading.Lock()
+    deep = lock
+    for _ in range(15):
+        deep = [deep]
+    assert unpicklable.of_result(deep) == f"result{'[0]' * 15} → _thread.lock"
+    assert unpicklable.of_result([b"x" * 20_000_000, lock]) == ""  # larger than is looked at
+    wide = {number: number for number in range(100_000)}
+    wide["last"] = lock
+    begun = time.monotonic()
+    assert unpicklable.of_result(wide) == "result → dict"
+    assert time.monotonic() - begun < 60
+    assert unpicklable.of_call(len, (), {"key": {"inner": lambda: 1}}) == "key['inner'] → function"
 
 
 @pytest.mark.behaviour("S1-52", "S1-53")
