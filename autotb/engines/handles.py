@@ -91,9 +91,11 @@ class Standard(Handle):
             raise NotAgainError("its pool is gone")
         function, args, kwargs = call
         try:
-            return executor.submit(function, *args, **kwargs)
+            anew = executor.submit(function, *args, **kwargs)
         except RuntimeError as error:  # shut down, or broken
             raise NotAgainError(f"its pool takes no more work ({error})") from error
+        anew._autotb_site = site  # where the user submitted it; this is only once more
+        return anew
 
 
 def _fields(future: Any) -> dict[str, Any]:

@@ -400,3 +400,28 @@ def test_the_opt_out_leaves_the_explicit_call_alone(run):
     assert ran.stdout == "caught division by zero\n"
     assert ran.stderr.startswith("[it] FAILED in worker:\nTraceback (most recent call last):\n")
     assert "in divide" in ran.stderr
+
+
+def test_a_retry_whatever_engines_are_loaded(run):
+    # Prefect's adapter counts tenacity, which makes our retries too, among that engine's own modules.
+    ran = run(
+        """
+        from concurrent.futures import ThreadPoolExecutor
+
+        import autotb
+        import autotb.engines.prefect
+
+        calls = []
+
+        def fails_at_first():
+            calls.append(1)
+            if len(calls) < 4:
+                raise ConnectionError(len(calls))
+            return "done"
+
+        with ThreadPoolExecutor(1) as pool:
+            print(autotb.unwrap(pool.submit(fails_at_first), max_retries=4, wait=0))
+        """
+    )
+
+    assert ran.stdout == "done\n", ran.stderr
