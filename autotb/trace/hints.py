@@ -62,7 +62,15 @@ def _only_here(trace: Trace) -> dict[str, str] | None:
     return {"name": name, "python": sys.executable} if here else None
 
 
-_NOT_PICKLED = ("cannot pickle ", "can't pickle ", "can't get local object ", "can't get attribute ", "could not pickle ")
+_NOT_PICKLED = (
+    "cannot pickle ",
+    "can't pickle ",
+    "can't get local object ",
+    "can't get attribute ",
+    "could not pickle ",
+    "could not serialize ",
+)
+_ALWAYS_PICKLING = ("PicklingError", "PickleError", "UnpicklingError", "MaybeEncodingError")
 
 
 def _not_pickled(trace: Trace) -> dict[str, str] | None:
@@ -71,7 +79,7 @@ def _not_pickled(trace: Trace) -> dict[str, str] | None:
         if stack.culprit:
             return {"what": f"{stack.culprit} cannot be pickled; "}
         bare = stack.type.rpartition(".")[2]
-        if bare in ("PicklingError", "PickleError", "UnpicklingError") or (
+        if bare in _ALWAYS_PICKLING or (
             bare in ("TypeError", "AttributeError") and stack.message.lower().startswith(_NOT_PICKLED)
         ):
             last = stack.frames[-1:]

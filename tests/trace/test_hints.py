@@ -64,9 +64,11 @@ def nested(x):
 
 
 def main(which):
-    if which == "daemonic":
+    if which in ("daemonic", "pool_file", "pool_lock"):
         with get_context("fork").Pool(1) as pool:
-            return pool.apply(nested, (1,))
+            if which == "pool_file":
+                return pool.apply(same, (open(__file__),))
+            return pool.apply(nested if which == "daemonic" else returns_lock, (1,))
     with ProcessPoolExecutor(1, mp_context=get_context("fork")) as pool:
         if which == "file":
             return pool.submit(same, open(__file__)).result()
@@ -81,7 +83,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.behaviour("S1-51")
-@pytest.mark.parametrize("case", ["file", "lambda", "returns_lock"])
+@pytest.mark.parametrize("case", ["file", "lambda", "returns_lock", "pool_file", "pool_lock"])
 def test_what_cannot_be_pickled(run, case):
     hint = lone_hint(run(POOL, case))
 
