@@ -64,12 +64,11 @@ def _handle(future: Any) -> Any:
     from autotb.engines import handles
 
     class Handle(handles.Handle):
-        def result(self, future: Any, timeout: float | None) -> Any:
+        def check(self, future: Any) -> None:
             if future.client.asynchronous:
                 raise TypeError(
                     "this future is of a Client(asynchronous=True): await it, or use `await autotb.collect_async([...])`"
                 )
-            return future.result(timeout=timeout)
 
         def when_done(self, future: Any, callback: Any) -> bool:
             future.add_done_callback(callback)

@@ -177,12 +177,12 @@ def _wrap_set_exception(original: Any) -> Any:
     def set_exception(self: Any, exception: Any) -> Any:
         try:
             if exception is not None:
-                from autotb.engines import unasked
+                from autotb.engines import kept, unasked
 
                 caller = sys._getframe(1)
                 _note_thread(exception, caller)
                 _note_submitted(self.__dict__, exception)
-                _keep_call(self, exception, caller)
+                kept.keep_call(self, exception, caller)
                 if caller.f_code.co_name == "_on_queue_feeder_error":
                     _note_culprit(exception, caller)
                 unasked.watch(self, exception, SITE)
@@ -211,20 +211,6 @@ def pickler_of(caller: Any) -> Any:
     theirs = sys.modules.get(package + ".backend.reduction")
     found = theirs.get_loky_pickler() if theirs is not None and hasattr(theirs, "get_loky_pickler") else None
     return found or sys.modules["multiprocessing.reduction"].ForkingPickler
-
-
-def _keep_call(future: Any, exc: BaseException, caller: Any) -> None:
-    """What a failed future must know to be submitted again; in a flood of failures nothing is kept."""
-    if caller.f_code.co_name not in ("run", "process_result_item"):
-        return  # a future that somebody else's code fails
-    from autotb.capture import KEY, fields_of
-    from autotb.engines import worker
-
-    if type(fields_of(exc).get(KEY)) is not tuple:
-        item = worker.local(caller, "self" if caller.f_code.co_name == "run" else "work_item")
-        call = getattr(item, "task", None) or (item.fn, item.args, item.kwargs)
-        if not registry.is_engines(call[0]):
-            future._autotb_call = call
 
 
 def _note_thread(exc: BaseException, caller: Any) -> None:

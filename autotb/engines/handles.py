@@ -17,6 +17,7 @@ from typing import Any
 from autotb import registry
 from autotb.capture import fields_of
 
+_NOT_KEPT = "its function and arguments were not kept (they are large, or a hundred failed at the same place before)"
 CALL = "_autotb_call"  # (function, args, kwargs) of a failed future, so that it can be submitted again
 
 
@@ -26,6 +27,9 @@ class NotAgainError(Exception):
 
 class Handle:
     """Futures that have a ``result`` method, and nothing else that we know of."""
+
+    def check(self, future: Any) -> None:
+        """TypeError for a future that cannot be asked from here."""
 
     def result(self, future: Any, timeout: float | None) -> Any:
         """The value, or the error of the task.  ``timeout`` is in seconds."""
@@ -78,14 +82,14 @@ class Standard(Handle):
         if "_autotb_site" not in fields:
             return super().why_not_again(future)
         if CALL not in fields and future.done() and not future.cancelled() and future._exception is not None:
-            return "its function and arguments were not kept"
+            return _NOT_KEPT
         return ""
 
     def again(self, future: Any) -> Any:
         fields = _fields(future)
         call, site = fields.get(CALL), fields.get("_autotb_site")
         if call is None:
-            raise NotAgainError(self.why_not_again(future) or "its function and arguments were not kept")
+            raise NotAgainError(self.why_not_again(future) or _NOT_KEPT)
         executor = site[2][1]() if site is not None and len(site[2]) > 1 else None
         if executor is None:
             raise NotAgainError("its pool is gone")
@@ -135,6 +139,7 @@ def handle_of(future: Any) -> Handle:
         found = _find(future)
         if len(_kinds) < 1_000 and found is not _PLAIN:
             _kinds[kind] = found
+    found.check(future)
     return found
 
 

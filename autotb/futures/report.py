@@ -11,14 +11,14 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from autotb import registry, summary
-from autotb.render import as_text, files
+from autotb.render import as_text
 from autotb.trace import build
 from autotb.trace.model import Stack, Trace
 
 
 def story(error: BaseException) -> Trace:
     """The story of an error that is being handled here: the caller's frames come before those of its traceback."""
-    return files.keep(build.build(error, _with_callers(error.__traceback__)))
+    return build.build(error, _with_callers(error.__traceback__))
 
 
 def _with_callers(tb: TracebackType | None) -> TracebackType | None:

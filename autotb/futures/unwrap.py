@@ -143,11 +143,11 @@ class _Asked:
     def tell(self, error: BaseException) -> None:
         """Log the failure and write its record; nothing that goes wrong here hides the error."""
         try:
-            name = self.name_of(error)
+            name, trace = self.name_of(error), report.story(error)
             if self.handle.is_expiry(self.future, error):
                 log.error("[%s] no result within %s s; the task goes on", name, self.timeout)
-            trace = report.story(error)
-            if not self.handle.is_expiry(self.future, error):
+            else:
+                trace = files.keep(trace)
                 log.error("%s", report.text(name, error, trace, report.outputs_of(error)))
             self.write(report.failed(name, error, trace))
         except Exception as ours:

@@ -53,5 +53,9 @@ def fails_at_first(path, times, kind=ConnectionError):
     return "done"
 
 
+def fails_with(_):
+    raise ConnectionError("with it")
+
+
 def sleep(seconds):
     time.sleep(seconds)

@@ -425,3 +425,22 @@ def test_a_retry_whatever_engines_are_loaded(run):
     )
 
     assert ran.stdout == "done\n", ran.stderr
+
+
+@pytest.mark.parametrize("large", [b"x" * 2_000_000, [[b"x" * 2_000_000]], list(range(2_000))])
+def test_large_arguments_are_not_held(large, processes, caplog):
+    future = processes.submit(tasks.fails_with, large)
+    error, _ = report_of(future, "it", caplog, ConnectionError, max_retries=2, wait=0)
+
+    assert str(error) == "with it"
+    assert "_autotb_call" not in vars(future)
+    assert "its function and arguments were not kept" in caplog.text
+
+
+def test_arrays_are_measured(processes):
+    import numpy
+
+    from autotb.engines import kept
+
+    assert kept.is_small({"a": [numpy.zeros(10)]}, 3)
+    assert not kept.is_small({"a": [numpy.zeros(1_000_000)]}, 3)
