@@ -137,3 +137,21 @@ def test_the_steps_of_adoption():
     assert re.findall(r"^(\d)\.", steps, re.M) == list("123456")
     for words in ("logger", "Find all calls of `.result()`", "unwrap(future, name)", "broken on purpose", "worker_logdir_root"):
         assert words in steps
+
+
+WORKERS = (ROOT / "docs" / "workers.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.behaviour("S1-41", "S1-42")
+def test_the_workers_logs_of_the_yaml_file(tmp_path):
+    found = {
+        name: re.search(rf"<!-- example: {re.escape(name)} -->\n```\w+\n(.*?)```", WORKERS, re.S)[1]
+        for name in ("config.yaml", "workflow.py")
+    }
+    (tmp_path / "config.yaml").write_text(found["config.yaml"])
+    ran = programs.run(tmp_path, found["workflow.py"], name="workflow.py", timeout=200)
+
+    assert ran.stdout == "0.25\n", ran.stderr
+    logs = {path.name for path in (tmp_path / "logs").rglob("*.log")}
+    assert "manager.log" in logs
+    assert any(name.startswith("worker_") for name in logs)
