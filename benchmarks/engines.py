@@ -1,8 +1,9 @@
 """What autotb costs a task that succeeds, engine by engine: ``python -m benchmarks --engines [NAME …]``.
 
 Each engine's program runs rounds of empty tasks in a warm pool and prints the seconds of its fastest round per task.  The
-programs with autotb and without are run in turn (joblib looks for results every 10 ms: its rounds are long); the row is the median of the pairs' ratios (limit 1.03), or, for engines
-whose tasks stay in the process, the median difference in microseconds (limit 0.6).  What is not installed is left out, by name.
+programs with autotb and without are run in turn (joblib looks for results every 10 ms: its rounds are long); the row is the
+median of the pairs' ratios (limit 1.03), or, for engines whose tasks stay in the process, the median difference in microseconds
+(limit 0.6).  What is not installed is left out, by name.
 """
 
 from __future__ import annotations

@@ -198,10 +198,10 @@ def _note_culprit(exc: BaseException, caller: Any) -> None:
     from autotb import carrier
     from autotb.engines import unpicklable, worker
 
-    item = worker.local(caller, "work_item")
-    batch = getattr(item.fn, "items", None)  # joblib's, around the user's calls
-    calls = batch if registry.is_engines(item.fn) and isinstance(batch, list) else [(item.fn, item.args, item.kwargs)]
-    found = (unpicklable.of_call(call[0], call[1], call[2], pickler_of(caller)) for call in calls)
+    call = worker.call_of(worker.local(caller, "work_item"))
+    batch = getattr(call[0], "items", None)  # joblib's, around the user's calls
+    calls = batch if registry.is_engines(call[0]) and isinstance(batch, list) else [call]
+    found = (unpicklable.of_call(function, args, kwargs, pickler_of(caller)) for function, args, kwargs in calls)
     carrier.note(exc, culprit=next(filter(None, found), None))
 
 
@@ -220,8 +220,7 @@ def _note_thread(exc: BaseException, caller: Any) -> None:
     from autotb.capture import attached
     from autotb.engines import worker
 
-    item = worker.local(caller, "self")
-    call = getattr(item, "task", None) or (item.fn, item.args, item.kwargs)  # 3.14 keeps one tuple
+    call = worker.call_of(worker.local(caller, "self"))
     inner = attached(exc)
     if inner is not None and "interpreter" in {hop.get("engine") for hop in inner.get("hops", ())}:
         return

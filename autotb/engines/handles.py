@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from autotb import registry
-from autotb.capture import fields_of
+from autotb.capture import attached
 
 _NOT_KEPT = "its function and arguments were not kept (they are large, or a hundred failed at the same place before)"
 CALL = "_autotb_call"  # (function, args, kwargs) of a failed future, so that it can be submitted again
@@ -188,7 +188,6 @@ def label_of(future: Any, handle: Handle, error: BaseException | None = None) ->
         found = ""
     if found or error is None:
         return found or "task"
-    record = fields_of(error).get("__autotb__")
-    hops = record.get("hops", ()) if type(record) is dict else ()
+    hops = (attached(error) or {}).get("hops", ())
     call = next((hop["call"] for hop in hops if hop.get("call")), "")
     return call.partition("(")[0] or "task"

@@ -25,8 +25,7 @@ def keep_call(future: Any, exc: BaseException, caller: Any) -> None:
     name = caller.f_code.co_name
     if name not in ("run", "process_result_item") or type(fields_of(exc).get(KEY)) is tuple:
         return  # a future that somebody else's code fails, or one of a flood of failures
-    item = worker.local(caller, "self" if name == "run" else "work_item")
-    call = getattr(item, "task", None) or (item.fn, item.args, item.kwargs)  # 3.14 keeps one tuple
+    call = worker.call_of(worker.local(caller, "self" if name == "run" else "work_item"))
     if not registry.is_engines(call[0]) and all(is_small(value, 3) for value in (*call[1], *call[2].values())):
         future._autotb_call = call
 

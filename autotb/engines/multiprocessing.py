@@ -87,20 +87,6 @@ def _shown(process: Any, run: Any) -> Any:
 # Pool: what the user calls
 
 
-def _wrap_job_init(original: Any) -> Any:
-    """A job remembers the user's line, unless an engine that notes it itself makes the job (joblib, for each of its tasks)."""
-
-    @functools.wraps(original)
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
-        original(self, *args, **kwargs)
-        try:
-            self._autotb_site = callsite.here(2, False)
-        except Exception:
-            pass  # the place of submission is lost, nothing else
-
-    return __init__
-
-
 def _wrap_get(original: Any) -> Any:
     """Once it raises, notes where the task was submitted."""
 
@@ -436,10 +422,12 @@ def _wrap_reduce(original: Any) -> Any:
 def patches(package: str) -> tuple[Patch, ...]:
     """The patches of ``multiprocessing``, or of another package of the same make."""
     pool, process = f"{package}.pool", f"{package}.process"
+    # An engine on the standard library's pools that notes the place itself (joblib) makes one job a task: the search ends there.
+    job_init = functools.partial(places.on_self, through_engines=package != "multiprocessing")
     return (
         Patch(process, "BaseProcess.start", _wrap_start),
         Patch(process, "BaseProcess._bootstrap", _wrap_bootstrap),
-        Patch(pool, "ApplyResult.__init__", places.on_self if package != "multiprocessing" else _wrap_job_init),
+        Patch(pool, "ApplyResult.__init__", job_init),
         Patch(pool, "IMapIterator.__init__", places.on_self),
         Patch(pool, "ApplyResult.get", _wrap_get),
         Patch(pool, "IMapIterator.next", _wrap_get, alias="__next__"),

@@ -16,28 +16,40 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def on_self(original: Any) -> Any:
-    """For an ``__init__`` that runs at submission: the new object remembers the user's line."""
+def unwatched(found: Any) -> Any:
+    """A site as ``futures`` has it, of a future that is not told when nobody asks for it."""
+    return (*found, [False], False) if found else None
+
+
+def on_self(original: Any, form: Any = None, through_engines: bool = True) -> Any:
+    """For an ``__init__`` that runs at submission: the new object remembers the user's line, in the ``form`` its adapter reads.
+
+    With ``through_engines`` false an engine that has an adapter of its own, and notes the place itself, ends the search.
+    """
 
     @functools.wraps(original)
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
         try:
-            self._autotb_site = callsite.here(2)
+            site = callsite.here(2, through_engines)
+            self._autotb_site = form(site) if form is not None else site
         except Exception:
             pass  # the place of submission is lost, nothing else
 
     return __init__
 
 
-def on_result(original: Any) -> Any:
-    """For a function that submits: what it returns remembers the user's line."""
+def on_result(original: Any, form: Any = None) -> Any:
+    """For a function that submits: what it returns remembers the user's line, in the ``form`` that its adapter reads."""
 
     @functools.wraps(original)
     def submit(*args: Any, **kwargs: Any) -> Any:
         made = original(*args, **kwargs)
         try:
-            made._autotb_site = callsite.here(2)
+            frame = sys._getframe(1)
+            code = frame.f_code
+            site = (code, frame.f_lasti) if callsite._users.get(code) == callsite.USER else callsite.here(2)
+            made._autotb_site = form(site) if form is not None else site
         except Exception:
             pass  # the place of submission is lost, nothing else
         return made
@@ -45,41 +57,9 @@ def on_result(original: Any) -> Any:
     return submit
 
 
-def on_future(original: Any) -> Any:
-    """For a function that returns a future of the standard library, whose adapter reads more of a site than the line."""
-
-    @functools.wraps(original)
-    def submit(*args: Any, **kwargs: Any) -> Any:
-        future = original(*args, **kwargs)
-        try:
-            frame = sys._getframe(1)
-            code = frame.f_code
-            site = (code, frame.f_lasti) if callsite._users.get(code) == callsite.USER else callsite.here(2)
-            future._autotb_site = unwatched(site)
-        except Exception:
-            pass  # the place of submission is lost, nothing else
-        return future
-
-    return submit
-
-
-def on_new_future(original: Any) -> Any:
-    """For the ``__init__`` of such a future."""
-
-    @functools.wraps(original)
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
-        original(self, *args, **kwargs)
-        try:
-            self._autotb_site = unwatched(callsite.here(2))
-        except Exception:
-            pass  # the place of submission is lost, nothing else
-
-    return __init__
-
-
-def unwatched(found: Any) -> Any:
-    """A site as ``futures`` has it, of a future that is not told when nobody asks for it."""
-    return (*found, [False], False) if found else None
+# The same for futures of the standard library, whose adapter reads more of a site than the line.
+on_future = functools.partial(on_result, form=unwatched)
+on_new_future = functools.partial(on_self, form=unwatched)
 
 
 def noted_when_raised(original: Any) -> Any:

@@ -10,7 +10,7 @@ import functools
 import io
 import pickle
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from types import FunctionType, MethodType
 from typing import Any
 
@@ -18,8 +18,6 @@ from autotb import capture, summary
 
 MAX_BYTES = 10_000_000  # of one part; a larger one is taken to be sound
 MAX_DEPTH, MAX_PARTS, MAX_SECONDS = 20, 500, 0.5
-
-Pickler = Callable[[Any], Any]
 
 
 def of_call(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], pickler: Any = pickle.Pickler) -> str:

@@ -49,6 +49,11 @@ def local(frame: FrameType, name: str) -> Any:
     return value
 
 
+def call_of(item: Any) -> tuple[Any, Any, Any]:
+    """Function, arguments and keywords of a pool's work item; 3.14 keeps one tuple in threads."""
+    return getattr(item, "task", None) or (item.fn, item.args, item.kwargs)
+
+
 def find_frame(frame: FrameType | None, name: str, limit: int = 5) -> FrameType | None:
     """The nearest caller whose function has this name."""
     while frame is not None and limit:

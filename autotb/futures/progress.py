@@ -8,13 +8,15 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from autotb.render.terminal import is_terminal
+
 
 class Bar:
     """A progress bar, if one is wanted and can be drawn."""
 
     def __init__(self, total: int, wanted: bool | None) -> None:
         self.total = total
-        self.is_shown = (_is_terminal(sys.stderr) if wanted is None else bool(wanted)) and total > 0
+        self.is_shown = (is_terminal(sys.stderr) if wanted is None else bool(wanted)) and total > 0
         self.bar: Any = None
 
     def start(self) -> None:
@@ -49,10 +51,3 @@ class Bar:
         bar, self.bar = self.bar, None
         if bar is not None:
             bar.stop()
-
-
-def _is_terminal(stream: Any) -> bool:
-    try:
-        return bool(stream is not None and stream.isatty())
-    except Exception:
-        return False

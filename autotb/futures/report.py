@@ -23,8 +23,7 @@ def story(error: BaseException) -> Trace:
 
 def _with_callers(tb: TracebackType | None) -> TracebackType | None:
     """The traceback as it would be had the error gone up to the program's first line; from the user's first frame on."""
-    while tb is not None and _is_own(tb.tb_frame):
-        tb = tb.tb_next
+    tb = _outside(tb)
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and _is_own(frame):
         frame = frame.f_back
@@ -49,18 +48,20 @@ def _is_own(frame: FrameType) -> bool:
 
 def without_our_frames(error: BaseException) -> BaseException:
     """The error whose traceback begins outside of autotb."""
-    tb = error.__traceback__
+    return BaseException.with_traceback(error, _outside(error.__traceback__))
+
+
+def _outside(tb: TracebackType | None) -> TracebackType | None:
     while tb is not None and _is_own(tb.tb_frame):
         tb = tb.tb_next
-    return BaseException.with_traceback(error, tb)
+    return tb
 
 
-def text(name: str, error: BaseException, trace: Trace, outputs: dict[str, str]) -> str:
+def text(name: str, error: BaseException, trace: Trace) -> str:
     """The report, one log record's message: header, traceback, the worker's output, the error's type and attributes."""
     lines = [f"[{name}] FAILED in worker:", as_text(trace)]
-    for which in ("stdout", "stderr"):
-        if outputs.get(which):
-            lines += [f"---- WORKER {which.upper()} ----", outputs[which].rstrip("\n")]
+    for which, said in _outputs_of(error).items():
+        lines += [f"---- WORKER {which.upper()} ----", said.rstrip("\n")]
     lines.append(f"Exception type: {short_type(trace.stack)}")
     lines.append(f"Exception attributes: {_attributes(error)}")
     if _is_cancelled(error):
@@ -76,7 +77,7 @@ def short_type(stack: Stack) -> str:
     return stack.type.rpartition(".")[2]
 
 
-def outputs_of(error: BaseException) -> dict[str, str]:
+def _outputs_of(error: BaseException) -> dict[str, str]:
     """Texts that the error itself brings along as ``stdout`` and ``stderr`` (subprocess.CalledProcessError does)."""
     found = {}
     for which in ("stdout", "stderr"):

@@ -148,7 +148,7 @@ class _Asked:
                 log.error("[%s] no result within %s s; the task goes on", name, self.timeout)
             else:
                 trace = files.keep(trace)
-                log.error("%s", report.text(name, error, trace, report.outputs_of(error)))
+                log.error("%s", report.text(name, error, trace))
             self.write(report.failed(name, error, trace))
         except Exception as ours:
             log.warning("the report on %r could not be made (%s: %s)", self.name, type(ours).__name__, ours)

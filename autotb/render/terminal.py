@@ -23,12 +23,12 @@ class Abilities:
 
 def abilities(stream: Any) -> Abilities:
     """Obeys ``NO_COLOR``, ``FORCE_COLOR``, ``PYTHON_COLORS``, ``TERM=dumb`` and ``COLUMNS``."""
-    terminal = _is_terminal(stream)
+    terminal = is_terminal(stream)
     dumb = terminal and os.environ.get("TERM", "") in ("dumb", "unknown")
     return Abilities(colour=_colour(terminal, dumb), width=_width(stream, terminal), unicode=_unicode(stream), dumb=dumb)
 
 
-def _is_terminal(stream: Any) -> bool:
+def is_terminal(stream: Any) -> bool:
     try:
         return bool(stream.isatty())
     except Exception:

@@ -51,9 +51,9 @@ if __name__ == "__main__":
 class TestPool(kit.Standard):
     MAIN = MAIN
     WAYS = {
+        "apply": "in an mpire worker, pid",  # first, as it has one task: others' may be ended before they print their line
         "map_": "in an mpire worker, pid",
         "spawned": "in an mpire worker, pid",
-        "apply": "in an mpire worker, pid",
         "threads": "in an mpire worker thread",
     }
     MORE = {"imap:score": ["imap", "score", "divide"], "later:score": ["later", "score", "divide"]}

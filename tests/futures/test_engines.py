@@ -7,6 +7,7 @@ import re
 import pytest
 
 from tests import programs
+from tests.programs import sections
 
 PARSL = """\
 import logging
@@ -102,11 +103,6 @@ def main():
 if __name__ == "__main__":
     main()
 """
-
-
-def sections(text):
-    parts = re.split(r"^=== (\w+)\n", text, flags=re.M)
-    return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
 @pytest.fixture(scope="module", params=["processes", "threads"])
