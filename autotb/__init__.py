@@ -8,6 +8,7 @@ __all__ = [
     "Collected",
     "Failure",
     "Trace",
+    "WorkerDied",
     "collect",
     "collect_async",
     "excepthook",

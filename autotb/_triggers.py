@@ -39,6 +39,7 @@ TRIGGERS = {
     "joblib._utils": ("autotb.engines.joblib",),
     "joblib.externals.loky.process_executor": ("autotb.engines.joblib",),
     "joblib.parallel": ("autotb.engines.joblib",),
+    "joblib.pool": ("autotb.engines.joblib",),
     "loky.process_executor": ("autotb.engines.loky",),
     "loky.reusable_executor": ("autotb.engines.loky",),
     "mpi4py.futures._core": ("autotb.engines.mpi4py",),

@@ -14,6 +14,7 @@ HOMES = {
     "collect_async": "autotb.futures.collect",
     "Collected": "autotb.futures.collect",
     "Failure": "autotb.futures.collect",
+    "WorkerDied": "autotb.postmortem.died",
     "install": "autotb.hooks.interpreter",
     "uninstall": "autotb.hooks.interpreter",
     "excepthook": "autotb.hooks.interpreter",

@@ -230,6 +230,12 @@ def note(exc: BaseException, **what: Any) -> None:
     attach(exc, tree)
 
 
+def note_death(exc: BaseException, hops: list[Hop], place: dict[str, Any] | None) -> None:
+    """Tell of workers that died (``postmortem.story.hop``), to one of those who ask; all of a pool get one exception."""
+    submitted = {"submitted": place} if place is not None else {}
+    attach(exc, {"v": VERSION, "hops": [{**hop, **submitted} for hop in hops]})
+
+
 def note_live(exc: BaseException, hop: Hop) -> None:
     """Note in which thread of this process an exception was raised; its frames stay where they are, in the traceback."""
     tree = attached(exc) or {"v": VERSION, "hops": []}

@@ -204,6 +204,15 @@ def _folder_of(own: str) -> str | None:
     return os.path.abspath(file)
 
 
+def module_of(path: str) -> str:
+    """The module that a file of a loaded engine belongs to, for text, which has no module names: the folder must tell."""
+    for own in facts.own_modules:
+        folder = _folder_of(own)
+        if folder and os.path.abspath(path).startswith(folder):
+            return own
+    return ""
+
+
 def _site_packages() -> list[str]:
     return [
         os.path.abspath(path) + os.sep

@@ -31,6 +31,7 @@ OPTIONS: dict[str, Option] = {
     "locals": Option("", ("", "0", "1"), "0: local variables are not captured; 1: they are shown; unset: captured only"),
     "rescue": Option("1", _SWITCH, "0: exceptions that cannot travel fail as the engine makes them fail"),
     "unretrieved": Option("1", _SWITCH, "0: failed futures that nobody asked for are not told"),
+    "postmortem": Option("1", _SWITCH, "0: workers leave no breadcrumb that tells of their death"),
     "noise": Option("", ("", "keep"), "keep: the engines' own log copies are not quieted"),
     "logging": Option("1", _SWITCH, "0: log records of workers' exceptions stay as Python formats them"),
     "dir": Option("", ANY, "a folder in which the story of each uncaught, unwrapped or collected failure is kept as JSON"),
@@ -54,6 +55,7 @@ class Settings:
         locals: str,
         rescue: bool,
         unretrieved: bool,
+        postmortem: bool,
         noise: str,
         logging: bool,
         dir: str,
@@ -64,7 +66,7 @@ class Settings:
         self.style, self.frames, self.context = style, frames, context
         self.args, self.locals = args, locals
         self.rescue, self.unretrieved, self.noise = rescue, unretrieved, noise
-        self.logging, self.dir, self.asyncio = logging, dir, asyncio
+        self.logging, self.dir, self.asyncio, self.postmortem = logging, dir, asyncio, postmortem
         self.sources, self.warnings = sources, warnings
 
 
@@ -104,7 +106,7 @@ def _read(environment: dict[str, str]) -> Settings:
                 values[name], sources[name] = value, where
     for name, option in OPTIONS.items():
         values.setdefault(name, _checked(option, option.default))
-    for name in ("args", "rescue", "unretrieved", "logging", "asyncio"):
+    for name in ("args", "rescue", "unretrieved", "postmortem", "logging", "asyncio"):
         values[name] = values[name] == "1"
     values["context"] = int(values["context"])
     return Settings(**values, sources=sources, warnings=tuple(warnings))

@@ -26,6 +26,7 @@ DISTRIBUTION = None
 CAPTURED = "thread, process (fork, spawn, forkserver) and interpreter pools; submit, map; failed futures nobody asked for"
 NOISE: dict[str, str] = {}
 
+DEAD = "_autotb_dead"  # hops of the workers that took a future's task with them
 SITE = "_autotb_site"  # (code, instruction, the pool's token, whether the user called submit)
 
 registry.register(
@@ -137,16 +138,20 @@ def _asked(future: Any, error: BaseException) -> None:
     site = fields.get(SITE)
     if site is not None:
         site[2][0] = True
-        _note_submitted(fields, error)
+    _note_submitted(fields, error)
 
 
 def _note_submitted(fields: dict[str, Any], error: BaseException) -> None:
-    site = fields.get(SITE)
-    if site is not None:
+    site, dead = fields.get(SITE), fields.get(DEAD)
+    if site is not None or dead is not None:
         from autotb import carrier
         from autotb.engines import worker
 
-        carrier.note_submitted(error, worker.place_of(site))
+        place = worker.place_of(site) if site is not None else None
+        if dead is not None:
+            carrier.note_death(error, dead, place)
+        else:
+            carrier.note_submitted(error, place)
 
 
 def _answered(fields: dict[str, Any]) -> None:
@@ -170,6 +175,9 @@ def _wrap_add_done_callback(original: Any) -> Any:
     return add_done_callback
 
 
+_BREAKING = ("terminate_broken", "_terminate_broken")  # loky's too
+
+
 def _wrap_set_exception(original: Any) -> Any:
     """In a thread pool this runs in the worker, with the exception in hand: who ran it and with which arguments is known here."""
 
@@ -177,10 +185,14 @@ def _wrap_set_exception(original: Any) -> Any:
     def set_exception(self: Any, exception: Any) -> Any:
         try:
             if exception is not None:
-                from autotb.engines import kept, unasked
+                from autotb.engines import kept, unasked, worker
 
                 caller = sys._getframe(1)
                 _note_thread(exception, caller)
+                if caller.f_code.co_name in _BREAKING:
+                    from autotb.engines import brokenpool
+
+                    brokenpool.note(self, worker.local(caller, "self"), _call_of)
                 _note_submitted(self.__dict__, exception)
                 kept.keep_call(self, exception, caller)
                 if caller.f_code.co_name == "_on_queue_feeder_error":
@@ -232,15 +244,61 @@ def _note_thread(exc: BaseException, caller: Any) -> None:
 
 
 def _wrap_process_worker(original: Any) -> Any:
-    """An initializer that fails is logged by the worker, engine frames and all; the driver learns only that the pool broke."""
+    """An initializer that fails is logged by the worker, engine frames and all; the driver learns only that the pool broke.
+
+    And should the worker die, the driver learns of which task.
+    """
 
     @functools.wraps(original)
     def _process_worker(call_queue: Any, result_queue: Any, initializer: Any, initargs: Any, *more: Any) -> Any:
         if initializer is not None:
             initializer = functools.partial(_initialize, initializer)
-        return original(call_queue, result_queue, initializer, initargs, *more)
+        return with_crumb(original, call_queue, result_queue, initializer, initargs, *more)
 
     return _process_worker
+
+
+def with_crumb(original: Any, call_queue: Any, result_queue: Any, initializer: Any, *more: Any) -> Any:
+    """Run the loop of a worker of concurrent.futures or loky, noting each task that begins."""
+    crumb = None
+    try:
+        from autotb.postmortem import crumbs
+
+        crumb = crumbs.begin()
+        if crumb is not None:
+            crumb.words[crumbs.STATE] = crumbs.STARTING if initializer is not None else crumbs.IDLE
+            call_queue = _Calls(call_queue, crumb)
+    except Exception:
+        pass  # should it die, less is known
+    result = original(call_queue, result_queue, initializer, *more)
+    if crumb is not None:
+        crumb.end()
+    return result
+
+
+class _Calls:
+    """The queue of tasks, in a worker: in every respect but ``get`` the queue itself."""
+
+    def __init__(self, queue: Any, crumb: Any) -> None:
+        self.queue = queue
+        take, words, begins = queue.get, crumb.words, crumb.runs
+
+        def get(*args: Any, **kwargs: Any) -> Any:
+            words[2] = 0  # STATE, IDLE: names would be looked up for each task
+            try:
+                item = take(*args, **kwargs)
+            except Exception as error:
+                if type(error).__name__ != "Empty":
+                    crumb.fails(error)  # it will die of it
+                raise
+            if item is not None:
+                begins(0, item.work_id, "")
+            return item
+
+        self.get = get
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__["queue"], name)
 
 
 def _initialize(initializer: Any, *args: Any) -> None:

@@ -13,14 +13,20 @@ import sys
 
 from autotb import callsite, registry
 from autotb.engines import boxed, futures
-from autotb.engines.loky import wrap_rebuild, wrap_reduce
+from autotb.engines.loky import wrap_process_worker, wrap_rebuild, wrap_reduce
 from autotb.patch import Patch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-MODULES = ("joblib.externals.loky.process_executor", "joblib._utils", "joblib._parallel_backends", "joblib.parallel")
+MODULES = (
+    "joblib.externals.loky.process_executor",
+    "joblib._utils",
+    "joblib._parallel_backends",
+    "joblib.parallel",
+    "joblib.pool",
+)
 NAME = "joblib"
 DISTRIBUTION = "joblib"
 CAPTURED = "Parallel on loky, threading and multiprocessing, lists and generators, nested; scikit-learn's n_jobs"
@@ -144,7 +150,15 @@ def _wrap_retrieve(original: Any) -> Any:
     return _retrieve_traceback_capturing_wrapped_call
 
 
+def _wrap_setup_queues(original: Any) -> Any:
+    """The pool of the multiprocessing backend makes queues of its own."""
+    from autotb.engines import multiprocessing
+
+    return multiprocessing.wrap_setup_queues(original)
+
+
 PATCHES = (
+    Patch("joblib.externals.loky.process_executor", "_process_worker", wrap_process_worker),
     Patch("joblib.externals.loky.process_executor", "_ExceptionWithTraceback.__init__", _wrap_boxed_init),
     Patch("joblib.externals.loky.process_executor", "_ExceptionWithTraceback.__reduce__", _wrap_reduce),
     Patch("joblib.externals.loky.process_executor", "_rebuild_exc", wrap_rebuild),
@@ -157,4 +171,5 @@ PATCHES = (
     ),
     Patch("joblib.parallel", "BatchCompletionCallBack.get_result", _wrap_get_result, optional=True),
     Patch("joblib.parallel", "Parallel.__call__", _wrap_call),
+    Patch("joblib.pool", "PicklingPool._setup_queues", _wrap_setup_queues),
 )

@@ -82,7 +82,18 @@ def wrap_rebuild(original: Any) -> Any:
     return boxed.wrap_rebuild(original, sys.modules[original.__module__]._RemoteTraceback)
 
 
+def wrap_process_worker(original: Any) -> Any:
+    """The worker's loop: should it die, the driver learns of which task."""
+
+    @functools.wraps(original)
+    def _process_worker(call_queue: Any, result_queue: Any, initializer: Any, *more: Any) -> Any:
+        return futures.with_crumb(original, call_queue, result_queue, initializer, *more)
+
+    return _process_worker
+
+
 PATCHES = (
+    Patch("loky.process_executor", "_process_worker", wrap_process_worker),
     Patch("loky.process_executor", "_ExceptionWithTraceback.__init__", _wrap_boxed_init),
     Patch("loky.process_executor", "_ExceptionWithTraceback.__reduce__", wrap_reduce),
     Patch("loky.process_executor", "_rebuild_exc", wrap_rebuild),

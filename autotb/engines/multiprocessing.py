@@ -8,11 +8,12 @@ CPython 3.10 to 3.15.  Source: https://docs.python.org/3/library/multiprocessing
 
 from __future__ import annotations
 
+import collections
 import functools
 import sys
 import weakref
 
-from autotb import callsite, registry, settings
+from autotb import callsite, registry, settings, summary
 from autotb.engines import boxed, places
 from autotb.patch import Patch
 
@@ -26,6 +27,8 @@ DISTRIBUTION = None
 CAPTURED = "Pool (apply, map, starmap, imap, imap_unordered, the _async forms, initializers), ThreadPool, Process"
 NOISE: dict[str, str] = {}
 
+CASUALTY = "autotb: a worker died"  # as the next
+UNCERTAIN = "autotb: a worker leaves no breadcrumb"  # as the next
 INITIALIZER = "autotb: initializer failed"  # a job that no pool has: a driver without autotb ignores it
 
 
@@ -34,6 +37,7 @@ def declare(package: str, **more: Any) -> None:
     registry.register(
         asks=((f"{package}.pool", "get"), (f"{package}.pool", "next")),
         runs=((f"{package}.pool", "worker"),),
+        crashes=("autotb.WorkerDied",),
         remote_texts=(f"{package}.pool.RemoteTraceback",),
         **more,
     )
@@ -132,17 +136,38 @@ def _wrap_worker(original: Any) -> Any:
         maxtasks: Any = None,
         wrap_exception: bool = False,
     ) -> Any:
+        crumb = None
         try:
+            crumb = _crumb(inqueue, outqueue, initializer) if wrap_exception else None
             tasks = _Tasks(inqueue, sys.modules[original.__module__], in_thread=not wrap_exception)
             results = _Results(outqueue, tasks)
+            if crumb is not None:
+                tasks.noted_in(crumb, results)
+                results.crumb = crumb
             if initializer is not None and settings.switch("rescue"):
                 initializer = _Initializer(initializer, results, wrap_exception)
         except Exception:
             return original(inqueue, outqueue, initializer, initargs, maxtasks, wrap_exception)
-        return original(tasks, results, initializer, initargs, maxtasks, wrap_exception)
+        done = original(tasks, results, initializer, initargs, maxtasks, wrap_exception)
+        if crumb is not None:
+            crumb.end()
+        return done
 
     worker_.__name__ = worker_.__qualname__ = "worker"
     return worker_
+
+
+def _crumb(inqueue: Any, outqueue: Any, initializer: Any) -> Any:
+    from autotb.engines import casualties
+
+    casualties.unguard(outqueue)
+    try:
+        crumb = casualties.begin(inqueue, outqueue)
+    except Exception:
+        return None  # should this process die, less is known
+    if crumb is not None and initializer is not None:
+        crumb.words[2] = 3  # STATE, STARTING
+    return crumb
 
 
 class _Proxy:
@@ -166,6 +191,30 @@ class _Tasks(_Proxy):
         self._reraises = module._helper_reraises_exception
         self._guarded = _Guarded(None) if settings.switch("rescue") else None  # one, since the worker runs one task at a time
 
+    def noted_in(self, crumb: Any, results: _Results) -> None:
+        """From now on each task that is taken is noted in this process's breadcrumb; one that cannot be unpickled fails."""
+        from autotb.postmortem.crumbs import plain
+
+        take, begins, words = self._get, crumb.runs, crumb.words
+        with_arguments = settings.switch("args")
+
+        def get() -> Any:
+            while True:
+                words[2] = 0  # STATE, IDLE: names would be looked up for each task
+                try:
+                    task = take()
+                    break
+                except Exception as error:
+                    if not words[2] or not settings.switch("rescue") or not _not_unpickled(error, crumb, results):
+                        raise  # the pipe is at its end
+            if task is not None:
+                begins(task[0], task[1] or 0, _brief(task, plain) if with_arguments else summary.function_name(task[2]))
+            else:
+                words[2] = 0
+            return task
+
+        self._get = get
+
     def get(self) -> Any:
         self.task = None
         guarded = self._guarded
@@ -180,6 +229,42 @@ class _Tasks(_Proxy):
             return task
         job, index, guarded.function, args, kwargs = task
         return (job, index, guarded, args, kwargs)
+
+
+def _not_unpickled(error: BaseException, crumb: Any, results: _Results) -> bool:
+    """A task that was received whole: its worker would die of it, and whoever waits for its result would for ever."""
+    from autotb import carrier
+    from autotb.postmortem import pipes, remains
+
+    job = pipes.job_of(remains.Remains(bytes(crumb.page)))
+    if job is None:
+        return False
+    tb = error.__traceback__
+    box = results.module.ExceptionWithTraceback(error, tb)
+    box._autotb = carrier.record(error, tb, carrier.place("multiprocessing.Pool", "in a pool worker, which unpickled a task"))
+    results.put((*job, (False, box)))
+    return True
+
+
+def _brief(task: Any, plain: Any) -> str:
+    """A task in few words, in about a microsecond."""
+    _, _, function, args, kwargs = task
+    if function.__class__ is _FUNCTION and function.__module__ in _POOLS and args:
+        star = function.__name__ == "starmapstar"
+        if not star and function.__name__ != "mapstar":
+            return ""
+        function, chunk = args[0]
+        first = plain(function, chunk[0] if star else chunk[:1])
+        return first if len(chunk) == 1 else f"{first} or one of the {len(chunk) - 1} calls after it"
+    if function.__class__ is not _FUNCTION:
+        batch = getattr(getattr(function, "func", function), "items", None)  # joblib's, around the user's calls
+        if type(batch) is list and batch:
+            first = plain(*batch[0])
+            return first if len(batch) == 1 else f"{first} or one of the {len(batch) - 1} calls after it"
+    return plain(function, args, kwargs)  # type: ignore[no-any-return]
+
+
+_FUNCTION = type(_brief)
 
 
 class _Guarded:
@@ -219,6 +304,7 @@ class _Results(_Proxy):
         self._tasks = tasks
         self.module = tasks.module
         self._put = queue.put
+        self.crumb: Any = None
 
     def put(self, message: Any) -> None:
         try:
@@ -227,6 +313,8 @@ class _Results(_Proxy):
         except Exception:
             pass  # a message of another form goes through as it is
         self._put(message)
+        if self.crumb is not None:
+            self.crumb.words[2] = 0  # STATE, IDLE: the task's result is sent
 
     def _failed(self, job: Any, index: Any, result: Any) -> Any:
         value = result[1]
@@ -337,7 +425,7 @@ def _wrap_rebuild(original: Any) -> Any:
 # Pool: the thread in the driver that receives results
 
 
-def _wrap_setup_queues(original: Any) -> Any:
+def wrap_setup_queues(original: Any) -> Any:
     """The thread that receives results knows the queue, not the pool, whose size it needs to know."""
 
     @functools.wraps(original)
@@ -345,11 +433,68 @@ def _wrap_setup_queues(original: Any) -> Any:
         result = original(self)
         try:
             self._outqueue._autotb_pool = weakref.ref(self)
+            if hasattr(self._outqueue, "_wlock"):  # processes, not threads
+                from autotb.engines import casualties
+
+                casualties.watch(self)
         except Exception:
             pass  # a queue of another kind: initializers are not watched
         return result
 
     return _setup_queues
+
+
+def _wrap_join_exited(original: Any) -> Any:
+    """Takes dead workers out of the pool's list; what they were doing would be waited for for ever."""
+
+    @functools.wraps(original)
+    def _join_exited_workers(pool: Any) -> Any:
+        before = list(pool)
+        cleaned = original(pool)
+        if cleaned:
+            try:
+                from autotb.engines import casualties
+
+                kept = set(map(id, pool))
+                cleaned = casualties.after([process for process in before if id(process) not in kept], pool)
+            except Exception:
+                pass  # then it waits, as it would without us
+        return cleaned
+
+    return _join_exited_workers
+
+
+def _wrap_help_finish(original: Any) -> Any:
+    """Takes the lock of the queue of tasks, when the pool is terminated."""
+
+    @functools.wraps(original)
+    def _help_stuff_finish(inqueue: Any, task_handler: Any, size: Any) -> Any:
+        if settings.switch("rescue"):
+            try:
+                from autotb.engines import casualties
+
+                casualties.unlock(inqueue)
+            except Exception:
+                pass  # then it waits for it
+        return original(inqueue, task_handler, size)
+
+    return _help_stuff_finish
+
+
+def _wrap_join(original: Any) -> Any:
+    """Waits for the last workers."""
+
+    @functools.wraps(original)
+    def join(self: Any) -> Any:
+        try:
+            from autotb.engines import casualties
+
+            casualties.see_off(self)
+        except Exception:
+            pass  # it waits as it would without us
+        return original(self)
+
+    return join
 
 
 def _wrap_handle_results(original: Any) -> Any:
@@ -364,26 +509,58 @@ def _wrap_handle_results(original: Any) -> Any:
     return _handle_results
 
 
+_NOBODYS = (CASUALTY, 0, (False, None))  # a result of a job that no pool has
+
+
 class _Receiver:
     """``get`` of the result queue, past messages that are not results."""
 
     def __init__(self, outqueue: Any, get: Any, cache: Any) -> None:
         self.outqueue, self.get, self.cache = outqueue, get, cache
         self.failed = 0  # initializers in a row
+        self.recent: collections.deque[Any] = collections.deque(maxlen=1_000)  # results that came, as job and index
 
     def __call__(self) -> Any:
-        while True:
-            try:
-                message = self.get()
-            except (EOFError, OSError):
-                raise
-            except Exception as error:  # nobody knows whose result it was
+        try:
+            message = self.get()
+        except (EOFError, OSError):
+            raise
+        except Exception as error:  # nobody knows whose result it was
+            waiting = getattr(self.outqueue, "_autotb_waiting", None)
+            if waiting is not None and waiting.spoilt:
+                waiting.spoilt -= 1  # half a result, of a worker that died: its casualty is told next
+            else:
                 fail_all(self.cache, error)
-                continue
-            if message is None or message[0] != INITIALIZER:
-                self.failed = 0
-                return message
+            return _NOBODYS
+        if message is None:
+            return message
+        if message[0] == INITIALIZER:
             self._initializer_failed(message[2][1])
+        elif message[0] == UNCERTAIN:
+            self.outqueue._autotb_uncertain = {*getattr(self.outqueue, "_autotb_uncertain", ()), message[1]}
+        elif message[0] == CASUALTY:
+            return self._casualty(message[1], message[2][1]) or _NOBODYS
+        else:
+            self.failed = 0
+            self.recent.append((message[0], message[1]))
+            return message
+        return _NOBODYS  # the thread looks anew whether there is anything left to wait for
+
+    def _casualty(self, number: int, job: tuple[int, int] | None) -> Any:
+        """The result of a task whose worker died, unless it had sent one."""
+        from autotb.engines import casualties
+
+        error = casualties.told(number)
+        if job is None:
+            pool = self.outqueue._autotb_pool()
+            if pool is not None and casualties.BROKEN in pool.__dict__:
+                for unfinished in list(self.cache.values()):
+                    if getattr(unfinished, "_length", 0) is None:  # an iterator that was not sent entirely, and will not be
+                        unfinished._length = unfinished._index + 1
+            fail_all(self.cache, error)
+        elif job not in self.recent:
+            return (*job, (False, error))
+        return None
 
     def _initializer_failed(self, error: BaseException) -> None:
         self.failed += 1
@@ -435,8 +612,11 @@ def patches(package: str) -> tuple[Patch, ...]:
         Patch(pool, "ExceptionWithTraceback.__init__", _wrap_boxed_init),
         Patch(pool, "ExceptionWithTraceback.__reduce__", _wrap_reduce),
         Patch(pool, "rebuild_exc", _wrap_rebuild),
-        Patch(pool, "Pool._setup_queues", _wrap_setup_queues),
+        Patch(pool, "Pool._setup_queues", wrap_setup_queues),
         Patch(pool, "Pool._handle_results", _wrap_handle_results),
+        Patch(pool, "Pool._join_exited_workers", _wrap_join_exited),
+        Patch(pool, "Pool._help_stuff_finish", _wrap_help_finish),
+        Patch(pool, "Pool.join", _wrap_join),
     )
 
 

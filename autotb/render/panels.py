@@ -154,7 +154,8 @@ class _Drawing:
     def hop(self, view: show.View, inside: int) -> list[list[Text]]:
         """The blocks of a hop: its own lines, then a block a frame; a blank row goes between blocks."""
         blocks: list[list[Text]] = []
-        head = [*self.where(view.hop, inside), *self.call(view.hop, inside)]
+        died = [Text(row, MARK) for line in view.hop.died for row in _wrapped(clean.line(line), inside)]
+        head = [*self.where(view.hop, inside), *self.call(view.hop, inside), *died]
         if head:
             blocks.append(head)
         for item in view.items:
@@ -289,6 +290,13 @@ def _calls(same: list[Stack]) -> list[str]:
         return []
     more = f", and {len(calls) - 5} more" if len(calls) > 5 else ""
     return [clean.line(f"for {', '.join(call[:80] for call in calls[:5])}{more}")]
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    import textwrap
+
+    rows = textwrap.wrap(text, width, subsequent_indent="  ") if text.isascii() else [text]
+    return [part for row in rows for part in _folded(row, width, 4)]
 
 
 def _folded(text: str, width: int, limit: int) -> list[str]:

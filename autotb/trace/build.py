@@ -106,17 +106,8 @@ def _all_sourced(stack: Stack | None) -> Stack | None:
 def _sourced(frame: Frame | Gap) -> Frame | Gap:
     if isinstance(frame, Gap):
         return frame
-    kind = registry.kind_of(frame.path, _module_of(frame.path))
+    kind = registry.kind_of(frame.path, registry.module_of(frame.path))
     return Frame(frame.path, frame.line, frame.name, kind=kind, source=_local_source(frame.path, frame.line) or frame.source)
-
-
-def _module_of(path: str) -> str:
-    """The module that a file of a loaded engine belongs to: text has no module names, so the folder must tell."""
-    for own in registry.facts.own_modules:
-        folder = registry._folder_of(own)
-        if folder and os.path.abspath(path).startswith(folder):
-            return own
-    return ""
 
 
 def _local_source(path: str, line: int, context: int | None = None) -> tuple[tuple[int, str], ...]:
@@ -141,6 +132,7 @@ def _hop(hop: dict[str, Any]) -> Hop:
         label=_str(hop.get("label")),
         submitted=_place(submitted) if isinstance(submitted, dict) else None,
         verb=_str(hop.get("verb")) or "submitted",
+        died=tuple(map(_str, hop.get("died") or ())),
         job=tuple((_str(k), _str(v)) for k, v in (hop.get("job") or {}).items()),
     )
 

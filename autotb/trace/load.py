@@ -62,6 +62,7 @@ def _hop(data: dict[str, Any]) -> Hop:
         submitted=_place(data["submitted"]) if data.get("submitted") else None,
         verb=_text(data.get("verb")) or "submitted",
         job=tuple((_text(name), _text(value)) for name, value in (data.get("job") or {}).items()),
+        died=_texts(data.get("died")),
     )
 
 

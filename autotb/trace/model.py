@@ -65,6 +65,7 @@ class Hop:
     submitted: Place | None = None
     verb: str = "submitted"
     job: tuple[tuple[str, str], ...] = ()
+    died: tuple[str, ...] = ()  # of a worker that died: what ended it, what it was doing, what it wrote last
 
 
 @dataclass(frozen=True)
@@ -198,6 +199,7 @@ def _stack_dict(stack: Stack) -> dict[str, Any]:
 
 
 def _hop_dict(hop: Hop) -> dict[str, Any]:
+    died = {"died": list(hop.died)} if hop.died else {}
     return {
         "where": hop.where,
         "engine": hop.engine,
@@ -210,6 +212,7 @@ def _hop_dict(hop: Hop) -> dict[str, Any]:
         "submitted": _place_dict(hop.submitted) if hop.submitted else None,
         "verb": hop.verb,
         "frames": [_frame_dict(frame) for frame in hop.frames],
+        **died,
     }
 
 

@@ -1,0 +1,209 @@
+"""Workers of ``multiprocessing.Pool`` that died: their task fails, and the pool goes on; it would wait for ever.
+
+Flows in: dead processes, in the pool's own thread that replaces them, and what they left.  Flows out: a message in the pool's
+queue of results, so that jobs are ended by the one thread that ends them.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import os
+import time
+import weakref
+from typing import Any
+
+from autotb import settings
+from autotb.engines.multiprocessing import CASUALTY, INITIALIZER, UNCERTAIN
+from autotb.postmortem import crumbs, remains
+from autotb.postmortem.crumbs import READS, WRITES
+
+BROKEN = "_autotb_broken"
+_POOL = "multiprocessing.Pool"
+
+_pools: weakref.WeakSet[Any] = weakref.WeakSet()
+_errors: dict[int, BaseException] = {}  # of casualties whose message is on its way
+_numbers = itertools.count()
+
+
+def watch(pool: Any) -> None:
+    """A pool of processes was made; its threads are not running yet."""
+    _pools.add(pool)
+    if settings.switch("rescue"):
+        from autotb.postmortem import pipes
+
+        pool._outqueue._autotb_waiting = pipes.Waiting(pool._outqueue._reader)
+        guard(pool._outqueue)
+
+
+def begin(inqueue: Any, outqueue: Any) -> Any:
+    """In the worker: its crumb, or None; the queues note what they do."""
+    crumb = crumbs.begin()
+    if crumb is None:
+        outqueue.put((UNCERTAIN, os.getpid(), (True, None)))
+        return None
+    from autotb.postmortem import pipes
+
+    pipes.note(inqueue, outqueue, crumb)
+    return crumb
+
+
+def after(dead: list[Any], workers: Any) -> bool:
+    """In the parent, where dead processes were taken out of a pool's list of workers: what they leave undone.
+
+    Returns whether they are to be replaced.
+    """
+    pool = next((pool for pool in list(_pools) if pool.__dict__.get("_pool") is workers), None)
+    if pool is None or pool._state == "TERMINATE" or pool.__dict__.get(BROKEN):
+        return pool is None or not pool.__dict__.get(BROKEN)
+    for process in dead:
+        left = _left(pool, process)
+        remains.bury(process.pid)
+        if not settings.switch("rescue"):
+            continue
+        if left is not None:
+            _settle(pool, process, left)
+            del pool._autotb_left[process.pid]
+        elif process.exitcode and process.pid in getattr(pool._outqueue, "_autotb_uncertain", ()):
+            _send(pool, None, _error(process, None))  # nobody knows which task it had; who never said so, had none
+    return BROKEN not in pool.__dict__
+
+
+def _settle(pool: Any, process: Any, left: remains.Remains) -> None:
+    from autotb.postmortem import pipes
+
+    try:
+        for other in list(pool._pool):
+            if other.exitcode is not None:
+                _left(pool, other)
+        known = [*pool._autotb_left.values()]  # who died with a lock may be found dead a moment later than who waited for it
+        pipes.settle(pool, known, functools.partial(_living, pool), getattr(pool._outqueue, "_autotb_waiting", None))
+    except pipes.Broken:
+        _give_up(pool, _error(process, left))
+        return
+    if left.state == crumbs.STARTING and process.exitcode not in (0, 1):  # 1: it raised, and has told so itself
+        _send(pool, None, _error(process, left), INITIALIZER)
+    elif left.running:
+        _send(pool, pipes.job_of(left), _error(process, left))
+
+
+def _left(pool: Any, process: Any) -> remains.Remains | None:
+    """What a dead worker left, read once, since it is amended."""
+    known = pool.__dict__.setdefault("_autotb_left", {})
+    if process.pid not in known and (left := remains.of(process.pid)) is not None:
+        known[process.pid] = left
+    found: remains.Remains | None = known.get(process.pid)
+    return found
+
+
+def _living(pool: Any) -> list[remains.Remains]:
+    pids = [process.pid for process in list(pool._pool) if process.exitcode is None]
+    return [found for pid in pids if (found := remains.of(pid)) is not None]
+
+
+def _give_up(pool: Any, error: BaseException) -> None:
+    """No worker can read the pipe of tasks any more: every job fails, and the pool takes no others, as if it were closed."""
+    import threading
+
+    setattr(pool, BROKEN, True)
+    pool.close()
+    pool._task_handler._state = pool._state  # it sends no more of what it has
+    for process in list(pool._pool):
+        process.kill()
+    threading.Thread(target=_end_jobs, args=(pool, error), daemon=True).start()
+
+
+def _end_jobs(pool: Any, error: BaseException) -> None:
+    """Read what is still being sent, so that the thread that sends it comes to its end; then end the jobs."""
+    reader = pool._inqueue._reader
+    pool._taskqueue.put(None)  # should it wait for more
+    while pool._task_handler.is_alive():
+        if reader.poll(0.05):
+            os.read(reader.fileno(), 1 << 16)
+    while pool._cache and pool._state != "TERMINATE":
+        _send(pool, None, error)
+        time.sleep(0.05)
+
+
+def guard(queue: Any) -> None:
+    """In the parent: the pool's threads put a last message into its queue of results, whose lock a dead worker may hold."""
+    if queue._wlock is not None:
+        queue.put = functools.partial(_put, queue)
+
+
+def unguard(queue: Any) -> None:
+    """In a forked worker, which has the parent's queue."""
+    queue.__dict__.pop("put", None)
+    if hasattr(queue, "_make_methods"):
+        queue._make_methods()
+
+
+def _put(queue: Any, message: Any) -> None:
+    from autotb.postmortem import pipes
+
+    reference = queue._autotb_pool
+    while not queue._wlock.acquire(timeout=0.1):  # its holder may have died in the meantime, and nobody else would see to it
+        pool = reference()
+        if pool is not None:
+            pipes.settle_results(pool, functools.partial(_living, pool), getattr(queue, "_autotb_waiting", None))
+    try:
+        queue._writer.send(message)
+    finally:
+        queue._wlock.release()
+
+
+def unlock(inqueue: Any) -> None:
+    """In the parent, which is about to take the lock of the queue of tasks: not from somebody who died with it."""
+    from autotb.postmortem import pipes
+
+    pool = next((pool for pool in list(_pools) if pool.__dict__.get("_inqueue") is inqueue), None)
+    while pool is not None and not inqueue._rlock.acquire(timeout=0.1):
+        if pipes.release(inqueue._rlock, READS, functools.partial(_living, pool)):
+            return
+    if pool is not None:
+        inqueue._rlock.release()
+
+
+def see_off(pool: Any) -> None:
+    """In ``join()``: the last workers end one by one, unless one that was killed holds the lock that they wait for."""
+    if pool._state == "RUN" or not settings.switch("rescue") or not hasattr(pool._inqueue, "_rlock"):
+        return
+    for thread in (pool._worker_handler, pool._task_handler, pool._result_handler):
+        thread.join()
+    from autotb.postmortem import pipes
+
+    living = functools.partial(_living, pool)
+    while left := [process for process in pool._pool if process.exitcode is None]:
+        left[0].join(0.2)
+        if any(process.exitcode not in (0, None) for process in pool._pool):
+            pipes.release(pool._inqueue._rlock, READS, living)
+            if pool._outqueue._wlock is not None:
+                pipes.release(pool._outqueue._wlock, WRITES, living)
+
+
+def _error(process: Any, left: remains.Remains | None) -> BaseException:
+    from autotb import carrier
+    from autotb.postmortem import story
+    from autotb.postmortem.died import WorkerDied
+
+    known = left is not None and left.running and left.words[crumbs.JOB] >= 0
+    if left is not None and not known:
+        left.text = ""
+    why = story.why(process.exitcode, left)
+    known_why = why if "out of memory" in why or "Fatal" in why else ""
+    error = WorkerDied(process.pid, process.exitcode, left.text if left is not None else "", known_why)
+    hop = story.hop(_POOL, "in a pool worker", process.pid, process.exitcode, left, label=process.name)
+    carrier.note_death(error, [hop], None)
+    return error
+
+
+def _send(pool: Any, job: tuple[int, int] | None, error: BaseException, kind: str = CASUALTY) -> None:
+    number = next(_numbers)
+    _errors[number] = error
+    message = (kind, number, (False, job)) if kind == CASUALTY else (kind, 0, (False, error))
+    pool._outqueue.put(message)
+
+
+def told(number: int) -> BaseException:
+    """The error of a message that has come."""
+    return _errors.pop(number)

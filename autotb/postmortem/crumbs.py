@@ -1,0 +1,226 @@
+"""Breadcrumbs: what a worker process is doing, in a small file that outlives it.
+
+Flows in: a few stores into mapped memory for each task, in the worker (under 1 µs).  Flows out: the file, which ``remains`` reads
+in whatever process finds the worker dead.  Behind the page of numbers faulthandler writes the Python lines of a crash.
+
+The file lies in ``$XDG_RUNTIME_DIR/autotb``, else in a folder of the user's own under the temporary directory, and is named by
+the process and its PID namespace.  Where it cannot be made, nothing is known of a death but its exit status.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # every worker imports this
+    from typing import Any
+
+PAGE = 4096
+WORDS = 16
+MARK, PID, STATE, JOB, INDEX, READS, WRITES, OOM, BEGUN, STARTED, TAKEN = range(11)
+IDLE, RUNNING, FAILING, STARTING = range(4)  # of STATE; FAILING: no task could be unpickled; STARTING: its initializer runs
+UNKNOWN = -1  # of JOB: a task was received, and which is not known yet
+MARKED = 0x0000_6175_746F_7462  # "autotb"
+TEXT_AT, TEXT_BYTES = WORDS * 8, 1024
+HEAD_AT, HEAD_BYTES = TEXT_AT + TEXT_BYTES, 128  # how the message began that was received last (see pipes)
+_PLACE = 0x5A5A_5A5A  # where our descriptor stands in its file: one that was closed and opened anew stands elsewhere
+_HIGH = 200  # descriptors above this one are rarely swept up by others
+_OLD = 600  # seconds after which a dead worker's file may be removed by anybody
+
+_mine: Crumb | None = None
+
+
+class Crumb:
+    """This process's own; ``words`` is written to by index, for speed."""
+
+    def __init__(self, path: str) -> None:
+        import mmap
+
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
+        try:
+            os.unlink(path)  # of a process that had this number before
+        except FileNotFoundError:
+            pass
+        descriptor = os.open(path, flags, 0o600)
+        try:
+            os.write(descriptor, bytes(PAGE))  # a full disk must fail here, not as a signal at a store
+            page = mmap.mmap(descriptor, PAGE)
+        except BaseException:
+            os.close(descriptor)
+            os.unlink(path)
+            raise
+        self.path, self.descriptor, self.watching = path, descriptor, False
+        self.page = memoryview(page)
+        self.words = self.page[: WORDS * 8].cast("q")
+        self.words[PID], self.words[BEGUN], self.words[MARK] = os.getpid(), time.time_ns(), MARKED
+        self.words[STATE] = IDLE
+
+    def runs(self, job: int, index: int, text: str) -> None:
+        """A task begins."""
+        words = self.words
+        words[JOB], words[INDEX], words[STARTED] = job, index, time.time_ns()
+        if text:
+            self.says(text)
+        words[STATE] = RUNNING
+        if self.watching:
+            self.check()
+
+    def fails(self, error: BaseException) -> None:
+        """A task was received that cannot be unpickled, and the worker is about to die of it."""
+        import traceback
+
+        self.words[STATE] = FAILING
+        self.says("".join(traceback.format_exception_only(type(error), error)).strip())
+        text = "".join(traceback.format_tb(error.__traceback__))
+        os.write(self.descriptor, ("Stack (most recent call last):\n" + text).encode("utf-8", "replace"))
+
+    def says(self, text: str) -> None:
+        """What runs, in words."""
+        data = text.encode("utf-8", "replace")[: TEXT_BYTES - 1]
+        self.page[TEXT_AT : TEXT_AT + len(data) + 1] = data + b"\0"
+
+    def watch(self) -> None:
+        """Let faulthandler write to this file, unless somebody uses it already: there is one in a process."""
+        import faulthandler
+        import fcntl
+
+        if faulthandler.is_enabled():
+            return
+        high = fcntl.fcntl(self.descriptor, fcntl.F_DUPFD_CLOEXEC, _HIGH)
+        os.close(self.descriptor)
+        self.descriptor = high
+        os.lseek(high, _PLACE, os.SEEK_SET)  # it is written at its end all the same
+        faulthandler.enable(high)
+        self.watching = True
+
+    def check(self) -> None:
+        """faulthandler keeps a bare number: where somebody has closed it, a crash would be written into a file of theirs."""
+        try:
+            if os.lseek(self.descriptor, 0, os.SEEK_CUR) == _PLACE:
+                return
+        except OSError:
+            pass
+        self.watching = False
+        import faulthandler
+
+        faulthandler.disable()
+
+    def end(self) -> None:
+        """This process ends in good order."""
+        try:
+            os.unlink(self.path)
+        except OSError:
+            pass
+
+
+def begin() -> Crumb | None:
+    """This process's crumb, made when its first task is near; None where it cannot be."""
+    global _mine
+    if _mine is None:
+        try:
+            from autotb import settings
+
+            _mine = _made() if settings.switch("postmortem") else None
+        except Exception:
+            return None  # a death will be told without it
+    return _mine
+
+
+def _made() -> Crumb:
+    from autotb.postmortem import memory
+
+    crumb = Crumb(os.path.join(folder(make=True), name(os.getpid())))
+    crumb.words[OOM] = memory.oom_kills() or 0
+    os.register_at_fork(after_in_child=_not_mine)
+    crumb.watch()
+    return crumb
+
+
+def _not_mine() -> None:
+    """In a child that a worker has forked."""
+    global _mine
+    found, _mine = _mine, None
+    if found is not None and found.watching:
+        found.watching = False
+        import faulthandler
+
+        faulthandler.disable()
+
+
+def folder(make: bool = False) -> str:
+    """Where crumbs lie.  Raises OSError where a folder of that name is not this user's own."""
+    import stat
+
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    if runtime and os.path.isdir(runtime) and os.access(runtime, os.W_OK):
+        path = os.path.join(runtime, "autotb")
+    else:
+        temporary = next(filter(None, map(os.environ.get, ("TMPDIR", "TEMP", "TMP"))), "/tmp")  # noqa: S108  tempfile is slow to import
+        path = os.path.join(temporary, f"autotb-{os.getuid()}")
+    if make:
+        try:
+            os.mkdir(path, 0o700)
+        except FileExistsError:
+            _sweep(path)
+    found = os.lstat(path)
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise PermissionError(f"{path} is not this user's own folder")
+    return path
+
+
+def name(pid: int) -> str:
+    """The file of a process, which in another container may have the same number."""
+    try:
+        return f"{pid}-{os.stat('/proc/self/ns/pid').st_ino}"
+    except OSError:
+        return str(pid)
+
+
+def _sweep(path: str) -> None:
+    """Remove what dead workers left behind, and their drivers did not take away."""
+    own = name(0)[1:]
+    for entry in os.scandir(path):
+        pid, _, _ = entry.name.partition("-")
+        try:
+            old = entry.stat().st_mtime < time.time() - _OLD
+            if old and pid.isdigit() and entry.name.endswith(own) and not _lives(int(pid)):
+                os.unlink(entry.path)
+        except OSError:
+            pass  # another worker was faster
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass
+    return True
+
+
+def plain(function: Any, args: Any, kwargs: Any = None) -> str:
+    """A call in few words, made in under a microsecond for usual ones: plain values, and others by their type."""
+    if type(function).__name__ == "partial" and hasattr(function, "func"):
+        function, args, kwargs = function.func, (*function.args, *args), {**function.keywords, **(kwargs or {})}
+    called = getattr(function, "__qualname__", "") or type(function).__name__
+    parts = [_brief(value) for value in args[:8]]
+    if kwargs:
+        parts += [f"{key}={_brief(value)}" for key, value in list(kwargs.items())[:8]]
+    return f"{called}({', '.join(parts)})"
+
+
+_PLAIN = {int, float, bool, type(None), complex}
+
+
+def _brief(value: Any) -> str:
+    kind = type(value)
+    if kind in _PLAIN:
+        return repr(value) if kind is not int or -_BIG < value < _BIG else f"<int of {value.bit_length()} bits>"
+    if kind is str or kind is bytes:
+        return repr(value) if len(value) < 80 else repr(value[:77])[:-1] + "…" + repr(value[:0])[-1]
+    return f"<{kind.__name__}>"
+
+
+_BIG = 10**20

@@ -1,0 +1,75 @@
+"""What a worker that died left behind: its breadcrumb, read by whoever misses it.
+
+Flows in: files that ``crumbs`` made on this machine.  Flows out: :class:`Remains`.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from autotb.postmortem.crumbs import (
+    HEAD_AT,
+    HEAD_BYTES,
+    MARK,
+    MARKED,
+    PAGE,
+    PID,
+    RUNNING,
+    STARTED,
+    STATE,
+    TEXT_AT,
+    WORDS,
+    folder,
+    name,
+)
+
+
+class Remains:
+    """What a worker left: its numbers, the text of what it ran, and what faulthandler wrote when it crashed."""
+
+    def __init__(self, data: bytes) -> None:
+        self.words = memoryview(bytearray(data[: WORDS * 8])).cast("q")
+        if self.words[MARK] != MARKED:
+            raise ValueError("no breadcrumb")
+        self.pid, self.state = self.words[PID], self.words[STATE]
+        self.text = data[TEXT_AT:HEAD_AT].partition(b"\0")[0].decode("utf-8", "replace")
+        self.head = data[HEAD_AT : HEAD_AT + HEAD_BYTES]
+        self.dump = data[PAGE:].decode("utf-8", "replace")
+
+    @property
+    def running(self) -> bool:
+        """Whether a task had begun and not ended."""
+        return self.state == RUNNING
+
+    @property
+    def seconds(self) -> float:
+        """Since the task that runs, or ran last, began."""
+        return max(0.0, (time.time_ns() - self.words[STARTED]) / 1e9)
+
+
+def of(pid: int) -> Remains | None:
+    """What process ``pid`` of this machine, dead or alive, is or was doing."""
+    try:
+        with open(os.path.join(folder(), name(pid)), "rb") as file:
+            return Remains(file.read(1 << 20))
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def every() -> list[Remains]:
+    """All that lie on this machine, of this user."""
+    try:
+        own = name(0)[1:]
+        pids = [entry.partition("-")[0] for entry in os.listdir(folder()) if entry.endswith(own)]
+    except (OSError, AttributeError):
+        return []
+    return [found for pid in pids if pid.isdigit() and (found := of(int(pid))) is not None]
+
+
+def bury(pid: int) -> None:
+    """Remove the file of a dead process."""
+    try:
+        os.unlink(os.path.join(folder(), name(pid)))
+    except (OSError, AttributeError):
+        pass

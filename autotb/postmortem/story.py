@@ -1,0 +1,111 @@
+"""The death of a worker as a hop of the story: what ended it, what it was doing, and the Python lines of a crash.
+
+Flows in: an exit status and what the worker left (``remains``), as far as each is known.  Flows out: a hop of ``capture``'s form,
+with ``died``, lines of text that stand below the call.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+
+from autotb import registry, settings
+from autotb.postmortem import crumbs, memory
+from autotb.postmortem.remains import Remains
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+STARTED, NEVER = "started and then crashed", "never started"
+_FRAME = re.compile(r'^  File "(?P<path>.*)", line (?P<line>\d+),? in (?P<name>.*)$')
+
+
+def hop(
+    engine: str, where: str, pid: int | None, exitcode: int | None, left: Remains | None, call: str | None = None, **more: Any
+) -> dict[str, Any]:
+    """What is known of one dead worker; ``call`` where the driver knows it better than the worker's own few words."""
+    call = call or (left.text if left is not None and left.running and settings.switch("args") else None)
+    place = {"engine": engine, "where": where, "pid": pid, "host": os.uname().nodename if hasattr(os, "uname") else ""}
+    told = [f"{doing(left)}: {ended_by(exitcode)}{why(exitcode, left)}"]
+    frames = crashed_at(left.dump) if left is not None else []
+    found = {**place, "call": call, **more}
+    return {key: value for key, value in found.items() if value is not None} | {"frames": frames, "died": told}
+
+
+def doing(left: Remains | None) -> str:
+    """What a worker was doing when it died."""
+    if left is None:
+        return "died"
+    if left.running:
+        return f"{STARTED}, after {duration(left.seconds)}"
+    if left.state == crumbs.FAILING:
+        return f"could not unpickle a task, and died of {left.text}"
+    if left.state == crumbs.STARTING:
+        return "died in its initializer, before its first task"
+    return "died between two tasks" if left.words[crumbs.STARTED] else "died before its first task"
+
+
+def duration(seconds: float) -> str:
+    """In words that are as exact as anybody wants to know."""
+    return f"{seconds:.1f} s" if seconds < 120 else f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def ended_by(exitcode: int | None) -> str:
+    """``killed by signal 9 (SIGKILL)``, ``exit status 3``."""
+    if exitcode is None:
+        return "gone, its exit status is not known"
+    if exitcode < 0:
+        return f"killed by signal {-exitcode} ({signal_name(-exitcode)})"
+    return f"exit status {exitcode}"
+
+
+def signal_name(number: int) -> str:
+    """``SIGKILL``; the bare number for one that has no name."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return str(number)
+
+
+def why(exitcode: int | None, left: Remains | None) -> str:
+    """What more is known of the cause, as the end of a sentence."""
+    if exitcode == -9:
+        verdict = memory.verdict(left.words[crumbs.OOM] if left is not None else None)
+        return f", {verdict}" if verdict else ""
+    first = left.dump.partition("\n")[0] if left is not None else ""
+    return f", {first}" if first.startswith("Fatal Python error") else ""
+
+
+def crashed_at(dump: str) -> list[dict[str, Any]]:
+    """The frames of the thread that crashed, outermost first, from what faulthandler wrote."""
+    frames: list[dict[str, Any]] = []
+    inside = False
+    for line in dump.splitlines():
+        if line.startswith(("Current thread ", "Thread ", "Stack (")):
+            if frames:
+                break
+            inside = not line.startswith("Thread ")
+        elif inside and (match := _FRAME.match(line)):
+            path = match["path"]
+            kind = registry.kind_of(path, registry.module_of(path))
+            frames.append({"path": path, "line": int(match["line"]), "name": match["name"], "kind": kind})
+        elif inside and frames and not line.startswith("    "):
+            break
+    outermost_first = frames if "recent call last" in dump[:100] else frames[::-1]
+    begins = max((at for at, frame in enumerate(outermost_first) if frame["name"] == "_bootstrap"), default=-1)
+    return outermost_first[begins + 1 :]  # a forked worker has its parent's frames below its own
+
+
+def tail(path: str, lines: int = 10, most: int = 4_000) -> list[str]:
+    """The last lines of a file, as ``died`` shows them; nothing of one that is empty or cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - most))
+            text = file.read().decode("utf-8", "replace")
+    except OSError:
+        return []
+    found = text.rstrip().splitlines()[-lines:]
+    return [f"the last lines of {path}:", *(f"  {line}" for line in found)] if found else []

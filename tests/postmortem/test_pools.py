@@ -1,0 +1,178 @@
+"""Workers that die, in pools that fail all their tasks then: concurrent.futures and joblib's loky."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+PROGRAM = """
+import ctypes
+import multiprocessing as mp
+import os
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor, wait
+
+def crash(address):
+    ctypes.string_at(address)
+
+def work(x, how):
+    if x != 3:
+        time.sleep(0.05)
+        return x
+    if how == "kill":
+        os.kill(os.getpid(), 9)
+    elif how == "exit":
+        os._exit(3)
+    elif how == "abort":
+        os.abort()
+    else:
+        crash(0)
+
+def main(engine, how, index):
+    if engine == "joblib":
+        from joblib import Parallel, delayed
+        print(Parallel(n_jobs=2)(delayed(work)(k, how) for k in range(12)))
+        return
+    if engine == "loky":
+        from loky import ProcessPoolExecutor as Pool
+        pool = Pool(2)
+    else:
+        pool = ProcessPoolExecutor(2, mp_context=mp.get_context(engine))
+    with pool:
+        futures = [pool.submit(work, k, how) for k in range(12)]
+        wait(futures)
+        futures[index].result()
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+"""
+
+KILLED = r"started and then crashed, after \d+\.\d s: killed by signal 9 \(SIGKILL\)"
+
+
+def flat(text: str) -> str:
+    """The story without its borders and the breaks of its lines."""
+    return " ".join(re.sub(r"[│╭╮╰╯─]", " ", text).split())
+
+
+@pytest.mark.behaviour("S1-44", "S1-52")
+@pytest.mark.parametrize("engine", ["fork", "spawn", "forkserver", "loky", "joblib"])
+def test_a_killed_worker_is_told_with_its_task_its_signal_and_a_hint(shows, engine):
+    def check(ran):
+        story = flat(ran.stderr)
+        assert "work(x=3, how='kill')" in story
+        assert re.search(KILLED, story)
+        assert re.search(r"in a (process-pool|loky) worker, pid \d+", story)
+        assert "submitted at" in story
+        assert "hint: a worker process died without a Python exception" in story
+        assert "process_executor.py:" not in story
+        assert "concurrent/futures" not in story
+        assert ran.status == 1
+
+    shows(PROGRAM, check, engine, "kill", "3")
+
+
+@pytest.mark.behaviour("S1-44")
+@pytest.mark.parametrize("engine", ["fork", "spawn", "loky"])
+def test_a_task_that_never_started_says_so_and_which_task_broke_the_pool(shows, engine):
+    def check(ran):
+        story = flat(ran.stderr)
+        assert "never started: the pool broke before" in story
+        assert "work(x=3, how='kill')" in story
+        assert re.search(KILLED, story)
+
+    shows(PROGRAM, check, engine, "kill", "11")
+
+
+@pytest.mark.parametrize("engine", ["fork", "spawn", "forkserver", "loky", "joblib"])
+def test_a_segmentation_fault_has_its_python_lines(shows, engine):
+    def check(ran):
+        story = flat(ran.stderr)
+        heads = [head.partition(" in ")[2] for head in ran.heads]
+        assert heads[-3:] == ["work", "crash", "string_at"]
+        assert "❱ ctypes.string_at(address)" in story
+        assert "killed by signal 11 (SIGSEGV), Fatal Python error: Segmentation fault" in story
+        assert heads.count("main") == 1  # not those of the process that was forked
+
+    shows(PROGRAM, check, engine, "segv", "3")
+
+
+def test_an_exit_status_is_told(shows):
+    def check(ran):
+        assert "exit status 3" in flat(ran.stderr)
+        assert "work(x=3, how='exit')" in flat(ran.stderr)
+
+    shows(PROGRAM, check, "fork", "exit", "3")
+
+
+def test_without_breadcrumbs_the_exit_is_still_told(run):
+    ran = run(PROGRAM, "fork", "kill", "3", AUTOTB_POSTMORTEM="0")
+    assert "killed by signal 9 (SIGKILL)" in flat(ran.stderr)
+    assert "started and then" not in ran.stderr
+    assert ran.last.startswith("concurrent.futures.process.BrokenProcessPool: ")
+
+
+LATE = """
+import multiprocessing as mp
+from concurrent.futures import ProcessPoolExecutor
+
+def first():
+    return 1
+
+if __name__ == "__main__":
+    with ProcessPoolExecutor(1, mp_context=mp.get_context("fork")) as pool:
+        pool.submit(first).result()
+        exec("def later(x): return x", globals())
+        pool.submit(later, 1).result()
+"""
+
+
+@pytest.mark.behaviour("S1-46")
+def test_a_task_that_cannot_be_unpickled_names_the_reason(shows):
+    def check(ran):
+        assert "could not unpickle a task, and died of AttributeError: Can't get attribute 'later'" in flat(ran.stderr)
+
+    shows(LATE, check)
+
+
+FILES = """
+import os
+import sys
+import tempfile
+from concurrent.futures import ProcessPoolExecutor
+
+def work(x):
+    os.closerange(3, 4096)  # as a careless daemon does: the descriptors of others with it
+    names = [open(os.path.join(sys.argv[1], f"{x}-{k}"), "w") for k in range(300)]
+    return len(names)
+
+def crash(x):
+    import ctypes
+    ctypes.string_at(0)
+
+if __name__ == "__main__":
+    pool = ProcessPoolExecutor(1)
+    print(pool.submit(work, 1).exception())
+    try:
+        pool.submit(crash, 1).result()
+    except Exception as error:
+        print(type(error).__name__)
+"""
+
+
+def test_a_crash_is_never_written_into_a_file_of_the_users(run, tmp_path):
+    folder = tmp_path / "files"
+    folder.mkdir()
+    ran = run(FILES, str(folder))
+    assert "BrokenProcessPool" in ran.stdout
+    assert len(list(folder.iterdir())) == 300
+    assert [path.name for path in folder.iterdir() if path.stat().st_size] == []
+
+
+def test_breadcrumbs_are_removed(run, tmp_path):
+    ran = run(PROGRAM, "fork", "kill", "3", XDG_RUNTIME_DIR=str(tmp_path))
+    assert "started and then crashed" in flat(ran.stderr)
+    assert list((tmp_path / "autotb").iterdir()) == []
+    assert (tmp_path / "autotb").stat().st_mode & 0o777 == 0o700
