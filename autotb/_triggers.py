@@ -54,6 +54,8 @@ TRIGGERS = {
     "parsl.app.errors": ("autotb.engines.parsl",),
     "parsl.dataflow.dflow": ("autotb.engines.parsl",),
     "parsl.dataflow.errors": ("autotb.engines.parsl",),
+    "parsl.executors.execute_task": ("autotb.engines.parsl",),
+    "parsl.executors.high_throughput.errors": ("autotb.engines.parsl",),
     "pebble.common": ("autotb.engines.pebble",),
     "pebble.common.shared": ("autotb.engines.pebble",),
     "pebble.common.types": ("autotb.engines.pebble",),

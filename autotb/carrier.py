@@ -34,6 +34,7 @@ _JOB_VARIABLES = (
 )
 Light = tuple[int, Hop, str | None]  # see capture.attached
 _seen: dict[CodeType, int] = {}
+worker_log: str | None = None  # the file in which this worker logs its tasks
 _logs = False  # whether the logging hook was asked for
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_seen.clear)
@@ -45,6 +46,12 @@ def place(engine: str, where: str, *, call: str | None = None, **more: Any) -> H
     thread = threading._active.get(threading.get_ident())  # type: ignore[attr-defined]
     if thread is not None and thread is not threading.main_thread():
         hop["thread"] = thread.name
+    if settings.switch("keep_inputs"):
+        from autotb import inputs
+
+        more["inputs"] = inputs.taken()
+    if worker_log is not None:
+        hop["log"] = worker_log
     job = _job()
     if job:
         hop["job"] = job
@@ -69,6 +76,10 @@ def _host() -> str:
 def call_text(function: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None) -> str | None:
     """The failing call with its arguments as safe text; without them under ``AUTOTB_ARGS=0``."""
     registry.note_user_function(function)
+    if settings.switch("keep_inputs"):
+        from autotb import inputs
+
+        inputs.keep(function, args, kwargs)
     if not settings.switch("args"):
         return None
     return summary.call(function, args, kwargs)

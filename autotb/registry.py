@@ -56,6 +56,7 @@ class Facts:
         self.texts: list[Callable[[BaseException], bool]] = []
         self.handles: list[Callable[[Any], Any]] = []
         self.crashes: set[str] = set()
+        self.scripts: set[str] = set()
         self.hints: list[tuple[Callable[[Any], Any], str]] = []
 
 
@@ -76,13 +77,14 @@ def register(
     handles: tuple[Callable[[Any], Any], ...] = (),
     crashes: tuple[str, ...] = (),
     hints: tuple[tuple[Callable[[Any], Any], str], ...] = (),
+    scripts: tuple[str, ...] = (),
 ) -> None:
     """Add an engine's facts.
 
     ``own`` are module-name prefixes, ``asks`` and ``runs`` pairs of module and function name, ``remote_texts`` qualified names
     of the classes that hold a worker's traceback as text, ``texts`` tell such exceptions whose class does not say so, ``handles``
     give the ``engines.handles.Handle`` of a future that is theirs, ``crashes`` are qualified names of the errors that say that a
-    worker process died, ``hints`` rows of ``trace.hints``.
+    worker process died, ``hints`` rows of ``trace.hints``, ``scripts`` file names of the programs that an engine installs.
     """
     facts.own_modules.update(own)
     facts.asks.update(asks)
@@ -92,6 +94,7 @@ def register(
     facts.texts.extend(text for text in texts if text not in facts.texts)
     facts.handles.extend(handle for handle in handles if handle not in facts.handles)
     facts.crashes.update(crashes)
+    facts.scripts.update(scripts)
     facts.hints.extend(hint for hint in hints if hint not in facts.hints)
     _forget()
 
@@ -148,6 +151,8 @@ def _classify(path: str, module: str) -> str:
         full = os.path.abspath(file) if file else full
     if full.startswith(_HERE):
         return OWN
+    if os.path.basename(full) in facts.scripts and module in ("__main__", "__mp_main__", ""):
+        return ENGINE
     if _is_engine(full, module):
         return ENGINE
     for folder in _site_packages():

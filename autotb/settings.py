@@ -35,6 +35,8 @@ OPTIONS: dict[str, Option] = {
     "noise": Option("", ("", "keep"), "keep: the engines' own log copies are not quieted"),
     "logging": Option("1", _SWITCH, "0: log records of workers' exceptions stay as Python formats them"),
     "dir": Option("", ANY, "a folder in which the story of each uncaught, unwrapped or collected failure is kept as JSON"),
+    "keep_inputs": Option("0", _SWITCH, "1: the calls of failed tasks are pickled into AUTOTB_DIR, for `python -m autotb rerun`"),
+    "worker_log": Option("", ANY, "a folder in which each worker logs its environment, and when its tasks begin and end"),
     "asyncio": Option("0", _SWITCH, "1: asyncio tasks remember where they were created"),
 }
 # Looked at by others: the opt-out by the start-up line.
@@ -59,6 +61,8 @@ class Settings:
         noise: str,
         logging: bool,
         dir: str,
+        worker_log: str,
+        keep_inputs: bool,
         asyncio: bool,
         sources: dict[str, str],
         warnings: tuple[str, ...],
@@ -67,6 +71,7 @@ class Settings:
         self.args, self.locals = args, locals
         self.rescue, self.unretrieved, self.noise = rescue, unretrieved, noise
         self.logging, self.dir, self.asyncio, self.postmortem = logging, dir, asyncio, postmortem
+        self.worker_log, self.keep_inputs = worker_log, keep_inputs
         self.sources, self.warnings = sources, warnings
 
 
@@ -106,7 +111,7 @@ def _read(environment: dict[str, str]) -> Settings:
                 values[name], sources[name] = value, where
     for name, option in OPTIONS.items():
         values.setdefault(name, _checked(option, option.default))
-    for name in ("args", "rescue", "unretrieved", "postmortem", "logging", "asyncio"):
+    for name in ("args", "rescue", "unretrieved", "postmortem", "logging", "keep_inputs", "asyncio"):
         values[name] = values[name] == "1"
     values["context"] = int(values["context"])
     return Settings(**values, sources=sources, warnings=tuple(warnings))

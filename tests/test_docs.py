@@ -155,3 +155,8 @@ def test_the_workers_logs_of_the_yaml_file(tmp_path):
     logs = {path.name for path in (tmp_path / "logs").rglob("*.log")}
     assert "manager.log" in logs
     assert any(name.startswith("worker_") for name in logs)
+
+
+def test_the_program_whose_worker_dies(tmp_path):
+    ran = programs.run(tmp_path, re.search(r"<!-- example: died.py -->\n```\w+\n(.*?)```", WORKERS, re.S)[1], timeout=60)
+    assert ran.stdout.splitlines() == ["work(3) 9", "[1, 2]"]

@@ -1,4 +1,4 @@
-"""The command line: ``run``, ``demo``, ``doctor``, ``show``.  Each is a module of this package, imported when it is asked for."""
+"""The command line: ``run``, ``demo``, ``doctor``, ``show``, ``rerun``; each a module here, imported when asked for."""
 
 from __future__ import annotations
 
@@ -21,10 +21,20 @@ def parser() -> argparse.ArgumentParser:
     demo.add_argument("--engine", default="processes", help="which engine (default: processes); 'list' lists them")
     doctor = commands.add_parser("doctor", help="what autotb does in this environment, and whether all is well")
     doctor.add_argument("--json", action="store_true", help="as JSON")
+    doctor.add_argument("--engine", help="ask this engine's real workers: parsl, dask, ray, processes")
+    doctor.add_argument("--config", metavar="FILE", help="a Python file that defines config (Parsl), client (Dask) or executor")
+    doctor.add_argument(
+        "--import", action="append", default=[], dest="modules", metavar="MODULE", help="a module that the workers are to import"
+    )
+    doctor.add_argument("--timeout", type=float, default=300, metavar="SECONDS", help="how long to wait for the workers")
     show = commands.add_parser("show", help="print a failure again that was kept in a file")
     show.add_argument(
         "file", help="of AUTOTB_DIR, of unwrap(log_to=…), of collect's to_json() or jsonl=…, or of AUTOTB_STYLE=json"
     )
+    rerun = commands.add_parser("rerun", help="call a failed function again, alone, in this process")
+    rerun.add_argument("file", help="a kept story that names its inputs, or the inputs (AUTOTB_DIR with AUTOTB_KEEP_INPUTS=1)")
+    rerun.add_argument("--pdb", action="store_true", help="start the debugger where the error is raised")
+    rerun.add_argument("--trust", action="store_true", help="unpickle a file that others could have written")
     return main
 
 

@@ -25,6 +25,13 @@ _PROBE = "import sys, json; b = sys.modules.get('autotb.boot'); print(json.dumps
 
 def command(options: Any) -> int:
     """Print the report; 1 if something is off."""
+    if options.engine or options.config or options.modules:
+        from autotb.cli import probe
+
+        if not options.engine:
+            sys.stderr.write("autotb doctor: --config and --import ask the workers of an engine: name it with --engine\n")
+            return 2
+        return probe.command(options)
     report = examine()
     if options.json:
         sys.stdout.write(json.dumps(report, indent=2) + "\n")

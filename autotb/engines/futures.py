@@ -262,8 +262,13 @@ def with_crumb(original: Any, call_queue: Any, result_queue: Any, initializer: A
     """Run the loop of a worker of concurrent.futures or loky, noting each task that begins."""
     crumb = None
     try:
+        from autotb.engines import entry
         from autotb.postmortem import crumbs
 
+        log = entry.log()
+        if log is not None:
+            result_queue = _Ends(result_queue)
+            call_queue = _Begins(call_queue, log, result_queue)
         crumb = crumbs.begin()
         if crumb is not None:
             crumb.words[crumbs.STATE] = crumbs.STARTING if initializer is not None else crumbs.IDLE
@@ -274,6 +279,44 @@ def with_crumb(original: Any, call_queue: Any, result_queue: Any, initializer: A
     if crumb is not None:
         crumb.end()
     return result
+
+
+class _Begins:
+    """The queue of tasks, in a worker that logs them."""
+
+    def __init__(self, queue: Any, log: Any, ends: _Ends) -> None:
+        self.queue, self.log, self.ends = queue, log, ends
+
+    def get(self, *args: Any, **kwargs: Any) -> Any:
+        item = self.queue.get(*args, **kwargs)
+        self.ends.end = None
+        if item is not None:
+            try:
+                text = _call_of(item.fn, item.args, item.kwargs, None) or ""
+                self.log.start(text)
+                self.ends.end = functools.partial(self.log.end, text)
+            except Exception:
+                pass  # the task runs without a line
+        return item
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__["queue"], name)
+
+
+class _Ends:
+    """The queue of results of such a worker."""
+
+    def __init__(self, queue: Any) -> None:
+        self.queue = queue
+        self.end: Any = None
+
+    def put(self, item: Any, *args: Any) -> Any:
+        if self.end is not None and getattr(item, "exception", self) is None:
+            self.end()
+        return self.queue.put(item, *args)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__["queue"], name)
 
 
 class _Calls:

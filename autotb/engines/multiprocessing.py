@@ -144,6 +144,12 @@ def _wrap_worker(original: Any) -> Any:
             if crumb is not None:
                 tasks.noted_in(crumb, results)
                 results.crumb = crumb
+            if wrap_exception:
+                from autotb.engines import entry
+
+                log = entry.log()
+                if log is not None:
+                    tasks.log = results.log = _Log(log)
             if initializer is not None and settings.switch("rescue"):
                 initializer = _Initializer(initializer, results, wrap_exception)
         except Exception:
@@ -155,6 +161,26 @@ def _wrap_worker(original: Any) -> Any:
 
     worker_.__name__ = worker_.__qualname__ = "worker"
     return worker_
+
+
+class _Log:
+    """The worker's log, where one is wanted: each task as it begins and ends."""
+
+    def __init__(self, log: Any) -> None:
+        self.log, self.text = log, ""
+
+    def began(self, task: Any) -> None:
+        try:
+            self.text = _call_of(task[2], task[3], task[4], None) or "" if task is not None else ""
+            if self.text:
+                self.log.start(self.text)
+        except Exception:
+            self.text = ""  # the task runs without a line
+
+    def ended(self, well: bool) -> None:
+        if well and self.text:
+            self.log.end(self.text)
+        self.text = ""
 
 
 def _crumb(inqueue: Any, outqueue: Any, initializer: Any) -> Any:
@@ -188,6 +214,7 @@ class _Tasks(_Proxy):
         self.module, self.in_thread = module, in_thread
         self.task: Any = None
         self._get = queue.get
+        self.log: Any = None
         self._reraises = module._helper_reraises_exception
         self._guarded = _Guarded(None) if settings.switch("rescue") else None  # one, since the worker runs one task at a time
 
@@ -221,6 +248,8 @@ class _Tasks(_Proxy):
         if guarded is not None:
             guarded.function = None
         task = self._get()
+        if self.log is not None:
+            self.log.began(task)
         if task is None or task[2] is self._reraises:  # the user's iterable failed in the driver
             return task
         if self.in_thread:
@@ -305,9 +334,12 @@ class _Results(_Proxy):
         self.module = tasks.module
         self._put = queue.put
         self.crumb: Any = None
+        self.log: Any = None
 
     def put(self, message: Any) -> None:
         try:
+            if self.log is not None:
+                self.log.ended(message[2][0])
             if not message[2][0]:
                 message = self._failed(*message)
         except Exception:

@@ -14,12 +14,18 @@ import os
 import sys
 from typing import Any
 
-from autotb import callsite, carrier, registry, travel
-from autotb.capture import Tree
+from autotb import callsite, carrier, registry, settings, summary, travel
+from autotb.capture import Tree, attached
 from autotb.engines import worker
 from autotb.patch import Patch
 
-MODULES = ("parsl.app.errors", "parsl.dataflow.errors", "parsl.dataflow.dflow")
+MODULES = (
+    "parsl.app.errors",
+    "parsl.dataflow.errors",
+    "parsl.dataflow.dflow",
+    "parsl.executors.execute_task",
+    "parsl.executors.high_throughput.errors",
+)
 NAME = "Parsl"
 DISTRIBUTION = "parsl"
 CAPTURED = "python, bash and join apps; thread and HighThroughput executors; chains, fan-in, diamonds to their root cause"
@@ -120,6 +126,7 @@ _ENVIRONMENT = (
 registry.register(
     crashes=("parsl.executors.high_throughput.errors.WorkerLost", "parsl.executors.high_throughput.errors.ManagerLost"),
     hints=((_depends, _UPSTREAM), (_lacks_module, _ENVIRONMENT)),
+    scripts=("process_worker_pool.py",),
     own=("parsl", "tblib", "typeguard", "dill"),
     runs=(("parsl.app.errors", "wrapper"),),
     openers=(_open,),
@@ -135,7 +142,9 @@ def _wrap_remote_init(original: Any) -> Any:
         original(self, e_type, e_value, traceback)
         try:
             caller = sys._getframe(1)
-            if caller.f_code.co_name != "__init__":
+            if "hops" in (attached(e_value) or {}) and type(e_value).__name__ == "WorkerLost":
+                self._autotb = attached(e_value)  # the manager's own frames are nobody's
+            elif caller.f_code.co_name != "__init__":
                 tree = _record(e_value, traceback, caller)
                 carrier.attach(e_value, tree)
                 self._autotb = tree  # for the trip, where there is one: see _wrap_reduce
@@ -206,7 +215,118 @@ def _wrap_submit(original: Any) -> Any:
     return submit
 
 
+# HighThroughputExecutor's worker, and the manager that watches it
+
+
+def _wrap_unpack(original: Any) -> Any:
+    """Gives a task to the worker that is about to run it."""
+
+    @functools.wraps(original)
+    def unpack_apply_message(*args: Any, **kwargs: Any) -> Any:
+        task = original(*args, **kwargs)
+        try:
+            _begins(*_app(*task))
+        except Exception:
+            pass  # less will be known of this task
+        return task
+
+    return unpack_apply_message
+
+
+def _begins(function: Any, args: Any, kwargs: Any) -> None:
+    import inspect
+
+    from autotb.engines import entry
+    from autotb.postmortem import crumbs
+
+    function = inspect.unwrap(function)  # Parsl's own around it
+    crumb = crumbs.begin()
+    if crumb is not None:
+        crumb.runs(0, 0, crumbs.plain(function, args, kwargs) if settings.switch("args") else summary.function_name(function))
+    log = entry.log()
+    if log is not None:
+        _running.append(entry.call_of(function, args, kwargs))
+        log.start(_running[-1])
+
+
+_running: list[str] = []
+
+
+def _wrap_execute(original: Any) -> Any:
+    """Runs a task in a worker."""
+
+    @functools.wraps(original)
+    def execute_task(*args: Any, **kwargs: Any) -> Any:
+        well = False
+        _running.clear()
+        try:
+            result = original(*args, **kwargs)
+            well = type(result).__name__ != "RemoteExceptionWrapper"
+            return result
+        finally:
+            _ended(well)
+
+    return execute_task
+
+
+def _ended(well: bool) -> None:
+    try:
+        from autotb.engines import entry
+        from autotb.postmortem import crumbs
+
+        if crumbs._mine is not None:
+            crumbs._mine.words[crumbs.STATE] = crumbs.IDLE
+        log = entry.log() if _running and well else None
+        if log is not None:
+            log.end(_running[-1])
+    except Exception:
+        pass  # it has ended all the same
+
+
+def _wrap_lost_init(original: Any) -> Any:
+    """Made in the manager, once it finds a worker dead."""
+
+    @functools.wraps(original)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        try:
+            caller = sys._getframe(1)
+            if caller.f_code.co_name == "worker_watchdog":
+                _note_death(self, worker.local(caller, "p"))
+        except Exception:
+            pass  # then it is told that the worker was lost, and no more
+
+    return __init__
+
+
+def _note_death(error: BaseException, process: Any) -> None:
+    from autotb.postmortem import remains, story
+
+    left = remains.of(process.pid)
+    remains.bury(process.pid)
+    hop = story.hop("parsl", "in a Parsl worker", process.pid, process.exitcode, left)
+    for path in _logs():
+        hop["died"] += story.tail(path, 5)
+    carrier.note_death(error, [hop], None)
+
+
+def _logs() -> list[str]:
+    """What the job that started this manager wrote on stderr: Parsl names its log folder on the manager's command line."""
+    import glob
+
+    found = dict(zip(sys.argv, sys.argv[1:], strict=False)).get("--logdir") or next(
+        (argument.partition("=")[2] for argument in sys.argv if argument.startswith("--logdir=")), ""
+    )
+    if not found:
+        return []
+    files = glob.glob(os.path.join(os.path.dirname(found.rstrip("/")), "submit_scripts", "*.stderr"))
+    return sorted((file for file in files if os.path.getsize(file)), key=os.path.getmtime)[-1:]
+
+
 PATCHES = (
+    Patch("parsl.executors.execute_task", "unpack_apply_message", _wrap_unpack),
+    Patch("parsl.executors.execute_task", "execute_task", _wrap_execute),
+    Patch("parsl.executors.high_throughput.errors", "WorkerLost.__init__", _wrap_lost_init),
     Patch("parsl.app.errors", "RemoteExceptionWrapper.__init__", _wrap_remote_init),
     Patch("parsl.app.errors", "RemoteExceptionWrapper.__reduce_ex__", _wrap_reduce),
     Patch("parsl.dataflow.dflow", "DataFlowKernel.submit", _wrap_submit),

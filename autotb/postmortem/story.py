@@ -30,8 +30,14 @@ def hop(
     place = {"engine": engine, "where": where, "pid": pid, "host": os.uname().nodename if hasattr(os, "uname") else ""}
     told = [f"{doing(left)}: {ended_by(exitcode)}{why(exitcode, left)}"]
     frames = crashed_at(left.dump) if left is not None else []
-    found = {**place, "call": call, **more}
+    found = {**place, "call": call, "log": _log(place["host"], pid), **more}
     return {key: value for key, value in found.items() if value is not None} | {"frames": frames, "died": told}
+
+
+def _log(host: object, pid: int | None) -> str | None:
+    folder = os.environ.get("AUTOTB_WORKER_LOG")
+    path = os.path.abspath(os.path.join(folder, f"worker-{host}-{pid}.log")) if folder else ""
+    return path if os.path.exists(path) else None
 
 
 def doing(left: Remains | None) -> str:
@@ -39,7 +45,7 @@ def doing(left: Remains | None) -> str:
     if left is None:
         return "died"
     if left.running:
-        return f"{STARTED}, after {duration(left.seconds)}"
+        return f"{STARTED}, within {duration(left.seconds)}"
     if left.state == crumbs.FAILING:
         return f"could not unpickle a task, and died of {left.text}"
     if left.state == crumbs.STARTING:
@@ -89,6 +95,8 @@ def crashed_at(dump: str) -> list[dict[str, Any]]:
             inside = not line.startswith("Thread ")
         elif inside and (match := _FRAME.match(line)):
             path = match["path"]
+            if path == "<string>" and match["name"] == "<module>":
+                continue  # an engine's own way of calling
             kind = registry.kind_of(path, registry.module_of(path))
             frames.append({"path": path, "line": int(match["line"]), "name": match["name"], "kind": kind})
         elif inside and frames and not line.startswith("    "):

@@ -154,7 +154,11 @@ class _Drawing:
     def hop(self, view: show.View, inside: int) -> list[list[Text]]:
         """The blocks of a hop: its own lines, then a block a frame; a blank row goes between blocks."""
         blocks: list[list[Text]] = []
-        died = [Text(row, MARK) for line in view.hop.died for row in _wrapped(clean.line(line), inside)]
+        died = [
+            Text(row, MARK if line in view.hop.died else DIM)
+            for line in words.beside(view.hop)
+            for row in _wrapped(clean.line(line), inside)
+        ]
         head = [*self.where(view.hop, inside), *self.call(view.hop, inside), *died]
         if head:
             blocks.append(head)

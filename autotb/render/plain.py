@@ -90,7 +90,7 @@ def _frames(stack: Stack, trace: Trace, in_force: settings.Settings) -> tuple[li
             result.append(f"  [{clean.line(hop)}]")
         if view.hop.call and in_force.args:
             result.append(f"  [{clean.line(view.hop.call)}]")
-        result += [f"  [{clean.line(line)}]" for line in view.hop.died]
+        result += [f"  [{clean.line(line)}]" for line in words.beside(view.hop)]
         for item in view.items:
             result += _item(item, in_force)
     return result, hidden

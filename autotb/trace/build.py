@@ -133,6 +133,8 @@ def _hop(hop: dict[str, Any]) -> Hop:
         submitted=_place(submitted) if isinstance(submitted, dict) else None,
         verb=_str(hop.get("verb")) or "submitted",
         died=tuple(map(_str, hop.get("died") or ())),
+        log=_str(hop.get("log")),
+        inputs=_str(hop.get("inputs")),
         job=tuple((_str(k), _str(v)) for k, v in (hop.get("job") or {}).items()),
     )
 

@@ -57,7 +57,7 @@ def _stack(data: dict[str, Any], depth: int) -> Stack:
 def _hop(data: dict[str, Any]) -> Hop:
     return Hop(
         frames=tuple(_frame(frame) for frame in data["frames"]),
-        **{key: _text(data.get(key)) for key in ("where", "engine", "host", "thread", "call", "label")},
+        **{key: _text(data.get(key)) for key in ("where", "engine", "host", "thread", "call", "label", "log", "inputs")},
         pid=_number(data.get("pid")),
         submitted=_place(data["submitted"]) if data.get("submitted") else None,
         verb=_text(data.get("verb")) or "submitted",

@@ -66,6 +66,8 @@ class Hop:
     verb: str = "submitted"
     job: tuple[tuple[str, str], ...] = ()
     died: tuple[str, ...] = ()  # of a worker that died: what ended it, what it was doing, what it wrote last
+    inputs: str = ""  # the file in which the call is kept
+    log: str = ""  # the file in which the worker logged its tasks and its environment
 
 
 @dataclass(frozen=True)
@@ -199,7 +201,8 @@ def _stack_dict(stack: Stack) -> dict[str, Any]:
 
 
 def _hop_dict(hop: Hop) -> dict[str, Any]:
-    died = {"died": list(hop.died)} if hop.died else {}
+    more: dict[str, Any] = {"died": list(hop.died)} if hop.died else {}
+    more |= {key: value for key, value in (("log", hop.log), ("inputs", hop.inputs)) if value}
     return {
         "where": hop.where,
         "engine": hop.engine,
@@ -212,7 +215,7 @@ def _hop_dict(hop: Hop) -> dict[str, Any]:
         "submitted": _place_dict(hop.submitted) if hop.submitted else None,
         "verb": hop.verb,
         "frames": [_frame_dict(frame) for frame in hop.frames],
-        **died,
+        **more,
     }
 
 

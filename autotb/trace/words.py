@@ -32,6 +32,12 @@ def where(hop: Hop, trace: Trace) -> list[str]:
     return parts
 
 
+def beside(hop: Hop) -> list[str]:
+    """What stands below a hop's call: how its worker died, where it logged what it did, and how to call it again."""
+    log = [f"the worker's log is {hop.log}"] if hop.log else []
+    return [*hop.died, *log, *([f"call it again: python -m autotb rerun {hop.inputs}"] if hop.inputs else [])]
+
+
 def hidden(count: int) -> str:
     """What the panel's lower border says."""
     if not count:

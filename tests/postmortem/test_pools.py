@@ -49,7 +49,7 @@ if __name__ == "__main__":
     main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
 """
 
-KILLED = r"started and then crashed, after \d+\.\d s: killed by signal 9 \(SIGKILL\)"
+KILLED = r"started and then crashed, within \d+\.\d s: killed by signal 9 \(SIGKILL\)"
 
 
 def flat(text: str) -> str:

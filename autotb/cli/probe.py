@@ -1,0 +1,219 @@
+"""``python -m autotb doctor --engine NAME``: a small task inside the real workers, under the user's own configuration.
+
+Flows in: an engine's name, a Python file that configures it, modules to import.  Flows out: for each worker its Python, whether
+autotb is active there, the modules' versions or why they cannot be imported, and in what its environment differs from this one.
+The task is text that the worker evaluates, so that it needs nothing of ours there.
+"""
+
+from __future__ import annotations
+
+import os
+import runpy
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from autotb.engines.entry import masked
+
+SOURCE = """
+def probe(modules):
+    import importlib, os, platform, sys, traceback
+    found, failed = {}, {}
+    for name in modules:
+        try:
+            module = importlib.import_module(name)
+            version = getattr(module, "__version__", None)
+            if version is None:
+                from importlib import metadata
+                try:
+                    version = metadata.version(name)
+                except metadata.PackageNotFoundError:
+                    version = "without a version"
+            found[name] = str(version)
+        except BaseException:
+            failed[name] = traceback.format_exc()
+    boot = sys.modules.get("autotb.boot")
+    return {"python": platform.python_version(), "executable": sys.executable, "host": platform.node(), "pid": os.getpid(),
+            "folder": os.getcwd(), "autotb": bool(boot and boot.started), "environment": dict(os.environ),
+            "found": found, "failed": failed}
+"""
+_OF_EACH_PROCESS = ("PWD", "OLDPWD", "SHLVL", "_", "COLUMNS", "LINES", "TERM", "LS_COLORS")
+_MOST = 20  # differences that are listed
+
+Ask = Callable[[str], "list[tuple[str, Any]]"]  # an expression to its values, each with its worker's name
+
+
+def command(options: Any) -> int:
+    """Print what the workers say; 1 if one cannot be reached or lacks a module, 2 for a configuration that cannot be used."""
+    namespace: dict[str, Any] = {}
+    exec(SOURCE, namespace)
+    driver = namespace["probe"]([])
+    expression = f"(lambda space: (exec({SOURCE!r}, space), space['probe']({options.modules!r}))[1])({{}})"
+    try:
+        with _engine(options.engine, _configured(options.config), options.timeout) as ask:
+            answers = ask(expression)
+    except _Unusable as error:
+        sys.stderr.write(f"autotb doctor: {error}\n")
+        return 2
+    except Exception as error:
+        from autotb import explain
+
+        sys.stdout.write(f"{options.engine}: the workers do not answer\n{explain(error)}\n")
+        return 1
+    sys.stdout.write(f"driver: {_python(driver)}\n")
+    for name, answer in answers:
+        sys.stdout.write("\n".join(_lines(name, answer, driver)) + "\n")
+    return 1 if any(answer["failed"] for _, answer in answers) else 0
+
+
+class _Unusable(Exception):  # noqa: N818
+    """The configuration or the engine's name; the text says what to do."""
+
+
+def _configured(file: str | None) -> dict[str, Any]:
+    if file is None:
+        return {}
+    if not os.path.isfile(file):
+        raise _Unusable(f"--config {file}: there is no such file")
+    sys.path.insert(0, os.path.dirname(os.path.abspath(file)))
+    try:
+        return runpy.run_path(file, run_name="__autotb_config__")
+    except Exception as error:
+        raise _Unusable(f"--config {file} fails: {type(error).__name__}: {error}") from error
+
+
+@contextmanager
+def _engine(name: str, given: dict[str, Any], timeout: float) -> Iterator[Ask]:
+    engines = {"parsl": _parsl, "dask": _dask, "ray": _ray, "processes": _processes}
+    if name not in engines:
+        raise _Unusable(f"--engine {name}: known are {', '.join(engines)}")
+    try:
+        with contextmanager(engines[name])(given, timeout) as ask:
+            yield ask
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] not in ("parsl", "distributed", "dask", "ray"):
+            raise
+        raise _Unusable(f"--engine {name}: {error}") from error
+
+
+def _of(given: dict[str, Any], name: str, kind: Any, engine: str) -> Any:
+    """What the configuration file calls ``name``; None without a file."""
+    if not given:
+        return None
+    found = given.get(name)
+    if not isinstance(found, kind):
+        raise _Unusable(f"--config: for {engine} the file must define `{name}`, a {kind.__name__}")
+    return found
+
+
+def _parsl(given: dict[str, Any], timeout: float) -> Iterator[Ask]:
+    import parsl
+    from parsl.config import Config
+    from parsl.executors import HighThroughputExecutor
+
+    config = _of(given, "config", Config, "Parsl") or Config(
+        executors=[HighThroughputExecutor(label="htex", max_workers_per_node=1, address="127.0.0.1")], strategy="none"
+    )
+    kernel = parsl.load(config)
+    labels = [label for label in kernel.executors if not label.startswith("_")]
+
+    def ask(expression: str) -> list[tuple[str, Any]]:
+        futures = [(label, parsl.python_app(eval, executors=[label])(expression)) for label in labels]
+        end = time.monotonic() + timeout
+        return [(f"executor {label}", future.result(max(0.0, end - time.monotonic()))) for label, future in futures]
+
+    try:
+        yield ask
+    finally:
+        kernel.cleanup()
+        parsl.clear()
+
+
+def _dask(given: dict[str, Any], timeout: float) -> Iterator[Ask]:
+    from distributed import Client
+
+    client = _of(given, "client", Client, "Dask") or Client(n_workers=1, threads_per_worker=1, dashboard_address=None)
+    client.wait_for_workers(1, timeout=timeout)
+
+    def ask(expression: str) -> list[tuple[str, Any]]:
+        return [(f"worker {address}", answer) for address, answer in client.run(eval, expression).items()]
+
+    try:
+        yield ask
+    finally:
+        client.close()
+        if client.cluster is not None:
+            client.cluster.close()
+
+
+def _ray(given: dict[str, Any], timeout: float) -> Iterator[Ask]:
+    import ray
+
+    started = not ray.is_initialized()  # the file may have done it
+    if started:
+        ray.init(**(given.get("init") or {}), log_to_driver=False, include_dashboard=False)
+    evaluate: dict[str, Any] = {"__name__": "__main__"}  # pickled by value: the worker need not have this module
+    exec("def evaluate(expression):\n    return eval(expression)", evaluate)
+
+    def ask(expression: str) -> list[tuple[str, Any]]:
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy as On
+
+        nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
+        remote = ray.remote(evaluate["evaluate"])
+        references = [remote.options(num_cpus=0, scheduling_strategy=On(node, soft=False)).remote(expression) for node in nodes]
+        answers = ray.get(references, timeout=timeout)
+        return [(f"node {node[:8]}", answer) for node, answer in zip(nodes, answers, strict=True)]
+
+    try:
+        yield ask
+    finally:
+        if started or given:
+            ray.shutdown()
+
+
+def _processes(given: dict[str, Any], timeout: float) -> Iterator[Ask]:
+    from concurrent.futures import Executor, ProcessPoolExecutor
+
+    executor = _of(given, "executor", Executor, "process pools") or ProcessPoolExecutor(1)
+
+    def ask(expression: str) -> list[tuple[str, Any]]:
+        return [("a process-pool worker", executor.submit(eval, expression).result(timeout))]
+
+    try:
+        yield ask
+    finally:
+        executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _python(answer: dict[str, Any]) -> str:
+    return f"Python {answer['python']} at {answer['executable']}, host {answer['host']}, in {answer['folder']}"
+
+
+def _lines(name: str, answer: dict[str, Any], driver: dict[str, Any]) -> list[str]:
+    lines = [f"{name}: {_python(answer)}, pid {answer['pid']}, autotb {'active' if answer['autotb'] else 'NOT active'}"]
+    if answer["python"] != driver["python"]:
+        lines.append(f"  another Python than the driver's, {driver['python']}")
+    if answer["found"]:
+        head = "Imported" if answer["failed"] else "Success"
+        lines.append(f"  {head}: " + ", ".join(f"{module}={version}" for module, version in answer["found"].items()))
+    for module, text in answer["failed"].items():
+        lines += [f"  Failed: {module}", *(f"    {line}" for line in text.rstrip().split("\n"))]
+    differences = _differences(masked(driver["environment"]), masked(answer["environment"]))
+    lines += [f"  environment: {line}" for line in differences[:_MOST]]
+    if len(differences) > _MOST:
+        lines.append(f"  environment: and {len(differences) - _MOST} more differences")
+    return lines
+
+
+def _differences(here: dict[str, str], there: dict[str, str]) -> list[str]:
+    found = []
+    for name in sorted({*here, *there} - set(_OF_EACH_PROCESS)):
+        if name not in there:
+            found.append(f"{name} is set in the driver only, to {here[name]:.200}")
+        elif name not in here:
+            found.append(f"{name} is set in the worker only, to {there[name]:.200}")
+        elif here[name] != there[name]:
+            found.append(f"{name} is {there[name]:.200} in the worker, {here[name]:.200} in the driver")
+    return found

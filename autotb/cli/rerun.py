@@ -1,0 +1,119 @@
+"""``python -m autotb rerun FILE``: call a failed function again, alone, in this process.
+
+Flows in: a kept story that names its inputs, or the inputs themselves (``AUTOTB_KEEP_INPUTS=1``).  Flows out: what the call
+returns or the story of its error, on stdout; under ``--pdb`` the debugger where it was raised.  To read inputs is to unpickle
+them, which can run any code: a file that others could have written is refused, unless ``--trust`` is given.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import stat
+import sys
+from pathlib import Path
+from typing import Any
+
+from autotb import inputs
+
+
+def command(options: Any) -> int:
+    """Run the call; ends as it does: 0, 1 for an error, its own status for SystemExit; 2 for a file that cannot be used."""
+    try:
+        path = _inputs_of(Path(options.file), options.trust)
+        call = _load(path, options.trust)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        sys.stderr.write(f"autotb rerun: {options.file}: {reason}\n")
+        return 2
+    return _run(*call, debug=options.pdb)
+
+
+def _inputs_of(path: Path, trust: bool) -> Path:
+    """The file of the inputs that a story names; the file itself where it is no story."""
+    with path.open("rb") as file:
+        if file.read(1) != b"{":
+            return path
+    _refuse_others(path, trust)
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"it is not JSON, or was cut off ({error})") from error
+    found = [hop["inputs"] for hop in _hops(record) if isinstance(hop.get("inputs"), str)]
+    if not found:
+        raise ValueError(
+            "it names no inputs: they are kept where AUTOTB_DIR and AUTOTB_KEEP_INPUTS=1 are set as the program runs"
+        )
+    return Path(found[-1])
+
+
+def _hops(value: Any) -> list[dict[str, Any]]:
+    if isinstance(value, list):
+        return [hop for item in value for hop in _hops(item)]
+    if not isinstance(value, dict):
+        return []
+    own = [hop for hop in value.get("hops") or () if isinstance(hop, dict)] if isinstance(value.get("hops"), list) else []
+    return own + [hop for key, item in value.items() if key != "hops" for hop in _hops(item)]
+
+
+def _refuse_others(path: Path, trust: bool) -> None:
+    if trust or not hasattr(os, "getuid"):
+        return
+    for place in (path, path.absolute().parent):
+        found = place.stat()
+        others = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not (place != path and found.st_mode & stat.S_ISVTX)
+        if found.st_uid not in (os.getuid(), 0) or (place == path and found.st_uid != os.getuid()) or others:
+            raise ValueError(f"others could have written {place}, and unpickling runs what it says: look at it, then use --trust")
+
+
+def _load(path: Path, trust: bool) -> tuple[Any, Any, Any]:
+    _refuse_others(path, trust)
+    content = path.read_bytes()
+    try:
+        about = pickle.loads(content)
+        if not isinstance(about, dict) or about.get("format") != inputs.FORMAT:
+            raise ValueError("these are no inputs that autotb kept")
+    except ValueError:
+        raise
+    except Exception as error:
+        raise ValueError(
+            f"these are no inputs that autotb kept, or they were cut off ({type(error).__name__}: {error})"
+        ) from error
+    _prepare(about)
+    try:
+        function, args, kwargs = pickle.loads(about["call"])
+    except Exception as error:
+        raise ValueError(f"the call cannot be unpickled here ({type(error).__name__}: {error})") from error
+    return function, args, kwargs
+
+
+def _prepare(about: dict[str, Any]) -> None:
+    """What the worker had: its folder, its path, and the main script under the name that spawned workers give it."""
+    sys.path[:] = [*dict.fromkeys([*about["path"], *sys.path])]
+    if os.path.isdir(about["folder"]):
+        os.chdir(about["folder"])
+    main = about["main"]
+    if main and os.path.isfile(main):
+        from multiprocessing import spawn
+
+        spawn._fixup_main_from_path(main)  # type: ignore[attr-defined]
+
+
+def _run(function: Any, args: Any, kwargs: Any, *, debug: bool) -> int:
+    try:
+        result = function(*args, **kwargs)
+    except Exception as error:
+        from autotb import render
+        from autotb.render import terminal
+        from autotb.trace.build import build
+
+        tb = error.__traceback__.tb_next if error.__traceback__ else None
+        terminal.write(sys.stdout, render.draw(build(error, tb), sys.stdout))
+        if debug:
+            import pdb
+
+            pdb.post_mortem(tb)
+        return 1
+    sys.stdout.write(f"{result!r}\n")
+    return 0

@@ -1,0 +1,96 @@
+"""A worker's log of its tasks, where ``AUTOTB_WORKER_LOG`` names a folder: who began, who ended, in which environment.
+
+Flows in: each task as it begins and ends.  Flows out: one file a worker, ``worker-HOST-PID.log``, whose first lines are its
+environment, secrets masked; then ``[WORKER START] f(x=3)`` and ``[WORKER END] f(x=3)``.  A task that fails, or whose worker dies,
+has the first line and not the second.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+
+from autotb import carrier, settings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # every worker imports this
+    from typing import Any
+
+START, END = "[WORKER START]", "[WORKER END]"
+MASK = "***"
+_SECRET = re.compile(r"(?i)key|token|secret|passw|pwd|credential|auth|cookie|private|session|signature|dsn|cert|salt")
+_IN_URL = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+
+_log: WorkerLog | None = None
+_asked = False
+
+
+class WorkerLog:
+    """The file of this process."""
+
+    def __init__(self, folder: str) -> None:
+        os.makedirs(folder, exist_ok=True)
+        self.path = os.path.abspath(os.path.join(folder, f"worker-{_host()}-{os.getpid()}.log"))
+        self.descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        lines = [f"Python {sys.version.split()[0]} at {sys.executable}, in {os.getcwd()}"]
+        lines += [f"{name}={value}" for name, value in sorted(masked(dict(os.environ)).items())]
+        for line in lines:
+            self._write("[WORKER ENVIRONMENT] " + line)
+
+    def start(self, call: str) -> None:
+        """A task begins."""
+        self._write(f"{START} {call}")
+
+    def end(self, call: str) -> None:
+        """It has a result."""
+        self._write(f"{END} {call}")
+
+    def _write(self, line: str) -> None:
+        now = time.time()
+        stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(now)) + f".{int(now % 1 * 1000):03d}"
+        text = " ".join(line.splitlines())
+        os.write(self.descriptor, f"{stamp} {text}\n".encode("utf-8", "backslashreplace"))
+
+
+def log() -> WorkerLog | None:
+    """This process's log; None where none is wanted, or none can be written."""
+    global _log, _asked
+    if not _asked:
+        _asked = True
+        folder = os.environ.get("AUTOTB_WORKER_LOG") or settings.current().worker_log
+        try:
+            _log = WorkerLog(folder) if folder else None
+            if _log is not None:
+                carrier.worker_log = _log.path
+        except OSError as error:
+            sys.stderr.write(f"autotb: the worker's log cannot be written (AUTOTB_WORKER_LOG={folder}: {error.strerror})\n")
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=_forget)
+    return _log
+
+
+def call_of(function: Any, args: Any, kwargs: Any = None) -> str:
+    """The call as it is logged; the name alone under ``AUTOTB_ARGS=0``."""
+    from autotb import summary
+
+    return carrier.call_text(function, tuple(args), kwargs) or f"{summary.function_name(function)}(…)"
+
+
+def masked(environment: dict[str, str]) -> dict[str, str]:
+    """Environment variables whose names do not sound like secrets, and the others without their values."""
+    return {
+        name: MASK if _SECRET.search(name) else _IN_URL.sub(MASK, value)
+        for name, value in environment.items()
+        if not name.startswith("BASH_FUNC_")
+    }
+
+
+def _host() -> str:
+    return os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "host")
+
+
+def _forget() -> None:
+    global _log, _asked
+    _log, _asked, carrier.worker_log = None, False, None

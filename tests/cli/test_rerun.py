@@ -1,0 +1,132 @@
+"""``AUTOTB_KEEP_INPUTS=1`` keeps the calls that failed, and ``rerun`` calls one again."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import programs
+
+PROGRAM = """
+import sys
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+
+def work(x, data):
+    size = len(data)
+    return size / x
+
+if __name__ == "__main__":
+    kind = ThreadPoolExecutor if sys.argv[1] == "threads" else ProcessPoolExecutor
+    with kind(1) as pool:
+        pool.submit(work, 0, data=[1, 2, 3]).result()
+"""
+
+
+def rerun(folder, *arguments, stdin=None):
+    return subprocess.run(
+        [sys.executable, "-m", "autotb", "rerun", *map(str, arguments)],
+        cwd=folder,
+        env=programs.environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        input=stdin,
+    )
+
+
+@pytest.fixture(params=["processes", "threads"])
+def kept(request, tmp_path) -> Path:
+    """The folder of a run that failed."""
+    ran = programs.run(tmp_path, PROGRAM, request.param, AUTOTB_DIR="kept", AUTOTB_KEEP_INPUTS="1")
+    assert "call it again: python -m autotb rerun" in ran.stderr
+    return tmp_path / "kept"
+
+
+def files(folder: Path) -> tuple[Path, Path]:
+    return next(folder.glob("*.json")), next(folder.glob("*.inputs"))
+
+
+@pytest.mark.behaviour("S1-48")
+def test_a_story_or_its_inputs_are_called_again(kept, tmp_path):
+    for file in files(kept):
+        assert file.stat().st_mode & 0o777 == 0o600
+        ran = rerun(tmp_path, file)
+        assert ran.returncode == 1, ran.stderr
+        lines = ran.stdout.splitlines()
+        assert lines[-1] == "ZeroDivisionError: division by zero"
+        assert "❱     return size / x" in ran.stdout
+
+
+def test_a_mended_function_returns(kept, tmp_path):
+    script = tmp_path / "main.py"
+    script.write_text(script.read_text().replace("return size / x", "return size"))
+    ran = rerun(tmp_path, files(kept)[0])
+    assert (ran.returncode, ran.stdout) == (0, "3\n")
+
+
+def test_the_debugger_stops_where_it_was_raised(kept, tmp_path):
+    ran = rerun(tmp_path, files(kept)[0], "--pdb", stdin="p size, x\nq\n")
+    assert "(3, 0)" in ran.stdout
+
+
+def test_a_file_that_others_could_have_written_is_refused(kept, tmp_path):
+    inputs = files(kept)[1]
+    inputs.chmod(0o666)
+    for file in files(kept):
+        ran = rerun(tmp_path, file)
+        assert ran.returncode == 2
+        assert "others could have written" in ran.stderr
+        assert "--trust" in ran.stderr
+        assert len(ran.stderr.splitlines()) == 1
+    assert rerun(tmp_path, inputs, "--trust").returncode == 1
+    inputs.chmod(0o600)
+    kept.chmod(0o777)
+    assert rerun(tmp_path, inputs).returncode == 2
+
+
+def test_show_names_the_inputs_and_never_unpickles(kept, tmp_path):
+    story, inputs = files(kept)
+    inputs.write_bytes(b"cos\nsystem\n(S'touch ran'\ntR.")
+    ran = subprocess.run(
+        [sys.executable, "-m", "autotb", "show", str(story)],
+        cwd=tmp_path,
+        env=programs.environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ran.returncode == 0
+    assert "call it again: python -m autotb rerun" in ran.stdout
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "these are no inputs"),
+        (b"nonsense", "these are no inputs"),
+        (b"\x80\x04}.", "these are no inputs"),
+        (b"{", "it is not JSON"),
+        (b"{}", "it names no inputs"),
+        (None, "No such file"),
+    ],
+)
+def test_a_file_that_is_none_is_one_line(tmp_path, content, says):
+    file = tmp_path / "file"
+    if content is not None:
+        file.write_bytes(content)
+        os.chmod(file, 0o600)
+    tmp_path.chmod(0o700)
+    ran = rerun(tmp_path, file)
+    assert ran.returncode == 2
+    assert says in ran.stderr
+    assert len(ran.stderr.splitlines()) == 1
+
+
+def test_nothing_is_kept_unasked(tmp_path):
+    programs.run(tmp_path, PROGRAM, "processes", AUTOTB_DIR="kept")
+    assert [path.suffix for path in (tmp_path / "kept").iterdir()] == [".json"]

@@ -1,0 +1,107 @@
+"""``AUTOTB_WORKER_LOG``: what workers write down about their tasks and their environment."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.postmortem.test_pools import flat
+
+PROGRAM = """
+import os
+import sys
+
+def good(x):
+    return x
+
+def bad(x):
+    return 1 / x
+
+def kill(x):
+    import os
+    os.kill(os.getpid(), 9)
+
+def lacks(x):
+    import no_such_module
+
+def attempt(call):
+    try:
+        call()
+    except Exception as error:
+        print(type(error).__name__)
+
+def processes():
+    from concurrent.futures import ProcessPoolExecutor
+    for function, x in ((good, 3), (bad, 0), (lacks, 1)):
+        with ProcessPoolExecutor(1) as pool:
+            attempt(pool.submit(function, x).result)
+    with ProcessPoolExecutor(1) as pool:
+        pool.submit(kill, 4).result()
+
+def pool():
+    import multiprocessing
+    with multiprocessing.Pool(1) as pool:
+        for function, x in ((good, 3), (bad, 0), (lacks, 1)):
+            attempt(lambda: pool.apply(function, (x,)))
+        pool.apply(kill, (4,))
+
+def loky():
+    from loky import get_reusable_executor
+    for function, x in ((good, 3), (bad, 0), (lacks, 1)):
+        attempt(get_reusable_executor(1).submit(function, x).result)
+    get_reusable_executor(1).submit(kill, 4).result()
+
+def parsl():
+    import parsl
+    from parsl.config import Config
+    from parsl.executors import HighThroughputExecutor
+    executor = HighThroughputExecutor(
+        max_workers_per_node=1, address="127.0.0.1", cpu_affinity="none", heartbeat_period=2, heartbeat_threshold=60
+    )
+    with parsl.load(Config(executors=[executor], strategy="none")):
+        for function, x in ((good, 3), (bad, 0), (lacks, 1)):
+            attempt(parsl.python_app(function)(x).result)
+        parsl.python_app(kill)(4).result()
+
+if __name__ == "__main__":
+    globals()[sys.argv[1]]()
+"""
+
+
+@pytest.mark.behaviour("S1-43", "S1-44", "S1-45", "S1-46")
+@pytest.mark.parametrize("engine", ["processes", "pool", "loky", "parsl"])
+def test_marks_and_environment(run, tmp_path, engine):
+    folder = tmp_path / "logs"
+    ran = run(PROGRAM, engine, AUTOTB_WORKER_LOG=str(folder), MY_TOKEN="hidden", MINE="seen", timeout=150)
+    text = "".join(sorted(path.read_text() for path in folder.iterdir()))
+    lines = [re.sub(r"^[-\d]+ [\d:.]+ ", "", line) for line in text.splitlines()]
+    marks = [line for line in lines if line.startswith(("[WORKER START]", "[WORKER END]"))]
+    assert sorted(marks) == [
+        "[WORKER END] good(x=3)",
+        "[WORKER START] bad(x=0)",
+        "[WORKER START] good(x=3)",
+        "[WORKER START] kill(x=4)",
+        "[WORKER START] lacks(x=1)",
+    ]
+    assert marks.index("[WORKER START] good(x=3)") < marks.index("[WORKER END] good(x=3)")
+    assert "[WORKER ENVIRONMENT] MINE=seen" in lines
+    assert "[WORKER ENVIRONMENT] MY_TOKEN=***" in lines
+    assert "hidden" not in text
+    assert ran.stdout.split() == ["ZeroDivisionError", "ModuleNotFoundError"]
+    story = flat(ran.stderr)
+    assert re.search(r"started and then crashed, within \d+\.\d s: killed by signal 9 \(SIGKILL\)", story)
+    assert "the worker's log is" in story
+    assert re.search(r"in a \S+ worker, pid \d+", story)
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(run, tmp_path):
+    (tmp_path / "file").write_text("")
+    ran = run(PROGRAM.replace("pool.apply(kill, (4,))", "pass"), "pool", AUTOTB_WORKER_LOG=str(tmp_path / "file" / "logs"))
+    assert ran.stdout.split() == ["ZeroDivisionError", "ModuleNotFoundError"]
+    assert ran.stderr.count("autotb: the worker's log cannot be written") == 1
+
+
+def test_nothing_is_logged_unasked(run, tmp_path):
+    run(PROGRAM, "pool")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["main.py"]
