@@ -26,7 +26,7 @@ KEYS = {
     "message": "str(exception), cut at MAX_MESSAGE characters",
     "final": "the last lines as Python prints them, only where they are more than type and message",
     "notes": "the texts of add_note",
-    "hops": "list of hops: where, engine, pid, host, thread, job, call, submitted, frames, died, log, inputs",
+    "hops": "list of hops: where, engine, pid, host, thread, job, call, submitted, frames, died, log, inputs, versions",
     "cause": "tree of the explicit cause, or None",
     "context": "tree of the implicit context, or None",
     "members": "trees of an exception group's members, or None",

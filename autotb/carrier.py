@@ -9,9 +9,10 @@ from __future__ import annotations
 import functools
 import os
 import pickle
+import sys
 import threading
 from collections.abc import Callable
-from types import CodeType, TracebackType
+from types import CodeType, FunctionType, ModuleType, TracebackType
 
 from autotb import registry, settings, summary
 from autotb.capture import KEY, VERSION, Capture, Hop, Tree, attached, fields_of, type_name
@@ -32,6 +33,7 @@ _JOB_VARIABLES = (
     "OMPI_COMM_WORLD_RANK",
     "PMI_RANK",
 )
+_MOST_VERSIONS = 10
 Light = tuple[int, Hop, str | None]  # see capture.attached
 _seen: dict[CodeType, int] = {}
 worker_log: str | None = None  # the file in which this worker logs its tasks
@@ -91,7 +93,36 @@ def record(exc: BaseException, tb: TracebackType | None, hop: Hop) -> Tree | Lig
         return _light(exc, tb, hop)
     in_force = settings.current()
     tree = Capture(context=max(3, in_force.context), local_variables=in_force.locals != "0").tree(exc, tb, hop)
+    hop = tree["hops"][0]
+    hop["versions"] = {"python": f"{sys.version_info[0]}.{sys.version_info[1]}", **versions(tb, exc)}
     return _bounded(tree)
+
+
+def versions(tb: TracebackType | None, exc: BaseException | None = None) -> dict[str, str]:
+    """The packages that a traceback's frames are of, or that the user's own lines name, by what they say is their version."""
+    found: dict[str, str] = {}
+    if type(exc) is ImportError:
+        _add_version(found, exc.name)
+    elif type(exc) is AttributeError and type(exc.obj) is ModuleType:
+        _add_version(found, exc.obj.__name__)
+    while tb is not None and len(found) < _MOST_VERSIONS:
+        code, variables = tb.tb_frame.f_code, tb.tb_frame.f_globals
+        names = [variables.get("__name__")]
+        for name in code.co_names if registry.kind_of(code.co_filename, names[0]) == registry.USER else ():
+            value: Any = variables.get(name)
+            kind = type(value)
+            names.append(value.__name__ if kind is ModuleType else value.__module__ if kind in (FunctionType, type) else None)
+        for module in names:
+            _add_version(found, module)
+        tb = tb.tb_next
+    return found
+
+
+def _add_version(found: dict[str, str], module: object) -> None:
+    package = module.partition(".")[0] if type(module) is str else ""
+    version = getattr(sys.modules.get(package), "__dict__", {}).get("__version__")
+    if package not in sys.stdlib_module_names and package != "autotb" and type(version) is str:
+        found.setdefault(package, version[:40])
 
 
 def is_flood(tb: TracebackType | None) -> bool:

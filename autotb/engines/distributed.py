@@ -16,13 +16,15 @@ import sys
 from typing import Any
 
 from autotb import callsite, carrier, registry, settings, travel
-from autotb.engines import worker
+from autotb.capture import attached
+from autotb.engines import doing, worker
 from autotb.patch import Patch, noise_is_kept
 
 MODULES = (
     "distributed.core",
     "distributed.worker",
     "distributed.client",
+    "distributed.nanny",
     "distributed.process",
     "distributed.deploy.local",
 )
@@ -173,6 +175,121 @@ def _wrap_actor_execute(original: Any) -> Any:
     return actor_execute
 
 
+def _wrap_run_task(original: Any) -> Any:
+    """Runs a task in a thread of the worker, and returns a message."""
+    return doing.around(original, _task, lambda message: message.get("op") == "task-finished")
+
+
+def _task(task: Any, data: Any, *_: Any) -> Any:
+    if not _in_worker_process():
+        return None
+    function, key = getattr(task, "func", None), getattr(task, "key", "")
+    if function is None:
+        return None  # plain data, or another name for it
+    job = _number(key)
+    if registry.is_engines(function):
+        return None, (), None, job, f"task {key}"
+    args = [data.get(value.key, value) if hasattr(value, "key") else value for value in task.args]
+    kwargs = {name: data.get(value.key, value) if hasattr(value, "key") else value for name, value in task.kwargs.items()}
+    return function, tuple(args), kwargs, job
+
+
+def _wrap_apply(original: Any) -> Any:
+    """The same before 2024.12."""
+    return doing.around(original, _applied, lambda message: message.get("op") == "task-finished")
+
+
+def _applied(function: Any, args: Any, kwargs: Any, *_: Any) -> Any:
+    if not _in_worker_process():
+        return None
+    if registry.is_engines(function) and args and type(args[0]) is tuple and args[0] and callable(args[0][0]):
+        function, args = args[0][0], args[0][1:]
+    if registry.is_engines(function) and getattr(function, "__name__", "") == "apply" and len(args) in (2, 3):
+        function, args, kwargs = args[0], args[1], args[2] if len(args) == 3 else {}
+    return function, args, kwargs, _number(_key_of_thread())
+
+
+def _key_of_thread() -> Any:
+    return getattr(sys.modules["distributed.worker"].thread_state, "key", "")
+
+
+def _number(key: Any) -> int:
+    """A task's key as its breadcrumb has it."""
+    import zlib
+
+    return zlib.crc32(str(key).encode())
+
+
+def _in_worker_process() -> bool:
+    """A worker may be threads of the program itself, where nothing is to be noted."""
+    return multiprocessing.parent_process() is not None
+
+
+# Workers that die
+
+_dead: dict[int, list[Any]] = {}  # by the number of the task that ran last: hops, the latest last
+_dead_at: dict[str, Any] = {}  # the same by the worker's address
+_MOST_DEAD = 1_000
+
+
+def _wrap_mark_stopped(original: Any) -> Any:
+    """Runs in the nanny, that of a LocalCluster in this program, when its worker's process has ended."""
+
+    @functools.wraps(original)
+    def mark_stopped(self: Any) -> None:
+        try:
+            process = self.process
+            if process is not None and process.exitcode and len(_dead_at) < _MOST_DEAD:
+                _note_death(process.pid, process.exitcode, self.worker_address)
+        except Exception:
+            pass  # then it is told that a worker died, and no more
+        original(self)
+
+    return mark_stopped
+
+
+def _note_death(pid: int, exitcode: int, address: Any) -> None:
+    from autotb.postmortem import crumbs, remains, story
+
+    left = remains.of(pid)
+    remains.bury(pid)
+    _dead_at[str(address)] = hop = story.hop("dask", "in a Dask worker", pid, exitcode, left)
+    if left is not None and left.running:
+        _dead.setdefault(left.words[crumbs.JOB], []).append(hop)
+
+
+def _tell_of_death(error: Any) -> bool:
+    """Whether it is known now who died of an error's task, or of another one, on the worker that the scheduler had chosen."""
+    key, last = error.args[:2]
+    known = attached(error)
+    if known is not None and any(hop.get("died") for hop in known["hops"]):
+        return True
+    if last.address not in _dead_at:
+        return False
+    found = _dead.get(_number(key))
+    if not found:
+        fate = "not known to have started: the workers it was given to died, the last one as follows"
+        hops = [{"engine": "dask", "where": "in a Dask cluster", "frames": [], "died": [fate]}, _dead_at[last.address]]
+        carrier.note_death(error, hops, worker.place_of(_sites.get(key)))
+        return True
+    hop = dict(found[-1])
+    if len(found) > 1:
+        others = ", ".join(str(earlier["pid"]) for earlier in found[:-1])
+        hop["died"] = [*hop["died"], f"{len(found) - 1} workers before it died of the same task, pids {others}"]
+    carrier.note_death(error, [hop], worker.place_of(_sites.get(key)))
+    return True
+
+
+async def _wait_for_death(error: BaseException) -> None:
+    """The scheduler may learn of a death before the nanny does."""
+    import asyncio
+
+    for _ in range(50):
+        if _tell_of_death(error):
+            return
+        await asyncio.sleep(0.02)
+
+
 # The worker's log
 
 
@@ -295,6 +412,11 @@ def _wrap_ask(original: Any) -> Any:
             found = await original(self, *args, **kwargs)
         except BaseException as error:
             _somebody_asked()
+            if _local and type(error).__name__ == "KilledWorker":
+                try:
+                    await _wait_for_death(error)
+                except Exception:
+                    pass  # the error is Dask's and goes on
             tb = error.__traceback__
             if tb is not None and tb.tb_next is not None:
                 BaseException.with_traceback(error, tb.tb_next)
@@ -318,6 +440,9 @@ def ready(module: str) -> None:
 
 
 PATCHES = (
+    Patch("distributed.worker", "_run_task_simple", _wrap_run_task, optional=True),
+    Patch("distributed.worker", "apply_function_simple", _wrap_apply, optional=True),
+    Patch("distributed.nanny", "WorkerProcess.mark_stopped", _wrap_mark_stopped),
     Patch(
         "distributed.core",
         "error_message",

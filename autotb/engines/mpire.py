@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import functools
 import pickle
+import re
 import sys
 from typing import Any
 
 from autotb import callsite, carrier, registry, settings, summary, travel
-from autotb.capture import KEY, fields_of
-from autotb.engines import places, worker
+from autotb.capture import KEY, attached, fields_of
+from autotb.engines import doing, places, worker
 from autotb.patch import Patch
 
 MODULES = ("mpire.worker", "mpire.pool", "mpire.async_result")
@@ -130,6 +131,50 @@ def _made(kind: Any, args: Any, fields: Any) -> BaseException:
     return made
 
 
+# Workers that die
+
+
+def _wrap_call_func(original: Any) -> Any:
+    """Runs a task in a worker."""
+    return doing.around(original, _task)
+
+
+def _task(self: Any, func: Any, args: Any, kwargs: Any = None) -> Any:
+    if self.pool_params.start_method == "threading":
+        return None
+    return (func, *self._convert_args_kwargs(args, kwargs))
+
+
+_DIED = re.compile(r"Worker-\d+ died unexpectedly")
+
+
+def _wrap_set(original: Any) -> Any:
+    """Each result of a pool gets the same error once the pool finds a worker dead."""
+
+    @functools.wraps(original)
+    def _set(self: Any, success: bool, result: Any) -> None:
+        if not success:
+            try:
+                if type(result) is RuntimeError and _DIED.fullmatch(str(result)) and attached(result) is None:
+                    _note_death(result, sys._getframe(1))
+            except Exception:
+                pass  # then it is told that the worker died, and no more
+        return original(self, success, result)  # type: ignore[no-any-return]
+
+    return _set
+
+
+def _note_death(error: BaseException, caller: Any) -> None:
+    from autotb.postmortem import remains, story
+
+    pool, worker_id = (worker.local(caller, name) for name in ("self", "worker_id"))
+    process = pool._workers[worker_id]
+    process.join(2)
+    left = remains.of(process.pid)
+    remains.bury(process.pid)
+    carrier.note_death(error, [story.hop("mpire", "in an mpire worker", process.pid, process.exitcode, left)], None)
+
+
 def _wrap_handle(original: Any) -> Any:
     """Raises the error of a ``map`` or ``imap`` in the thread that asks."""
 
@@ -149,6 +194,9 @@ def _wrap_handle(original: Any) -> Any:
 
 
 PATCHES = (
+    Patch("mpire.worker", "AbstractWorker._call_func", _wrap_call_func),
+    Patch("mpire.async_result", "AsyncResult._set", _wrap_set),
+    Patch("mpire.async_result", "UnorderedAsyncResultIterator._set", _wrap_set),
     Patch("mpire.worker", "AbstractWorker._get_exception", _wrap_get_exception),
     Patch("mpire.pool", "populate_exception", _wrap_populate, also=("mpire.exception",)),
     Patch("mpire.async_result", "AsyncResult.__init__", places.on_self),

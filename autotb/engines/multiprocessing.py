@@ -43,9 +43,6 @@ def declare(package: str, **more: Any) -> None:
     )
 
 
-declare("multiprocessing")
-
-
 # Process
 
 
@@ -58,9 +55,65 @@ def _wrap_start(original: Any) -> Any:
             self._autotb_started = callsite.decode(callsite.here(2))
         except Exception:
             pass  # a subclass that takes no attributes: its start is not shown
-        return original(self)  # type: ignore[no-any-return]
+        result = original(self)
+        try:
+            if self._popen.method == "fork":
+                _note_threads(self.pid)
+        except Exception:
+            pass  # a process of another make: nothing is to be noted
+        return result  # type: ignore[no-any-return]
 
     return start
+
+
+_forked: dict[int, list[str]] = {}  # a process that was forked while other threads of the user's ran: their names
+
+
+def _note_threads(pid: int) -> None:
+    import threading
+
+    others = [
+        thread.name
+        for thread in list(threading._active.values())  # type: ignore[attr-defined]
+        if thread not in (threading.main_thread(), threading.current_thread())
+        and not registry.is_engines(getattr(thread, "_target", None) if type(thread) is threading.Thread else type(thread))
+    ]
+    if others:
+        if len(_forked) > 1_000:
+            _forked.clear()
+        _forked[pid] = others
+
+
+def _waits_for_a_lock(trace: Any) -> dict[str, str] | None:
+    """Somebody gave up waiting, while a worker that was forked from a program with threads waits for a lock."""
+    if not _forked or trace.root_cause.type.rpartition(".")[2] not in ("TimeoutError", "KeyboardInterrupt"):
+        return None
+    from autotb.postmortem import remains, story
+
+    for pid, threads in _forked.items():
+        left = remains.of(pid)
+        if left is not None and left.running and left.seconds > 1 and not remains.is_dead(pid) and _at_a_futex(pid):
+            names = ", ".join(threads[:3]) + (", …" if len(threads) > 3 else "")
+            call = left.text or "a task"
+            return {"pid": str(pid), "call": call, "seconds": story.duration(left.seconds), "threads": names}
+    return None
+
+
+def _at_a_futex(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/wchan") as file:
+            return "futex" in file.read()
+    except OSError:
+        return False  # another system
+
+
+_FORKED = (
+    "worker {pid} waits for a lock in {call}, which began {seconds} ago, and may wait for ever: it was forked while other "
+    "threads ran ({threads}), and a lock that one of them held at that moment is never released in the worker; start it with "
+    'mp_context=multiprocessing.get_context("forkserver"), or before the threads'
+)
+
+declare("multiprocessing", hints=((_waits_for_a_lock, _FORKED),))
 
 
 def _wrap_bootstrap(original: Any) -> Any:

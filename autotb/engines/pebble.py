@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MODULES = (
     "pebble.common",
+    "pebble.common.process",
     "pebble.common.types",
     "pebble.common.shared",
     "pebble.pool.base_pool",
@@ -116,12 +117,67 @@ def _wrap_next(original: Any) -> Any:
     return next
 
 
+# Workers that die
+
+
+def _wrap_process_execute(original: Any) -> Any:
+    """Runs a task, or an element of a chunk, in a worker process."""
+    from autotb.engines import doing
+
+    return doing.around(original, _task, lambda result: not result.status)  # 0 is success
+
+
+def _task(function: Any, *args: Any, **kwargs: Any) -> Any:
+    if getattr(function, "__name__", "") == "_trampoline":  # its own function is found by name
+        return None, (), None, 0, f"{args[0]}({', '.join(map(_brief, args[2:]))})"
+    return None if registry.is_engines(function) else (function, args, kwargs)
+
+
+def _brief(value: Any) -> str:
+    from autotb import settings
+    from autotb.postmortem import crumbs
+
+    return crumbs._brief(value) if settings.switch("args") else "…"
+
+
+def _wrap_expired_init(original: Any) -> Any:
+    """Made in the driver, once it finds a worker dead: whose process that is, its callers know."""
+
+    @functools.wraps(original)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        try:
+            _note_death(self, sys._getframe(1))
+        except Exception:
+            pass  # then it is told that the process expired, and no more
+
+    return __init__
+
+
+def _note_death(error: BaseException, caller: Any) -> None:
+    from autotb import carrier
+    from autotb.engines import worker
+    from autotb.postmortem import remains, story
+
+    if caller.f_code.co_name == "handle_worker_expiration":
+        pid, exitcode = (worker.local(caller, name) for name in ("worker_id", "exitcode"))
+    else:
+        process = worker.local(worker.find_frame(caller, "_worker_handler", 2), "worker")  # type: ignore[arg-type]
+        process.join(2)  # it has closed its pipe
+        pid, exitcode = process.pid, process.exitcode
+    left = remains.of(pid)
+    remains.bury(pid)
+    carrier.note_death(error, [story.hop("pebble", "in a Pebble worker", pid, exitcode, left)], None)
+
+
 def ready(_module: str) -> None:
     """The futures are the standard library's, which nothing else may have loaded."""
     together_with("autotb.engines.futures")
 
 
 PATCHES = (
+    Patch("pebble.common.process", "process_execute", _wrap_process_execute, also=("pebble.common", "pebble.pool.process")),
+    Patch("pebble.common.types", "ProcessExpired.__init__", _wrap_expired_init),
     Patch("pebble.common.types", "RemoteException.__init__", _wrap_boxed_init),
     Patch("pebble.common.types", "RemoteException.__reduce__", boxed.wrap_reduce),
     Patch("pebble.common.types", "RemoteException.rebuild_exception", _wrap_rebuild),
@@ -129,6 +185,14 @@ PATCHES = (
     Patch("pebble.common", "RemoteException.__init__", _wrap_boxed_init, optional=True),
     Patch("pebble.common", "RemoteException.__reduce__", boxed.wrap_reduce, optional=True),
     Patch("pebble.common", "rebuild_exception", _wrap_rebuild, optional=True),
+    Patch(
+        "pebble.common",
+        "process_execute",
+        _wrap_process_execute,
+        also=("pebble.pool.process", "pebble.concurrent.process", "pebble.asynchronous.process"),
+        optional=True,
+    ),
+    Patch("pebble.common", "ProcessExpired.__init__", _wrap_expired_init, optional=True),
     Patch("pebble.common", "execute", _wrap_execute, also=("pebble.pool.thread",), optional=True),
     Patch("pebble.common", "ProcessFuture.__init__", places.on_new_future, optional=True),
     Patch("pebble.common.types", "ProcessFuture.__init__", places.on_new_future),

@@ -15,10 +15,10 @@ from typing import Any
 
 from autotb import callsite, carrier, registry, settings, travel
 from autotb.capture import KEY, Tree, attached
-from autotb.engines import worker
+from autotb.engines import doing, worker
 from autotb.patch import Patch, noise_is_kept
 
-MODULES = ("ray.exceptions", "ray.remote_function", "ray.actor", "ray._private.worker")
+MODULES = ("ray.exceptions", "ray.remote_function", "ray.actor", "ray._private.worker", "ray._private.function_manager")
 NAME = "Ray"
 DISTRIBUTION = "ray"
 CAPTURED = "tasks, nested tasks, actors, async actors, failed actor __init__, generators, lists, wait, awaited refs"
@@ -237,6 +237,8 @@ def _wrap_actor_died_init(original: Any) -> Any:
                 carrier.attach(self, tree)
                 if _in_worker() and not noise_is_kept():
                     _shorten(self, tree)
+            else:
+                _tell_of_death(self, sys._getframe(1))
         except Exception:
             pass  # Ray's own text will do
 
@@ -250,6 +252,143 @@ def _in_worker() -> bool:
 def _shorten(error: Any, tree: dict[str, Any]) -> None:
     """A worker prints this text to its stderr, which Ray shows in the driver: the driver has the whole story already."""
     error.error_msg = f"The actor died because of an error raised in its creation task: {tree['type']}: {tree['message']}"
+
+
+# Workers that die
+
+
+def _wrap_execution_info(original: Any) -> Any:
+    """Gives a worker the function of the task that it is about to run: ours runs around it."""
+
+    @functools.wraps(original)
+    def get_execution_info(self: Any, *args: Any, **kwargs: Any) -> Any:
+        info = original(self, *args, **kwargs)
+        try:
+            function = info.function
+            if _in_worker() and hasattr(info, "_replace") and not hasattr(function, "method"):
+                known = _around.get(function)
+                if known is None:
+                    known = _around[function] = _noting(function, getattr(function, "_function", function))
+                return info._replace(function=known)
+        except Exception:
+            pass  # less will be known of this task
+        return info
+
+    return get_execution_info
+
+
+_around: dict[Any, Any] = {}
+
+
+def _noting(function: Any, users: Any) -> Any:
+    import inspect
+
+    if not inspect.isfunction(function) or inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
+        return function
+    return doing.around(function, lambda *args, **kwargs: (users, args, kwargs, _job()))
+
+
+def _wrap_method_executor(original: Any) -> Any:
+    """Makes the function that runs an actor's method."""
+
+    @functools.wraps(original)
+    def _make_actor_method_executor(self: Any, method_name: str, method: Any) -> Any:
+        executor = original(self, method_name, method)
+        try:
+            import inspect
+
+            if not (
+                inspect.iscoroutinefunction(method) or inspect.isgeneratorfunction(method) or inspect.isasyncgenfunction(method)
+            ):
+                return doing.around(executor, lambda _actor, *args, **kwargs: (method, args, kwargs, _job()))
+        except Exception:
+            pass  # less will be known of its tasks
+        return executor
+
+    return _make_actor_method_executor
+
+
+def _job() -> int:
+    """The task that runs, as its breadcrumb has it."""
+    return _number(sys.modules["ray._private.worker"].global_worker.current_task_id.binary())
+
+
+def _number(task: bytes) -> int:
+    import zlib
+
+    return zlib.crc32(task)
+
+
+def _wrap_crashed_init(original: Any) -> Any:
+    """Made in the driver of a result that a worker did not live to give."""
+
+    @functools.wraps(original)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        try:
+            _tell_of_death(self, sys._getframe(1))
+        except Exception:
+            pass  # then it is told that the worker crashed, and no more
+
+    return __init__
+
+
+def _tell_of_death(error: Any, caller: Any) -> None:
+    frame = worker.find_frame(caller, "_deserialize_object", 2)
+    if frame is None or "hops" in (attached(error) or {}):
+        return
+    task = worker.local(frame, "object_ref").task_id()
+    named = re.search(r"^\s*pid: (\d+)$", str(error), re.M)  # of an actor
+    dead = _dead(_number(task.binary()), int(named[1]) if named is not None else None)
+    if not dead:
+        return
+    from autotb.postmortem import remains, story
+
+    last = dead[-1]
+    log = _log_of(last.pid)
+    last.dump = last.dump or _dump(log)
+    hop = story.hop("ray", "in a Ray actor" if named is not None else "in a Ray worker", last.pid, None, last)
+    if len(dead) > 1:
+        hop["died"].append(f"before it died of the same task: pid {', '.join(str(left.pid) for left in dead[:-1])}")
+    if log is not None and not hop["frames"]:
+        hop["died"] += story.tail(log, 5, leaving_out=_MARKS)
+    for left in dead:
+        remains.bury(left.pid)
+    site = _sites.get(task.binary()) or _sites.get(task.actor_id().binary())
+    carrier.note_death(error, [hop], worker.place_of(site))
+
+
+_MARKS = re.compile(r"^:(job_id|task_name|actor_name):")
+
+
+def _dead(number: int, pid: int | None) -> list[Any]:
+    """What is left, on this machine, of the workers that died of a task, or of the actor's process; the last one last."""
+    from autotb.postmortem import crumbs, remains
+
+    if pid is not None:
+        found = [left for left in [remains.of(pid)] if left is not None]
+    else:
+        found = [left for left in remains.every() if left.words[crumbs.JOB] == number and left.running]
+    return sorted((left for left in found if remains.is_dead(left.pid)), key=lambda left: left.words[crumbs.STARTED])
+
+
+def _log_of(pid: int) -> str | None:
+    """What a worker of this machine wrote on stderr."""
+    import glob
+
+    session = sys.modules["ray._private.worker"].global_worker.node.get_session_dir_path()
+    return next(iter(glob.glob(os.path.join(session, "logs", f"worker-*-{pid}.err"))), None)
+
+
+def _dump(log: str | None) -> str:
+    """What faulthandler, which Ray switches on, wrote there."""
+    if log is None:
+        return ""
+    with open(log, errors="replace") as file:
+        text = file.read()[-20_000:]
+    at = text.rfind("Fatal Python error:")
+    at = at if at >= 0 else text.rfind("Stack (most recent call first):")
+    return text[at:] if at >= 0 else ""
 
 
 def _wrap_remote(original: Any) -> Any:
@@ -310,6 +449,10 @@ def _wrap_unhandled(original: Any) -> Any:
 
 
 PATCHES = (
+    Patch("ray._private.function_manager", "FunctionActorManager.get_execution_info", _wrap_execution_info),
+    Patch("ray._private.function_manager", "FunctionActorManager._make_actor_method_executor", _wrap_method_executor),
+    Patch("ray.exceptions", "WorkerCrashedError.__init__", _wrap_crashed_init, optional=True),
+    Patch("ray.exceptions", "OutOfMemoryError.__init__", _wrap_crashed_init, optional=True),
     Patch("ray.exceptions", "RayTaskError.__init__", _wrap_task_error_init),
     Patch("ray.exceptions", "RayError.to_bytes", _wrap_to_bytes),
     Patch("ray.exceptions", "RayTaskError.as_instanceof_cause", _wrap_as_instanceof_cause),

@@ -15,11 +15,14 @@ import sys
 from typing import Any
 
 from autotb import carrier, registry, settings
-from autotb.engines import places, worker
+from autotb.capture import attached
+from autotb.engines import doing, places, worker
 from autotb.patch import Patch
 
 MODULES = (
     "torch._utils",
+    "torch.utils.data._utils.fetch",
+    "torch.utils.data._utils.signal_handling",
     "torch.utils.data._utils.worker",
     "torch.utils.data.dataloader",
     "torch.multiprocessing.spawn",
@@ -45,7 +48,25 @@ def _open(exc: BaseException) -> registry.Opened | None:
     return None
 
 
+_SHARED = re.compile(r"unable to (write to|open|mmap|allocate|resize|create)\b.*(</?torch_|shared memory|shm)", re.S)
+
+
+def _no_shared_memory(trace: Any) -> dict[str, str] | None:
+    """A bus error of a worker, which touched a page that the file system had no room for, or torch's own words for it."""
+    for stack in (trace.stack, trace.root_cause):
+        if "out of shared memory" in stack.message or (stack.type == "RuntimeError" and _SHARED.match(stack.message)):
+            return {}
+    return None
+
+
+_SHARED_MEMORY = (
+    "the workers hand batches over in shared memory, and /dev/shm is full: enlarge it (docker run --shm-size=8g, or --ipc=host; "
+    "`df -h /dev/shm` shows it), use fewer workers or smaller batches, or "
+    'torch.multiprocessing.set_sharing_strategy("file_system")'
+)
+
 registry.register(
+    hints=((_no_shared_memory, _SHARED_MEMORY),),
     own=("torch._utils", "torch.utils.data", "torch.multiprocessing", "torch.distributed"),
     openers=(_open,),
 )
@@ -95,6 +116,8 @@ def _wrap_worker_loop(original: Any) -> Any:
 
     @functools.wraps(original)
     def _worker_loop(*args: Any, **kwargs: Any) -> Any:
+        global _in_worker
+        _in_worker = True
         try:
             found = [*args, *kwargs.values()]
             queue: Any = kwargs.get("data_queue", found[3] if len(found) > 3 else None)
@@ -112,6 +135,119 @@ def _unsent(queue: Any, error: BaseException, item: Any) -> None:
     info = sys.modules["torch.utils.data"].get_worker_info()
     where = f"in DataLoader worker process {info.id}" if info is not None else "in DataLoader worker process"
     queue.put((item[0], wrapper((type(error), error, error.__traceback__), where)))
+
+
+# Workers of a DataLoader that die
+
+
+_in_worker = False
+
+
+def _wrap_fetch(original: Any) -> Any:
+    """Gets an item, or those of a batch, in a worker or in the program itself."""
+    return doing.around(original, _items)
+
+
+def _items(self: Any, index: Any) -> Any:
+    if not _in_worker:
+        return None
+    from autotb.postmortem import crumbs
+
+    # It begins here, not with the worker: torch's own handlers of signals are there by now, and faulthandler's goes first.
+    name = type(self.dataset).__name__
+    if not settings.switch("args"):
+        return None, (), None, 0, name
+    if type(self).__name__ == "_IterableDatasetFetcher":
+        return None, (), None, 0, f"next(iter({name}))"
+    if not self.auto_collation or len(index) == 1:
+        return None, (), None, 0, f"{name}[{crumbs._brief(index[0] if self.auto_collation else index)}]"
+    shown = ", ".join(map(crumbs._brief, index[:8])) + (", …" if len(index) > 8 else "")
+    return None, (), None, 0, f"{name}[i] for one i of {shown}"
+
+
+_PIDS = re.compile(r"^DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\)")
+
+
+def _wrap_if_any_fails(original: Any) -> Any:
+    """Runs at SIGCHLD, wherever the program is, and raises if the dead child is a worker."""
+
+    @functools.wraps(original)
+    def _error_if_any_worker_fails() -> None:
+        try:
+            original()
+        except RuntimeError as error:
+            _try_to_note_death(error)
+            raise
+
+    return _error_if_any_worker_fails
+
+
+def _wrap_next(original: Any) -> Any:
+    """Asks for the next batch: workers whose death is noticed here are told of here."""
+
+    @functools.wraps(original)
+    def __next__(self: Any) -> Any:
+        try:
+            return original(self)
+        except StopIteration:
+            raise
+        except BaseException as error:
+            _try_to_note_death(error, self)
+            _note_place(error, self)
+            self = None  # the traceback's frames lead to this one
+            raise
+
+    return __next__
+
+
+def _note_place(error: BaseException, iterator: Any) -> None:
+    try:
+        if attached(error) is not None:
+            carrier.note_submitted(error, worker.place_of(getattr(iterator, "_autotb_site", None)))
+    except Exception:
+        pass  # the error is the user's and goes on
+
+
+def _try_to_note_death(error: BaseException, iterator: Any = None) -> None:
+    try:
+        before = error.__cause__ or error.__context__  # raised at SIGCHLD, of the same worker
+        known = attached(before) if before is not None else None
+        if "hops" in (attached(error) or {}):
+            return
+        if known and known.get("hops") and _PIDS.match(str(error)):
+            carrier.attach(error, known)
+        else:
+            dead = _dead(error, iterator)
+            if dead:
+                carrier.note_death(error, [_hop(process) for process in dead[:3]], None)
+    except Exception:
+        pass  # then it is told in torch's words alone
+
+
+def _dead(error: BaseException, iterator: Any) -> list[Any]:
+    """The processes of dead workers: those that torch names; where their pipes broke first, those that have an exit status."""
+    workers = list(getattr(iterator, "_workers", ()))
+    match = _PIDS.match(str(error)) if isinstance(error, RuntimeError) else None
+    if match is not None:
+        pids = {int(pid) for pid in match[1].split(",")}
+        from multiprocessing import process
+
+        return [child for child in [*process._children, *workers] if child.pid in pids][: len(pids)]  # type: ignore[attr-defined]
+    if not isinstance(error, (ConnectionError, EOFError)) or not workers:
+        return []
+    from multiprocessing import connection
+
+    connection.wait([child.sentinel for child in workers], 0.5)
+    return [child for child in workers if child.exitcode]
+
+
+def _hop(process: Any) -> Any:
+    from autotb.postmortem import remains, story
+
+    process.join(1)
+    left = remains.of(process.pid)
+    remains.bury(process.pid)
+    return story.hop("torch", "in a DataLoader worker process", process.pid, process.exitcode, left)
 
 
 # torch.multiprocessing.spawn
@@ -177,7 +313,10 @@ PATCHES = (
     Patch("torch._utils", "ExceptionWrapper.__init__", _wrap_wrapper_init),
     Patch("torch._utils", "ExceptionWrapper.reraise", _wrap_reraise),
     Patch("torch.utils.data.dataloader", "_BaseDataLoaderIter.__init__", places.on_self),
-    Patch("torch.utils.data.dataloader", "_BaseDataLoaderIter.__next__", places.noted_when_raised),
+    Patch("torch.utils.data.dataloader", "_BaseDataLoaderIter.__next__", _wrap_next),
+    Patch("torch.utils.data._utils.fetch", "_MapDatasetFetcher.fetch", _wrap_fetch),
+    Patch("torch.utils.data._utils.fetch", "_IterableDatasetFetcher.fetch", _wrap_fetch),
+    Patch("torch.utils.data._utils.signal_handling", "_error_if_any_worker_fails", _wrap_if_any_fails),
     Patch("torch.utils.data._utils.worker", "_worker_loop", _wrap_worker_loop),
     Patch("torch.multiprocessing.spawn", "_wrap", _wrap_spawned),
     Patch("torch.multiprocessing.spawn", "ProcessContext.__init__", places.on_self),

@@ -20,12 +20,23 @@ def excepthook(kind: type[BaseException], value: BaseException, traceback: Trace
 def show_uncaught(kind: type[BaseException], value: BaseException, traceback: TracebackType | None) -> None:
     """Draw the story; fail open."""
     try:
-        _show(value, traceback)
+        _show_once_more(value, traceback)
     except BaseException as error:
         sys.__excepthook__(kind, value, traceback)
         boot.report("drawing the error", error)
     if issubclass(kind, KeyboardInterrupt):
         _keep_status_of_sigint()
+
+
+def _show_once_more(value: BaseException, traceback: TracebackType | None) -> None:
+    """A handler of the program's for a signal may raise in the midst of ours, as PyTorch's does when a worker dies."""
+    try:
+        _show(value, traceback)
+        return
+    except Exception as error:
+        interruption = error
+    _show(value, traceback)
+    boot.report("a first try at drawing the error", interruption)
 
 
 def _show(value: BaseException, traceback: TracebackType | None) -> None:

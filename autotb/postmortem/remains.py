@@ -67,6 +67,21 @@ def every() -> list[Remains]:
     return [found for pid in pids if pid.isdigit() and (found := of(int(pid))) is not None]
 
 
+def is_dead(pid: int) -> bool:
+    """Whether no such process runs; one that has ended and was not waited for so far is dead."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        pass
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read(1_000).rpartition(b")")[2].split()[0] in (b"Z", b"X")
+    except (OSError, IndexError):
+        return os.path.exists("/proc/self")  # it has just gone; without /proc it lives, as far as is known
+
+
 def bury(pid: int) -> None:
     """Remove the file of a dead process."""
     try:

@@ -77,10 +77,10 @@ def signal_name(number: int) -> str:
 
 def why(exitcode: int | None, left: Remains | None) -> str:
     """What more is known of the cause, as the end of a sentence."""
-    if exitcode == -9:
+    first = left.dump.partition("\n")[0] if left is not None else ""
+    if exitcode == -9 or (exitcode is None and not first):
         verdict = memory.verdict(left.words[crumbs.OOM] if left is not None else None)
         return f", {verdict}" if verdict else ""
-    first = left.dump.partition("\n")[0] if left is not None else ""
     return f", {first}" if first.startswith("Fatal Python error") else ""
 
 
@@ -106,7 +106,7 @@ def crashed_at(dump: str) -> list[dict[str, Any]]:
     return outermost_first[begins + 1 :]  # a forked worker has its parent's frames below its own
 
 
-def tail(path: str, lines: int = 10, most: int = 4_000) -> list[str]:
+def tail(path: str, lines: int = 10, most: int = 4_000, leaving_out: re.Pattern[str] | None = None) -> list[str]:
     """The last lines of a file, as ``died`` shows them; nothing of one that is empty or cannot be read."""
     try:
         with open(path, "rb") as file:
@@ -115,5 +115,5 @@ def tail(path: str, lines: int = 10, most: int = 4_000) -> list[str]:
             text = file.read().decode("utf-8", "replace")
     except OSError:
         return []
-    found = text.rstrip().splitlines()[-lines:]
+    found = [line for line in text.rstrip().splitlines() if leaving_out is None or not leaving_out.match(line)][-lines:]
     return [f"the last lines of {path}:", *(f"  {line}" for line in found)] if found else []

@@ -70,7 +70,8 @@ class _Drawing:
         lines: list[str] = []
         for other in stack.also:
             lines += [*self.stack(other, TITLE), "", *self.ansi([Text(words.ALSO, DIM)]), ""]
-        if stack.before is not None:
+        noticed = show.noticed_by(stack, self.in_force.frames)
+        if stack.before is not None and noticed is None:
             lines += self.stack(stack.before, TITLE)
             sentence = words.CAUSED if stack.cause is not None else words.DURING
             lines += ["", *self.ansi([Text(sentence, DIM)]), ""]
@@ -120,6 +121,9 @@ class _Drawing:
             blocks += self.hop(view, inside)
         if not blocks:
             return []
+        noticed = show.noticed_by(stack, self.in_force.frames)
+        if noticed is not None:
+            blocks.append([Text(row, DIM) for row in _folded(clean.line(words.noticed(noticed)), inside, 5)])
         if stack.lost:
             blocks.append([Text(row, DIM) for row in _folded(clean.line(words.lost(stack)), inside, 5)])
         rows = blocks[0]

@@ -31,10 +31,13 @@ def _stack(stack: Stack, trace: Trace, in_force: settings.Settings, depth: int) 
     result = []
     for other in stack.also:
         result += [*_stack(other, trace, in_force, depth), "", words.ALSO, ""]
-    if stack.before is not None:
+    noticed = show.noticed_by(stack, in_force.frames)
+    if stack.before is not None and noticed is None:
         result += _stack(stack.before, trace, in_force, depth)
         result += ["", words.CAUSED if stack.cause is not None else words.DURING, ""]
     body, hidden = _frames(stack, trace, in_force)
+    if noticed is not None:
+        body.append(f"  [{clean.line(words.noticed(noticed))}]")
     if stack.lost:
         body.append(f"  [{clean.line(words.lost(stack))}]")
     if hidden:

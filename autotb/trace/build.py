@@ -136,6 +136,7 @@ def _hop(hop: dict[str, Any]) -> Hop:
         log=_str(hop.get("log")),
         inputs=_str(hop.get("inputs")),
         job=tuple((_str(k), _str(v)) for k, v in (hop.get("job") or {}).items()),
+        versions=tuple((_str(k), _str(v)) for k, v in (hop.get("versions") or {}).items()),
     )
 
 

@@ -41,6 +41,15 @@ class Shown:
 Item = Shown | Gap | Folded
 
 
+def noticed_by(stack: Stack, mode: str) -> Stack | None:
+    """The engine's own error, without any line of the user's, by which it noticed that a worker had died: told in one line."""
+    before = stack.before
+    if before is None or mode == "all" or not stack.tells_of_a_death:
+        return None
+    frames = (frame for hop in before.hops if not hop.died for frame in hop.frames if isinstance(frame, Frame))
+    return None if any(frame.kind == registry.USER for frame in frames) else before
+
+
 @dataclass(frozen=True)
 class View:
     """What is shown of one hop."""

@@ -95,7 +95,32 @@ def _is_pickler(module: str) -> bool:
 
 
 def _crashed(trace: Trace) -> dict[str, str] | None:
-    return {} if any(stack.type in registry.facts.crashes for stack in stacks(trace.stack)) else None
+    return {} if any(stack.type in registry.facts.crashes or stack.tells_of_a_death for stack in stacks(trace.stack)) else None
+
+
+def _other_version(trace: Trace) -> dict[str, str] | None:
+    """A package whose code the failing lines are, or name, and that is another one here."""
+    for stack in stacks(trace.stack):
+        for hop in stack.hops:
+            for name, theirs in hop.versions if hop.pid != trace.pid else ():
+                here = _version_here(name)
+                if here and theirs and here != theirs:
+                    return {"name": "Python" if name == "python" else name, "theirs": theirs, "here": here}
+    return None
+
+
+def _version_here(name: str) -> str:
+    if name == "python":
+        return f"{sys.version_info[0]}.{sys.version_info[1]}"
+    if name in sys.modules:
+        version = getattr(sys.modules[name], "__dict__", {}).get("__version__")
+        return version if isinstance(version, str) else ""
+    from importlib import metadata
+
+    try:
+        return metadata.version(name)
+    except (metadata.PackageNotFoundError, ValueError, OSError):
+        return ""
 
 
 def _says(kind: str, *beginnings: str) -> Callable[[Trace], dict[str, str] | None]:
@@ -115,6 +140,7 @@ _before_main = _says(
     "An attempt has been made to start a new process before the current process has finished its bootstrapping phase",
 )
 _daemonic = _says("AssertionError", "daemonic processes are not allowed to have children")
+_no_cuda_after_fork = _says("RuntimeError", "Cannot re-initialize CUDA in forked subprocess")
 _too_many_files = _says("OSError", "[Errno 24]")
 _address_in_use = _says("OSError", "[Errno 98]", "[Errno 48]", "[Errno 10048]")
 
@@ -141,6 +167,12 @@ _SILENT = (
 _ELSEWHERE = (
     "{name} is installed for this Python ({python}), but not for the worker's: let the workers run in the same environment"
 )
+_VERSIONS = "{name} is {theirs} in the worker and {here} here: let the workers run in the same environment"
+_CUDA = (
+    "CUDA was used before the workers were forked, and does not survive a fork: start them with "
+    'multiprocessing.get_context("spawn") (torch.multiprocessing.set_start_method("spawn"), DataLoader(..., '
+    'multiprocessing_context="spawn")), or first use the GPU in the workers'
+)
 _DAEMONS = (
     "workers of multiprocessing.Pool are daemons, which may start no processes: use concurrent.futures.ProcessPoolExecutor for "
     "the outer pool, or threads inside"
@@ -160,6 +192,8 @@ TABLE: tuple[Row, ...] = (
     (_not_pickled, _PICKLES),
     (_crashed, _SILENT),
     (_only_here, _ELSEWHERE),
+    (_other_version, _VERSIONS),
+    (_no_cuda_after_fork, _CUDA),
     (_daemonic, _DAEMONS),
     (_too_many_files, _DESCRIPTORS),
     (_address_in_use, _PORT),

@@ -63,6 +63,7 @@ def _hop(data: dict[str, Any]) -> Hop:
         verb=_text(data.get("verb")) or "submitted",
         job=tuple((_text(name), _text(value)) for name, value in (data.get("job") or {}).items()),
         died=_texts(data.get("died")),
+        versions=tuple((_text(name), _text(value)) for name, value in (data.get("versions") or {}).items()),
     )
 
 

@@ -68,6 +68,7 @@ class Hop:
     died: tuple[str, ...] = ()  # of a worker that died: what ended it, what it was doing, what it wrote last
     inputs: str = ""  # the file in which the call is kept
     log: str = ""  # the file in which the worker logged its tasks and its environment
+    versions: tuple[tuple[str, str], ...] = ()  # of Python, and of the packages that the frames are of
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,11 @@ class Stack:
         return tuple(frame for hop in self.hops for frame in hop.frames if isinstance(frame, Frame))
 
     @property
+    def tells_of_a_death(self) -> bool:
+        """Whether a worker died of what this exception tells."""
+        return any(hop.died for hop in self.hops)
+
+    @property
     def before(self) -> Stack | None:
         """The exception that this one came out of."""
         return self.cause or self.context
@@ -117,9 +123,14 @@ class Trace:
 
     @property
     def root_cause(self) -> Stack:
-        """The exception that everything began with: the end of the explicit causes; of a group with one member, that member's."""
+        """The exception that everything began with: the end of the explicit causes; of a group with one member, that member's.
+
+        A worker's death is the end of them: what it is raised from is how the engine noticed it.
+        """
         stack = self.stack
         while True:
+            if stack.tells_of_a_death:
+                return stack
             if stack.cause is not None:
                 stack = stack.cause
             elif stack.members is not None and len(stack.members) == 1:
@@ -202,6 +213,7 @@ def _stack_dict(stack: Stack) -> dict[str, Any]:
 
 def _hop_dict(hop: Hop) -> dict[str, Any]:
     more: dict[str, Any] = {"died": list(hop.died)} if hop.died else {}
+    more |= {"versions": dict(hop.versions)} if hop.versions else {}
     more |= {key: value for key, value in (("log", hop.log), ("inputs", hop.inputs)) if value}
     return {
         "where": hop.where,

@@ -38,6 +38,11 @@ def beside(hop: Hop) -> list[str]:
     return [*hop.died, *log, *([f"call it again: python -m autotb rerun {hop.inputs}"] if hop.inputs else [])]
 
 
+def noticed(before: Stack) -> str:
+    """In place of an engine's own error, by which it noticed that a worker had died."""
+    return f"noticed by {before.headline.partition(chr(10))[0]}"
+
+
 def hidden(count: int) -> str:
     """What the panel's lower border says."""
     if not count:

@@ -118,6 +118,7 @@ def says(item):
 CASES = '''\
 """Runs the cases that the arguments name, ``way:task``; ``!way:task`` is left to end the program."""
 
+import gc
 import sys
 
 import tasks
@@ -131,6 +132,7 @@ def run(ways, arguments=None):
             ways[way](function)
             continue
         sys.stdout.flush()
+        gc.collect()  # what an engine left in cycles is not for a forked worker to find, which would complain of it
         sys.stderr.write(f"=== {way}_{task}\\n")
         sys.stderr.flush()
         try:

