@@ -160,3 +160,41 @@ def test_the_workers_logs_of_the_yaml_file(tmp_path):
 def test_the_program_whose_worker_dies(tmp_path):
     ran = programs.run(tmp_path, re.search(r"<!-- example: died.py -->\n```\w+\n(.*?)```", WORKERS, re.S)[1], timeout=60)
     assert ran.stdout.splitlines() == ["work(3) 9", "[1, 2]"]
+
+
+def test_every_hint_is_in_the_list():
+    from autotb import registry
+    from autotb.engines import multiprocessing, parsl, torch  # noqa: F401
+    from autotb.trace import hints
+
+    page = (ROOT / "docs" / "hints.md").read_text(encoding="utf-8")
+    listed = re.findall(r"\| `([^|`]+)` \|$", page, re.M)
+    texts = [text.removeprefix("{what}") for _, text in (*registry.facts.hints, *hints.TABLE)]
+    assert [text for text in texts if not text.startswith(tuple(listed))] == []
+    assert [words for words in listed if not any(text.startswith(words) for text in texts)] == []
+
+
+def test_the_site_is_built_without_a_warning(tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "-W",
+        "-q",
+        "--keep-going",
+        "-d",
+        str(tmp_path / "trees"),
+        "docs",
+        str(tmp_path / "site"),
+    ]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL)
+    assert ran.returncode == 0, ran.stderr
+    index = (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
+    for page in ("futures", "workers", "trip", "hints", "reference", "behaviours"):
+        assert f'href="{page}.html' in index
+    reference = (tmp_path / "site" / "reference.html").read_text(encoding="utf-8")
+
+    import autotb
+
+    for name in autotb.__all__:
+        assert f'id="autotb.{name}"' in reference, name

@@ -145,7 +145,7 @@ class Trace:
 
     @property
     def hints(self) -> tuple[str, ...]:
-        """What to do about it: at most two lines that begin ``hint: ``, and mostly none."""
+        """What to do about it: at most two lines that begin with ``hint:``, and mostly none."""
         from autotb.trace import hints
 
         if self.told_hints is not None:
