@@ -9,30 +9,25 @@ from __future__ import annotations
 import functools
 from _thread import get_ident
 
-from autotb import settings
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # every worker imports this
     from typing import Any
 
 _running: dict[int, tuple[str, str]] = {}  # thread: the call in brief, and as it is logged
-_crumb: Any = None
+_here: tuple[Any, Any, Any] | None = None  # this process's breadcrumb and log, how a call is told in brief
 
 
 def begins(function: Any, args: Any, kwargs: Any = None, job: int = 0, text: str = "") -> None:
     """A task begins in this thread; ``job`` is a number by which the driver finds it, ``text`` its call where it is known."""
-    from autotb.engines import entry
-
-    crumb = _begin()
+    crumb, log, brief = _here or _begin()
     logged = ""
-    log = entry.log()
     if log is not None:
-        logged = text or entry.call_of(function, args, kwargs)
+        logged = text or _call_of(function, args, kwargs)
         log.start(logged)
-    if crumb is None and log is None:
+    elif crumb is None:
         return
     if not text:
-        text = _brief(function, args, kwargs)
+        text = brief(function, args, kwargs)
     _running[get_ident()] = text, logged
     if crumb is not None:
         crumb.runs(job, 0, text if len(_running) == 1 else _several())
@@ -41,22 +36,16 @@ def begins(function: Any, args: Any, kwargs: Any = None, job: int = 0, text: str
 def ended(well: bool) -> None:
     """The task of this thread has ended; only a result is logged."""
     done = _running.pop(get_ident(), None)
-    if done is None:
+    if done is None or _here is None:
         return
-    crumb = _crumb
+    crumb, log, _ = _here
     if crumb is not None:
-        from autotb.postmortem import crumbs
-
         if not _running:
-            crumb.words[crumbs.STATE] = crumbs.IDLE
+            crumb.idles()
         else:
             crumb.says(_several())
-    if done[1] and well:
-        from autotb.engines import entry
-
-        log = entry.log()
-        if log is not None:
-            log.end(done[1])
+    if log is not None and well:
+        log.end(done[1])
 
 
 def around(original: Any, call: Any, is_well: Any = None) -> Any:
@@ -95,33 +84,40 @@ def safely_ended(well: bool) -> None:
         pass  # it has ended all the same
 
 
-def _brief(function: Any, args: Any, kwargs: Any) -> str:
-    if settings.switch("args"):
-        from autotb.postmortem import crumbs
+def _begin() -> tuple[Any, Any, Any]:
+    """This process's breadcrumb, taken away when the process ends in good order, and its log."""
+    global _here
+    import atexit
+    import os
+    from multiprocessing import util
 
-        return crumbs.plain(function, args, kwargs)
-    from autotb import summary
+    from autotb import settings, summary
+    from autotb.engines import entry
+    from autotb.postmortem import crumbs
 
-    return summary.function_name(function)
+    crumb = crumbs.begin()
+    if crumb is not None:
+        atexit.register(crumb.end)
+        util.Finalize(None, crumb.end, exitpriority=-1_000)  # a process of multiprocessing knows no atexit
+    brief = crumbs.plain if settings.switch("args") else lambda function, *_: summary.function_name(function)
+    _here = crumb, entry.log(), brief
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_forget)
+    return _here
+
+
+def _forget() -> None:
+    global _here
+    _here = None
+    _running.clear()
+
+
+def _call_of(function: Any, args: Any, kwargs: Any) -> str:
+    from autotb.engines import entry
+
+    return entry.call_of(function, args, kwargs)
 
 
 def _several() -> str:
     calls = [text for text, _ in list(_running.values())]
     return calls[0] if len(calls) == 1 else f"one of {', '.join(calls)}"
-
-
-def _begin() -> Any:
-    """This process's breadcrumb, taken away when the process ends in good order."""
-    global _crumb
-    from autotb.postmortem import crumbs
-
-    if _crumb is None or _crumb is not crumbs._mine:
-        _running.clear()  # of the process that forked this one
-        _crumb = crumbs.begin()
-        if _crumb is not None:
-            import atexit
-            from multiprocessing import util
-
-            atexit.register(_crumb.end)
-            util.Finalize(None, _crumb.end, exitpriority=-1_000)  # a process of multiprocessing knows no atexit
-    return _crumb

@@ -369,7 +369,7 @@ def _dead(number: int, pid: int | None) -> list[Any]:
         found = [left for left in [remains.of(pid)] if left is not None]
     else:
         found = [left for left in remains.every() if left.words[crumbs.JOB] == number and left.running]
-    return sorted((left for left in found if remains.is_dead(left.pid)), key=lambda left: left.words[crumbs.STARTED])
+    return sorted((left for left in found if remains.is_dead(left.pid, within=0.5)), key=lambda left: left.words[crumbs.STARTED])
 
 
 def _log_of(pid: int) -> str | None:

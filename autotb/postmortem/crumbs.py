@@ -66,6 +66,10 @@ class Crumb:
         if self.watching:
             self.check()
 
+    def idles(self) -> None:
+        """It has ended."""
+        self.words[STATE] = IDLE
+
     def fails(self, error: BaseException) -> None:
         """A task was received that cannot be unpickled, and the worker is about to die of it."""
         import traceback

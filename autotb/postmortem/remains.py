@@ -67,8 +67,20 @@ def every() -> list[Remains]:
     return [found for pid in pids if pid.isdigit() and (found := of(int(pid))) is not None]
 
 
-def is_dead(pid: int) -> bool:
-    """Whether no such process runs; one that has ended and was not waited for so far is dead."""
+def is_dead(pid: int, within: float = 0) -> bool:
+    """Whether no such process runs, or will in so many seconds: a process closes its sockets some time before it has ended.
+
+    One that has ended and was not waited for so far is dead.
+    """
+    end = time.monotonic() + within
+    while not _is_dead(pid):
+        if time.monotonic() >= end:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def _is_dead(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
