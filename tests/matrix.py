@@ -15,6 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 LIMIT = 1500  # seconds a row
+DEATHS = "../postmortem/test_engines.py"
 
 #: name: (Python, requirements of the oldest versions, requirements of the newest, the test module and pytest's arguments).
 ROWS: dict[str, tuple[str, list[str], list[str], list[str]]] = {
@@ -28,9 +29,9 @@ ROWS: dict[str, tuple[str, list[str], list[str], list[str]]] = {
         "3.11",
         ["dask[array,dataframe]==2023.5.0", "distributed==2023.5.0", "pandas<2.1", "numpy<1.26"],
         ["dask[array,dataframe,distributed]"],
-        ["test_dask.py"],
+        ["test_dask.py", DEATHS, "-k", "dask"],
     ),
-    "ray": ("3.11", ["ray==2.9.3", "setuptools<80"], ["ray"], ["test_ray.py"]),
+    "ray": ("3.11", ["ray==2.9.3", "setuptools<80"], ["ray"], ["test_ray.py", DEATHS, "-k", "ray or actor"]),
     "parsl": ("3.11", ["parsl==2024.11.18"], ["parsl"], ["test_parsl.py"]),
     "multiprocess": (
         "3.11",
@@ -38,8 +39,8 @@ ROWS: dict[str, tuple[str, list[str], list[str], list[str]]] = {
         ["multiprocess", "pathos"],
         ["test_multiprocess.py"],
     ),
-    "mpire": ("3.11", ["mpire==2.9.0"], ["mpire"], ["test_mpire.py"]),
-    "pebble": ("3.11", ["pebble==5.0.3"], ["pebble"], ["test_pebble.py"]),
+    "mpire": ("3.11", ["mpire==2.9.0"], ["mpire"], ["test_mpire.py", DEATHS, "-k", "mpire"]),
+    "pebble": ("3.11", ["pebble==5.0.3"], ["pebble"], ["test_pebble.py", DEATHS, "-k", "pebble"]),
     "speedy-utils": ("3.11", ["speedy-utils==2.0.5"], ["speedy-utils"], ["test_speedy_utils.py"]),
     "pipefunc": (
         "3.11",
@@ -66,7 +67,7 @@ ROWS: dict[str, tuple[str, list[str], list[str], list[str]]] = {
     "hamilton": ("3.11", ["sf-hamilton==1.80.0"], ["sf-hamilton"], ["test_hamilton.py"]),
     "gevent": ("3.11", ["gevent==22.10.2", "setuptools<80"], ["gevent"], ["test_gevent.py"]),
     "trio and AnyIO": ("3.11", ["trio==0.25.0", "anyio==4.3.0"], ["trio", "anyio"], ["test_trio_and_anyio.py"]),
-    "torch": ("3.11", ["torch==2.0.1", "numpy<2"], ["torch"], ["test_torch.py"]),
+    "torch": ("3.11", ["torch==2.0.1", "numpy<2"], ["torch"], ["test_torch.py", DEATHS, "-k", "torch or batches"]),
     "mpi4py": ("3.11", ["mpi4py==4.1.0"], ["mpi4py"], ["test_mpi4py.py"]),
 }
 

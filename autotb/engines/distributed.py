@@ -206,6 +206,8 @@ def _applied(function: Any, args: Any, kwargs: Any, *_: Any) -> Any:
         function, args = args[0][0], args[0][1:]
     if registry.is_engines(function) and getattr(function, "__name__", "") == "apply" and len(args) in (2, 3):
         function, args, kwargs = args[0], args[1], args[2] if len(args) == 3 else {}
+    if type(args) is tuple and len(args) == 2 and args[0] in (tuple, list):  # a part of a graph that makes them
+        args = tuple(args[1])
     return function, args, kwargs, _number(_key_of_thread())
 
 
@@ -282,12 +284,17 @@ def _tell_of_death(error: Any) -> bool:
 
 async def _wait_for_death(error: BaseException) -> None:
     """The scheduler may learn of a death before the nanny does."""
+    if not _local or type(error).__name__ != "KilledWorker":
+        return
     import asyncio
 
-    for _ in range(50):
-        if _tell_of_death(error):
-            return
-        await asyncio.sleep(0.02)
+    try:
+        for _ in range(50):
+            if _tell_of_death(error):
+                return
+            await asyncio.sleep(0.02)
+    except Exception:
+        pass  # the error is Dask's and goes on
 
 
 # The worker's log
@@ -412,17 +419,15 @@ def _wrap_ask(original: Any) -> Any:
             found = await original(self, *args, **kwargs)
         except BaseException as error:
             _somebody_asked()
-            if _local and type(error).__name__ == "KilledWorker":
-                try:
-                    await _wait_for_death(error)
-                except Exception:
-                    pass  # the error is Dask's and goes on
+            await _wait_for_death(error)
             tb = error.__traceback__
             if tb is not None and tb.tb_next is not None:
                 BaseException.with_traceback(error, tb.tb_next)
             raise
         # Before 2024, ``result()`` raised what ``_result`` returned: a triple with the exception.
         inner = found[1] if type(found) is tuple and len(found) == 3 else found
+        if isinstance(inner, BaseException):
+            await _wait_for_death(inner)
         if _failed and original.__name__ != "_gather" and isinstance(inner, (BaseException, bytes)):
             _somebody_asked()
         return found

@@ -48,7 +48,15 @@ def ended(well: bool) -> None:
         log.end(done[1])
 
 
-def around(original: Any, call: Any, is_well: Any = None) -> Any:
+def _always(_: Any) -> bool:
+    return True
+
+
+def _never(_: Any) -> bool:
+    return False
+
+
+def around(original: Any, call: Any, is_well: Any = _always) -> Any:
     """Wraps an engine's function that runs a task.
 
     ``call(*args, **kwargs)`` gives what :func:`begins` takes, or None for what is no task of the user's; ``is_well(result)``
@@ -65,21 +73,20 @@ def around(original: Any, call: Any, is_well: Any = None) -> Any:
             given = None  # less will be known of this task
         if given is None:
             return original(*args, **kwargs)
-        well = False
         try:
             result = original(*args, **kwargs)
-            well = True if is_well is None else is_well(result)
-            return result
-        finally:
-            safely_ended(well)
+        except BaseException:
+            _end(_never)
+            raise
+        _end(is_well, result)
+        return result
 
     return run
 
 
-def safely_ended(well: bool) -> None:
-    """:func:`ended`, for a ``finally``."""
+def _end(is_well: Any, result: Any = None) -> None:
     try:
-        ended(well)
+        ended(bool(is_well(result)))
     except Exception:
         pass  # it has ended all the same
 

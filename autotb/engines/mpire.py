@@ -142,6 +142,8 @@ def _wrap_call_func(original: Any) -> Any:
 def _task(self: Any, func: Any, args: Any, kwargs: Any = None) -> Any:
     if self.pool_params.start_method == "threading":
         return None
+    if not isinstance(args, (tuple, list, dict, str, int, float)):
+        return func, (args,), kwargs  # an iterator is not to be used up
     return (func, *self._convert_args_kwargs(args, kwargs))
 
 

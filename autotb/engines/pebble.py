@@ -124,7 +124,13 @@ def _wrap_process_execute(original: Any) -> Any:
     """Runs a task, or an element of a chunk, in a worker process."""
     from autotb.engines import doing
 
-    return doing.around(original, _task, lambda result: not result.status)  # 0 is success
+    return doing.around(original, _task, _is_well)
+
+
+def _is_well(result: Any) -> bool:
+    if hasattr(result, "status"):
+        return not result.status  # 0 is success
+    return not isinstance(result, BaseException)  # before 5.1
 
 
 def _task(function: Any, *args: Any, **kwargs: Any) -> Any:

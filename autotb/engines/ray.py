@@ -292,8 +292,8 @@ def _wrap_method_executor(original: Any) -> Any:
     """Makes the function that runs an actor's method."""
 
     @functools.wraps(original)
-    def _make_actor_method_executor(self: Any, method_name: str, method: Any) -> Any:
-        executor = original(self, method_name, method)
+    def _make_actor_method_executor(self: Any, method_name: str, method: Any, *more: Any, **named: Any) -> Any:
+        executor = original(self, method_name, method, *more, **named)
         try:
             import inspect
 

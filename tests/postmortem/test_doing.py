@@ -1,0 +1,85 @@
+"""What is noted around each task never changes what the task does."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from autotb.engines import doing
+
+
+@pytest.fixture
+def quiet(monkeypatch):
+    """This process leaves no breadcrumb of its own."""
+    monkeypatch.setattr(doing, "_here", (None, None, str))
+
+
+class Wrong:
+    def __getattr__(self, name):
+        raise RuntimeError(name)
+
+
+@pytest.mark.parametrize("call", [lambda x: (lambda: x, (x,)), lambda x: None, lambda x: 1 / 0, lambda x: 5, lambda: None])
+@pytest.mark.parametrize("is_well", [lambda result: True, lambda result: 1 / 0, lambda result: Wrong()])
+def test_a_task_runs_once_and_its_result_arrives(quiet, call, is_well):
+    calls = []
+
+    def task(x):
+        calls.append(x)
+        return x + 1
+
+    assert doing.around(task, call, is_well)(3) == 4
+    assert calls == [3]
+
+
+@pytest.mark.parametrize("kind", [ValueError, KeyboardInterrupt, SystemExit, StopIteration])
+def test_what_a_task_raises_is_raised(quiet, kind):
+    error = kind("x")
+
+    def task():
+        raise error
+
+    with pytest.raises(kind) as caught:
+        doing.around(task, lambda: (task, ()))()
+    assert caught.value is error
+
+
+def test_tasks_of_several_threads_are_all_named_and_the_file_goes_with_the_process(tmp_path):
+    program = """
+        import os, threading
+        from autotb.engines import doing
+        from autotb.postmortem import remains
+
+        def work(x):
+            if x < 3:
+                threads.append(threading.Thread(target=run, args=(x + 1,)))
+                threads[-1].start()
+                threads[-1].join()
+            else:
+                print(remains.of(os.getpid()).text)
+
+        threads = []
+        run = doing.around(work, lambda x: (work, (x,)))
+        run(1)
+        left = remains.of(os.getpid())
+        print(left.text, left.running)
+        if not os.fork():
+            raise SystemExit  # a child leaves the file alone
+        os.wait()
+        print(remains.of(os.getpid()) is not None, os.listdir(os.environ["XDG_RUNTIME_DIR"] + "/autotb") != [])
+    """
+    script = tmp_path / "main.py"
+    script.write_text(textwrap.dedent(program))
+    ran = subprocess.run(
+        [sys.executable, str(script)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        stdin=subprocess.DEVNULL,
+        env={"PATH": "/usr/bin:/bin", "XDG_RUNTIME_DIR": str(tmp_path), "AUTOTB": "1"},
+    )
+    assert ran.stdout.splitlines() == ["one of work(1), work(2), work(3)", "work(1) False", "True True"], ran.stderr
+    assert list((tmp_path / "autotb").iterdir()) == []
