@@ -55,13 +55,12 @@ def test_tasks_of_several_threads_are_all_named_and_the_file_goes_with_the_proce
 
         def work(x):
             if x < 3:
-                threads.append(threading.Thread(target=run, args=(x + 1,)))
-                threads[-1].start()
-                threads[-1].join()
+                thread = threading.Thread(target=run, args=(x + 1,))
+                thread.start()
+                thread.join()
             else:
                 print(remains.of(os.getpid()).text)
 
-        threads = []
         run = doing.around(work, lambda x: (work, (x,)))
         run(1)
         left = remains.of(os.getpid())
