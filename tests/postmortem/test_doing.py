@@ -59,12 +59,12 @@ def test_tasks_of_several_threads_are_all_named_and_the_file_goes_with_the_proce
                 thread.start()
                 thread.join()
             else:
-                print(remains.of(os.getpid()).text)
+                print(remains.of(os.getpid()).text, flush=True)
 
         run = doing.around(work, lambda x: (work, (x,)))
         run(1)
         left = remains.of(os.getpid())
-        print(left.text, left.running)
+        print(left.text, left.running, flush=True)
         if not os.fork():
             raise SystemExit  # a child leaves the file alone
         os.wait()
