@@ -100,15 +100,20 @@ class Waiting:
         self.spoilt = 0  # messages on their way of which a part is zeros
         read, part, receive = os.read, reader._recv, reader._recv_bytes
         inside = False  # whether the length is known, so that what is read is the message itself
+        missing = 0  # bytes of the part that is being read; since 3.14 it is read in pieces of at most 64 KiB
 
         def noted_read(descriptor: int, count: int) -> bytes:
-            self.bytes = count if inside else 0
+            nonlocal missing
+            begun = inside or missing < 4  # a length of four bytes is written at once, and may be read in pieces all the same
+            self.bytes = missing if begun else 0
             chunk = read(descriptor, count)
-            self.bytes = 0 if len(chunk) == count else count - len(chunk)
+            missing -= len(chunk)
+            self.bytes = missing
             return chunk
 
         def _recv(size: int, read: Any = noted_read) -> Any:
-            nonlocal inside
+            nonlocal inside, missing
+            missing = size
             data = part(size, read)
             inside = True
             return data
