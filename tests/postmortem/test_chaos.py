@@ -25,7 +25,8 @@ ACCOUNTS = {
     "never started": r"never started: the pool broke before",
     "ended with the pool": r"started on worker \\d+, which was ended with the pool",
     "named casualty": r"work\\(k?=?\\d+\\).{0,4}started and then crashed, within \\d+\\.\\d s: killed by signal 9",
-    "worker died between tasks": r"died (between two tasks|before its first task): killed by signal 9",
+    "worker died between tasks": r"died( between two tasks| before its first task)?: killed by signal 9",
+    "Pebble gave up": r"BrokenProcessPool: All workers expired",
 }
 
 def work(k):
@@ -89,7 +90,7 @@ if __name__ == "__main__":
     main(sys.argv[1], int(sys.argv[2]))
 """
 
-KNOWN = {"result", "named casualty", "never started", "ended with the pool", "worker died between tasks"}
+KNOWN = {"result", "named casualty", "never started", "ended with the pool", "worker died between tasks", "Pebble gave up"}
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
