@@ -30,7 +30,7 @@ class Autopsy:
         self.ids = {id(item.future): work_id for work_id, item in pending.items()}
         gone = _gone(processes)
         for pid, process in processes.items():
-            left = remains.of(pid)
+            left = remains.of_child(process)
             remains.bury(pid)  # those that live are about to be ended
             work_id = left.words[crumbs.INDEX] if left is not None and left.running else None
             item = pending.get(work_id)

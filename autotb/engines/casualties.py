@@ -57,6 +57,8 @@ def after(dead: list[Any], workers: Any) -> bool:
     if pool is None or pool._state == "TERMINATE" or pool.__dict__.get(BROKEN):
         return pool is None or not pool.__dict__.get(BROKEN)
     for process in dead:
+        _left(pool, process)  # of all: who waited for a lock may come before the one who died with it
+    for process in dead:
         left = _left(pool, process)
         remains.bury(process.pid)
         if not settings.switch("rescue"):
@@ -73,11 +75,12 @@ def _settle(pool: Any, process: Any, left: remains.Remains) -> None:
     from autotb.postmortem import pipes
 
     try:
-        for other in list(pool._pool):
-            if other.exitcode is not None:
-                _left(pool, other)
-        known = [*pool._autotb_left.values()]  # who died with a lock may be found dead a moment later than who waited for it
-        pipes.settle(pool, known, functools.partial(_living, pool), getattr(pool._outqueue, "_autotb_waiting", None))
+        pipes.settle(
+            pool,
+            functools.partial(_dead, pool),
+            functools.partial(_living, pool),
+            getattr(pool._outqueue, "_autotb_waiting", None),
+        )
     except pipes.Broken:
         _give_up(pool, _error(process, left))
         return
@@ -87,18 +90,25 @@ def _settle(pool: Any, process: Any, left: remains.Remains) -> None:
         _send(pool, pipes.job_of(left), _error(process, left))
 
 
+def _dead(pool: Any) -> list[remains.Remains]:
+    for process in list(pool._pool):
+        if process.exitcode is not None:
+            _left(pool, process)
+    return list(pool._autotb_left.values())
+
+
 def _left(pool: Any, process: Any) -> remains.Remains | None:
     """What a dead worker left, read once, since it is amended."""
     known = pool.__dict__.setdefault("_autotb_left", {})
-    if process.pid not in known and (left := remains.of(process.pid)) is not None:
+    if process.pid not in known and (left := remains.of_child(process)) is not None:
         known[process.pid] = left
     found: remains.Remains | None = known.get(process.pid)
     return found
 
 
 def _living(pool: Any) -> list[remains.Remains]:
-    pids = [process.pid for process in list(pool._pool) if process.exitcode is None]
-    return [found for pid in pids if (found := remains.of(pid)) is not None]
+    living = [process for process in list(pool._pool) if process.exitcode is None]
+    return [found for process in living if (found := remains.of_child(process)) is not None]
 
 
 def _give_up(pool: Any, error: BaseException) -> None:
@@ -179,6 +189,13 @@ def see_off(pool: Any) -> None:
             pipes.release(pool._inqueue._rlock, READS, living)
             if pool._outqueue._wlock is not None:
                 pipes.release(pool._outqueue._wlock, WRITES, living)
+
+
+def forget(pool: Any) -> None:
+    """After ``join()``: workers that were ended in the midst of a task leave nothing behind."""
+    for process in pool._pool:
+        if process.exitcode is not None:
+            remains.bury(process.pid)
 
 
 def _error(process: Any, left: remains.Remains | None) -> BaseException:

@@ -253,7 +253,7 @@ def _wrap_mark_stopped(original: Any) -> Any:
 def _note_death(pid: int, exitcode: int, address: Any) -> None:
     from autotb.postmortem import crumbs, remains, story
 
-    left = remains.of(pid)
+    left = remains.of(pid, remains.own_start())
     remains.bury(pid)
     _dead_at[str(address)] = hop = story.hop("dask", "in a Dask worker", pid, exitcode, left)
     if left is not None and left.running:

@@ -172,7 +172,7 @@ def _note_death(error: BaseException, caller: Any) -> None:
     pool, worker_id = (worker.local(caller, name) for name in ("self", "worker_id"))
     process = pool._workers[worker_id]
     process.join(2)
-    left = remains.of(process.pid)
+    left = remains.of_child(process)
     remains.bury(process.pid)
     carrier.note_death(error, [story.hop("mpire", "in an mpire worker", process.pid, process.exitcode, left)], None)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import collections
 import functools
 import sys
+import time
 import weakref
 
 from autotb import callsite, registry, settings, summary
@@ -52,6 +53,7 @@ def _wrap_start(original: Any) -> Any:
     @functools.wraps(original)
     def start(self: Any) -> None:
         try:
+            self._autotb_begun = time.time_ns()  # see postmortem.remains
             self._autotb_started = callsite.decode(callsite.here(2))
         except Exception:
             pass  # a subclass that takes no attributes: its start is not shown
@@ -91,7 +93,7 @@ def _waits_for_a_lock(trace: Any) -> dict[str, str] | None:
     from autotb.postmortem import remains, story
 
     for pid, threads in _forked.items():
-        left = remains.of(pid)
+        left = remains.of(pid, remains.own_start())
         if left is not None and left.running and left.seconds > 1 and not remains.is_dead(pid) and _at_a_futex(pid):
             names = ", ".join(threads[:3]) + (", …" if len(threads) > 3 else "")
             call = left.text or "a task"
@@ -577,7 +579,14 @@ def _wrap_join(original: Any) -> Any:
             casualties.see_off(self)
         except Exception:
             pass  # it waits as it would without us
-        return original(self)
+        result = original(self)
+        try:
+            from autotb.engines import casualties
+
+            casualties.forget(self)
+        except Exception:
+            pass  # their files are swept away later
+        return result
 
     return join
 

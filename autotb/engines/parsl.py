@@ -302,7 +302,7 @@ def _wrap_lost_init(original: Any) -> Any:
 def _note_death(error: BaseException, process: Any) -> None:
     from autotb.postmortem import remains, story
 
-    left = remains.of(process.pid)
+    left = remains.of_child(process)
     remains.bury(process.pid)
     hop = story.hop("parsl", "in a Parsl worker", process.pid, process.exitcode, left)
     for path in _logs():

@@ -171,7 +171,7 @@ def _note_death(error: BaseException, caller: Any) -> None:
         process = worker.local(worker.find_frame(caller, "_worker_handler", 2), "worker")  # type: ignore[arg-type]
         process.join(2)  # it has closed its pipe
         pid, exitcode = process.pid, process.exitcode
-    left = remains.of(pid)
+    left = remains.of(pid, remains.own_start())
     remains.bury(pid)
     carrier.note_death(error, [story.hop("pebble", "in a Pebble worker", pid, exitcode, left)], None)
 

@@ -245,7 +245,7 @@ def _hop(process: Any) -> Any:
     from autotb.postmortem import remains, story
 
     process.join(1)
-    left = remains.of(process.pid)
+    left = remains.of_child(process)
     remains.bury(process.pid)
     return story.hop("torch", "in a DataLoader worker process", process.pid, process.exitcode, left)
 

@@ -27,12 +27,14 @@ _PATIENCE = 0.2  # seconds in which a lock that somebody living holds is seen to
 class Noted:
     """A lock whose holder says so in its crumb."""
 
-    def __init__(self, lock: Any, words: Any, which: int) -> None:
+    def __init__(self, lock: Any, words: Any, which: int, head: Any = None) -> None:
         take, give = lock.__enter__, lock.__exit__
         self.lock = lock
 
         def acquire(*args: Any, **kwargs: Any) -> Any:
             got = lock.acquire(*args, **kwargs) if args or kwargs else take()
+            if head is not None:  # what the last message left there is none of this one
+                head[:8], words[TAKEN] = _UNTOUCHED, 0
             words[which] = 1
             return got
 
@@ -55,7 +57,7 @@ class Noted:
 def note(inqueue: Any, outqueue: Any, crumb: Crumb) -> None:
     """In a worker, before its first task: from now on its queues note what they do."""
     _note_reader(inqueue._reader, crumb)
-    inqueue._rlock = Noted(inqueue._rlock, crumb.words, READS)
+    inqueue._rlock = Noted(inqueue._rlock, crumb.words, READS, crumb.page[HEAD_AT : HEAD_AT + HEAD_BYTES])
     if outqueue._wlock is not None:
         outqueue._wlock = Noted(outqueue._wlock, crumb.words, WRITES)
     for queue in (inqueue, outqueue):
@@ -130,14 +132,16 @@ class Broken(Exception):  # noqa: N818
     """Nobody knows where the next message begins in the pipe of tasks."""
 
 
-def settle(pool: Any, dead: list[Remains], living: Callable[[], list[Remains]], waiting: Waiting | None) -> None:
+def settle(pool: Any, dead: Callable[[], list[Remains]], living: Callable[[], list[Remains]], waiting: Waiting | None) -> None:
     """In the parent: put a pool's pipes and locks in order after a death.
+
+    Who is dead is asked once a lock is known to be lost: its holder may have died while that was found out.
 
     Raises :class:`Broken` where that cannot be done.
     """
     lost = _lost(pool._inqueue._rlock, READS, living)
     if lost:
-        for left in dead:
+        for left in dead():
             if left.words[READS]:
                 left.words[READS] = 0
                 _drain(pool._inqueue._reader, left)

@@ -5,10 +5,12 @@ Flows in: files that ``crumbs`` made on this machine.  Flows out: :class:`Remain
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 
 from autotb.postmortem.crumbs import (
+    BEGUN,
     HEAD_AT,
     HEAD_BYTES,
     MARK,
@@ -24,11 +26,19 @@ from autotb.postmortem.crumbs import (
     name,
 )
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_SLACK = 1_000_000_000  # nanoseconds by which clocks may have been set back, far less than it takes to give a number again
+
 
 class Remains:
     """What a worker left: its numbers, the text of what it ran, and what faulthandler wrote when it crashed."""
 
     def __init__(self, data: bytes) -> None:
+        if len(data) < PAGE:
+            raise ValueError("this breadcrumb is only being made")
         self.words = memoryview(bytearray(data[: WORDS * 8])).cast("q")
         if self.words[MARK] != MARKED:
             raise ValueError("no breadcrumb")
@@ -48,13 +58,36 @@ class Remains:
         return max(0.0, (time.time_ns() - self.words[STARTED]) / 1e9)
 
 
-def of(pid: int) -> Remains | None:
-    """What process ``pid`` of this machine, dead or alive, is or was doing."""
+def of(pid: int, since: int = 0) -> Remains | None:
+    """What process ``pid`` of this machine, dead or alive, is or was doing.
+
+    Numbers of processes are given again: what a process left that began before ``since`` (nanoseconds of ``time.time_ns()``) is
+    not that of this one.
+    """
     try:
         with open(os.path.join(folder(), name(pid)), "rb") as file:
-            return Remains(file.read(1 << 20))
+            found = Remains(file.read(1 << 20))
     except (OSError, ValueError, AttributeError):
         return None
+    return found if found.words[BEGUN] >= since - _SLACK else None
+
+
+def of_child(process: Any) -> Remains | None:
+    """The same of a process of ``multiprocessing`` that this one has started."""
+    return of(process.pid, getattr(process, "_autotb_begun", 0) or own_start())
+
+
+@functools.cache
+def own_start() -> int:
+    """When this process began, about; 0 where the system does not tell."""
+    try:
+        with open("/proc/self/stat", "rb") as file:
+            ticks = int(file.read(2_000).rpartition(b")")[2].split()[19])
+        with open("/proc/uptime", "rb") as file:
+            up = float(file.read(100).split()[0])
+        return time.time_ns() - int((up - ticks / os.sysconf("SC_CLK_TCK")) * 1e9)
+    except (OSError, ValueError, IndexError):
+        return 0
 
 
 def every() -> list[Remains]:
