@@ -120,7 +120,8 @@ def versions(tb: TracebackType | None, exc: BaseException | None = None) -> dict
 
 def _add_version(found: dict[str, str], module: object) -> None:
     package = module.partition(".")[0] if type(module) is str else ""
-    version = getattr(sys.modules.get(package), "__dict__", {}).get("__version__")
+    loaded = sys.modules.get(package)  # asked without its own code being run: it may be one that is loaded on first use
+    version = object.__getattribute__(loaded, "__dict__").get("__version__") if isinstance(loaded, ModuleType) else None
     if package not in sys.stdlib_module_names and package != "autotb" and type(version) is str:
         found.setdefault(package, version[:40])
 

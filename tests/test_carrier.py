@@ -115,3 +115,55 @@ def test_a_record_of_a_later_version_is_ignored():
 
     assert capture.attached(error) is None
     assert build.build(error).stack.headline == "ValueError: x"
+
+
+def test_versions_are_read_without_any_code_of_a_modules_own(run):
+    """A module that is loaded on first use (importlib's LazyLoader), and one that answers for itself."""
+    ran = run(
+        """
+        import importlib.util
+        import sys
+        import types
+        from concurrent.futures import ProcessPoolExecutor
+        from multiprocessing import get_context
+
+        import numpy
+
+
+        class Loud(types.ModuleType):
+            def __getattribute__(self, name):
+                print("asked for", name, flush=True)
+                return super().__getattribute__(name)
+
+
+        def lazily(name):
+            spec = importlib.util.find_spec(name)
+            spec.loader = importlib.util.LazyLoader(spec.loader)
+            module = importlib.util.module_from_spec(spec)
+            sys.modules[name] = module
+            spec.loader.exec_module(module)
+            return module
+
+
+        rich = lazily("rich")
+        loud = sys.modules["loud"] = Loud("loud")
+        object.__getattribute__(loud, "__dict__")["__version__"] = "3"
+
+
+        def fails(x):
+            if x:
+                rich.print, loud.anything
+            numpy.zeros(1).no_such
+
+
+        if __name__ == "__main__":
+            with ProcessPoolExecutor(1, mp_context=get_context("fork")) as pool:
+                try:
+                    pool.submit(fails, 0).result()
+                except AttributeError as error:
+                    found = error.__dict__["__autotb__"]["hops"][0]["versions"]
+                    print(sorted(found), type(rich).__name__)
+        """
+    )
+
+    assert ran.stdout == "['numpy', 'python'] _LazyModule\n", ran.stdout + ran.stderr

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from types import ModuleType
 
 from autotb import registry
 from autotb.trace.model import Stack, Trace
@@ -112,8 +113,9 @@ def _other_version(trace: Trace) -> dict[str, str] | None:
 def _version_here(name: str) -> str:
     if name == "python":
         return f"{sys.version_info[0]}.{sys.version_info[1]}"
-    if name in sys.modules:
-        version = getattr(sys.modules[name], "__dict__", {}).get("__version__")
+    loaded = sys.modules.get(name)
+    if isinstance(loaded, ModuleType):  # as in carrier
+        version = object.__getattribute__(loaded, "__dict__").get("__version__")
         return version if isinstance(version, str) else ""
     from importlib import metadata
 
