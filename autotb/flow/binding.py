@@ -42,9 +42,10 @@ def unbind(function: Any, named: dict[str, Any]) -> tuple[tuple[Any, ...], dict[
                 continue
             if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
                 args.extend(rest.pop(name))
-            elif parameter.kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD):
-                if _follows_varargs(signature, named) or parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
-                    args.append(rest.pop(name))
+            elif parameter.kind is inspect.Parameter.POSITIONAL_ONLY or (
+                parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD and _follows_varargs(signature, named)
+            ):
+                args.append(rest.pop(name))
         return tuple(args), rest
     while f"{_UNNAMED}{len(args)}" in rest:
         args.append(rest.pop(f"{_UNNAMED}{len(args)}"))

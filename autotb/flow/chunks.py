@@ -62,8 +62,8 @@ def received(result: Any, count: int) -> list[Any]:
 
 
 def _failed(error: Exception, function: Any, args: tuple[Any, ...], constants: dict[str, Any], is_raised: bool) -> Failed:
-    """An exception that is about to be raised in this process keeps its frames; else a record stands for them, which holds nothing
-    of the user's."""
+    """An exception that is about to be raised in this process keeps its frames; else a record stands for them, which holds
+    nothing of the user's."""
     try:
         if error.__traceback__ is not None:
             error.__traceback__ = error.__traceback__.tb_next  # without our own frame

@@ -1,8 +1,7 @@
 """What one call of a step is about to do: its error mode, what is wrong with its inputs, its resources; and the two guards.
 
-Flows in: a call's arguments, before it is made, and its exception, after.  Flows out: a :class:`PropagatedErrorSnapshot` in place of
-the call, an :class:`ErrorSnapshot` in place of its result, or the exception.
-"""
+Flows in: a call's arguments, before it is made, and its exception, after.  Flows out: a :class:`PropagatedErrorSnapshot` in
+place of the call, an :class:`ErrorSnapshot` in place of its result, or the exception."""
 
 from __future__ import annotations
 
@@ -27,8 +26,8 @@ def check_mode(error_handling: Any) -> str:
 
 @dataclass(frozen=True)
 class ResourcesEval:
-    """What a step's request for resources came to: ``evaluated`` (``resources`` are they), ``skipped`` (its inputs hold errors), or
-    ``error`` (``snapshot`` is that of the callable that asks for them)."""
+    """What a step's request for resources came to: ``evaluated`` (``resources`` are they), ``skipped`` (its inputs hold
+    errors), or ``error`` (``snapshot`` is that of the callable that asks for them)."""
 
     state: str
     resources: Any = None

@@ -1,8 +1,8 @@
 """Where calls run: one small interface for the executors that people have.
 
-Flows in: an executor of ``concurrent.futures`` (joblib's loky and mpi4py's among them), ``"threads"``, ``"processes"``, ``"ray"``, a Dask
-``Client`` or Parsl's ``DataFlowKernel``.  Flows out: :class:`Runner`, whose ``submit`` gives a ``concurrent.futures.Future``.
-"""
+Flows in: an executor of ``concurrent.futures`` (joblib's loky and mpi4py's among them), ``"threads"``, ``"processes"``,
+``"ray"``, a Dask ``Client`` or Parsl's ``DataFlowKernel``.  Flows out: :class:`Runner`, whose ``submit`` gives a
+``concurrent.futures.Future``."""
 
 from __future__ import annotations
 

@@ -13,14 +13,14 @@ from concurrent.futures import Future, as_completed
 from typing import Any
 
 from autotb.flow import chunks, executors
-from autotb.flow.context import CONTINUE, RAISE, ErrorContext, check_mode, maybe_propagate_before_call, maybe_wrap_exception, scan
 from autotb.flow.binding import bind
+from autotb.flow.context import CONTINUE, RAISE, ErrorContext, check_mode, maybe_propagate_before_call, maybe_wrap_exception, scan
 from autotb.flow.snapshots import ERRORS
 
 Progress = Callable[[int, int, int, int], object]
 
 
-def map(  # noqa: A001  it is the one
+def map(
     fn: Callable[..., Any],
     *iterables: Iterable[Any],
     executor: Any = "threads",
@@ -32,13 +32,14 @@ def map(  # noqa: A001  it is the one
 ) -> list[Any]:
     """``[fn(*args, **constants) for args in zip(*iterables)]``, many at a time.
 
-    With ``error_handling="continue"`` an exception of ``fn`` becomes an ``ErrorSnapshot`` in its place, and a call one of whose inputs
-    is such an error is not made: a ``PropagatedErrorSnapshot`` stands for it.  With ``"raise"`` the first exception is raised, with its
-    own type, and ``fn.error_snapshot`` is the call that failed.  ``product=True`` takes the outer product of the iterables; the result is
-    nested, an axis for each.  ``progress`` is called with (done, failed, skipped, total).
+    With ``error_handling="continue"`` an exception of ``fn`` becomes an ``ErrorSnapshot`` in its place, and a call one of
+    whose inputs is such an error is not made: a ``PropagatedErrorSnapshot`` stands for it.  With ``"raise"`` the first
+    exception is raised, with its own type, and ``fn.error_snapshot`` is the call that failed.  ``product=True`` takes the
+    outer product of the iterables; the result is nested, an axis for each.  ``progress`` is called with (done, failed,
+    skipped, total).
 
-    Raises ValueError for iterables of different lengths, an unknown mode or a bad ``chunksize``; TypeError for what is no executor; and
-    whatever the executor raises for itself, in both modes.
+    Raises ValueError for iterables of different lengths, an unknown mode or a bad ``chunksize``; TypeError for what is no
+    executor; and whatever the executor raises for itself, in both modes.
     """
     run = _Run(fn, iterables, executor, error_handling, chunksize, product, progress, constants)
     try:
@@ -112,7 +113,7 @@ class _Run:
 
     def _settle_propagated(self) -> list[int]:
         kinds = set(itertools.chain.from_iterable(set(_types(column)) for column in zip(*self.elements, strict=True)))
-        if self.mode != CONTINUE or kinds.isdisjoint(ERRORS) and set(_types(self.constants.values())).isdisjoint(ERRORS):
+        if self.mode != CONTINUE or (kinds.isdisjoint(ERRORS) and set(_types(self.constants.values())).isdisjoint(ERRORS)):
             return list(range(len(self.elements)))
         todo = []
         for at, args in enumerate(self.elements):

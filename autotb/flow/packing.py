@@ -6,6 +6,7 @@ Functions and classes of the main script are named as such, also by a worker tha
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import pickle
 import sys
@@ -67,10 +68,10 @@ def dumps(value: Any) -> bytes:
     try:
         _Pickler(buffer, PROTOCOL).dump(value)
     except Exception:
-        try:
-            import cloudpickle
-        except ImportError:
+        if importlib.util.find_spec("cloudpickle") is None:
             raise
+        import cloudpickle
+
         data: bytes = cloudpickle.dumps(value, PROTOCOL)
         return data
     return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""Errors as values: what failed (:class:`ErrorSnapshot`), and what was not called because of it (:class:`PropagatedErrorSnapshot`).
+"""Errors as values: what failed (:class:`ErrorSnapshot`), and what was not called for it (:class:`PropagatedErrorSnapshot`).
 
 Flows in: a call and its exception; later the arguments of the calls that depend on it.  Flows out: objects that can always be
 pickled, called again, and asked for their root causes, which are read only then.
@@ -40,10 +40,9 @@ class Reason(str, enum.Enum):
 class ErrorInfo:
     """What is wrong with one argument.
 
-    ``kind`` is ``"full"`` where the argument itself is an error, ``"partial"`` where it is an array (a list, a nested list, a numpy
-    array of objects) with errors among its elements: ``indices`` are then their positions as ``numpy.nonzero`` gives them, one tuple
-    of integers for each axis, and ``count`` is how many they are.
-    """
+    ``kind`` is ``"full"`` where the argument itself is an error, ``"partial"`` where it is an array (a list, a nested list, a
+    numpy array of objects) with errors among its elements: ``indices`` are then their positions as ``numpy.nonzero`` gives
+    them, one tuple of integers for each axis, and ``count`` is how many they are."""
 
     kind: str
     indices: tuple[tuple[int, ...], ...] | None = None
@@ -63,10 +62,9 @@ class ErrorStub:
 class ErrorSnapshot:
     """A call of a user's function that raised.
 
-    Attributes: ``function``; ``kwargs``, its arguments by name; ``exception``; ``timestamp``, ISO 8601 in UTC.  The exception has the
-    worker's story (``autotb.explain(snapshot.exception)``); the traceback object itself, which would keep every local variable of
-    the call alive, is not kept.
-    """
+    Attributes: ``function``; ``kwargs``, its arguments by name; ``exception``; ``timestamp``, ISO 8601 in UTC.  The exception
+    has the worker's story (``autotb.explain(snapshot.exception)``); the traceback object itself, which would keep every local
+    variable of the call alive, is not kept."""
 
     def __init__(self, function: Any, kwargs: dict[str, Any], exception: BaseException, timestamp: str | None = None) -> None:
         self.function, self.kwargs, self.exception = function, kwargs, exception
@@ -81,11 +79,14 @@ class ErrorSnapshot:
     def reproduce(self) -> Any:
         """Call the function again with the same arguments, here and now.
 
-        Returns what it returns, raises what it raises; RuntimeError where the function or an argument did not survive the way here.
+        Returns what it returns, raises what it raises; RuntimeError where the function or an argument did not survive the way
+        here.
         """
         for name, value in (("function", self.function), *self.kwargs.items()):
             if isinstance(value, Opaque):
-                raise RuntimeError(f"the call cannot be made again here: {name} is {value!r}")
+                raise RuntimeError(  # noqa: TRY004  nobody gave a wrong argument
+                    f"the call cannot be made again here: {name} is {value!r}"
+                )
         args, kwargs = binding.unbind(self.function, self.kwargs)
         return self.function(*args, **kwargs)
 
@@ -117,7 +118,9 @@ class ErrorSnapshot:
             raise ValueError(f"{os.fspath(path)} is torn: {len(data)} bytes of {size}, or not those that were written")
         loaded = pickle.loads(data)
         if not isinstance(loaded, cls):
-            raise ValueError(f"{os.fspath(path)} holds a {type(loaded).__name__}, no {cls.__name__}")
+            raise ValueError(  # noqa: TRY004  the file is what is wrong
+                f"{os.fspath(path)} holds a {type(loaded).__name__}, no {cls.__name__}"
+            )
         return loaded
 
     def __repr__(self) -> str:
@@ -174,10 +177,9 @@ class ArrayReference:
 class PropagatedErrorSnapshot:
     """A call that was not made, since its inputs hold errors.
 
-    ``error_info`` maps parameters to :class:`ErrorInfo`; ``reason`` is one of :class:`Reason`; ``attempted_kwargs`` are the arguments,
-    arrays that hold errors by reference.  Where an array holds the errors, ``source_output_name`` and ``error_indices`` say which and
-    where, and ``run_folder`` where it is kept, if it is.
-    """
+    ``error_info`` maps parameters to :class:`ErrorInfo`; ``reason`` is one of :class:`Reason`; ``attempted_kwargs`` are the
+    arguments, arrays that hold errors by reference.  Where an array holds the errors, ``source_output_name`` and
+    ``error_indices`` say which and where, and ``run_folder`` where it is kept, if it is."""
 
     error_info: dict[str, Any]
     skipped_function: Any
@@ -240,7 +242,10 @@ class PropagatedErrorSnapshot:
         return f"<details><summary><code>{html.escape(repr(self))}</code></summary>{roots}</details>"
 
     def __getstate__(self) -> dict[str, Any]:
-        state = {key: getattr(self, key) for key in ("error_info", "source_output_name", "error_indices", "run_folder", "timestamp", "id")}
+        state = {
+            key: getattr(self, key)
+            for key in ("error_info", "source_output_name", "error_indices", "run_folder", "timestamp", "id")
+        }
         lasting = all(_is_lasting(source) for source in self.sources.values())
         return {
             **state,
@@ -336,7 +341,9 @@ def dumps_exception(exception: BaseException, tree: Any, loads: Callable[[Any], 
 
 def _exception(packed: Packed) -> BaseException:
     found = unpack(packed)
-    return found if isinstance(found, BaseException) else RuntimeError(f"{packed[0]} (the exception itself is not available here)")
+    return (
+        found if isinstance(found, BaseException) else RuntimeError(f"{packed[0]} (the exception itself is not available here)")
+    )
 
 
 def _part(value: Any) -> Any:

@@ -8,7 +8,15 @@ import numpy
 import pytest
 
 from autotb.flow import context
-from autotb.flow.context import Array, ErrorContext, ResourcesEval, errors_in, maybe_propagate_before_call, maybe_wrap_exception, scan
+from autotb.flow.context import (
+    Array,
+    ErrorContext,
+    ResourcesEval,
+    errors_in,
+    maybe_propagate_before_call,
+    maybe_wrap_exception,
+    scan,
+)
 from autotb.flow.snapshots import ErrorInfo, ErrorSnapshot, PropagatedErrorSnapshot
 from tests.flow.test_snapshots import divide, failed, propagated
 
@@ -41,7 +49,9 @@ def test_positions_of_errors_are_those_of_numpy(values, expected):
 
 
 def marks(values, axes):
-    return [marks(value, axes - 1) if axes > 1 else isinstance(value, (ErrorSnapshot, PropagatedErrorSnapshot)) for value in values]
+    return [
+        marks(value, axes - 1) if axes > 1 else isinstance(value, (ErrorSnapshot, PropagatedErrorSnapshot)) for value in values
+    ]
 
 
 def test_lists_that_a_step_returns_are_no_axes():

@@ -61,7 +61,9 @@ def executor(request):
 @pytest.mark.behaviour("S2-2", "S2-63")
 @pytest.mark.parametrize("chunksize", [None, 1, 10])
 def test_an_error_stands_in_the_place_of_its_call(executor, chunksize):
-    values = flow_map(invert, [*range(1, 5), 0, *range(5, 10)], executor=executor, error_handling="continue", chunksize=chunksize, scale=2)
+    values = flow_map(
+        invert, [*range(1, 5), 0, *range(5, 10)], executor=executor, error_handling="continue", chunksize=chunksize, scale=2
+    )
 
     assert values[:4] == [2 / x for x in range(1, 5)]
     assert values[5:] == [2 / x for x in range(5, 10)]
@@ -116,7 +118,12 @@ def test_nothing_is_submitted_for_calls_that_are_not_made():
     errors = flow_map(invert, [0, 0], error_handling="continue")
     executor, told = Counting(), []
     values = flow_map(
-        double, [*errors, 3], executor=executor, error_handling="continue", chunksize=1, progress=lambda *counts: told.append(counts)
+        double,
+        [*errors, 3],
+        executor=executor,
+        error_handling="continue",
+        chunksize=1,
+        progress=lambda *counts: told.append(counts),
     )
     assert executor.count == 1
     assert values[2] == 6
