@@ -19,10 +19,10 @@ class Runner:
     def __init__(self, submit: Callable[..., Future[Any]], workers: int, own: Executor | None = None) -> None:
         self.submit, self.workers, self._own = submit, max(1, workers), own
 
-    def close(self) -> None:
-        """End an executor that was made for this run; what was not begun is cancelled."""
+    def close(self, wait: bool = True) -> None:
+        """End an executor that was made for this run; what was not begun is cancelled, what runs is waited for if ``wait``."""
         if self._own is not None:
-            self._own.shutdown(wait=True, cancel_futures=True)
+            self._own.shutdown(wait=wait, cancel_futures=True)
 
 
 def runner(executor: Any) -> Runner:

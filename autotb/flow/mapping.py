@@ -45,9 +45,11 @@ def map(
     try:
         for future in as_completed(run.submit()):
             run.complete(future)
-        return run.results()
-    finally:
-        run.close()
+    except BaseException as error:
+        run.close(wait=isinstance(error, Exception))  # whoever interrupts does not want to wait
+        raise
+    run.close()
+    return run.results()
 
 
 async def map_async(
@@ -70,9 +72,11 @@ async def map_async(
             for one in done:
                 one.exception()  # asked for below
                 run.complete(waiting.pop(one))
-        return run.results()
-    finally:
-        run.close()
+    except BaseException:
+        run.close(wait=False)  # an event loop does not wait for threads
+        raise
+    run.close()
+    return run.results()
 
 
 class _Run:
@@ -150,11 +154,11 @@ class _Run:
             values = [values[start : start + length] for start in range(0, len(values), length)] if length else []
         return values
 
-    def close(self) -> None:
+    def close(self, wait: bool = True) -> None:
         """Cancel what was not begun."""
         for future in self.spans:
             future.cancel()
-        self.runner.close()
+        self.runner.close(wait)
 
 
 def _types(values: Iterable[Any]) -> Iterable[type]:

@@ -23,7 +23,6 @@ from tests.flow.test_snapshots import divide, failed, propagated
 BAD = failed(divide, 1)
 
 
-@pytest.mark.behaviour("S2-1")
 @pytest.mark.parametrize("mode", ["Raise", "ignore", None, True, ""])
 def test_other_modes_are_refused(mode):
     with pytest.raises(ValueError, match='error_handling is "raise" or "continue", not '):
@@ -64,14 +63,12 @@ def test_a_numpy_array_of_two_axes():
     assert errors_in(array) == ((0, 1), (1, 2))
 
 
-@pytest.mark.behaviour("S2-21")
 def test_one_entry_for_each_argument_in_error():
     arrays = {"values": Array([1, BAD], "load")}
     found = scan({"a": BAD, "values": arrays["values"].values, "fine": 3}, arrays)
     assert found == {"a": ErrorInfo("full"), "values": ErrorInfo("partial", ((1,),), 1)}
 
 
-@pytest.mark.behaviour("S2-23")
 @pytest.mark.parametrize("value", [[1, BAD], (1, BAD), {"k": 1, "b": BAD}])
 def test_containers_are_looked_into_where_that_is_wanted(value):
     assert scan({"x": value}, {}) == {}
@@ -92,7 +89,7 @@ def test_a_context_cannot_be_changed():
     assert (later.resources, later.resources_state, made.resources_state) == ({"cpus": 2}, "evaluated", "unknown")
 
 
-@pytest.mark.behaviour("S2-14", "S2-19", "S2-36")
+@pytest.mark.behaviour("S2-36")
 @pytest.mark.parametrize("mode", ["raise", "continue"])
 @pytest.mark.parametrize("bad", [False, True])
 def test_a_call_is_not_made_if_its_inputs_hold_errors_and_the_run_goes_on(mode, bad):
@@ -106,7 +103,6 @@ def test_a_call_is_not_made_if_its_inputs_hold_errors_and_the_run_goes_on(mode, 
     assert error.get_root_causes() == [BAD]
 
 
-@pytest.mark.behaviour("S2-17", "S2-18")
 @pytest.mark.parametrize("count", [1, 3])
 def test_an_array_with_errors_has_a_reason_of_its_own(count):
     values = [BAD] * count + [1] * (3 - count)
@@ -119,7 +115,6 @@ def test_an_array_with_errors_has_a_reason_of_its_own(count):
     assert repr(error.attempted_kwargs["values"]) == "<array load, shape (3,)>"
 
 
-@pytest.mark.behaviour("S2-46")
 def test_an_error_of_the_request_for_resources_is_a_root_cause():
     made = ErrorContext("continue", {}).with_resources(ResourcesEval("error", snapshot=BAD))
     error = maybe_propagate_before_call(made, divide, {"x": 1})
@@ -128,7 +123,6 @@ def test_an_error_of_the_request_for_resources_is_a_root_cause():
     assert error.get_root_causes() == [BAD]
 
 
-@pytest.mark.behaviour("S2-3", "S2-9")
 def test_in_raise_mode_the_exception_leaves_and_the_snapshot_stays(capsys):
     class Owner:
         pass
@@ -150,7 +144,6 @@ def test_in_raise_mode_the_exception_leaves_and_the_snapshot_stays(capsys):
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.behaviour("S2-6")
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, GeneratorExit])
 @pytest.mark.parametrize("mode", ["raise", "continue"])
 def test_what_is_no_exception_ends_the_run(kind, mode):

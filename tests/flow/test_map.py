@@ -58,7 +58,7 @@ def executor(request):
         yield request.param
 
 
-@pytest.mark.behaviour("S2-2", "S2-63")
+@pytest.mark.behaviour("S2-63")
 @pytest.mark.parametrize("chunksize", [None, 1, 10])
 def test_an_error_stands_in_the_place_of_its_call(executor, chunksize):
     values = flow_map(
@@ -79,7 +79,6 @@ def test_an_error_stands_in_the_place_of_its_call(executor, chunksize):
         error.reproduce()
 
 
-@pytest.mark.behaviour("S2-3", "S2-11")
 def test_raise_mode_raises_the_error_itself_once_told(executor, capfd):
     with pytest.raises(ZeroDivisionError) as caught:
         flow_map(invert, [1, 0, 2], executor=executor)
@@ -89,7 +88,6 @@ def test_raise_mode_raises_the_error_itself_once_told(executor, capfd):
     assert capfd.readouterr().err.count("error_snapshot.reproduce()") == 1
 
 
-@pytest.mark.behaviour("S2-14", "S2-20")
 def test_errors_among_the_inputs_are_passed_on_one_by_one(executor):
     first = flow_map(invert, [1, 0, 2], executor=executor, error_handling="continue")
     second = flow_map(double, first, executor=executor, error_handling="continue")
@@ -113,7 +111,6 @@ class Counting(Executor):
         return future
 
 
-@pytest.mark.behaviour("S2-40", "S2-41")
 def test_nothing_is_submitted_for_calls_that_are_not_made():
     errors = flow_map(invert, [0, 0], error_handling="continue")
     executor, told = Counting(), []
@@ -144,14 +141,12 @@ def test_a_result_that_cannot_be_pickled_is_the_users_error():
     assert "cannot pickle" in str(values[1].exception)
 
 
-@pytest.mark.behaviour("S2-4")
 @pytest.mark.parametrize("mode", ["raise", "continue"])
 def test_a_broken_pool_is_loud_in_both_modes(mode):
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool, pytest.raises(BrokenProcessPool):
         flow_map(dies, [1, 2, 3], executor=pool, error_handling=mode)
 
 
-@pytest.mark.behaviour("S2-5")
 @pytest.mark.parametrize("mode", ["raise", "continue"])
 @pytest.mark.parametrize(
     ("call", "kind", "says"),
@@ -168,14 +163,12 @@ def test_wrong_use_is_an_error_in_both_modes(mode, call, kind, says):
         call(error_handling=mode)
 
 
-@pytest.mark.behaviour("S2-6")
 @pytest.mark.parametrize("mode", ["raise", "continue"])
 def test_an_interruption_ends_the_run(mode):
     with pytest.raises(KeyboardInterrupt):
         flow_map(interrupted, [1, 2], error_handling=mode)
 
 
-@pytest.mark.behaviour("S2-62")
 @pytest.mark.parametrize("mode", ["raise", "continue"])
 def test_the_async_form_does_the_same(executor, mode):
     async def main():

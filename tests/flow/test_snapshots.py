@@ -78,7 +78,6 @@ def locks(x, resource):
     raise Locked("held", 7)
 
 
-@pytest.mark.behaviour("S2-12")
 def test_a_snapshot_can_always_be_pickled(tmp_path):
     for snapshot in (failed(divide, 3), failed(locks, 1, resource=threading.Lock()), failed(lambda x: 1 / x, 0)):
         copy = pickle.loads(pickle.dumps(snapshot))
@@ -140,7 +139,6 @@ def test_a_torn_or_foreign_file_is_a_clear_error(tmp_path, damage):
         ErrorSnapshot.load_from_file(path)
 
 
-@pytest.mark.behaviour("S2-13")
 def test_an_older_pickle_gets_the_defaults_of_newer_fields():
     snapshot = ErrorSnapshot.__new__(ErrorSnapshot)
     snapshot.__setstate__({"function": divide, "kwargs": {"x": 1}, "exception": ValueError("old")})
@@ -154,7 +152,6 @@ def test_an_older_pickle_gets_the_defaults_of_newer_fields():
     assert propagated.get_root_causes() == []
 
 
-@pytest.mark.behaviour("S2-16")
 def test_a_reason_is_one_of_two_strings():
     assert Reason("input_is_error") == "input_is_error"
     assert f"{Reason.ARRAY_CONTAINS_ERRORS}" == str(Reason.ARRAY_CONTAINS_ERRORS) == "array_contains_errors"
@@ -167,7 +164,6 @@ def propagated(value, reason=Reason.INPUT_IS_ERROR):
     return PropagatedErrorSnapshot({"x": ErrorInfo("full")}, divide, reason, {"x": value})
 
 
-@pytest.mark.behaviour("S2-15")
 def test_the_fields_of_a_propagated_error():
     first = failed(divide, 1)
     error = propagated(first)
@@ -181,7 +177,6 @@ def test_the_fields_of_a_propagated_error():
     assert "ZeroDivisionError" in error._repr_html_()
 
 
-@pytest.mark.behaviour("S2-24", "S2-34")
 def test_root_causes_through_many_steps_and_each_once():
     first = failed(divide, 1)
     error = propagated(first)
@@ -204,7 +199,6 @@ class Memory:
         return [self.values[at] for at in indices[0]]
 
 
-@pytest.mark.behaviour("S2-28", "S2-29", "S2-32")
 def test_the_errors_of_an_array_are_read_when_asked_for_and_only_they():
     first, second = failed(divide, 1), failed(divide, 2)
     sizes = []
@@ -224,7 +218,6 @@ def test_the_errors_of_an_array_are_read_when_asked_for_and_only_they():
     assert sizes[1] == sizes[0]
 
 
-@pytest.mark.behaviour("S2-54")
 def test_a_stub_is_one_boolean_that_cannot_be_changed():
     stub = ErrorStub(propagated=True)
     assert vars(stub) == {"propagated": True}
