@@ -1,0 +1,353 @@
+"""Errors as values: what failed (:class:`ErrorSnapshot`), and what was not called for it (:class:`PropagatedErrorSnapshot`).
+
+Flows in: a call and its exception; later the arguments of the calls that depend on it.  Flows out: objects that can always be
+pickled, called again, and asked for their root causes, which are read only then.
+"""
+
+from __future__ import annotations
+
+import enum
+import html
+import os
+import pickle
+import tempfile
+import uuid
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any, Protocol
+
+from autotb import carrier, summary, travel
+from autotb.capture import attached
+from autotb.flow import binding
+from autotb.flow.packing import Opaque, Packed, dumps, pack, unpack
+
+_MAGIC = b"autotb error snapshot 1\n"
+
+
+class Reason(str, enum.Enum):
+    """Why a call was not made; equal to its text."""
+
+    INPUT_IS_ERROR = "input_is_error"
+    ARRAY_CONTAINS_ERRORS = "array_contains_errors"
+
+    __str__ = str.__str__
+    __format__ = str.__format__  # type: ignore[assignment]
+
+
+@dataclass(frozen=True)
+class ErrorInfo:
+    """What is wrong with one argument.
+
+    ``kind`` is ``"full"`` where the argument itself is an error, ``"partial"`` where it is an array (a list, a nested list, a
+    numpy array of objects) with errors among its elements: ``indices`` are then their positions as ``numpy.nonzero`` gives
+    them, one tuple of integers for each axis, and ``count`` is how many they are."""
+
+    kind: str
+    indices: tuple[tuple[int, ...], ...] | None = None
+    count: int = 1
+
+
+@dataclass(frozen=True)
+class ErrorStub:
+    """What a worker sends back in place of an error that it has stored; never part of a result.
+
+    ``propagated`` tells a call that was not made from one that failed.
+    """
+
+    propagated: bool
+
+
+class ErrorSnapshot:
+    """A call of a user's function that raised.
+
+    Attributes: ``function``; ``kwargs``, its arguments by name; ``exception``; ``timestamp``, ISO 8601 in UTC.  The exception
+    has the worker's story (``autotb.explain(snapshot.exception)``); the traceback object itself, which would keep every local
+    variable of the call alive, is not kept."""
+
+    def __init__(self, function: Any, kwargs: dict[str, Any], exception: BaseException, timestamp: str | None = None) -> None:
+        self.function, self.kwargs, self.exception = function, kwargs, exception
+        self.timestamp = now() if timestamp is None else timestamp
+        self.id = uuid.uuid4().hex
+
+    @classmethod
+    def of_call(cls, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], exception: BaseException) -> ErrorSnapshot:
+        """The snapshot of ``function(*args, **kwargs)``, which raised ``exception``."""
+        return cls(function, binding.bind(function, args, kwargs), exception)
+
+    def reproduce(self) -> Any:
+        """Call the function again with the same arguments, here and now.
+
+        Returns what it returns, raises what it raises; RuntimeError where the function or an argument did not survive the way
+        here.
+        """
+        for name, value in (("function", self.function), *self.kwargs.items()):
+            if isinstance(value, Opaque):
+                raise RuntimeError(  # noqa: TRY004  nobody gave a wrong argument
+                    f"the call cannot be made again here: {name} is {value!r}"
+                )
+        args, kwargs = binding.unbind(self.function, self.kwargs)
+        return self.function(*args, **kwargs)
+
+    def get_root_causes(self) -> list[ErrorSnapshot]:
+        """This one, so that any error of a result can be asked."""
+        return [self]
+
+    def save_to_file(self, path: str | os.PathLike[str]) -> None:
+        """Write it to a file, entirely or not at all; missing folders are made.  Raises OSError where that is impossible."""
+        data = pickle.dumps(self, 4)
+        content = _MAGIC + len(data).to_bytes(8, "big") + zlib.crc32(data).to_bytes(4, "big") + data
+        write_whole(path, content)
+
+    @classmethod
+    def load_from_file(cls, path: str | os.PathLike[str]) -> ErrorSnapshot:
+        """Read what :meth:`save_to_file` has written.
+
+        It is unpickled, which runs what the file says: load only what you trust as you trust code.
+        Raises ValueError for a file of another kind, or one that is torn.
+        """
+        with open(path, "rb") as file:
+            content = file.read()
+        start = len(_MAGIC) + 12
+        if not content.startswith(_MAGIC):
+            raise ValueError(f"{os.fspath(path)} is no error snapshot of autotb")
+        size = int.from_bytes(content[len(_MAGIC) : len(_MAGIC) + 8], "big")
+        data = content[start:]
+        if len(data) != size or zlib.crc32(data) != int.from_bytes(content[start - 4 : start], "big"):
+            raise ValueError(f"{os.fspath(path)} is torn: {len(data)} bytes of {size}, or not those that were written")
+        loaded = pickle.loads(data)
+        if not isinstance(loaded, cls):
+            raise ValueError(  # noqa: TRY004  the file is what is wrong
+                f"{os.fspath(path)} holds a {type(loaded).__name__}, no {cls.__name__}"
+            )
+        return loaded
+
+    def __repr__(self) -> str:
+        return f"<ErrorSnapshot of {self.call}: {_headline(self.exception)}>"
+
+    def _repr_html_(self) -> str:
+        from autotb import render
+
+        story = html.escape(render.as_text(render.explain(self.exception)))
+        return f"<details><summary><code>{html.escape(repr(self))}</code></summary><pre>{story}</pre></details>"
+
+    @property
+    def call(self) -> str:
+        """The call as safe text, cut to a line; without arguments under ``AUTOTB_ARGS=0``."""
+        args, kwargs = binding.unbind(self.function, self.kwargs)
+        name = self.function.text if isinstance(self.function, Opaque) else None
+        return name or carrier.call_text(self.function, args, kwargs) or f"{summary.function_name(self.function)}(…)"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            "function": pack(self.function),
+            "kwargs": {name: pack(value) for name, value in self.kwargs.items()},
+            "exception": _packed_exception(self.exception),
+            "timestamp": self.timestamp,
+            "id": self.id,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.function = _part(state["function"])
+        self.kwargs = {name: _part(value) for name, value in state["kwargs"].items()}
+        self.exception = state["exception"] if isinstance(state["exception"], BaseException) else _exception(state["exception"])
+        self.timestamp = state.get("timestamp", "")
+        self.id = state.get("id") or uuid.uuid4().hex
+
+
+class Source(Protocol):
+    """Where the elements of an array can be had again."""
+
+    def read(self, indices: tuple[tuple[int, ...], ...]) -> list[Any]:
+        """The elements at these positions, and no others."""
+
+
+class ArrayReference:
+    """Stands in ``attempted_kwargs`` for an array that holds errors: the snapshot is not to grow with the array."""
+
+    def __init__(self, name: str, shape: tuple[int, ...]) -> None:
+        self.name, self.shape = name, shape
+
+    def __repr__(self) -> str:
+        return f"<array {self.name or 'of the call'}, shape {self.shape}>"
+
+
+@dataclass(eq=False)
+class PropagatedErrorSnapshot:
+    """A call that was not made, since its inputs hold errors.
+
+    ``error_info`` maps parameters to :class:`ErrorInfo`; ``reason`` is one of :class:`Reason`; ``attempted_kwargs`` are the
+    arguments, arrays that hold errors by reference.  Where an array holds the errors, ``source_output_name`` and
+    ``error_indices`` say which and where, and ``run_folder`` where it is kept, if it is."""
+
+    error_info: dict[str, Any]
+    skipped_function: Any
+    reason: Reason
+    attempted_kwargs: dict[str, Any]
+    timestamp: str = ""
+    source_output_name: str | None = None
+    error_indices: tuple[tuple[int, ...], ...] | None = None
+    run_folder: str | None = None
+
+    def __post_init__(self) -> None:
+        self.reason = Reason(self.reason)
+        self.timestamp = self.timestamp or now()
+        self.id = uuid.uuid4().hex
+        self.sources: dict[str, Source] = {}  # parameter: where its array is
+        self.causes: list[Any] = []  # errors that are no argument's: of the function's request for resources
+        self.roots: list[ErrorSnapshot] | None = None  # where they had to come along
+
+    def get_root_causes(self) -> list[ErrorSnapshot]:
+        """The snapshots of the calls that failed, each once, in the order of the arguments.
+
+        They are read now, and only at the positions that hold errors.  Raises FileNotFoundError where the run folder is gone.
+        """
+        found: dict[str, ErrorSnapshot] = {}
+        waiting: list[Iterator[Any]] = [iter([self])]
+        seen: set[str] = set()
+        while waiting:  # no recursion: a chain may have thousands of steps
+            error = next(waiting[-1], None)
+            if error is None:
+                waiting.pop()
+            elif isinstance(error, ErrorSnapshot):
+                found.setdefault(error.id, error)
+            elif isinstance(error, PropagatedErrorSnapshot) and error.id not in seen:
+                seen.add(error.id)
+                waiting.append(iter(error._direct_causes()))
+        return list(found.values())
+
+    def _direct_causes(self) -> list[Any]:
+        if self.roots is not None:
+            return self.roots
+        found = list(self.causes)
+        for name, info in self.error_info.items():
+            if isinstance(info, ErrorInfo) and info.kind == "partial" and info.indices is not None:
+                found += self.sources[name].read(info.indices)
+            elif name in self.attempted_kwargs:
+                found.append(self.attempted_kwargs[name])
+        return found
+
+    def __repr__(self) -> str:
+        name = self.skipped_function.text if isinstance(self.skipped_function, Opaque) else None
+        name = name or summary.function_name(self.skipped_function)
+        inputs = ", ".join(_told(parameter, info) for parameter, info in self.error_info.items())
+        return f"<PropagatedErrorSnapshot: {name} was not called, {self.reason}: {inputs}>"
+
+    def _repr_html_(self) -> str:
+        try:
+            roots = "".join(root._repr_html_() for root in self.get_root_causes()[:20])
+        except OSError as error:
+            roots = html.escape(str(error))
+        return f"<details><summary><code>{html.escape(repr(self))}</code></summary>{roots}</details>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = {
+            key: getattr(self, key)
+            for key in ("error_info", "source_output_name", "error_indices", "run_folder", "timestamp", "id")
+        }
+        lasting = all(_is_lasting(source) for source in self.sources.values())
+        return {
+            **state,
+            "reason": str(self.reason),
+            "skipped_function": pack(self.skipped_function),
+            "attempted_kwargs": {name: pack(value) for name, value in self.attempted_kwargs.items()},
+            "causes": self.causes,
+            "sources": self.sources if lasting else {},
+            "roots": self.roots if lasting else self.get_root_causes(),
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.error_info = state["error_info"]
+        self.skipped_function = _part(state["skipped_function"])
+        self.reason = Reason(state["reason"])
+        self.attempted_kwargs = {name: _part(value) for name, value in state["attempted_kwargs"].items()}
+        self.timestamp = state.get("timestamp", "")
+        for key in ("source_output_name", "error_indices", "run_folder", "roots"):
+            setattr(self, key, state.get(key))
+        self.causes, self.sources = state.get("causes", []), state.get("sources", {})
+        self.id = state.get("id") or uuid.uuid4().hex
+
+
+ERRORS = (ErrorSnapshot, PropagatedErrorSnapshot)
+
+
+def is_error(value: Any) -> bool:
+    """Whether a value stands for an error."""
+    kind = type(value)
+    return kind is ErrorSnapshot or kind is PropagatedErrorSnapshot or kind is ErrorStub
+
+
+def now() -> str:
+    """The time, as snapshots have it."""
+    return datetime.now(timezone.utc).isoformat()
+
+
+def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
+    """Write a file entirely or not at all."""
+    folder = os.path.dirname(os.path.abspath(path))
+    os.makedirs(folder, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=".autotb-")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _is_lasting(source: Source) -> bool:
+    return getattr(source, "lasting", False)
+
+
+def _told(parameter: str, info: Any) -> str:
+    if isinstance(info, ErrorInfo) and info.kind == "partial":
+        return f"{parameter} holds {info.count} {'error' if info.count == 1 else 'errors'}"
+    return f"{parameter} is an error" if isinstance(info, ErrorInfo) else parameter
+
+
+def _headline(exception: BaseException) -> str:
+    from autotb.capture import message_of, type_name
+
+    message = message_of(exception).partition("\n")[0]
+    return f"{type_name(type(exception))}: {message}" if message else type_name(type(exception))
+
+
+def _packed_exception(exception: BaseException) -> Any:
+    """The exception with its story, made fit to travel."""
+    tree = attached(exception)
+    if tree is None:
+        tree = carrier.record(exception, exception.__traceback__, carrier.place("flow", ""))  # type: ignore[assignment]
+    loads: Callable[[Any], Any] = pickle.loads
+    text = _headline(exception)
+    try:
+        return text, dumps_exception(exception, tree, loads), ""
+    except Exception as error:
+        return text, None, f"{type(error).__name__}: {error}"[:300]
+
+
+def dumps_exception(exception: BaseException, tree: Any, loads: Callable[[Any], Any]) -> bytes:
+    """The pickle of an exception with its record; the exception itself keeps its record."""
+    from autotb.capture import KEY, fields_of
+
+    kept = fields_of(exception).get(KEY)
+    try:
+        return dumps(travel.packed(exception, tree, dumps, loads))
+    finally:
+        if kept is not None:
+            fields_of(exception)[KEY] = kept
+
+
+def _exception(packed: Packed) -> BaseException:
+    found = unpack(packed)
+    return (
+        found if isinstance(found, BaseException) else RuntimeError(f"{packed[0]} (the exception itself is not available here)")
+    )
+
+
+def _part(value: Any) -> Any:
+    """A part of a state; plain in files that were written before parts were packed one by one."""
+    if type(value) is tuple and len(value) == 3 and isinstance(value[0], str) and isinstance(value[1], (bytes, type(None))):
+        return unpack(value)
+    return value
