@@ -48,7 +48,8 @@ def _open(exc: BaseException) -> registry.Opened | None:
     return None
 
 
-_SHARED = re.compile(r"unable to (write to|open|mmap|allocate|resize|create)\b.*(</?torch_|shared memory|shm)", re.S)
+#: With the system's own words: no space left on the device, or no memory.
+_SHARED = re.compile(r"unable to (write to|open|mmap|allocate|resize|create)\b.*(</?torch_|shared memory|shm).*\((28|12)\)", re.S)
 
 
 def _no_shared_memory(trace: Any) -> dict[str, str] | None:
