@@ -10,6 +10,7 @@ import sys
 OFF = ("0", "off", "false", "no")
 started = False
 problems = []  # what went wrong inside autotb, for doctor
+displaced = None  # the hook that ours stands in front of, where that is not Python's own
 
 
 def main():
@@ -43,7 +44,7 @@ def excepthook(kind, value, traceback):
     try:
         from autotb.hooks.interpreter import show_uncaught
     except BaseException as error:
-        sys.__excepthook__(kind, value, traceback)
+        (displaced or sys.__excepthook__)(kind, value, traceback)
         report("loading the renderer", error)
     else:
         show_uncaught(kind, value, traceback)

@@ -44,7 +44,7 @@ if hasattr(os, "register_at_fork"):
 
 def place(engine: str, where: str, *, call: str | None = None, **more: Any) -> Hop:
     """A hop's description: which engine, in words where it ran, and what was called."""
-    hop: Hop = {"engine": engine, "where": where, "pid": os.getpid(), "host": _host()}
+    hop: Hop = {"engine": engine, "where": where, "pid": os.getpid(), "host": host()}
     thread = threading._active.get(threading.get_ident())  # type: ignore[attr-defined]
     if thread is not None and thread is not threading.main_thread():
         hop["thread"] = thread.name
@@ -69,7 +69,8 @@ def _job() -> dict[str, str]:
 
 
 @functools.cache
-def _host() -> str:
+def host() -> str:
+    """This machine's name; empty where it has none."""
     if hasattr(os, "uname"):
         return os.uname().nodename
     return os.environ.get("COMPUTERNAME", "")
@@ -120,10 +121,16 @@ def versions(tb: TracebackType | None, exc: BaseException | None = None) -> dict
 
 def _add_version(found: dict[str, str], module: object) -> None:
     package = module.partition(".")[0] if type(module) is str else ""
-    loaded = sys.modules.get(package)  # asked without its own code being run: it may be one that is loaded on first use
-    version = object.__getattribute__(loaded, "__dict__").get("__version__") if isinstance(loaded, ModuleType) else None
-    if package not in sys.stdlib_module_names and package != "autotb" and type(version) is str:
+    version = version_of(package)
+    if version and package not in sys.stdlib_module_names and package != "autotb":
         found.setdefault(package, version[:40])
+
+
+def version_of(module: str) -> str:
+    """What a loaded module says is its version.  No code of its own is run: it may be one that is loaded on first use."""
+    loaded = sys.modules.get(module)
+    version = object.__getattribute__(loaded, "__dict__").get("__version__") if isinstance(loaded, ModuleType) else None
+    return version if type(version) is str else ""
 
 
 def is_flood(tb: TracebackType | None) -> bool:

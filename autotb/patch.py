@@ -66,8 +66,11 @@ def noise_is_kept() -> bool:
     return os.environ.get("AUTOTB_NOISE", "").lower() == "keep"
 
 
-def before(adapter: ModuleType, _name: str = "") -> None:
+def before(adapter: ModuleType, name: str = "") -> None:
     """Give an engine its quiet settings just before it is imported, never over the user's own value."""
+    begins = getattr(adapter, "begins", None)
+    if begins is not None:
+        begins(name)
     if adapter.__name__ in _prepared or noise_is_kept():
         return
     _prepared.add(adapter.__name__)

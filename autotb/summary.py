@@ -177,16 +177,44 @@ def function_name(function: Any) -> str:
     """The name that a reader knows a callable by; ``functools.partial`` is looked through."""
     while type(function) is functools.partial:
         function = function.func
+    function = _uncached(function)
     name = getattr(function, "__qualname__", None) if not _is_instance(function) else None
+    if name is None and type(function).__module__ == "numpy":  # a ufunc, or a function that arrays of other kinds may take over
+        name = getattr(function, "__name__", None)
     if not isinstance(name, str):
         return f"<{_type_name(type(function))} object>"
     return name.rpartition("<locals>.")[2]
+
+
+def _uncached(function: Any) -> Any:
+    """The function that ``functools.cache`` or ``lru_cache`` is around."""
+    return getattr(function, "__wrapped__", function) if type(function) is _Cached else function
+
+
+_Cached = type(functools.lru_cache(len))
 
 
 def _is_instance(function: Any) -> bool:
     return not isinstance(
         function, (types.FunctionType, types.BuiltinFunctionType, types.MethodType, type, types.MethodDescriptorType)
     )
+
+
+chunk_runner: Any = None  # the code of the function that makes the calls of a chunk one after the other: those are what is told
+
+
+sealed: Any = None  # the type of an object that is such a call with its arguments
+
+
+def chunk_of(function: Any, args: tuple[Any, ...]) -> tuple[Any, Any, Any, int] | None:
+    """Function, arguments and keyword arguments of the first call of a chunk, and how many calls it has; None for a call that is
+    no chunk."""
+    if type(function) is sealed:
+        function, args = function.function, function.args
+    if type(function) is types.FunctionType and function.__code__ is chunk_runner and len(args) > 2:
+        columns = args[1]
+        return args[0], tuple([column[0] for column in columns]), args[2], len(columns[0]) if columns else 1
+    return None
 
 
 def call(function: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None) -> str:
@@ -198,7 +226,10 @@ def call(function: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | Non
         function = function.func
     if args and type(getattr(function, "__self__", None)).__name__ == "Context" and function.__name__ == "run":
         return call(args[0], args[1:], kwargs)  # asyncio.to_thread runs the function in a copy of the context
-    names = _parameters(function)
+    chunk = chunk_of(function, args)
+    if chunk is not None:
+        return call(*chunk[:3]) + (f" and {chunk[3] - 1} more" if chunk[3] > 1 else "")
+    names = _parameters(_uncached(function))
     parts = []
     for number, value in enumerate(args):
         if number >= 20:

@@ -53,3 +53,21 @@ def pytest_generate_tests(metafunc):
 def program(request, tmp_path_factory):
     """An engine's program, run once for all tests of its class."""
     return request.cls.run_all(tmp_path_factory)
+
+
+class _AtOnce:
+    """Names a failed test when it fails: a run of many minutes may be ended before its summary."""
+
+    def __init__(self, reporter):
+        self.reporter = reporter
+
+    def pytest_runtest_logreport(self, report):
+        if report.failed:
+            self.reporter.write_line(f"\nFAILED {report.nodeid} ({report.when})\n{str(report.longrepr)[-1500:]}")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config):
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    if reporter is not None:
+        config.pluginmanager.register(_AtOnce(reporter))

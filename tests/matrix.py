@@ -25,6 +25,7 @@ ROWS: dict[str, tuple[str, list[str], list[str], list[str]]] = {
         ["joblib", "loky", "scikit-learn"],
         ["test_joblib.py"],
     ),
+    "joblib 1.3": ("3.11", ["joblib==1.3.2", "loky", "scikit-learn<1.6", "numpy<2"], ["joblib", "loky"], ["test_joblib.py"]),
     "dask": (
         "3.11",
         ["dask[array,dataframe]==2023.5.0", "distributed==2023.5.0", "pandas<2.1", "numpy<1.26"],
@@ -32,7 +33,8 @@ ROWS: dict[str, tuple[str, list[str], list[str], list[str]]] = {
         ["test_dask.py", DEATHS, "-k", "dask"],
     ),
     "ray": ("3.11", ["ray==2.9.3", "setuptools<80"], ["ray"], ["test_ray.py", DEATHS, "-k", "ray or actor"]),
-    "parsl": ("3.11", ["parsl==2024.11.18"], ["parsl"], ["test_parsl.py"]),
+    "parsl": ("3.11", ["parsl==2024.11.18"], ["parsl"], ["test_parsl.py", DEATHS, "-k", "parsl or bash"]),
+    "parsl 2025": ("3.11", ["parsl==2025.9.1"], ["parsl"], ["test_parsl.py", DEATHS, "-k", "parsl or bash"]),
     "multiprocess": (
         "3.11",
         ["multiprocess==0.70.15", "pathos==0.3.1", "dill==0.3.7"],

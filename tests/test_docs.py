@@ -139,6 +139,34 @@ def test_the_steps_of_adoption():
         assert words in steps
 
 
+ERRORS = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.behaviour("S2-66")
+@pytest.mark.parametrize("name", ["flow.py", "folder.py", "loud.py"])
+def test_errors_as_values(run, name):
+    code, shown = re.search(
+        rf"<!-- example: {re.escape(name)} -->\n```python\n(.*?)```\n\n```text\n(.*?)```", ERRORS, re.S
+    ).groups()
+    ran = run(code)
+
+    assert ran.stdout == shown, ran.stderr
+    for words in (
+        "input_is_error",
+        "array_contains_errors",
+        "## Root causes are read when you ask",
+        "## What is loud in both modes",
+    ):
+        assert words in ERRORS
+
+
+def test_the_flow_of_the_readme(run):
+    shown = re.search(r"<!-- example: flow -->.*?```text\n(.*?)```", README, re.S)[1]
+    ran = run(example("flow"))
+
+    assert ran.stdout == shown, ran.stderr
+
+
 WORKERS = (ROOT / "docs" / "workers.md").read_text(encoding="utf-8")
 
 
@@ -190,7 +218,7 @@ def test_the_site_is_built_without_a_warning(tmp_path):
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL)
     assert ran.returncode == 0, ran.stderr
     index = (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
-    for page in ("futures", "workers", "trip", "hints", "reference", "behaviours"):
+    for page in ("futures", "errors", "workers", "trip", "hints", "reference", "behaviours"):
         assert f'href="{page}.html' in index
     reference = (tmp_path / "site" / "reference.html").read_text(encoding="utf-8")
 

@@ -105,6 +105,7 @@ def test_calls_name_their_arguments():
     assert summary.call(f, (1, 2, 3), {"c": 4}) == "f(a=1, b=2, 3, c=4)"
     assert summary.call(functools.partial(f, 1), (2,), {"password": "x"}) == "f(a=1, b=2, password=***)"
     assert summary.call(Config(1, "k").__init__, (1,)) == "Config.__init__(rate=1)"
+    assert summary.call(functools.lru_cache(f), (1, 2)) == "f(a=1, b=2)"
     assert len(summary.call(f, tuple("x" * 500 for _ in range(30)))) < 1_100
 
 
@@ -112,3 +113,5 @@ def test_numpy_arrays_by_shape():
     import numpy
 
     assert summary.brief(numpy.zeros((3, 4))) == "ndarray(shape=(3, 4), dtype=float64)"
+    assert summary.call(numpy.sum, ([1, 2],)) == "sum([1, 2])"
+    assert summary.call(numpy.add, (1, 2)) == "add(1, 2)"

@@ -20,6 +20,7 @@ from typing import Any
 
 from autotb import __version__, boot, patch, settings
 
+_NOT_HERE = "not in this version, or not on this Python"
 _PROBE = "import sys, json; b = sys.modules.get('autotb.boot'); print(json.dumps([bool(b and b.started), b and b.__file__]))"
 
 
@@ -130,7 +131,7 @@ def _engines(problems: list[str], off: bool) -> list[dict[str, Any]]:
             key = f"{declared.module}.{declared.qualname}"
             state = _state(declared)
             entry["patches"][key] = state
-            if state not in (patch.APPLIED, patch.COVERED, "not on this Python") and not (
+            if state not in (patch.APPLIED, patch.COVERED, _NOT_HERE) and not (
                 declared.optional and state.startswith(patch.ABSENT)
             ):
                 problems.append(f"{adapter.NAME} {version}: {key} is {state}; that part of its errors is shown from text alone")
@@ -151,6 +152,8 @@ def _import(module: str, problems: list[str]) -> None:
         if importlib.util.find_spec(module) is not None:
             importlib.import_module(module)
     except Exception as error:
+        if isinstance(error, ModuleNotFoundError) and error.name == module:
+            return  # in this version the module that would hold it is no package
         problems.append(f"{module} cannot be imported: {type(error).__name__}: {error}")
 
 
@@ -168,7 +171,7 @@ def _state(declared: patch.Patch) -> str:
         known = importlib.util.find_spec(declared.module) is not None
     except ModuleNotFoundError:
         known = False
-    return "its module was imported before autotb" if known else "not on this Python"
+    return "its module was imported before autotb" if known else _NOT_HERE
 
 
 def _settings(problems: list[str]) -> dict[str, dict[str, str]]:

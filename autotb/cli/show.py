@@ -1,7 +1,7 @@
-"""``python -m autotb show FILE``: print kept failures again.  Reads JSON only: nothing is unpickled, nothing is run.
+"""``python -m autotb show PATH``: print kept failures again.  Reads JSON only: nothing is unpickled, nothing is run.
 
-Flows in: a file of ``AUTOTB_DIR``, of ``unwrap(log_to=…)``, of ``collect``'s ``to_json`` or ``jsonl``, or of the JSON style.
-Flows out: the stories on stdout, in the style that the settings ask for.
+Flows in: a file of ``AUTOTB_DIR``, of ``unwrap(log_to=…)``, of ``collect``'s ``to_json`` or ``jsonl``, or of the JSON style; or
+the run folder of a flow.  Flows out: the stories on stdout, in the style that the settings ask for.
 """
 
 from __future__ import annotations
@@ -18,15 +18,32 @@ from autotb.trace.model import Trace
 
 def command(options: Any) -> int:
     """Print; 2 where the file cannot be read as stories."""
+    if Path(options.file).is_dir():
+        return _folder(options.file)
     try:
         told = _stories(Path(options.file).read_text(encoding="utf-8", errors="replace"))
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        sys.stderr.write(f"autotb show: {options.file}: {reason}\n")
-        return 2
+        return _refused(options.file, error)
     texts = [f"{name}:\n{render.draw(trace, sys.stdout)}" if name else render.draw(trace, sys.stdout) for name, trace in told]
     terminal.write(sys.stdout, "\n".join(texts) if texts else f"{options.file}: no failure in it\n")
     return 0
+
+
+def _folder(folder: str) -> int:
+    from autotb.flow import shown
+
+    try:
+        text = shown.text(folder, lambda trace: render.draw(trace, sys.stdout))
+    except (OSError, ValueError) as error:
+        return _refused(folder, error)
+    terminal.write(sys.stdout, text + "\n")
+    return 0
+
+
+def _refused(path: str, error: OSError | ValueError) -> int:
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    sys.stderr.write(f"autotb show: {path}: {reason}\n")
+    return 2
 
 
 def _stories(text: str) -> list[tuple[str, Trace]]:

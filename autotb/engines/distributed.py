@@ -217,9 +217,7 @@ def _key_of_thread() -> Any:
 
 def _number(key: Any) -> int:
     """A task's key as its breadcrumb has it."""
-    import zlib
-
-    return zlib.crc32(str(key).encode())
+    return doing.number(str(key).encode())
 
 
 def _in_worker_process() -> bool:
@@ -266,9 +264,10 @@ def _tell_of_death(error: Any) -> bool:
     known = attached(error)
     if known is not None and any(hop.get("died") for hop in known["hops"]):
         return True
-    if last.address not in _dead_at:
+    found = _dead.get(_number(key)) or []
+    # A worker that is given the task as soon as it has started may die before its nanny knows its address.
+    if last.address not in _dead_at and len(found) <= _allowed(error):
         return False
-    found = _dead.get(_number(key))
     if not found:
         fate = "not known to have started: the workers it was given to died, the last one as follows"
         hops = [{"engine": "dask", "where": "in a Dask cluster", "frames": [], "died": [fate]}, _dead_at[last.address]]
@@ -280,6 +279,13 @@ def _tell_of_death(error: Any) -> bool:
         hop["died"] = [*hop["died"], f"{len(found) - 1} workers before it died of the same task, pids {others}"]
     carrier.note_death(error, [hop], worker.place_of(_sites.get(key)))
     return True
+
+
+def _allowed(error: Any) -> int:
+    """How many workers may die of a task; the next one is the last."""
+    import dask
+
+    return int(error.args[2] if len(error.args) > 2 else dask.config.get("distributed.scheduler.allowed-failures"))
 
 
 async def _wait_for_death(error: BaseException) -> None:

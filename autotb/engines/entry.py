@@ -32,7 +32,7 @@ class WorkerLog:
 
     def __init__(self, folder: str) -> None:
         os.makedirs(folder, exist_ok=True)
-        self.path = os.path.abspath(os.path.join(folder, f"worker-{_host()}-{os.getpid()}.log"))
+        self.path = os.path.abspath(os.path.join(folder, f"worker-{carrier.host()}-{os.getpid()}.log"))
         self.descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         lines = [f"Python {sys.version.split()[0]} at {sys.executable}, in {os.getcwd()}"]
         lines += [f"{name}={value}" for name, value in sorted(masked(dict(os.environ)).items())]
@@ -85,10 +85,6 @@ def masked(environment: dict[str, str]) -> dict[str, str]:
         for name, value in environment.items()
         if not name.startswith("BASH_FUNC_")
     }
-
-
-def _host() -> str:
-    return os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "host")
 
 
 def _forget() -> None:

@@ -137,17 +137,32 @@ def _wrap_retrieve(original: Any) -> Any:
 
     @functools.wraps(original)
     def _retrieve_traceback_capturing_wrapped_call(out: Any) -> Any:
-        tree = getattr(out, "_autotb", None)
-        if tree is not None:
-            try:
-                from autotb import carrier
-
-                carrier.attach(out.exc, tree)
-            except Exception:
-                pass  # without a record the text is read
+        _unbox(out)
         return original(out)
 
     return _retrieve_traceback_capturing_wrapped_call
+
+
+def _wrap_retrieve_callback(original: Any) -> Any:
+    """The same in joblib 1.3, which had no function for it."""
+
+    @functools.wraps(original)
+    def retrieve_result_callback(self: Any, *out: Any) -> Any:  # newer ones name it otherwise
+        _unbox(*out)
+        return original(self, *out)
+
+    return retrieve_result_callback
+
+
+def _unbox(out: Any = None) -> None:
+    tree = getattr(out, "_autotb", None)
+    if tree is not None:
+        try:
+            from autotb import carrier
+
+            carrier.attach(out.exc, tree)
+        except Exception:
+            pass  # without a record the text is read
 
 
 def _wrap_setup_queues(original: Any) -> Any:
@@ -169,6 +184,7 @@ PATCHES = (
         also=("joblib._parallel_backends",),
         optional=True,
     ),
+    Patch("joblib._parallel_backends", "PoolManagerMixin.retrieve_result_callback", _wrap_retrieve_callback, optional=True),
     Patch("joblib.parallel", "BatchCompletionCallBack.get_result", _wrap_get_result, optional=True),
     Patch("joblib.parallel", "Parallel.__call__", _wrap_call),
     Patch("joblib.pool", "PicklingPool._setup_queues", _wrap_setup_queues),

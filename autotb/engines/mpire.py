@@ -167,14 +167,11 @@ def _wrap_set(original: Any) -> Any:
 
 
 def _note_death(error: BaseException, caller: Any) -> None:
-    from autotb.postmortem import remains, story
+    from autotb.postmortem import story
 
     pool, worker_id = (worker.local(caller, name) for name in ("self", "worker_id"))
-    process = pool._workers[worker_id]
-    process.join(2)
-    left = remains.of_child(process)
-    remains.bury(process.pid)
-    carrier.note_death(error, [story.hop("mpire", "in an mpire worker", process.pid, process.exitcode, left)], None)
+    hop = story.of_process("mpire", "in an mpire worker", pool._workers[worker_id], patience=2)
+    carrier.note_death(error, [hop], None)
 
 
 def _wrap_handle(original: Any) -> Any:

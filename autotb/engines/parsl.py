@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import copyreg
 import functools
+import inspect
 import os
 import sys
 from typing import Any
 
-from autotb import callsite, carrier, registry, settings, summary, travel
+from autotb import callsite, carrier, registry, travel
 from autotb.capture import Tree, attached
-from autotb.engines import worker
+from autotb.engines import doing, worker
 from autotb.patch import Patch
 
 MODULES = (
@@ -25,6 +26,7 @@ MODULES = (
     "parsl.dataflow.dflow",
     "parsl.executors.execute_task",
     "parsl.executors.high_throughput.errors",
+    "parsl.serialize",
 )
 NAME = "Parsl"
 DISTRIBUTION = "parsl"
@@ -225,31 +227,13 @@ def _wrap_unpack(original: Any) -> Any:
     def unpack_apply_message(*args: Any, **kwargs: Any) -> Any:
         task = original(*args, **kwargs)
         try:
-            _begins(*_app(*task))
+            function, args, kwargs, *_ = task  # a resource specification may follow
+            doing.begins(*_app(inspect.unwrap(function), args, kwargs))  # Parsl's own is around it
         except Exception:
             pass  # less will be known of this task
         return task
 
     return unpack_apply_message
-
-
-def _begins(function: Any, args: Any, kwargs: Any) -> None:
-    import inspect
-
-    from autotb.engines import entry
-    from autotb.postmortem import crumbs
-
-    function = inspect.unwrap(function)  # Parsl's own around it
-    crumb = crumbs.begin()
-    if crumb is not None:
-        crumb.runs(0, 0, crumbs.plain(function, args, kwargs) if settings.switch("args") else summary.function_name(function))
-    log = entry.log()
-    if log is not None:
-        _running.append(entry.call_of(function, args, kwargs))
-        log.start(_running[-1])
-
-
-_running: list[str] = []
 
 
 def _wrap_execute(original: Any) -> Any:
@@ -258,29 +242,17 @@ def _wrap_execute(original: Any) -> Any:
     @functools.wraps(original)
     def execute_task(*args: Any, **kwargs: Any) -> Any:
         well = False
-        _running.clear()
         try:
             result = original(*args, **kwargs)
             well = type(result).__name__ != "RemoteExceptionWrapper"
             return result
         finally:
-            _ended(well)
+            try:
+                doing.ended(well)
+            except Exception:
+                pass  # it has ended all the same
 
     return execute_task
-
-
-def _ended(well: bool) -> None:
-    try:
-        from autotb.engines import entry
-        from autotb.postmortem import crumbs
-
-        if crumbs._mine is not None:
-            crumbs._mine.words[crumbs.STATE] = crumbs.IDLE
-        log = entry.log() if _running and well else None
-        if log is not None:
-            log.end(_running[-1])
-    except Exception:
-        pass  # it has ended all the same
 
 
 def _wrap_lost_init(original: Any) -> Any:
@@ -300,11 +272,9 @@ def _wrap_lost_init(original: Any) -> Any:
 
 
 def _note_death(error: BaseException, process: Any) -> None:
-    from autotb.postmortem import remains, story
+    from autotb.postmortem import story
 
-    left = remains.of_child(process)
-    remains.bury(process.pid)
-    hop = story.hop("parsl", "in a Parsl worker", process.pid, process.exitcode, left)
+    hop = story.of_process("parsl", "in a Parsl worker", process)
     for path in _logs():
         hop["died"] += story.tail(path, 5)
     carrier.note_death(error, [hop], None)
@@ -323,8 +293,11 @@ def _logs() -> list[str]:
     return sorted((file for file in files if os.path.getsize(file)), key=os.path.getmtime)[-1:]
 
 
+#: Imported it by name; before 2025 the worker's script did, which cannot be patched once it runs.
+_UNPACKING = ("parsl.executors.execute_task",)
 PATCHES = (
-    Patch("parsl.executors.execute_task", "unpack_apply_message", _wrap_unpack),
+    Patch("parsl.serialize", "unpack_apply_message", _wrap_unpack, also=_UNPACKING),
+    Patch("parsl.serialize", "unpack_res_spec_apply_message", _wrap_unpack, also=_UNPACKING, optional=True),  # until 2025.11
     Patch("parsl.executors.execute_task", "execute_task", _wrap_execute),
     Patch("parsl.executors.high_throughput.errors", "WorkerLost.__init__", _wrap_lost_init),
     Patch("parsl.app.errors", "RemoteExceptionWrapper.__init__", _wrap_remote_init),

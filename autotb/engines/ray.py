@@ -310,13 +310,7 @@ def _wrap_method_executor(original: Any) -> Any:
 
 def _job() -> int:
     """The task that runs, as its breadcrumb has it."""
-    return _number(sys.modules["ray._private.worker"].global_worker.current_task_id.binary())
-
-
-def _number(task: bytes) -> int:
-    import zlib
-
-    return zlib.crc32(task)
+    return doing.number(sys.modules["ray._private.worker"].global_worker.current_task_id.binary())
 
 
 def _wrap_crashed_init(original: Any) -> Any:
@@ -339,7 +333,7 @@ def _tell_of_death(error: Any, caller: Any) -> None:
         return
     task = worker.local(frame, "object_ref").task_id()
     named = re.search(r"^\s*pid: (\d+)$", str(error), re.M)  # of an actor
-    dead = _dead(_number(task.binary()), int(named[1]) if named is not None else None)
+    dead = _dead(doing.number(task.binary()), int(named[1]) if named is not None else None)
     if not dead:
         return
     from autotb.postmortem import remains, story

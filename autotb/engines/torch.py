@@ -220,7 +220,10 @@ def _try_to_note_death(error: BaseException, iterator: Any = None) -> None:
         else:
             dead = _dead(error, iterator)
             if dead:
-                carrier.note_death(error, [_hop(process) for process in dead[:3]], None)
+                from autotb.postmortem import story
+
+                where = "in a DataLoader worker process"
+                carrier.note_death(error, [story.of_process("torch", where, process, patience=1) for process in dead[:3]], None)
     except Exception:
         pass  # then it is told in torch's words alone
 
@@ -240,15 +243,6 @@ def _dead(error: BaseException, iterator: Any) -> list[Any]:
 
     connection.wait([child.sentinel for child in workers], 0.5)
     return [child for child in workers if child.exitcode]
-
-
-def _hop(process: Any) -> Any:
-    from autotb.postmortem import remains, story
-
-    process.join(1)
-    left = remains.of_child(process)
-    remains.bury(process.pid)
-    return story.hop("torch", "in a DataLoader worker process", process.pid, process.exitcode, left)
 
 
 # torch.multiprocessing.spawn

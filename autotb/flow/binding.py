@@ -6,61 +6,95 @@ Flows in: a function and what it was called with.  Flows out: one dict, as ``Err
 from __future__ import annotations
 
 import inspect
+import weakref
+from types import FunctionType
 from typing import Any
 
 _UNNAMED = "arg"
 
 
-def bind(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Arguments by the names of the function's parameters; ``arg0``, ``arg1``… where it tells none.
+class Names:
+    """The names of a function's parameters, looked up once."""
 
-    What goes to ``*args`` is one tuple under that name, what goes to ``**kwargs`` stands by itself.
-    """
-    signature = _signature(function)
-    try:
-        bound = signature.bind(*args, **kwargs) if signature is not None else None
-    except TypeError:
-        bound = None  # the call itself is wrong, and has failed of that
-    if signature is None or bound is None:
-        return {**{f"{_UNNAMED}{at}": value for at, value in enumerate(args)}, **kwargs}
-    named: dict[str, Any] = {}
-    for name, value in bound.arguments.items():
-        if signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD:
-            named.update(value)
-        else:
-            named[name] = value
-    return named
+    def __init__(self, function: Any) -> None:
+        self.signature = _signature(function)
+
+    def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any], spread: bool = False) -> dict[str, Any]:
+        """Arguments by the names of the function's parameters; ``arg0``, ``arg1``… where it tells none.
+
+        What goes to ``*args`` is one tuple under that name, with ``spread`` ``args[0]``, ``args[1]``…; what goes to ``**kwargs``
+        stands by itself.
+        """
+        signature = self.signature
+        try:
+            bound = signature.bind(*args, **kwargs) if signature is not None else None
+        except TypeError:
+            bound = None  # the call itself is wrong, and has failed of that
+        if signature is None or bound is None:
+            return {**{f"{_UNNAMED}{at}": value for at, value in enumerate(args)}, **kwargs}
+        named: dict[str, Any] = {}
+        for name, value in bound.arguments.items():
+            kind = signature.parameters[name].kind
+            if kind is inspect.Parameter.VAR_KEYWORD:
+                named.update(value)
+            elif kind is inspect.Parameter.VAR_POSITIONAL and spread:
+                named.update({f"{name}[{at}]": one for at, one in enumerate(value)})
+            else:
+                named[name] = value
+        return named
+
+    def unbind(self, named: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments that :meth:`bind` made ``named`` of."""
+        rest, args = dict(named), list[Any]()
+        if self.signature is None or f"{_UNNAMED}0" in named:
+            while f"{_UNNAMED}{len(args)}" in rest:
+                args.append(rest.pop(f"{_UNNAMED}{len(args)}"))
+            return tuple(args), rest
+        parameters = self.signature.parameters
+        by_position: set[Any] = {inspect.Parameter.POSITIONAL_ONLY}
+        if any(one.kind is inspect.Parameter.VAR_POSITIONAL and named.get(name) for name, one in parameters.items()):
+            by_position.add(inspect.Parameter.POSITIONAL_OR_KEYWORD)  # *args has values: what stands before them has to
+        for name, parameter in parameters.items():
+            if name in rest and parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+                args.extend(rest.pop(name))
+            elif name in rest and parameter.kind in by_position:
+                args.append(rest.pop(name))
+        return tuple(args), rest
+
+    def check(self, what: str, count: int, keywords: Any) -> None:
+        """Whether the function can be called with so many positional arguments and these keywords.  Raises TypeError."""
+        if self.signature is None:
+            return
+        try:
+            self.signature.bind(*([None] * count), **dict.fromkeys(keywords))
+        except TypeError as error:
+            raise TypeError(f"{what}: {error}") from None
+
+
+def bind(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """:meth:`Names.bind` for one call."""
+    return Names(function).bind(args, kwargs)
 
 
 def unbind(function: Any, named: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The arguments that :func:`bind` made ``named`` of."""
-    signature = _signature(function)
-    rest, args = dict(named), []
-    if signature is not None and f"{_UNNAMED}0" not in named:
-        for name, parameter in signature.parameters.items():
-            if name not in rest:
-                continue
-            if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
-                args.extend(rest.pop(name))
-            elif parameter.kind is inspect.Parameter.POSITIONAL_ONLY or (
-                parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD and _follows_varargs(signature, named)
-            ):
-                args.append(rest.pop(name))
-        return tuple(args), rest
-    while f"{_UNNAMED}{len(args)}" in rest:
-        args.append(rest.pop(f"{_UNNAMED}{len(args)}"))
-    return tuple(args), rest
+    """:meth:`Names.unbind` for one call."""
+    return Names(function).unbind(named)
 
 
-def _follows_varargs(signature: inspect.Signature, named: dict[str, Any]) -> bool:
-    """Whether ``*args`` has values: whatever stands before it has to be given by position then."""
-    return any(
-        parameter.kind is inspect.Parameter.VAR_POSITIONAL and named.get(name) for name, parameter in signature.parameters.items()
-    )
+_known: weakref.WeakKeyDictionary[FunctionType, inspect.Signature] = weakref.WeakKeyDictionary()  # thousands of calls may fail
 
 
 def _signature(function: Any) -> inspect.Signature | None:
+    if type(function) is FunctionType:
+        known = _known.get(function)
+        if known is None:
+            known = _known[function] = _looked_up(function)  # type: ignore[assignment]
+        return known
+    return _looked_up(function)
+
+
+def _looked_up(function: Any) -> inspect.Signature | None:
     try:
         return inspect.signature(function)
-    except (TypeError, ValueError):
-        return None  # a built-in function, say
+    except Exception:
+        return None  # a built-in function, say, or an object that is called and answers to any name

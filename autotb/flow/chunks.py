@@ -8,11 +8,17 @@ from __future__ import annotations
 
 import os
 import pickle
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
-from autotb import carrier, travel
+from autotb import carrier, registry, summary
+from autotb.capture import attached
 from autotb.flow import packing
 from autotb.flow.packing import Packed
+from autotb.postmortem import crumbs
+
+registry.register(runs=((__name__, "run"),))  # where a worker's frames begin
 
 
 class Failed:
@@ -35,44 +41,130 @@ class Failed:
         return cls(found)
 
 
-def run(function: Any, chunk: list[tuple[Any, ...]], constants: dict[str, Any], stop: bool, parent: int) -> Any:
-    """Call ``function(*args, **constants)`` for each ``args`` of the chunk; with ``stop``, until one has failed.
+@dataclass(frozen=True)
+class Sink:
+    """Where workers keep their results: the shards of a run folder.
 
-    In a process other than ``parent`` it returns a pickle, in which what cannot be pickled is a :class:`Failed` too.
+    ``owned`` tells whether the errors are kept too, as snapshots, and nothing of a result is sent back but where it stands.
     """
+
+    folder: str
+    token: str
+    step: int
+    owned: bool
+    place: dict[str, Any] | None  # where the step was made part of the flow
+
+
+class Partly(list[Any]):
+    """Results among which are :class:`Failed` ones; where there are none, the results are a plain list."""
+
+
+class Kept:
+    """What a worker with a :class:`Sink` sends back: results (stubs in place of errors that it has kept) and their places, None
+    for each that it has not; ``unseen`` says that it cannot see the folder."""
+
+    __slots__ = ("places", "results", "unseen")
+
+    def __init__(self, results: list[Any], places: list[Any], unseen: bool = False) -> None:
+        self.results, self.places, self.unseen = results, places, unseen
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Kept, (self.results, self.places, self.unseen)
+
+
+def run(
+    function: Any,
+    columns: tuple[list[Any], ...],
+    constants: dict[str, Any],
+    stop: bool,
+    parent: int,
+    ats: Any = None,
+    sink: Sink | None = None,
+    parsl_resource_specification: Any = None,  # noqa: ARG001  Parsl reads it, and passes it on
+) -> Any:
+    """Call ``function(*args, **constants)`` for each ``args`` of ``zip(*columns)``, once if there are none; with ``stop``, until
+    one has failed.
+
+    With a ``sink`` it returns a :class:`Kept`, ``ats`` being the calls' positions in their step.  In a process other than
+    ``parent`` it returns a pickle, in which what cannot be pickled is a :class:`Failed` too.
+    """
+    is_here = os.getpid() == parent
     results: list[Any] = []
-    for args in chunk:
+    add, rest = results.append, rows_of(columns)
+    args: tuple[Any, ...] = ()
+    while True:
         try:
-            results.append(function(*args, **constants))
+            if constants:
+                for args in rest:
+                    add(function(*args, **constants))
+            else:
+                for args in rest:
+                    add(function(*args))
+            break
         except Exception as error:
-            results.append(_failed(error, function, args, constants, stop and os.getpid() == parent))
+            if type(results) is not Partly:
+                results = Partly(results)
+                add = results.append
+            add(_failed(error, function, args, constants, stop and is_here))
             if stop:
                 break
-    return results if os.getpid() == parent else _pickled(results)
+    if sink is not None:
+        from autotb.flow import sinks
+
+        if is_here and sinks.is_over(sink):
+            return results
+        try:
+            kept = sinks.keep(sink, function, columns, constants, ats, results)
+        finally:
+            if is_here:
+                sinks.let_go(sink)
+        return kept if is_here else packing.dumps(kept)
+    return results if is_here else _pickled(results)
 
 
-def received(result: Any, count: int) -> list[Any]:
-    """The list that :func:`run` made.  A pickle that cannot be read fails all calls of the chunk."""
+summary.chunk_runner = run.__code__
+crumbs.chunk_of = summary.chunk_of
+
+
+class Sealed:
+    """A function with its arguments, which an engine does not look into."""
+
+    def __init__(self, function: Any, args: tuple[Any, ...]) -> None:
+        self.function, self.args = function, args
+
+    def __call__(self) -> Any:
+        return self.function(*self.args)
+
+
+summary.sealed = Sealed
+
+
+def rows_of(columns: tuple[list[Any], ...]) -> Iterator[tuple[Any, ...]]:
+    """The arguments of each call of a chunk."""
+    return zip(*columns, strict=True) if columns else iter([()])
+
+
+def received(result: Any, count: int) -> Any:
+    """What :func:`run` made, a list or a :class:`Kept`.  A pickle that cannot be read fails all calls of the chunk."""
     if type(result) is not bytes:
-        return result  # type: ignore[no-any-return]
+        return result
     try:
-        return pickle.loads(result)  # type: ignore[no-any-return]
+        return pickle.loads(result)
     except Exception as error:
-        return [Failed(error)] * count
+        return Partly([Failed(error) for _ in range(count)])
 
 
 def _failed(error: Exception, function: Any, args: tuple[Any, ...], constants: dict[str, Any], is_raised: bool) -> Failed:
     """An exception that is about to be raised in this process keeps its frames; else a record stands for them, which holds
     nothing of the user's."""
     try:
-        if error.__traceback__ is not None:
-            error.__traceback__ = error.__traceback__.tb_next  # without our own frame
         call = carrier.call_text(function, args, constants)
         hop = carrier.place("flow", "in a worker of a flow", call=call)
         if is_raised:
             carrier.note_live(error, hop)
         else:
-            carrier.attach(error, carrier.record(error, error.__traceback__, hop))
+            begun = error.__traceback__.tb_next if error.__traceback__ is not None else None  # without our own
+            carrier.attach(error, carrier.record(error, begun, hop))
             error.__traceback__ = None
     except Exception:
         pass  # the error itself is told
@@ -80,29 +172,18 @@ def _failed(error: Exception, function: Any, args: tuple[Any, ...], constants: d
 
 
 def _packed(exception: BaseException) -> Packed:
-    from autotb.capture import KEY, attached, fields_of, type_name
-
-    tree = attached(exception)
-    text = f"{type_name(type(exception))}: {exception}"[:300]
-    try:
-        if tree is None:
-            return text, packing.dumps(exception), ""
-        try:
-            return text, packing.dumps(travel.packed(exception, tree, packing.dumps, pickle.loads)), ""
-        finally:
-            fields_of(exception)[KEY] = tree
-    except Exception as error:
-        return text, None, f"{type(error).__name__}: {error}"[:300]
+    return packing.pack_exception(exception, attached(exception))
 
 
 def _pickled(results: list[Any]) -> bytes:
     try:
         return packing.dumps(results)
     except Exception:
-        return packing.dumps([_fit(result) for result in results])
+        return packing.dumps(Partly([fit(result) for result in results]))
 
 
-def _fit(result: Any) -> Any:
+def fit(result: Any) -> Any:
+    """The result, or why it cannot be pickled."""
     try:
         packing.dumps(result)
     except Exception as error:

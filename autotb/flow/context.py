@@ -6,10 +6,11 @@ place of the call, an :class:`ErrorSnapshot` in place of its result, or the exce
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from autotb import summary
 from autotb.flow import snapshots
 from autotb.flow.snapshots import ArrayReference, ErrorInfo, ErrorSnapshot, PropagatedErrorSnapshot, Reason, Source
 
@@ -51,32 +52,49 @@ class ErrorContext:
 
 @dataclass(frozen=True)
 class Array:
-    """An input that is an array of results: the output of a map, taken whole."""
+    """An input that is an array of results: the output of a map, taken whole.  ``indices`` are the positions of its errors."""
 
-    values: Any
-    name: str = ""
-    shape: tuple[int, ...] = ()
+    name: str
+    shape: tuple[int, ...]
+    indices: tuple[tuple[int, ...], ...] = ()
+    source: Source | None = None
+
+    @classmethod
+    def of(cls, name: str, shape: tuple[int, ...], errors: list[int], source: Source | None) -> Array:
+        """The array whose elements ``errors``, counted through, are errors."""
+        return cls(name, shape, as_numpy(errors, shape), source)
+
+
+@dataclass(frozen=True)
+class Element:
+    """An input that is one result: an element of an array, or what a single call gave.  ``source`` has it again."""
+
+    is_error: bool
     source: Source | None = None
 
 
-def scan(named: dict[str, Any], arrays: dict[str, Array], containers: bool = False) -> dict[str, ErrorInfo]:
+Inputs = Mapping[str, "Array | Element"]
+
+
+def scan(named: dict[str, Any], inputs: Inputs, containers: bool = False) -> dict[str, ErrorInfo]:
     """What is wrong with the arguments of a call: an entry for each that is an error, or that holds some.
 
-    Direct values and arrays are looked at; with ``containers`` also one level into lists, tuples and dicts.
+    Of ``inputs``, the results of other steps, that is known; direct values and arrays of objects are looked at; with
+    ``containers`` also one level into lists, tuples and dicts.
     """
     found: dict[str, ErrorInfo] = {}
     for name, value in named.items():
-        if snapshots.is_error(value):
+        given = inputs.get(name)
+        if type(given) is Array:
+            indices = given.indices
+        elif snapshots.is_error(value) or (type(given) is Element and given.is_error):
             found[name] = ErrorInfo("full")
             continue
-        array = arrays.get(name)
-        if array is not None:
-            indices = errors_in(array.values, max(1, len(array.shape)))
-        elif getattr(getattr(value, "dtype", None), "hasobject", False):
+        elif hasattr(type(value), "flat") and getattr(getattr(value, "dtype", None), "hasobject", False):
             indices = errors_in(value)
         elif containers and type(value) in (list, tuple, dict):
-            inner = list(value.values() if type(value) is dict else value)
-            indices = (tuple(at for at, item in enumerate(inner) if snapshots.is_error(item)),)
+            inner = value.values() if type(value) is dict else value
+            indices = (tuple([at for at, item in enumerate(inner) if snapshots.is_error(item)]),)
         else:
             continue
         if indices and indices[0]:
@@ -84,24 +102,18 @@ def scan(named: dict[str, Any], arrays: dict[str, Array], containers: bool = Fal
     return found
 
 
-def errors_in(values: Any, axes: int = 1) -> tuple[tuple[int, ...], ...]:
-    """The positions of errors, as ``numpy.nonzero`` gives them, in a list that is nested to so many axes, or in a numpy array of
-    objects.  (A list among the elements is an element: a step may return lists.)"""
-    shape = getattr(values, "shape", None)
-    if shape is not None:
-        flat, found = list(values.flat), []
-        for at, value in enumerate(flat):
-            if snapshots.is_error(value):
-                found.append(_unravelled(at, shape))
-        return tuple(zip(*found, strict=True)) if found else ()
-    if axes > 1:
-        positions = [(at, *inner) for at, row in enumerate(values) for inner in zip(*errors_in(row, axes - 1), strict=True)]
-        return tuple(zip(*positions, strict=True)) if positions else ()
-    one = tuple(at for at, value in enumerate(values) if snapshots.is_error(value))
-    return (one,) if one else ()
+def errors_in(array: Any) -> tuple[tuple[int, ...], ...]:
+    """The positions of errors in a numpy array of objects, as ``numpy.nonzero`` gives them."""
+    return as_numpy([at for at, value in enumerate(array.flat) if snapshots.is_error(value)], array.shape)
 
 
-def _unravelled(at: int, shape: tuple[int, ...]) -> tuple[int, ...]:
+def as_numpy(ats: list[int], shape: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
+    """The positions of elements that are counted through, one tuple for each axis, as ``numpy.nonzero`` gives them."""
+    return tuple(zip(*[unravelled(at, shape) for at in ats], strict=True))
+
+
+def unravelled(at: int, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The position of an element that is counted through, the last axis first."""
     position = []
     for length in reversed(shape):
         at, rest = divmod(at, length)
@@ -113,7 +125,7 @@ def maybe_propagate_before_call(
     context: ErrorContext,
     function: Any,
     named: dict[str, Any],
-    arrays: dict[str, Array] | None = None,
+    inputs: Inputs | None = None,
     run_folder: str | None = None,
 ) -> PropagatedErrorSnapshot | None:
     """What stands in place of a call whose inputs, or whose request for resources, are errors; None to make the call."""
@@ -124,26 +136,30 @@ def maybe_propagate_before_call(
         info["resources"] = ErrorInfo("full")
     if not info:
         return None
+    inputs = inputs or {}
     partial = [name for name, one in info.items() if one.kind == "partial"]
     reason = Reason.INPUT_IS_ERROR if len(partial) < len(info) else Reason.ARRAY_CONTAINS_ERRORS
-    arrays = arrays or {}
-    attempted = {name: _attempted(name, value, info, arrays) for name, value in named.items()}
+    attempted = {name: _attempted(name, value, info, inputs) for name, value in named.items()}
     error = PropagatedErrorSnapshot(info, function, reason, attempted, run_folder=run_folder)
     if context.resources_error is not None:
         error.causes.append(context.resources_error)
-    for name in partial:
-        array = arrays.get(name)
-        error.sources[name] = array.source if array is not None and array.source is not None else Held.of(named[name], info[name])
-        if error.error_indices is None:
-            error.error_indices = info[name].indices
-            error.source_output_name = (array.name or None) if array is not None else None
+    for name in info:
+        given = inputs.get(name)
+        if given is not None and given.source is not None:
+            error.sources[name] = given.source
+        elif name in partial:
+            error.sources[name] = Held.of(named[name], info[name])
+    for name in partial[:1]:
+        given = inputs.get(name)
+        error.error_indices = info[name].indices
+        error.source_output_name = given.name if type(given) is Array else None
     return error
 
 
-def _attempted(name: str, value: Any, info: dict[str, Any], arrays: dict[str, Array]) -> Any:
-    array = arrays.get(name)
-    if array is not None:
-        return ArrayReference(array.name, array.shape)
+def _attempted(name: str, value: Any, info: dict[str, Any], inputs: Inputs) -> Any:
+    given = inputs.get(name)
+    if type(given) is Array:
+        return ArrayReference(given.name, given.shape)
     if name in info and info[name].kind == "partial":
         return ArrayReference("", getattr(value, "shape", (len(value),)))
     return value
@@ -180,7 +196,6 @@ def maybe_wrap_exception(
     kwargs: dict[str, Any],
     exception: BaseException,
     owners: tuple[Any, ...] = (),
-    tell: Callable[[str], None] | None = None,
 ) -> ErrorSnapshot:
     """The snapshot of a call that failed, attached to the function and to its ``owners`` as ``error_snapshot``.
 
@@ -189,16 +204,36 @@ def maybe_wrap_exception(
     if not isinstance(exception, Exception):
         raise exception  # KeyboardInterrupt, SystemExit: nothing of a result
     snapshot = ErrorSnapshot.of_call(function, args, kwargs, exception)
-    for owner in (function, *owners):
-        try:
-            owner.error_snapshot = snapshot
-        except (AttributeError, TypeError):
-            pass  # a built-in function takes no attributes
+    hang(snapshot, (function, *owners))
     if mode == RAISE:
-        name = getattr(function, "__qualname__", None) or type(function).__name__
-        (tell or _tell)(f"autotb: {name}.error_snapshot has the call that failed; .error_snapshot.reproduce() makes it again\n")
+        name = summary.function_name(function)
+        _tell(f"autotb: {name}.error_snapshot has the call that failed; .error_snapshot.reproduce() makes it again\n")
         raise exception
     return snapshot
+
+
+def hang(snapshot: ErrorSnapshot, owners: tuple[Any, ...]) -> None:
+    """Hang the newest snapshot on the function and the flow."""
+    for owner in owners:
+        try:
+            owner.error_snapshot = snapshot
+        except Exception:
+            pass  # a built-in function takes no attributes
+
+
+class Leaving(Exception):  # noqa: N818  no error by itself
+    """Carries a StopIteration of the user's out of a generator of ours, which could not raise it."""
+
+    def __init__(self, error: StopIteration) -> None:
+        self.error = error
+
+
+def wrapped_or_leaving(*args: Any) -> ErrorSnapshot:
+    """:func:`maybe_wrap_exception` inside of a generator."""
+    try:
+        return maybe_wrap_exception(*args)
+    except StopIteration as error:
+        raise Leaving(error) from None
 
 
 def _tell(line: str) -> None:

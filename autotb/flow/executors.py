@@ -8,16 +8,42 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any
 
+from autotb.flow.chunks import Sealed
+from autotb.flow.steps import name_of
+
+_CLUSTER = 64  # workers for which a map over a cluster is cut in chunks, at least
+
 
 class Runner:
-    """Submits calls; ``workers`` is how many run at once, as far as that is known."""
+    """Submits calls; ``workers`` is how many run at once, as far as that is known.
 
-    def __init__(self, submit: Callable[..., Future[Any]], workers: int, own: Executor | None = None) -> None:
-        self.submit, self.workers, self._own = submit, max(1, workers), own
+    ``submit(function, args, resources)`` gives a future; ``resources`` is what the step asks for, in the engine's own terms, or
+    None.  An engine that takes no such requests passes them over.  ``by_value`` tells whether the engine pickles functions that
+    have no name in a module, as cloudpickle and dill do.
+    """
+
+    def __init__(
+        self,
+        submit: Callable[[Any, tuple[Any, ...], Any], Future[Any]],
+        workers: int,
+        own: Executor | None = None,
+        cancel: Callable[[Future[Any]], object] = Future.cancel,
+        by_value: bool = True,
+    ) -> None:
+        self.by_value = by_value
+        self.submit, self.workers, self._own, self._cancel = submit, max(1, workers), own, cancel
+
+    def cancel(self, future: Future[Any]) -> None:
+        """Let it not begin, where the engine can do that."""
+        try:
+            self._cancel(future)
+        except Exception:
+            pass  # Parsl's cannot be cancelled, and others may be beyond it
 
     def close(self, wait: bool = True) -> None:
         """End an executor that was made for this run; what was not begun is cancelled, what runs is waited for if ``wait``."""
@@ -27,31 +53,77 @@ class Runner:
 
 def runner(executor: Any) -> Runner:
     """The runner of an executor.  Raises TypeError for what is none, and ImportError for ``"ray"`` where it is not installed."""
+    check(executor)
     if executor == "threads":
         count = min(32, _cores() + 4)
         pool: Executor = ThreadPoolExecutor(count, thread_name_prefix="autotb-map")
-        return Runner(pool.submit, count, pool)
+        return Runner(_plain(pool), count, pool, by_value=False)
     if executor == "processes":
         pool = ProcessPoolExecutor(_cores())
-        return Runner(pool.submit, _cores(), pool)
+        return Runner(_plain(pool), _cores(), pool, by_value=False)
     if executor == "ray":
         return _ray()
     if isinstance(executor, Executor):
-        return Runner(executor.submit, _workers_of(executor))
+        return Runner(_plain(executor), _workers_of(executor), by_value="loky" in type(executor).__module__)
     if _is(executor, "distributed.client", "Client"):
-        return Runner(_dask(executor), sum(executor.nthreads().values()))
-    if _is(executor, "parsl.dataflow.dflow", "DataFlowKernel"):
-        return Runner(_parsl(executor), _cores())
+        return Runner(_dask(executor), _at_least(sum(executor.nthreads().values())), cancel=_cancel_theirs)
+    return Runner(_parsl(executor), _at_least(_parsl_workers(executor)))
+
+
+def check(executor: Any) -> None:
+    """Raises TypeError for what :func:`runner` does not take."""
+    if isinstance(executor, str) and executor in ("threads", "processes", "ray"):
+        return
+    if isinstance(executor, Executor) or _is(executor, "parsl.dataflow.dflow", "DataFlowKernel"):
+        return
+    if _is(executor, "distributed.client", "Client"):
+        if executor.asynchronous:
+            raise TypeError(
+                "executor is an asynchronous Dask Client, which only its event loop can ask: give one without asynchronous=True"
+            )
+        return
     raise TypeError(
         f"executor is a concurrent.futures.Executor, 'threads', 'processes', 'ray', a Dask Client or Parsl's DataFlowKernel, "
         f"not {executor!r}"
     )
 
 
+def _plain(pool: Executor) -> Callable[[Any, tuple[Any, ...], Any], Future[Any]]:
+    def submit(function: Any, args: tuple[Any, ...], _resources: Any) -> Future[Any]:
+        return pool.submit(function, *args)
+
+    return submit
+
+
+def _mapping(resources: Any, engine: str) -> dict[str, Any]:
+    if not isinstance(resources, Mapping):
+        raise TypeError(f"resources for {engine} are a mapping, in its own terms, not {resources!r}")
+    return dict(resources)
+
+
 def _cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _at_least(workers: int) -> int:
+    """Of a cluster, which may have more workers later on than it has now."""
+    return max(_CLUSTER, workers)
+
+
+def _parsl_workers(kernel: Any) -> int:
+    """How many workers Parsl's executors may have, as far as they say."""
+    found = 0
+    for executor in kernel.executors.values():
+        try:
+            provider = getattr(executor, "provider", None)
+            nodes = provider.nodes_per_block * provider.max_blocks if provider is not None else 1
+            each = getattr(executor, "max_threads", None) or executor.max_workers_per_node
+            found += int(min(each, 1_000) * nodes)
+        except Exception:
+            found += _cores()  # it says nothing of that
+    return found
 
 
 def _workers_of(executor: Executor) -> int:
@@ -69,36 +141,53 @@ def _ray() -> Runner:
 
     if not ray.is_initialized():
         ray.init(log_to_driver=False, include_dashboard=False)
+    remotes: dict[Any, Any] = {}
 
-    def submit(function: Any, *args: Any) -> Future[Any]:
-        found: Future[Any] = ray.remote(max_retries=0)(function).remote(*args).future()
-        return found
+    def submit(function: Any, args: tuple[Any, ...], resources: Any) -> Future[Any]:
+        if function not in remotes:
+            remotes[function] = ray.remote(max_retries=0)(function)
+        remote = remotes[function] if resources is None else remotes[function].options(**_mapping(resources, "Ray"))
+        ref = remote.remote(*args)
+        future: Future[Any] = ref.future()
+        future._autotb_ref = ref  # type: ignore[attr-defined]
+        return future
 
-    return Runner(submit, int(ray.cluster_resources().get("CPU", 1)))
+    def cancel(future: Any) -> None:
+        ray.cancel(future._autotb_ref)
+
+    return Runner(submit, _at_least(int(ray.cluster_resources().get("CPU", 1))), cancel=cancel)
 
 
-def _dask(client: Any) -> Callable[..., Future[Any]]:
-    def submit(function: Any, *args: Any) -> Future[Any]:
+def _dask(client: Any) -> Callable[[Any, tuple[Any, ...], Any], Future[Any]]:
+    def submit(function: Any, args: tuple[Any, ...], resources: Any) -> Future[Any]:
         made: Future[Any] = Future()
-        theirs = client.submit(function, *args, pure=False)
+        asked = {} if resources is None else {"resources": _mapping(resources, "Dask")}
+        # Sealed: Dask would look into lists, and take a tuple that begins with a function for a task of its own.
+        theirs = client.submit(Sealed(function, args), pure=False, key=f"{name_of(args[0])}-{uuid.uuid4().hex}", **asked)
 
         def done(finished: Any) -> None:
             try:
                 made.set_result(finished.result())
             except BaseException as error:
                 made.set_exception(error)
+            finished.release()  # the cluster need not keep it any longer
 
-        theirs.add_done_callback(done)
         made._autotb_dask = theirs  # type: ignore[attr-defined]  # released with it
+        theirs.add_done_callback(done)
         return made
 
     return submit
 
 
-def _parsl(kernel: Any) -> Callable[..., Future[Any]]:
-    def submit(function: Any, *args: Any) -> Future[Any]:
+def _cancel_theirs(future: Any) -> None:
+    future._autotb_dask.cancel()
+
+
+def _parsl(kernel: Any) -> Callable[[Any, tuple[Any, ...], Any], Future[Any]]:
+    def submit(function: Any, args: tuple[Any, ...], resources: Any) -> Future[Any]:
+        asked = {} if resources is None else {"parsl_resource_specification": _mapping(resources, "Parsl")}
         found: Future[Any] = kernel.submit(
-            function, app_args=args, executors="all", cache=False, ignore_for_cache=None, app_kwargs={}, join=False
+            function, app_args=args, executors="all", cache=False, ignore_for_cache=None, app_kwargs=asked, join=False
         )
         return found
 

@@ -13,7 +13,8 @@ import sys
 from types import FunctionType
 from typing import Any
 
-from autotb import summary
+from autotb import summary, travel
+from autotb.capture import KEY, fields_of, message_of, type_name
 
 PROTOCOL = 4
 
@@ -59,6 +60,27 @@ def unpack(packed: Packed) -> Any:
         return Opaque(text, data, f"{type(error).__name__}: {error}"[:300])
 
 
+def headline(exception: BaseException) -> str:
+    """``Type: message``, the message's first line; what cannot be printed (half a surrogate pair, say) is escaped."""
+    message = message_of(exception).partition("\n")[0]
+    if not message.isprintable():
+        message = "".join(char if char.isprintable() else repr(char)[1:-1] for char in message)
+    return f"{type_name(type(exception))}: {message}" if message else type_name(type(exception))
+
+
+def pack_exception(exception: BaseException, tree: Any) -> Packed:
+    """An exception with the record of its story, if it has one; the exception itself keeps its record."""
+    text = headline(exception)[:300]
+    kept = fields_of(exception).get(KEY)
+    try:
+        return text, dumps(exception if tree is None else travel.packed(exception, tree, dumps, pickle.loads)), ""
+    except Exception as error:
+        return text, None, f"{type(error).__name__}: {error}"[:300]
+    finally:
+        if kept is not None:
+            fields_of(exception)[KEY] = kept
+
+
 def dumps(value: Any) -> bytes:
     """Pickle by reference; what has no name (a lambda, a local function) by cloudpickle, where that is installed.
 
@@ -79,9 +101,32 @@ def dumps(value: Any) -> bytes:
 
 class _Pickler(pickle.Pickler):
     def reducer_override(self, value: Any) -> Any:
-        if isinstance(value, (FunctionType, type)) and value.__module__ == "__mp_main__":
+        if isinstance(value, (FunctionType, type)) and value.__module__ in ("__mp_main__", "__main__") and _is_mains(value):
             return of_main, (value.__qualname__,)
         return NotImplemented
+
+
+def _is_mains(value: Any) -> bool:
+    """Whether it is to be found in the main script of the process that reads this: there it is in ``__main__``, here perhaps not
+    (a worker may import the script as ``__mp_main__``, or be sent what it needs of it)."""
+    if "<locals>" in value.__qualname__ or "<lambda>" in value.__qualname__:
+        return False
+    return (
+        value.__module__ == "__mp_main__" or getattr(sys.modules["__main__"], value.__qualname__.partition(".")[0], None) is None
+    )
+
+
+def bare(function: Any) -> Any:
+    """The function as it is to be sent to an engine that pickles it by value: without the snapshot that hangs on it."""
+    if type(function) is not FunctionType or "error_snapshot" not in function.__dict__:
+        return function
+    if function.__module__ != "__main__" and "<" not in function.__qualname__:
+        return function  # it has a name, by which it is pickled
+    copy = FunctionType(function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__)
+    copy.__kwdefaults__, copy.__module__, copy.__qualname__ = function.__kwdefaults__, function.__module__, function.__qualname__
+    copy.__doc__, copy.__annotations__ = function.__doc__, function.__annotations__
+    copy.__dict__.update({name: value for name, value in function.__dict__.items() if name != "error_snapshot"})
+    return copy
 
 
 def of_main(name: str) -> Any:

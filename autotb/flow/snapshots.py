@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import enum
 import html
+import json
 import os
 import pickle
-import tempfile
+import threading
 import uuid
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Protocol
 
-from autotb import carrier, summary, travel
+from autotb import carrier, summary
 from autotb.capture import attached
-from autotb.flow import binding
-from autotb.flow.packing import Opaque, Packed, dumps, pack, unpack
+from autotb.flow import binding, packing
+from autotb.flow.packing import Opaque, Packed, pack, unpack
 
 _MAGIC = b"autotb error snapshot 1\n"
 
@@ -49,8 +50,19 @@ class ErrorInfo:
     count: int = 1
 
 
+class Noted:
+    """Notes that there are objects of its subclasses: until there are, nothing has to be searched for them."""
+
+    any_made = False
+
+    def __new__(cls, *_: Any, **__: Any) -> Any:
+        """Also those that are unpickled come through here."""
+        Noted.any_made = True
+        return object.__new__(cls)
+
+
 @dataclass(frozen=True)
-class ErrorStub:
+class ErrorStub(Noted):
     """What a worker sends back in place of an error that it has stored; never part of a result.
 
     ``propagated`` tells a call that was not made from one that failed.
@@ -59,7 +71,10 @@ class ErrorStub:
     propagated: bool
 
 
-class ErrorSnapshot:
+_packing = threading.local()
+
+
+class ErrorSnapshot(Noted):
     """A call of a user's function that raised.
 
     Attributes: ``function``; ``kwargs``, its arguments by name; ``exception``; ``timestamp``, ISO 8601 in UTC.  The exception
@@ -98,7 +113,9 @@ class ErrorSnapshot:
         """Write it to a file, entirely or not at all; missing folders are made.  Raises OSError where that is impossible."""
         data = pickle.dumps(self, 4)
         content = _MAGIC + len(data).to_bytes(8, "big") + zlib.crc32(data).to_bytes(4, "big") + data
-        write_whole(path, content)
+        from autotb.render import files
+
+        files.write_whole(path, content)
 
     @classmethod
     def load_from_file(cls, path: str | os.PathLike[str]) -> ErrorSnapshot:
@@ -124,7 +141,7 @@ class ErrorSnapshot:
         return loaded
 
     def __repr__(self) -> str:
-        return f"<ErrorSnapshot of {self.call}: {_headline(self.exception)}>"
+        return f"<ErrorSnapshot of {self.call}: {summary.cut(packing.headline(self.exception), 300)}>"
 
     def _repr_html_(self) -> str:
         from autotb import render
@@ -140,8 +157,16 @@ class ErrorSnapshot:
         return name or carrier.call_text(self.function, args, kwargs) or f"{summary.function_name(self.function)}(…)"
 
     def __getstate__(self) -> dict[str, Any]:
+        if getattr(_packing, "function", False):  # it hangs on a function that is pickled by value: it has no part in that
+            text = summary.brief(self.function), None, "it hung on a function"
+            return {"function": text, "kwargs": {}, "exception": (packing.headline(self.exception), *text[1:])}
+        _packing.function = True
+        try:
+            function = pack(self.function)
+        finally:
+            _packing.function = False
         return {
-            "function": pack(self.function),
+            "function": function,
             "kwargs": {name: pack(value) for name, value in self.kwargs.items()},
             "exception": _packed_exception(self.exception),
             "timestamp": self.timestamp,
@@ -170,11 +195,13 @@ class ArrayReference:
         self.name, self.shape = name, shape
 
     def __repr__(self) -> str:
+        if self.name.startswith("<"):
+            return self.name
         return f"<array {self.name or 'of the call'}, shape {self.shape}>"
 
 
 @dataclass(eq=False)
-class PropagatedErrorSnapshot:
+class PropagatedErrorSnapshot(Noted):
     """A call that was not made, since its inputs hold errors.
 
     ``error_info`` maps parameters to :class:`ErrorInfo`; ``reason`` is one of :class:`Reason`; ``attempted_kwargs`` are the
@@ -222,10 +249,10 @@ class PropagatedErrorSnapshot:
             return self.roots
         found = list(self.causes)
         for name, info in self.error_info.items():
-            if isinstance(info, ErrorInfo) and info.kind == "partial" and info.indices is not None:
-                found += self.sources[name].read(info.indices)
-            elif name in self.attempted_kwargs:
+            if is_error(self.attempted_kwargs.get(name)):
                 found.append(self.attempted_kwargs[name])
+            elif name in self.sources:
+                found += self.sources[name].read(info.indices)
         return found
 
     def __repr__(self) -> str:
@@ -247,14 +274,21 @@ class PropagatedErrorSnapshot:
             for key in ("error_info", "source_output_name", "error_indices", "run_folder", "timestamp", "id")
         }
         lasting = all(_is_lasting(source) for source in self.sources.values())
+        attempted = dict(self.attempted_kwargs)
+        carries = not lasting
+        for name, value in self.attempted_kwargs.items():  # a pickle is not to grow with the chain that led here
+            is_kept = name in self.sources and _is_lasting(self.sources[name])
+            if type(value) is PropagatedErrorSnapshot or (is_kept and is_error(value)):
+                attempted[name] = ArrayReference(repr(value), ())
+                carries = carries or not is_kept
         return {
             **state,
             "reason": str(self.reason),
             "skipped_function": pack(self.skipped_function),
-            "attempted_kwargs": {name: pack(value) for name, value in self.attempted_kwargs.items()},
+            "attempted_kwargs": {name: pack(value) for name, value in attempted.items()},
             "causes": self.causes,
             "sources": self.sources if lasting else {},
-            "roots": self.roots if lasting else self.get_root_causes(),
+            "roots": self.get_root_causes() if carries else self.roots,
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -283,18 +317,21 @@ def now() -> str:
     return datetime.now(timezone.utc).isoformat()
 
 
-def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write a file entirely or not at all."""
-    folder = os.path.dirname(os.path.abspath(path))
-    os.makedirs(folder, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=".autotb-")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+def as_json(error: ErrorSnapshot | PropagatedErrorSnapshot, with_story: bool) -> bytes:
+    """What is to be told of an error without unpickling it: its call, its headline, and its story if that is wanted."""
+    record: dict[str, Any] = {"call": repr(error)}
+    if isinstance(error, PropagatedErrorSnapshot) and error.causes:  # of no element of any step: told here
+        error = error.causes[0]
+    if isinstance(error, ErrorSnapshot):
+        record = {"call": error.call, "error": packing.headline(error.exception), "id": error.id}
+        if with_story:
+            try:
+                from autotb import render
+
+                record["trace"] = render.explain(error.exception).to_dict()
+            except Exception:
+                pass  # a line of it is told, and the snapshot has all
+    return json.dumps(record, ensure_ascii=False).encode(errors="backslashreplace")
 
 
 def _is_lasting(source: Source) -> bool:
@@ -307,36 +344,12 @@ def _told(parameter: str, info: Any) -> str:
     return f"{parameter} is an error" if isinstance(info, ErrorInfo) else parameter
 
 
-def _headline(exception: BaseException) -> str:
-    from autotb.capture import message_of, type_name
-
-    message = message_of(exception).partition("\n")[0]
-    return f"{type_name(type(exception))}: {message}" if message else type_name(type(exception))
-
-
-def _packed_exception(exception: BaseException) -> Any:
+def _packed_exception(exception: BaseException) -> Packed:
     """The exception with its story, made fit to travel."""
     tree = attached(exception)
     if tree is None:
         tree = carrier.record(exception, exception.__traceback__, carrier.place("flow", ""))  # type: ignore[assignment]
-    loads: Callable[[Any], Any] = pickle.loads
-    text = _headline(exception)
-    try:
-        return text, dumps_exception(exception, tree, loads), ""
-    except Exception as error:
-        return text, None, f"{type(error).__name__}: {error}"[:300]
-
-
-def dumps_exception(exception: BaseException, tree: Any, loads: Callable[[Any], Any]) -> bytes:
-    """The pickle of an exception with its record; the exception itself keeps its record."""
-    from autotb.capture import KEY, fields_of
-
-    kept = fields_of(exception).get(KEY)
-    try:
-        return dumps(travel.packed(exception, tree, dumps, loads))
-    finally:
-        if kept is not None:
-            fields_of(exception)[KEY] = kept
+    return packing.pack_exception(exception, tree)
 
 
 def _exception(packed: Packed) -> BaseException:

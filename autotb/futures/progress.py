@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from autotb.render import bars
 from autotb.render.terminal import is_terminal
 
 
@@ -24,20 +25,8 @@ class Bar:
         if not self.is_shown:
             return
         try:
-            from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-            self.bar = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("[red]{task.fields[failed]}"),
-                TimeElapsedColumn(),
-                TimeRemainingColumn(),
-                console=Console(stderr=True),
-            )
+            self.bar = bars.begun("[red]{task.fields[failed]}")
             self.task = self.bar.add_task("collecting", total=self.total, failed="")
-            self.bar.start()
         except Exception:
             self.bar, self.is_shown = None, False  # results matter, the bar does not
 

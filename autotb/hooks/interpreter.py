@@ -22,7 +22,7 @@ def show_uncaught(kind: type[BaseException], value: BaseException, traceback: Tr
     try:
         _show_once_more(value, traceback)
     except BaseException as error:
-        sys.__excepthook__(kind, value, traceback)
+        (boot.displaced or sys.__excepthook__)(kind, value, traceback)
         boot.report("drawing the error", error)
     if issubclass(kind, KeyboardInterrupt):
         _keep_status_of_sigint()
@@ -127,7 +127,7 @@ def uninstall() -> list[str]:
     from autotb import patch
 
     if sys.excepthook is boot.excepthook:
-        sys.excepthook = sys.__excepthook__
+        sys.excepthook = boot.displaced or sys.__excepthook__
     sys.meta_path[:] = [finder for finder in sys.meta_path if finder is not boot.finder]
     threading: Any = sys.modules.get("threading")
     if threading is not None:

@@ -189,13 +189,14 @@ def _sweep(path: str) -> None:
         pid, _, _ = entry.name.partition("-")
         try:
             old = entry.stat().st_mtime < time.time() - _OLD
-            if old and pid.isdigit() and entry.name.endswith(own) and not _lives(int(pid)):
+            if old and pid.isdigit() and entry.name.endswith(own) and not lives(int(pid)):
                 os.unlink(entry.path)
         except OSError:
             pass  # another worker was faster
 
 
-def _lives(pid: int) -> bool:
+def lives(pid: int) -> bool:
+    """Whether there is such a process; one that has ended and was not waited for still is."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -205,10 +206,16 @@ def _lives(pid: int) -> bool:
     return True
 
 
+chunk_of: Any = None  # ``summary.chunk_of``, once there are chunks of calls
+
+
 def plain(function: Any, args: Any, kwargs: Any = None) -> str:
     """A call in few words, made in under a microsecond for usual ones: plain values, and others by their type."""
     if type(function).__name__ == "partial" and hasattr(function, "func"):
         function, args, kwargs = function.func, (*function.args, *args), {**function.keywords, **(kwargs or {})}
+    chunk = chunk_of(function, args) if chunk_of is not None else None
+    if chunk is not None:
+        return plain(*chunk[:3]) + (f" and {chunk[3] - 1} more" if chunk[3] > 1 else "")
     called = getattr(function, "__qualname__", "") or type(function).__name__
     parts = [_brief(value) for value in args[:8]]
     if kwargs:

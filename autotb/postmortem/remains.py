@@ -9,6 +9,7 @@ import functools
 import os
 import time
 
+from autotb.postmortem import crumbs
 from autotb.postmortem.crumbs import (
     BEGUN,
     HEAD_AT,
@@ -114,12 +115,8 @@ def is_dead(pid: int, within: float = 0) -> bool:
 
 
 def _is_dead(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+    if not crumbs.lives(pid):
         return True
-    except OSError:
-        pass
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             return file.read(1_000).rpartition(b")")[2].split()[0] in (b"Z", b"X")

@@ -10,8 +10,8 @@ import os
 import re
 import signal
 
-from autotb import registry, settings
-from autotb.postmortem import crumbs, memory
+from autotb import carrier, registry, settings
+from autotb.postmortem import crumbs, memory, remains
 from autotb.postmortem.remains import Remains
 
 TYPE_CHECKING = False
@@ -27,11 +27,21 @@ def hop(
 ) -> dict[str, Any]:
     """What is known of one dead worker; ``call`` where the driver knows it better than the worker's own few words."""
     call = call or (left.text if left is not None and left.running and settings.switch("args") else None)
-    place = {"engine": engine, "where": where, "pid": pid, "host": os.uname().nodename if hasattr(os, "uname") else ""}
+    place = {"engine": engine, "where": where, "pid": pid, "host": carrier.host()}
     told = [f"{doing(left)}: {ended_by(exitcode)}{why(exitcode, left)}"]
     frames = crashed_at(left.dump) if left is not None else []
     found = {**place, "call": call, "log": _log(place["host"], pid), **more}
     return {key: value for key, value in found.items() if value is not None} | {"frames": frames, "died": told}
+
+
+def of_process(engine: str, where: str, process: Any, patience: float = 0) -> dict[str, Any]:
+    """What is known of a dead child of this process, whose breadcrumb is taken away; ``patience`` are the seconds that it may
+    still take to end."""
+    if patience:
+        process.join(patience)
+    left = remains.of_child(process)
+    remains.bury(process.pid)
+    return hop(engine, where, process.pid, process.exitcode, left)
 
 
 def _log(host: object, pid: int | None) -> str | None:

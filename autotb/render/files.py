@@ -26,13 +26,18 @@ def write_json(path: str | os.PathLike[str], record: dict[str, Any], mode: int |
 
     ``mode`` are the file's permissions, by default those of any new file.  Raises OSError.
     """
+    content = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
+    write_whole(path, content.encode(errors="backslashreplace"), mode)
+
+
+def write_whole(path: str | os.PathLike[str], content: bytes, mode: int | None = None) -> None:
+    """Write a file, whole or not at all; missing folders are made.  ``mode`` as above.  Raises OSError."""
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    content = json.dumps(record, indent=2, ensure_ascii=False)
     handle, temporary = tempfile.mkstemp(prefix=f".{target.name[:100]}.", dir=target.parent)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(content + "\n")
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o666 & ~_umask() if mode is None else mode)

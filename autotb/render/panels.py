@@ -75,7 +75,7 @@ class _Drawing:
             lines += self.stack(stack.before, TITLE)
             sentence = words.CAUSED if stack.cause is not None else words.DURING
             lines += ["", *self.ansi([Text(sentence, DIM)]), ""]
-        lines += self.panel(stack, title)
+        lines += self.panel(stack, title, noticed)
         for line in stack.broken:
             lines += self.ansi([Text(clean.line(line), HOP)])
         if stack.members is not None:
@@ -113,7 +113,7 @@ class _Drawing:
         width = max(MIN_WIDTH, self.width - 2)
         return _Drawing(self.trace, replace(self.abilities, width=width), self.in_force)
 
-    def panel(self, stack: Stack, title: str) -> list[str]:
+    def panel(self, stack: Stack, title: str, noticed: Stack | None) -> list[str]:
         views, hidden = show.view(stack, self.in_force.frames)
         inside = self.width - 4
         blocks: list[list[Text]] = []
@@ -121,7 +121,6 @@ class _Drawing:
             blocks += self.hop(view, inside)
         if not blocks:
             return []
-        noticed = show.noticed_by(stack, self.in_force.frames)
         if noticed is not None:
             blocks.append([Text(row, DIM) for row in _folded(clean.line(words.noticed(noticed)), inside, 5)])
         if stack.lost:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from types import ModuleType
 
-from autotb import registry
+from autotb import carrier, registry
 from autotb.trace.model import Stack, Trace
 
 MOST = 2
@@ -113,10 +113,8 @@ def _other_version(trace: Trace) -> dict[str, str] | None:
 def _version_here(name: str) -> str:
     if name == "python":
         return f"{sys.version_info[0]}.{sys.version_info[1]}"
-    loaded = sys.modules.get(name)
-    if isinstance(loaded, ModuleType):  # as in carrier
-        version = object.__getattribute__(loaded, "__dict__").get("__version__")
-        return version if isinstance(version, str) else ""
+    if isinstance(sys.modules.get(name), ModuleType):
+        return carrier.version_of(name)
     from importlib import metadata
 
     try:

@@ -89,6 +89,12 @@ def raised_at(stack: Stack) -> Frame | None:
     return stack.frames[-1] if stack.frames else None
 
 
+def same_failure(stack: Stack) -> tuple[object, ...]:
+    """What makes two errors one failure with other values: type and where they were raised, their causes' too."""
+    place, before = raised_at(stack), stack.before
+    return stack.type, (place.path, place.line) if place else stack.message, same_failure(before) if before else None
+
+
 def same_story(stack: Stack) -> tuple[object, ...]:
     """What makes two errors one story told twice: type, message and where they were raised, their causes' too."""
     place = raised_at(stack)

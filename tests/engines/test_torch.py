@@ -21,6 +21,9 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 import cases
 
+# How long PyTorch waits for each worker at a loader's end before it ends it: five seconds, which some here do take.
+torch.utils.data._utils.MP_STATUS_CHECK_INTERVAL = 1.0
+
 
 class Items(Dataset):
     def __init__(self, task):

@@ -17,8 +17,9 @@ from autotb.flow.context import (
     maybe_wrap_exception,
     scan,
 )
-from autotb.flow.snapshots import ErrorInfo, ErrorSnapshot, PropagatedErrorSnapshot
-from tests.flow.test_snapshots import divide, failed, propagated
+from autotb.flow.snapshots import ErrorInfo
+from autotb.flow.store import MemorySource
+from tests.flow.test_snapshots import divide, failed
 
 BAD = failed(divide, 1)
 
@@ -29,34 +30,6 @@ def test_other_modes_are_refused(mode):
         context.check_mode(mode)
 
 
-@pytest.mark.parametrize(
-    ("values", "expected"),
-    [
-        ([1, BAD, 2, propagated(BAD)], ((1, 3),)),
-        ([1, 2], ()),
-        ([], ()),
-        ([[1, BAD], [BAD, 2]], ((0, 1), (1, 0))),
-        ([[[1], [BAD]]], ((0,), (1,), (0,))),
-    ],
-)
-def test_positions_of_errors_are_those_of_numpy(values, expected):
-    axes = max(1, len(expected))
-    assert errors_in(values, axes) == expected
-    marked = numpy.array(marks(values, axes))
-    assert [list(map(int, axis)) for axis in numpy.nonzero(marked)] == [list(axis) for axis in expected] or not expected
-    assert bool(marked.any()) == bool(expected)
-
-
-def marks(values, axes):
-    return [
-        marks(value, axes - 1) if axes > 1 else isinstance(value, (ErrorSnapshot, PropagatedErrorSnapshot)) for value in values
-    ]
-
-
-def test_lists_that_a_step_returns_are_no_axes():
-    assert errors_in([[BAD], [1]]) == ()
-
-
 def test_a_numpy_array_of_two_axes():
     array = numpy.empty((2, 3), dtype=object)
     array[1, 2] = array[0, 1] = BAD
@@ -64,8 +37,7 @@ def test_a_numpy_array_of_two_axes():
 
 
 def test_one_entry_for_each_argument_in_error():
-    arrays = {"values": Array([1, BAD], "load")}
-    found = scan({"a": BAD, "values": arrays["values"].values, "fine": 3}, arrays)
+    found = scan({"a": BAD, "values": [1, BAD], "fine": 3}, {"values": Array.of("load", (2,), [1], None)})
     assert found == {"a": ErrorInfo("full"), "values": ErrorInfo("partial", ((1,),), 1)}
 
 
@@ -106,9 +78,10 @@ def test_a_call_is_not_made_if_its_inputs_hold_errors_and_the_run_goes_on(mode, 
 @pytest.mark.parametrize("count", [1, 3])
 def test_an_array_with_errors_has_a_reason_of_its_own(count):
     values = [BAD] * count + [1] * (3 - count)
-    arrays = {"values": Array(values, "load", (3,))}
+    arrays = {"values": Array.of("load", (3,), list(range(count)), MemorySource(values, (3,)))}
     named = {"values": values}
     error = maybe_propagate_before_call(ErrorContext("continue", scan(named, arrays)), sum, named, arrays, run_folder="runs/1")
+    assert error.get_root_causes() == [BAD]
     assert error.reason == "array_contains_errors"
     assert (error.source_output_name, error.error_indices) == ("load", (tuple(range(count)),))
     assert error.run_folder == "runs/1"

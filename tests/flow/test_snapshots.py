@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -91,6 +92,17 @@ def test_a_snapshot_can_always_be_pickled(tmp_path):
     assert pickle.loads(pickle.dumps(failed(locks, 1, resource=None))).exception.code == 7
 
 
+def test_what_a_snapshot_shows_can_be_printed_and_is_a_line():
+    def fails(text):
+        raise ValueError(text)
+
+    odd, long = autotb.map(fails, ["half a pair \ud800, \x1b[31m red\nand more", "x" * 100_000], error_handling="continue")
+    assert repr(odd).endswith(r"ValueError: half a pair \ud800, \x1b[31m red>")
+    assert repr(odd).isprintable()
+    assert len(repr(long)) < 1_000
+    assert "more characters" in repr(long)
+
+
 def test_what_could_not_travel_is_described_and_a_call_with_it_refused():
     copy = pickle.loads(pickle.dumps(failed(locks, 1, resource=threading.Lock())))
 
@@ -150,6 +162,19 @@ def test_an_older_pickle_gets_the_defaults_of_newer_fields():
     )
     assert (propagated.source_output_name, propagated.error_indices, propagated.run_folder) == (None, None, None)
     assert propagated.get_root_causes() == []
+
+
+@pytest.mark.behaviour("S2-13")
+def test_files_that_were_written_before_there_were_these_fields():
+    """Pickles whose states have the fields that a snapshot cannot be without, and no others."""
+    folder = Path(__file__).parent / "data"
+    error = pickle.loads((folder / "error_without_optional_fields.pickle").read_bytes())
+    assert (error.kwargs, error.timestamp, len(error.id)) == ({"a": 1, "b": 0}, "", 32)
+    with pytest.raises(ZeroDivisionError):
+        error.reproduce()
+    propagated = pickle.loads((folder / "propagated_without_optional_fields.pickle").read_bytes())
+    assert (propagated.source_output_name, propagated.error_indices, propagated.run_folder) == (None, None, None)
+    assert [root.kwargs for root in propagated.get_root_causes()] == [{"a": 1, "b": 0}]
 
 
 def test_a_reason_is_one_of_two_strings():

@@ -201,6 +201,92 @@ def test_qt_finds_pythons_own_hook(run, tmp_path):
     assert ran.stdout == "True\n"
 
 
+CONSOLE = """
+import code, sys
+
+class Window(code.InteractiveConsole):
+    text = ""
+
+    def write(self, data):
+        self.text += data
+
+console = Window() if sys.argv[1] == "window" else code.InteractiveConsole()
+console.push("1 / 0")
+console.push("x = = 1")
+if sys.argv[1] == "window":
+    print(console.text, sys.excepthook is sys.__excepthook__)
+"""
+
+
+def test_a_console_that_writes_elsewhere_goes_on_doing_so(run, tmp_path):
+    ours, bare = run(CONSOLE, "window"), programs.run(tmp_path, CONSOLE, "window", autotb="0")
+
+    assert "ZeroDivisionError: division by zero" in ours.stdout
+    assert ours.stdout.replace(" False", " True") == bare.stdout  # the hook is ours again
+    assert ours.stdout.endswith(" False\n")
+    assert ours.stderr == bare.stderr == ""
+
+
+def test_a_console_on_stderr_shows_errors_as_a_program_does_and_syntax_errors_in_short(shows):
+    def check(ran):
+        assert "│ <console>:1 in <module>" in ran.stderr
+        assert ran.stderr.split("ZeroDivisionError: division by zero\n")[1].startswith('  File "<console>", line 1\n')
+        assert "codeop" not in ran.stderr
+
+    shows(CONSOLE, check, "stderr")
+
+
+GROUP = """
+import sys, traceback
+import autotb
+from exceptiongroup import ExceptionGroup
+
+def fails():
+    raise ExceptionGroup("two of them", [ValueError("first"), KeyError("second")])
+
+if sys.argv[1:] == ["late"]:
+    autotb.uninstall()
+    print(sys.excepthook.__module__)
+    autotb.install()
+try:
+    fails()
+except ExceptionGroup:
+    traceback.print_exc(file=sys.stdout)
+fails()
+"""
+before_groups = pytest.mark.skipif(sys.version_info >= (3, 11), reason="groups are Python's own: exceptiongroup patches nothing")
+
+
+@before_groups
+def test_groups_before_python_3_11_are_printed_as_ever_and_uncaught_ones_are_ours(shows, tmp_path):
+    def check(ran):
+        assert "│ ValueError: first" in ran.stderr
+        assert ran.last == "exceptiongroup.ExceptionGroup: two of them (2 sub-exceptions)"
+
+    ours = shows(GROUP, check)
+    assert "| ValueError: first" in ours.stdout
+    assert ours.stdout == programs.run(tmp_path, GROUP, autotb="0").stdout
+
+
+@before_groups
+def test_the_hook_that_prints_groups_is_given_back_and_displaced_again(run):
+    ran = run(GROUP, "late")
+
+    assert ran.stdout.startswith("exceptiongroup._formatting\n")
+    assert "│ ValueError: first" in ran.stderr
+
+
+@before_groups
+def test_pytest_reports_a_group(tmp_path):
+    test = "def test_group():\n    raise ExceptionGroup('two', [ValueError('first'), KeyError('second')])\n"
+    (tmp_path / "test_it.py").write_text(f"from exceptiongroup import ExceptionGroup\n\n{test}")
+    ran = programs.start([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"], tmp_path)
+
+    assert "INTERNALERROR" not in ran.stdout + ran.stderr
+    assert "| ValueError: first" in ran.stdout
+    assert "1 failed" in ran.stdout
+
+
 def test_shutdown_and_threads_at_exit(run):
     ran = run(
         """

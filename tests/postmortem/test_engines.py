@@ -1,4 +1,4 @@
-"""Workers that die under Dask, Ray, PyTorch, mpire and Pebble, which keep their own exceptions and get the story."""
+"""Workers that die under Dask, Ray, Parsl, PyTorch, mpire and Pebble, which keep their own exceptions and get the story."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ from tests.engines import kit
 from tests.postmortem.test_pools import KILLED, flat
 
 PROGRAM = """
-import ctypes
-import os
 import sys
-import time
 
-def crash(address):
-    ctypes.string_at(address)
+def work(x, how, seconds=0.05):
+    import ctypes, os, time  # a Parsl worker lacks the globals of this script
 
-def work(x, how):
-    time.sleep(0.05)
+    def crash(address):
+        ctypes.string_at(address)
+
+    time.sleep(seconds)
     if x != 3:
         return x
     if how == "kill":
@@ -39,6 +38,11 @@ def dask_alone(how):
     with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
         client.submit(work, 3, how=how).result()
 
+def dask_at_once(how):  # before the nanny knows the address of a worker that it has started anew
+    from dask.distributed import Client, LocalCluster
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
+        client.submit(work, 3, how=how, seconds=0).result()
+
 def ray(how):
     import ray
     ray.init(num_cpus=2, include_dashboard=False, logging_level="ERROR")
@@ -54,6 +58,27 @@ def actor(how):
     ray.init(num_cpus=2, include_dashboard=False, logging_level="ERROR")
     worker = ray.remote(Worker).remote()
     ray.get([worker.work.remote(x, how) for x in range(2, 6)])
+
+def workers_of_parsl(count):
+    import parsl
+    from parsl.config import Config
+    from parsl.executors import HighThroughputExecutor
+    executor = HighThroughputExecutor(
+        max_workers_per_node=count, address="127.0.0.1", cpu_affinity="none", heartbeat_period=2, heartbeat_threshold=60
+    )
+    return parsl.load(Config(executors=[executor], strategy="none"))
+
+def parsl(how):
+    from parsl import python_app
+    with workers_of_parsl(2):
+        futures = [python_app(work)(x, how) for x in range(6)]
+        for future in futures:
+            future.result()
+
+def bash(how):
+    from parsl import bash_app
+    with workers_of_parsl(1):
+        bash_app(work)(3, how).result()
 
 class Items:
     def __init__(self, how):
@@ -117,8 +142,11 @@ if __name__ == "__main__":
 ENGINES = {
     "dask": ("in a Dask worker", "work(3, how='{}')", True),
     "dask_alone": ("in a Dask worker", "work(3, how='{}')", True),
+    "dask_at_once": ("in a Dask worker", "work(3, how='{}', seconds=0)", True),
     "ray": ("in a Ray worker", "work(3, '{}')", False),
     "actor": ("in a Ray actor", "Worker.work(3, '{}')", False),
+    "parsl": ("in a Parsl worker", "work(3, '{}')", True),
+    "bash": ("in a Parsl worker", "work(3, '{}', seconds=0.05)", True),
     "torch": ("in a DataLoader worker process", "Items[3]", True),
     "batches": ("in a DataLoader worker process", "Items[i] for one i of 2, 3", True),
     "mpire": ("in an mpire worker", "work(3, '{}')", True),
@@ -157,7 +185,7 @@ def test_a_segmentation_fault_has_its_python_lines(shows, engine):
     shows(PROGRAM, check, engine, "crash")
 
 
-@pytest.mark.parametrize("engine", ["dask_alone", "mpire", "pebble", "pebble_function"])
+@pytest.mark.parametrize("engine", ["dask_alone", "parsl", "mpire", "pebble", "pebble_function"])
 def test_an_exit_status_is_told(shows, engine):
     def check(ran):
         assert re.search(r"started and then crashed, within \d+\.\d s: exit status 3", flat(ran.stderr))

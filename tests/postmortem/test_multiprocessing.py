@@ -63,7 +63,7 @@ if __name__ == "__main__":
 @pytest.mark.behaviour("S1-44", "S1-52")
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_the_task_of_a_killed_worker_fails_and_the_pool_goes_on(run, method):
-    ran = run(PROGRAM, method, timeout=120)
+    ran = run(PROGRAM, method, timeout=120, PYTHONUNBUFFERED="1")  # a worker forked anew would have lines to print, too
     died = "died 9 -9 work(3)"
     assert ran.stdout.splitlines() == [
         f"apply {died}",

@@ -1,0 +1,214 @@
+"""``Flow``: steps that take each other's outputs, run on one executor; errors stop it, or are values that are passed on.
+
+Flows in: functions, inputs, options.  Flows out: :class:`~autotb.flow.results.Results`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+from collections.abc import Callable, Iterable, MutableMapping
+from typing import Any
+
+from autotb.flow import executors, running
+from autotb.flow.cache import Cache
+from autotb.flow.context import RAISE, check_mode
+from autotb.flow.progress import listener
+from autotb.flow.results import Results
+from autotb.flow.running import Running
+from autotb.flow.snapshots import ErrorSnapshot
+from autotb.flow.steps import Node, Output, Step, as_step, user_place
+from autotb.flow.store import Folder, Memory, refuse_existing
+from autotb.flow.work import shape_of
+
+Progress = Callable[[int, int, int, int], object]
+VALUES, CONTAINERS = "values", "containers"
+
+
+class Flow:
+    """Steps that take each other's outputs, run together.
+
+    Args:
+        executor: where calls run: any ``concurrent.futures.Executor``, ``"threads"``, ``"processes"``, ``"ray"``, a Dask
+            ``Client``, or Parsl's ``DataFlowKernel``.
+        error_handling: ``"raise"``: the first exception of a step is raised, with its own type.  ``"continue"``: it becomes an
+            ``ErrorSnapshot`` in the place of the call's result; calls that would take it are not made, a
+            ``PropagatedErrorSnapshot`` stands for each, and everything else goes on.
+        schedule: ``"eager"``: a step begins when the steps are done whose outputs it takes; ``"generation"``: when all steps are
+            done that are fewer steps from the start.
+        run_folder: where results and errors are kept.  It must not exist, unless ``resume``.
+        resume: go on with the run in the folder: only what is missing is called.  Its files are unpickled, which runs what they
+            say: resume only what you trust as you trust code.
+        retry_failed: call again what failed in the run that is resumed.
+        cache: a folder or a mapping for the results of steps with ``cache=True``; by default they are kept as long as the flow.
+        return_results: with False results stay in the run folder, written by the workers, and are read when they are asked for.
+        scan: ``"values"`` looks for errors among arguments and in arrays; ``"containers"`` also one level into lists, tuples and
+            dicts.
+        progress: None for a bar on a terminal, False for none, or a function that is called with (done, failed, skipped, total).
+
+    ``error_snapshot`` is the newest snapshot of a call that failed.
+
+    Raises ValueError and TypeError for other values of these, and FileExistsError for a run folder that exists.
+    """
+
+    error_snapshot: ErrorSnapshot | None = None
+
+    def __init__(
+        self,
+        executor: Any = "threads",
+        *,
+        error_handling: str = RAISE,
+        schedule: str = "eager",
+        run_folder: str | os.PathLike[str] | None = None,
+        resume: bool = False,
+        retry_failed: bool = False,
+        cache: str | os.PathLike[str] | MutableMapping[Any, Any] | None = None,
+        return_results: bool = True,
+        scan: str = VALUES,
+        progress: Progress | bool | None = None,
+    ) -> None:
+        executors.check(executor)
+        self._executor, self._mode = executor, check_mode(error_handling)
+        if schedule not in running.SCHEDULES:
+            raise ValueError(f'schedule is "eager" or "generation", not {schedule!r}')
+        if scan not in (VALUES, CONTAINERS):
+            raise ValueError(f'scan is "values" or "containers", not {scan!r}')
+        if run_folder is None and not return_results:
+            raise ValueError("return_results=False leaves the results in a run folder: give run_folder too")
+        if run_folder is None and resume:
+            raise ValueError("resume=True goes on with the run in a folder: give run_folder too")
+        if retry_failed and not resume:
+            raise ValueError("retry_failed=True calls again what failed in the run that is resumed: give resume=True too")
+        if run_folder is not None and not resume:
+            refuse_existing(os.fspath(run_folder))
+        check_progress(progress)
+        self._schedule, self._containers, self._progress = schedule, scan == CONTAINERS, progress
+        self._folder = None if run_folder is None else os.path.abspath(run_folder)
+        self._resume, self._retry_failed, self._return_results = resume, retry_failed, return_results
+        self._cache = Cache(cache)
+        self._nodes: dict[str, Node] = {}
+        self._shapes: dict[str, tuple[int, ...] | None] = {}  # None: known when it runs
+
+    def map(self, step: Step | Callable[..., Any], *iterables_or_outputs: Any, product: bool = False, **constants: Any) -> Output:
+        """One call of the step for each element of the inputs, side by side, or with ``product`` for each combination of them.
+
+        Inputs are iterables, or outputs of this flow, which are taken element by element; an error among them is passed on alone.
+        ``constants`` are the same for all calls; an output among them is taken whole.
+
+        Raises TypeError where the step cannot be called so, and ValueError where the inputs have different lengths.
+        """
+        made = as_step(step)
+        if not iterables_or_outputs:
+            raise TypeError(f"{made.name}: map takes at least one iterable or output after the step")
+        inputs = tuple([self._input(made, one) for one in iterables_or_outputs])
+        return self._added(made, True, inputs, constants, product)
+
+    def call(self, step: Step | Callable[..., Any], *args_or_outputs: Any, **kwargs: Any) -> Output:
+        """One call of the step.  An output is taken whole: that of a map is a list, nested for more than one dimension.
+
+        Raises TypeError where the step cannot be called so.
+        """
+        return self._added(as_step(step), False, args_or_outputs, kwargs, False)
+
+    def run(self) -> Results:
+        """Run all steps, and wait for them.
+
+        Raises the first exception of a step in raise mode; in both modes what the executor or the store raise for themselves.
+        Raises RuntimeError inside a running event loop, which it would block: there, await :meth:`run_async`.
+        """
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            pass
+        else:
+            raise RuntimeError("an event loop is running here, which run() would block: use await flow.run_async()")
+        heard = listener(self._progress)
+        with heard:
+            one = self._running(heard.tell)
+            heard.begin(one.tallies)
+            running.drive(one)
+        return self._results(one, heard)
+
+    async def run_async(self) -> Results:
+        """:meth:`run`, awaited: other tasks of the event loop run meanwhile."""
+        heard = listener(self._progress)
+        with heard:
+            one = self._running(heard.tell)
+            heard.begin(one.tallies)
+            await running.drive_async(one)
+        return self._results(one, heard)
+
+    def _running(self, tell: Any) -> Running:
+        store = Memory() if self._folder is None else Folder(self._folder, self._return_results, self._resume)
+        try:
+            return Running(
+                list(self._nodes.values()),
+                self._executor,
+                self._mode,
+                store,
+                sizes={name: math.prod(shape) for name, shape in self._shapes.items() if shape is not None},
+                schedule=self._schedule,
+                cache=self._cache,
+                containers=self._containers,
+                retry_failed=self._retry_failed,
+                owners=(self,),
+                tell=tell,
+            )
+        except BaseException:
+            store.close()
+            raise
+
+    def _results(self, one: Running, heard: Any) -> Results:
+        columns = {name: one.store.columns[name] for name in self._nodes}
+        results = Results(self, columns, one.tallies, one.store.folder)
+        heard.finish(results)
+        return results
+
+    def _input(self, step: Step, value: Any) -> Any:
+        if isinstance(value, Output):
+            return value
+        if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+            raise TypeError(f"{step.name}: map takes iterables and outputs, not {value!r}; give constants by name")
+        return list(value)
+
+    def _added(self, step: Step, is_map: bool, inputs: tuple[Any, ...], constants: dict[str, Any], product: bool) -> Output:
+        outputs = [self._checked(step, value) for value in (*inputs, *constants.values())]
+        before = frozenset(output.name for output in outputs if output is not None)
+        step.check(len(inputs), constants)
+        shape = self._shape(step, inputs, product) if is_map else ()
+        name, count = step.name, 1
+        while name in self._nodes:
+            count += 1
+            name = f"{step.name}#{count}"
+        generation = 1 + max((self._nodes[one].generation for one in before), default=0)
+        self._nodes[name] = Node(name, step, is_map, inputs, constants, product, before, generation, user_place())
+        self._shapes[name] = shape
+        return Output(self, name)
+
+    def _checked(self, step: Step, value: Any) -> Output | None:
+        inner = value.values() if type(value) is dict else value if type(value) in (list, tuple) else ()
+        if any(type(one) is Output for one in inner):
+            raise TypeError(
+                f"{step.name}: an output is hidden in a {type(value).__name__}; give outputs as arguments of their own"
+            )
+        if not isinstance(value, Output):
+            return None
+        if value.flow is not self:
+            raise ValueError(f"{step.name}: {value!r} is of another flow")
+        return value
+
+    def _shape(self, step: Step, inputs: tuple[Any, ...], product: bool) -> tuple[int, ...] | None:
+        """The shape of a map, where it is known by now.  Raises ValueError where it has none."""
+        shapes = [self._shapes[one.name] if isinstance(one, Output) else (len(one),) for one in inputs]
+        known = [shape for shape in shapes if shape]  # what a single call will give is not known
+        if len(known) < len(shapes) and (product or not known):
+            return None
+        found = shape_of(step.name, known, product)
+        return found if len(known) == len(shapes) else None
+
+
+def check_progress(progress: Any) -> None:
+    """Raises TypeError for what is no way to tell of progress."""
+    if progress not in (None, False, True) and not callable(progress):
+        raise TypeError(f"progress is None, False or a function of (done, failed, skipped, total), not {progress!r}")

@@ -1,0 +1,156 @@
+"""The index of a run folder: which steps it has, and where each of their elements stands.  One SQLite file.
+
+Flows in: rows, from the process that runs the flow and no other.  Flows out: rows again, also to a later process.
+A rollback journal and an exclusive lock: run folders lie on network file systems, on which SQLite's WAL does not work.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
+from typing import Any
+
+from autotb.flow.shards import Place
+
+FILE = "index.sqlite"
+_FORMAT = 1
+_APPLICATION = 0x61546246  # "aTbF", so that a foreign database is told from ours
+_BUSY = 5.0  # seconds that another process's lock is waited for
+
+_TABLES = """
+CREATE TABLE steps (id INTEGER PRIMARY KEY, name TEXT UNIQUE, function TEXT, inputs TEXT, shape TEXT, seconds REAL DEFAULT 0);
+CREATE TABLE shards (id INTEGER PRIMARY KEY, name TEXT UNIQUE);
+CREATE TABLE elements (step INTEGER, at INTEGER, state INTEGER, shard INTEGER, offset INTEGER,
+                       PRIMARY KEY (step, at)) WITHOUT ROWID;
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT);
+"""
+
+
+class Index:
+    """An open index.  Raises ValueError for a file that is none, and OSError where it cannot be read or written."""
+
+    def __init__(self, folder: str, mode: str) -> None:
+        self.path = os.path.join(folder, FILE)
+        if mode != "rwc" and not os.path.isfile(self.path):
+            raise FileNotFoundError(2, f"there is no {FILE} of a run in this folder", folder)
+        try:
+            self.connection = self._opened(mode)
+        except sqlite3.DatabaseError as error:
+            raise _said(self.path, error) from error
+        self._shards: dict[str, int] = {}
+
+    def _opened(self, mode: str) -> sqlite3.Connection:
+        uri = f"file:{_quoted(self.path)}?mode={mode}"
+        connection = sqlite3.connect(uri, uri=True, timeout=_BUSY, check_same_thread=False, isolation_level=None)
+        try:
+            if mode == "rwc":
+                connection.executescript(
+                    f"PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=DELETE; PRAGMA application_id={_APPLICATION};"
+                    f"PRAGMA user_version={_FORMAT}; BEGIN; {_TABLES} COMMIT;"
+                )
+                return connection
+            kind, version = _pragma(connection, "application_id"), _pragma(connection, "user_version")
+            if kind != _APPLICATION or version != _FORMAT:
+                raise ValueError(f"{self.path} is no index of a run of this version of autotb")
+            if mode == "rw":
+                connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+                connection.execute("BEGIN IMMEDIATE")
+                connection.execute("COMMIT")  # a second process that resumes the same run is told at once
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def close(self) -> None:
+        """Let other processes have it."""
+        self.connection.close()
+
+    def execute(self, statement: str, values: Any = ()) -> list[Any]:
+        """All rows of a statement."""
+        try:
+            return self.connection.execute(statement, values).fetchall()
+        except sqlite3.DatabaseError as error:
+            raise _said(self.path, error) from error
+
+    def add(self, step: int, rows: Iterable[tuple[int, Place]]) -> None:
+        """Elements and where they stand; they last from the next :meth:`commit` on."""
+        named = [(step, at, place.state, self._shard(place.shard), place.offset) for at, place in rows]
+        try:
+            if not self.connection.in_transaction:
+                self.connection.execute("BEGIN")
+            self.connection.executemany("INSERT OR REPLACE INTO elements VALUES (?, ?, ?, ?, ?)", named)
+        except sqlite3.DatabaseError as error:
+            raise _said(self.path, error) from error
+
+    def replace(self, places: dict[tuple[int, int], Place]) -> None:
+        """Have these elements, by step and number, and no others."""
+        self.execute("BEGIN")
+        self.execute("DELETE FROM elements")
+        for (step, at), place in places.items():
+            self.add(step, [(at, place)])
+        self.commit()
+
+    def _shard(self, name: str) -> int:
+        if name not in self._shards:
+            self.execute("INSERT OR IGNORE INTO shards (name) VALUES (?)", (name,))
+            self._shards[name] = self.execute("SELECT id FROM shards WHERE name = ?", (name,))[0][0]
+        return self._shards[name]
+
+    def commit(self) -> None:
+        """Write what was added."""
+        if self.connection.in_transaction:
+            self.execute("COMMIT")
+
+    def steps(self) -> list[str]:
+        """The names of all steps, as they were begun."""
+        return [name for (name,) in self.execute("SELECT name FROM steps ORDER BY id")]
+
+    def step(self, name: str) -> tuple[Any, ...] | None:
+        """``(id, name, function, inputs, shape)`` of a step."""
+        found = self.execute("SELECT id, name, function, inputs, shape FROM steps WHERE name = ?", (name,))
+        return found[0] if found else None
+
+    def places(self, step: str, start: int, stop: int) -> list[tuple[int, Place]]:
+        """The elements of a step from ``start`` on, before ``stop``, in order."""
+        rows = self.execute(
+            "SELECT at, state, shards.name, offset FROM elements JOIN shards ON shards.id = elements.shard "
+            "WHERE step = (SELECT id FROM steps WHERE name = ?) AND at >= ? AND at < ? ORDER BY at",
+            (step, start, stop),
+        )
+        return [(at, Place(shard, offset, state)) for at, state, shard, offset in rows]
+
+
+def opened(folder: str) -> Index:
+    """The index, to be read.  Also one whose run was killed in the midst of writing, which SQLite takes back then."""
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(2, "the run folder is gone, or cannot be seen from here", folder)
+    try:
+        return Index(folder, "ro")
+    except OSError as error:
+        if isinstance(error, FileNotFoundError) or not os.path.exists(os.path.join(folder, FILE + "-journal")):
+            raise
+    with closing(Index(folder, "rw")):
+        pass
+    return Index(folder, "ro")
+
+
+def _pragma(connection: sqlite3.Connection, name: str) -> Any:
+    return connection.execute(f"PRAGMA {name}").fetchone()[0]
+
+
+def _quoted(path: str) -> str:
+    from urllib.parse import quote
+
+    return quote(os.path.abspath(path))
+
+
+def _said(path: str, error: sqlite3.DatabaseError) -> Exception:
+    """The same in words: what is wrong with the file, or that another process has it."""
+    text = str(error)
+    if "locked" in text:
+        return BlockingIOError(11, "another process runs this flow, or reads this folder: wait for it to end", path)
+    if isinstance(error, sqlite3.OperationalError):
+        return OSError(5, f"the index of the run cannot be read or written ({text})", path)
+    return ValueError(f"{path} is torn, or no index of a run of autotb ({text})")

@@ -1,0 +1,111 @@
+"""Who is told how far a run is: a bar on a terminal, a function of the user's, or nobody.
+
+Flows in: counts by step.  Flows out: lines of stderr that are redrawn, calls; at the end a table, or one log record.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+from autotb import render
+from autotb.render import bars, terminal
+
+log = logging.getLogger("autotb.flow")
+
+
+class Silent:
+    """Nobody is told while it runs; where something failed, one log record at the end says so, if that is wanted."""
+
+    tell: Any = None
+
+    def __init__(self, says_failures: bool) -> None:
+        self.says_failures = says_failures
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def begin(self, tallies: dict[str, Any]) -> None:
+        """The run begins."""
+
+    def finish(self, results: Any) -> None:
+        """The run is done."""
+        tallies = results.tallies.values()
+        failed, skipped = sum(tally.failed for tally in tallies), sum(tally.skipped for tally in tallies)
+        if self.says_failures and (failed or skipped):
+            total = sum(tally.total for tally in tallies)
+            were = "was" if skipped == 1 else "were"
+            log.warning(
+                "%d of %d calls failed, %d %s skipped: print the results for the root causes", failed, total, skipped, were
+            )
+
+
+class Called(Silent):
+    """A function of the user's is called with (done, failed, skipped, total)."""
+
+    def __init__(self, function: Any) -> None:
+        super().__init__(says_failures=False)
+        self.function = function
+
+    def tell(self, tallies: dict[str, Any]) -> None:
+        """Call it with the sums over all steps."""
+        self.function(
+            *(sum(getattr(tally, name) for tally in tallies.values()) for name in ("done", "failed", "skipped", "total"))
+        )
+
+
+class Bars(Silent):
+    """A bar a step, drawn by rich; after it the table, where something failed."""
+
+    def __init__(self, shows_table: bool) -> None:
+        super().__init__(says_failures=False)
+        self.bars: Any = None
+        self.tasks: dict[str, Any] = {}
+        self.shows_table = shows_table
+
+    def __enter__(self) -> None:
+        try:
+            self.bars = bars.begun("[red]{task.fields[failed]}", "[yellow]{task.fields[skipped]}")
+        except Exception:
+            self.bars = None  # results matter, the bar does not
+
+    def begin(self, tallies: dict[str, Any]) -> None:
+        """Draw what is to be done."""
+        self.tell(tallies)
+
+    def tell(self, tallies: dict[str, Any]) -> None:
+        """Redraw."""
+        for name, tally in tallies.items() if self.bars is not None else ():
+            if name not in self.tasks:
+                self.tasks[name] = self.bars.add_task(name, total=tally.total, failed="", skipped="")
+            self.bars.update(
+                self.tasks[name],
+                completed=tally.done,
+                total=tally.total,
+                failed=f"{tally.failed} failed" if tally.failed else "",
+                skipped=f"{tally.skipped} skipped" if tally.skipped else "",
+            )
+
+    def __exit__(self, *_: object) -> None:
+        drawn, self.bars = self.bars, None
+        if drawn is not None:
+            drawn.stop()
+
+    def finish(self, results: Any) -> None:
+        """The run is done."""
+        if self.shows_table and results.has_errors:
+            told = results.told(lambda trace: render.draw(trace, sys.stderr))
+            terminal.write(sys.stderr, f"\n{told}\n")
+
+
+def listener(progress: Any, shows_table: bool = True) -> Any:
+    """Who is told; a context manager around the run."""
+    if callable(progress):
+        return Called(progress)
+    if progress is False or (progress is None and not terminal.is_terminal(sys.stderr)):
+        return Silent(says_failures=progress is None)
+    return Bars(shows_table)

@@ -1,0 +1,111 @@
+"""What a flow came to: a result for each step, and what there is to say of all of them.
+
+Flows in: the columns of a run, the counts.  Flows out: values, errors, root causes, a table of the steps.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from autotb.flow.packing import headline
+from autotb.flow.snapshots import ErrorSnapshot
+from autotb.flow.steps import Output
+from autotb.flow.store import Column, Elements, Lazy, nested
+
+MOST_EXPLAINED = 1_000  # failures, one after the other; of more, their first lines tell which of these they are like
+
+
+class Results(Mapping[Any, Any]):
+    """The results of a flow by output or by the step's name: a map's is a list (nested for more than one dimension), or a lazy
+    sequence over the run folder where results were not to be returned; a call's is its value; errors stand among them.
+
+    ``str()`` has the table of the steps and the root causes, grouped.
+    """
+
+    def __init__(self, flow: object, columns: dict[str, Column], tallies: dict[str, Any], folder: str | None) -> None:
+        self._flow, self._columns, self.tallies, self.run_folder = flow, columns, tallies, folder
+        self._made: dict[str, Any] = {}
+
+    def __getitem__(self, key: Output | str) -> Any:
+        name = self._name(key)
+        if name not in self._made:
+            self._made[name] = self._value(self._columns[name])
+        return self._made[name]
+
+    def _name(self, key: Any) -> str:
+        name = key.name if isinstance(key, Output) else key
+        if isinstance(key, Output) and key.flow is not self._flow:
+            raise KeyError(f"{key!r} is of another flow")
+        if name not in self._columns:
+            known = ", ".join(map(repr, self._columns)) or "none"
+            raise KeyError(f"{name!r} is no step of this run; there are {known}")
+        return str(name)
+
+    def _value(self, column: Column) -> Any:
+        if column.values is not None:
+            return nested(column.values, column.shape)
+        assert self.run_folder is not None
+        if column.shape:
+            return Lazy(self.run_folder, column.name, column.shape)
+        return next(Elements(self.run_folder, column.name).read(0, 1))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+    def __contains__(self, key: object) -> bool:
+        return (isinstance(key, Output) and key.flow is self._flow and key.name in self._columns) or key in self._columns
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether anything failed or was skipped."""
+        return any(tally.failed or tally.skipped for tally in self.tallies.values())
+
+    def get_root_causes(self) -> list[ErrorSnapshot]:
+        """The snapshots of all calls that failed, step by step, each once; then those of requests for resources."""
+        found: dict[str, ErrorSnapshot] = {}
+        for snapshot in self._failed():
+            found.setdefault(snapshot.id, snapshot)
+        return list(found.values())
+
+    def _failed(self) -> Iterator[ErrorSnapshot]:
+        for column in self._columns.values():
+            for error in self._errors(column):
+                # What was skipped has no root of its own but a request for resources, which is no element of any step.
+                yield from error.get_root_causes() if isinstance(error, ErrorSnapshot) else error.causes
+
+    def _errors(self, column: Column) -> Iterator[Any]:
+        if column.values is not None:
+            values = column.values
+            return (values[at] for at in column.errors())
+        assert self.run_folder is not None
+        return Elements(self.run_folder, column.name).pick(column.errors())
+
+    def __str__(self) -> str:
+        from autotb import render
+
+        return self.told(render.as_text)
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"
+
+    def told(self, draw: Callable[[Any], str]) -> str:
+        """The table and the root causes; ``draw`` makes text of a Trace."""
+        from autotb import render
+        from autotb.flow import table
+        from autotb.flow.groups import Groups
+
+        groups = Groups()
+        for number, snapshot in enumerate(self._failed() if self.has_errors else ()):
+            if number < MOST_EXPLAINED:
+                groups.add(render.explain(snapshot.exception))
+            else:
+                groups.add_line(headline(snapshot.exception))
+        return table.text(self.tallies, groups.texts(draw))
+
+    def __repr__(self) -> str:
+        return f"<results of {len(self)} {'step' if len(self) == 1 else 'steps'}: {', '.join(self)}>"

@@ -1,0 +1,136 @@
+"""What a flow consists of: steps, and the outputs that stand for their results before there are any.
+
+Flows in: functions and options, checked here.  Flows out: :class:`Step`, :class:`Output`, :class:`Node`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from autotb import callsite
+from autotb.flow.binding import Names
+
+ELEMENT, MAP = "element", "map"
+
+
+@dataclass(frozen=True)
+class Step:
+    """A function with what is to be known of its calls; see :func:`step`."""
+
+    function: Callable[..., Any]
+    name: str
+    resources: Any = None
+    resources_scope: str = ELEMENT
+    resources_variable: str | None = None
+    cache: bool | str = False
+    chunksize: int | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing has to be looked at call by call."""
+        return self.resources is None and not self.cache
+
+    def check(self, count: int, constants: Iterable[str]) -> None:
+        """Whether it can be called with so many positional arguments and these keywords.  Raises TypeError."""
+        injected = [self.resources_variable] if self.resources_variable is not None else []
+        Names(self.function).check(self.name, count, [*constants, *injected])
+
+
+def step(
+    fn: Callable[..., Any],
+    *,
+    name: str | None = None,
+    resources: Mapping[str, Any] | Callable[[dict[str, Any]], Any] | None = None,
+    resources_scope: str = ELEMENT,
+    resources_variable: str | None = None,
+    cache: bool | str = False,
+    chunksize: int | None = None,
+) -> Step:
+    """A function with options, for ``Flow.map`` and ``Flow.call``.
+
+    Args:
+        fn: the function.
+        name: what its output is called; by default the function's own name.
+        resources: what a call needs, in the engine's own terms (``{"num_cpus": 2}`` for Ray, ``{"GPU": 1}`` for Dask, a
+            ``parsl_resource_specification`` for Parsl), or a function that says so: it is given one dict of the call's keyword
+            arguments.
+        resources_scope: ``"element"`` asks that function once a call, ``"map"`` once a map, with the whole arrays.
+        resources_variable: the parameter of ``fn`` that is given the resources.
+        cache: whether results are taken from the flow's cache and put there; a text is used instead of the function's own
+            identity (its module, its name and its bytecode).
+        chunksize: how many calls of a map are sent at once; by default that follows from the number of calls and workers, and is
+            1 where each call has resources of its own.
+
+    Raises TypeError and ValueError for what is none of these.
+    """
+    if not callable(fn):
+        raise TypeError(f"a step is a function, not {fn!r}")
+    if inspect.iscoroutinefunction(fn):
+        raise TypeError(f"{fn!r} is a coroutine function, which a worker would have to await: give a function that runs it")
+    if resources is not None and not callable(resources) and not isinstance(resources, Mapping):
+        raise TypeError(f"resources is a mapping, or a function that gives one, not {resources!r}")
+    if resources_scope not in (ELEMENT, MAP):
+        raise ValueError(f'resources_scope is "element" or "map", not {resources_scope!r}')
+    if resources_variable is not None and resources is None:
+        raise ValueError(f"resources_variable={resources_variable!r} is given resources, but there are none: give resources too")
+    return Step(fn, name or name_of(fn), resources, resources_scope, resources_variable, cache, checked_chunksize(chunksize))
+
+
+def as_step(fn: Any) -> Step:
+    """The step itself, or that of a bare function."""
+    return fn if isinstance(fn, Step) else step(fn)
+
+
+def checked_chunksize(chunksize: Any) -> int | None:
+    """The number itself.  Raises ValueError for what is no number of calls."""
+    if chunksize is not None and (not isinstance(chunksize, int) or isinstance(chunksize, bool) or chunksize < 1):
+        raise ValueError(f"chunksize is a number of calls, at least 1, not {chunksize!r}")
+    return chunksize
+
+
+def name_of(fn: Any) -> str:
+    """What a function calls itself; a partial goes by the function that it wraps."""
+    name = getattr(fn, "__name__", None)
+    if not isinstance(name, str):
+        inner = getattr(fn, "func", None)
+        name = name_of(inner) if callable(inner) and inner is not fn else type(fn).__name__
+    return name
+
+
+class Output:
+    """Stands for what a step of a flow will have given: the argument of another step, and the key of its result."""
+
+    __slots__ = ("flow", "name")
+
+    def __init__(self, flow: object, name: str) -> None:
+        self.flow, self.name = flow, name
+
+    def __repr__(self) -> str:
+        return f"<output of {self.name}>"
+
+
+@dataclass(frozen=True)
+class Node:
+    """A step in its place: ``inputs`` are its positional arguments (a map's: one for each axis or column), ``constants`` those by
+    name; each a value or an :class:`Output`.  ``place`` is the user's line that made it."""
+
+    name: str
+    step: Step
+    is_map: bool
+    inputs: tuple[Any, ...]
+    constants: dict[str, Any]
+    product: bool
+    predecessors: frozenset[str]
+    generation: int
+    place: dict[str, Any] | None = None
+
+
+def user_place() -> dict[str, Any] | None:
+    """The user's line that calls us: path, line, name."""
+    try:
+        return callsite.decode(callsite.here(2))
+    except Exception:
+        return None  # a nicety of the story

@@ -1,0 +1,416 @@
+"""What became of each element of each step: in memory, or in a run folder, or both.
+
+Flows in: values and errors, as they arrive; of workers that keep them in the folder, where they stand.  Flows out: the same, one
+by one; and :class:`Source` objects, which find the elements of an array again, from a folder also in a later process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import pickle
+import time
+import uuid
+import weakref
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from autotb.flow import packing, shards, snapshots
+from autotb.flow.index import FILE, Index, opened
+from autotb.flow.shards import FAILED, MISSING, OK, SKIPPED, Place
+from autotb.flow.snapshots import ErrorSnapshot, ErrorStub, PropagatedErrorSnapshot, as_json
+
+Places = Sequence[Place | None] | None  # where workers have kept some elements; None for those that they have not
+_STORIES = 200  # errors of a process whose stories can be shown without unpickling; of further ones a line can
+_COMMIT = 0.5  # seconds between commits; what a killed run has not committed is found in the shards
+
+
+_ERRORS = (ErrorSnapshot, PropagatedErrorSnapshot, ErrorStub)
+
+
+def state_of(value: Any) -> int:
+    """Whether a result is a value, an error, or in place of a call that was not made."""
+    kind = type(value)
+    if kind is ErrorSnapshot:
+        return FAILED
+    if kind is PropagatedErrorSnapshot:
+        return SKIPPED
+    if kind is ErrorStub:
+        return SKIPPED if value.propagated else FAILED
+    return OK
+
+
+@dataclass
+class Column:
+    """The elements of one step, counted through in the order of the last axis first; ``shape`` is ``()`` for a single call.
+
+    ``states`` has a byte for each; ``values`` is None where they are in the folder only."""
+
+    name: str
+    shape: tuple[int, ...]
+    states: bytearray
+    values: list[Any] | None
+    step: int = 0
+
+    def errors(self) -> list[int]:
+        """Which elements are errors."""
+        if self.states.count(FAILED) + self.states.count(SKIPPED) == 0:
+            return []
+        return [at for at, state in enumerate(self.states) if state in (FAILED, SKIPPED)]
+
+
+class Memory:
+    """Results that live as long as this process."""
+
+    folder: str | None = None
+    token = ""
+
+    def __init__(self) -> None:
+        self.columns: dict[str, Column] = {}
+
+    def expect(self, names: list[str]) -> None:
+        """The steps that are to come."""
+
+    def begin(self, name: str, shape: tuple[int, ...], function: str = "", inputs: str = "") -> Column:  # noqa: ARG002
+        """A step's place; its elements are missing until they are put there."""
+        size = math.prod(shape)
+        self.columns[name] = column = Column(name, shape, bytearray([MISSING]) * size, [None] * size)
+        return column
+
+    def put(self, column: Column, ats: Sequence[int], values: list[Any], places: Places) -> bytes:  # noqa: ARG002
+        """What some elements came to; ``places`` says where workers have kept them.  Returns their states."""
+        is_sound = not snapshots.Noted.any_made or {*map(type, values)}.isdisjoint(_ERRORS)
+        states = bytes(len(values)) if is_sound else bytes(map(state_of, values))
+        if isinstance(ats, range) and ats.step == 1:
+            column.states[ats.start : ats.stop] = states
+            if column.values is not None:
+                column.values[ats.start : ats.stop] = values
+            return states
+        for at, value, state in zip(ats, values, states, strict=True):
+            column.states[at] = state
+            if column.values is not None:
+                column.values[at] = value
+        return states
+
+    def read(self, column: Column, start: int, stop: int) -> list[Any]:
+        """The elements from ``start`` on, before ``stop``."""
+        assert column.values is not None
+        return column.values[start:stop]
+
+    def source(self, column: Column) -> Any:
+        """Where a column's elements are found again."""
+        assert column.values is not None
+        return MemorySource(column.values, column.shape)
+
+    def finish(self, column: Column, seconds: float) -> None:
+        """A step is done."""
+
+    def commit(self) -> None:
+        """Nothing to do in memory."""
+
+    def close(self) -> None:
+        """Nothing to do in memory."""
+
+
+class Folder(Memory):
+    """Results in a run folder; ``keeps`` tells whether their values stay in memory as well.
+
+    Raises FileExistsError for a folder that exists, unless ``resume``; ValueError for one that holds something else.
+    """
+
+    def __init__(self, folder: str, keeps: bool, resume: bool) -> None:
+        super().__init__()
+        self.folder: str = os.path.abspath(folder)
+        self.keeps = keeps
+        self._last = time.monotonic()
+        if resume and os.path.isdir(self.folder) and os.listdir(self.folder):
+            self.index = self._resumed()
+        else:
+            self._create(resume)
+        _open[self.folder] = self
+
+    def _create(self, resume: bool) -> None:
+        if not resume:
+            refuse_existing(self.folder)
+        os.makedirs(os.path.join(self.folder, shards.FOLDER))
+        self.index = Index(self.folder, "rwc")
+        self.token = uuid.uuid4().hex
+        with open(os.path.join(self.folder, mark(self.token)), "wb"):
+            pass
+        self.index.execute("INSERT INTO meta VALUES ('token', ?)", (self.token,))
+
+    def _resumed(self) -> Index:
+        if not os.path.isfile(os.path.join(self.folder, FILE)):
+            raise ValueError(f"{self.folder} is no run folder of autotb: it has no {FILE}; give a folder that is not there yet")
+        index = Index(self.folder, "rw")
+        self.token = index.execute("SELECT value FROM meta WHERE key = 'token'")[0][0]
+        newest: dict[tuple[int, int], tuple[int, Place]] = {}
+        for shard in shards.names(self.folder):  # they have all; the index may lack what came last, or name what was lost
+            for offset, record in shards.heads(self.folder, shard):
+                key = record.step, record.at
+                if key not in newest or newest[key][0] < record.stamp:
+                    newest[key] = record.stamp, Place(shard, offset, record.state)
+        index.replace({key: place for key, (_, place) in newest.items()})
+        return index
+
+    def expect(self, names: list[str]) -> None:
+        """Raises ValueError where a step of the folder has given place to another.  Steps may be added, or left out."""
+        known = self.index.steps()
+        gone = [name for name in known if name not in names]
+        new = [name for name in names if name not in known]
+        if gone and new:
+            raise self._changed(f"it has no step {new[0]!r}, and {gone[0]!r} in its stead")
+
+    def begin(self, name: str, shape: tuple[int, ...], function: str = "", inputs: str = "") -> Column:
+        """A step's place, with what an earlier run of the folder has of it.  Raises ValueError where that was another step."""
+        column = super().begin(name, shape)
+        if not self.keeps:
+            column.values = None
+        known = self.index.step(name)
+        if known is None:
+            self.index.execute(
+                "INSERT INTO steps (name, function, inputs, shape) VALUES (?, ?, ?, ?)",
+                (name, function, inputs, json.dumps(shape)),
+            )
+            known = self.index.step(name)
+        column.step = known[0]  # type: ignore[index]
+        self._check(known, function, inputs, shape)
+        known_places = self.index.places(name, 0, len(column.states))
+        for at, place in known_places:
+            column.states[at] = place.state
+        if column.values is not None:
+            for (at, _), value in zip(known_places, load(self.folder, name, [place for _, place in known_places]), strict=True):
+                column.values[at] = value
+        return column
+
+    def _check(self, known: Any, function: str, inputs: str, shape: tuple[int, ...]) -> None:
+        _, name, before, given, form = known
+        for what, now, then in (
+            ("function", function, before),
+            ("shape", str(list(shape)), form),
+            ("inputs", inputs, given),
+        ):
+            if now != then:
+                shown = f" is {now} now and was {then}" if what != "inputs" else " are not those that it had"
+                raise self._changed(f"the {what} of step {name!r}{shown}")
+
+    def _changed(self, what: str) -> ValueError:
+        return ValueError(
+            f"{self.folder} cannot be resumed: {what}; run it again as it was, or give a run_folder that is not there yet"
+        )
+
+    def put(self, column: Column, ats: Sequence[int], values: list[Any], places: Places) -> bytes:
+        """The same; what no worker has kept is written here."""
+        if places is None:
+            places = [None] * len(values)
+        rows = [
+            (at, place if place is not None else self._write(column, at, value))
+            for at, value, place in zip(ats, values, places, strict=True)
+        ]
+        self.index.add(column.step, rows)
+        states = super().put(column, ats, values, places)
+        if time.monotonic() - self._last > _COMMIT:
+            self.commit()
+        return states
+
+    def _write(self, column: Column, at: int, value: Any) -> Place:
+        return write(self.folder, column.step, at, value)
+
+    def read(self, column: Column, start: int, stop: int) -> list[Any]:
+        """The elements, from memory or from the folder."""
+        if column.values is not None:
+            return super().read(column, start, stop)
+        return list(Elements(self.folder, column.name, self).read(start, stop))
+
+    def source(self, column: Column) -> Any:
+        """Where a column's elements are found again."""
+        return FolderSource(self.folder, column.name, column.shape)
+
+    def finish(self, column: Column, seconds: float) -> None:
+        """A step is done: how long it took is noted."""
+        self.index.execute("UPDATE steps SET seconds = seconds + ? WHERE id = ?", (seconds, column.step))
+        self.commit()
+
+    def commit(self) -> None:
+        """Make what was put there last."""
+        self._last = time.monotonic()
+        self.index.commit()
+
+    def close(self) -> None:
+        """Let other processes have the folder."""
+        _open.pop(self.folder, None)
+        try:
+            self.index.commit()
+        finally:
+            self.index.close()
+            shards.end(self.folder)
+
+
+_open: weakref.WeakValueDictionary[str, Folder] = weakref.WeakValueDictionary()  # those whose run is going on in this process
+
+
+def is_open(folder: str) -> bool:
+    """Whether a run of this process is going on there."""
+    return folder in _open
+
+
+def refuse_existing(folder: str) -> None:
+    """Raises FileExistsError where there is something already."""
+    if os.path.lexists(folder):
+        raise FileExistsError(
+            17,
+            "the run folder exists; give resume=True to go on with its run, or a folder that is not there yet",
+            folder,
+        )
+
+
+def mark(token: str) -> str:
+    """The file by which a worker knows that it sees the folder of this run."""
+    return f"run-{token}"
+
+
+def write(folder: str, step: int, at: int, value: Any, data: bytes | None = None) -> Place:
+    """Keep a value or an error in this process's shard; ``data`` is its pickle, where that is made already.
+
+    Raises OSError where that is impossible, and what the picklers raise for a value that cannot be pickled.
+    """
+    state = state_of(value)
+    shard = shards.mine(folder)
+    text = b""
+    if state in (FAILED, SKIPPED):
+        text = as_json(value, with_story=shard.stories < _STORIES)
+        shard.stories += state == FAILED or bool(value.causes)
+    return shard.append(state, step, at, text, packing.dumps(value) if data is None else data)
+
+
+def load(folder: str, step: str, places: Iterable[Place]) -> Iterator[Any]:
+    """The values at some places, one by one.  They are unpickled: a run folder is to be trusted as code is.
+
+    Raises ValueError for one that cannot be.
+    """
+    for record in shards.read(folder, places):
+        try:
+            value = pickle.loads(record.data)
+        except Exception as error:
+            raise ValueError(
+                f"{folder}: element {record.at} of step {step!r} is there, but cannot be unpickled here: "
+                f"{packing.headline(error)}"
+            ) from error
+        yield value
+
+
+class Elements:
+    """A step's elements in a folder, whose index is that of the run that is going on, or is opened each time."""
+
+    def __init__(self, folder: str, name: str, run: Folder | None = None) -> None:
+        self.folder, self.name, self.run = folder, name, run or _open.get(folder)
+
+    def read(self, start: int, stop: int) -> Iterator[Any]:
+        """The values from ``start`` on, before ``stop``, loaded one by one.  Raises KeyError where one is missing."""
+        return self._loaded([(start, stop)])
+
+    def pick(self, ats: Iterable[int]) -> Iterator[Any]:
+        """The values of some elements, and no others, loaded one by one.  Raises KeyError where one is missing."""
+        return self._loaded([(at, at + 1) for at in ats])
+
+    def _loaded(self, ranges: list[tuple[int, int]]) -> Iterator[Any]:
+        with contextlib.nullcontext(self.run.index) if self.run is not None else contextlib.closing(opened(self.folder)) as index:
+            places = [place for start, stop in ranges for _, place in index.places(self.name, start, stop)]
+        if len(places) != sum(stop - start for start, stop in ranges):
+            raise KeyError(f"{self.folder} lacks elements of {self.name!r}: the run did not come so far")
+        return load(self.folder, self.name, places)
+
+
+class MemorySource:
+    """The elements of an array that is in memory."""
+
+    lasting = False
+
+    def __init__(self, values: list[Any], shape: tuple[int, ...]) -> None:
+        self.values, self.shape = values, shape
+
+    def read(self, indices: tuple[tuple[int, ...], ...]) -> list[Any]:
+        """Those at these positions."""
+        return [self.values[flat(position, self.shape)] for position in positions(indices, self.shape)]
+
+
+class FolderSource:
+    """The elements of an array in a run folder; it can be pickled, and asked in a later process."""
+
+    lasting = True
+
+    def __init__(self, folder: str, name: str, shape: tuple[int, ...]) -> None:
+        self.folder, self.name, self.shape = folder, name, shape
+
+    def read(self, indices: tuple[tuple[int, ...], ...]) -> list[Any]:
+        """Those at these positions, and no others, are loaded.  Raises FileNotFoundError where the folder is gone."""
+        ats = [flat(position, self.shape) for position in positions(indices, self.shape)]
+        return list(Elements(self.folder, self.name).pick(ats))
+
+
+class OneOf:
+    """One element of an array."""
+
+    def __init__(self, source: Any, position: tuple[int, ...]) -> None:
+        self.source, self.position = source, position
+        self.lasting = source.lasting
+
+    def read(self, _indices: Any) -> list[Any]:
+        """That one."""
+        return self.source.read(tuple((index,) for index in self.position))  # type: ignore[no-any-return]
+
+
+def positions(indices: tuple[tuple[int, ...], ...], shape: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Each position that numpy's form of them names; a single call has the position ``()``."""
+    return list(zip(*indices, strict=True)) if shape else [()]
+
+
+def flat(position: tuple[int, ...], shape: tuple[int, ...]) -> int:
+    """How many elements come before that at a position."""
+    at = 0
+    for index, length in zip(position, shape, strict=True):
+        at = at * length + index
+    return at
+
+
+def nested(values: list[Any], shape: tuple[int, ...]) -> Any:
+    """A flat list as nested lists of this shape; the value itself for a single call."""
+    if not shape:
+        return values[0]
+    for length in reversed(shape[1:]):
+        values = [values[start : start + length] for start in range(0, len(values), length)] if length else []
+    if 0 in shape[1:]:
+        return [nested([], shape[1:]) for _ in range(shape[0])]
+    return values
+
+
+class Lazy(Sequence[Any]):
+    """The results of a map that lie in a run folder: each is read when it is asked for."""
+
+    def __init__(self, folder: str, name: str, shape: tuple[int, ...], offset: int = 0) -> None:
+        self.folder, self.name, self.shape, self.offset = folder, name, shape, offset
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[at] for at in range(*index.indices(len(self)))]
+        at = range(len(self))[index]
+        start = self.offset + at * math.prod(self.shape[1:])
+        if len(self.shape) > 1:
+            return Lazy(self.folder, self.name, self.shape[1:], start)
+        return next(Elements(self.folder, self.name).read(start, start + 1))
+
+    def __iter__(self) -> Iterator[Any]:
+        if len(self.shape) > 1:
+            yield from (self[at] for at in range(len(self)))
+            return
+        for start in range(0, len(self), 1000):
+            yield from Elements(self.folder, self.name).read(self.offset + start, self.offset + min(start + 1000, len(self)))
+
+    def __repr__(self) -> str:
+        return f"<results of {self.name} in {self.folder}, shape {self.shape}>"

@@ -1,0 +1,168 @@
+"""Errors as values: ``map`` beside ``executor.map`` and pipefunc, the scan for errors, what a run folder costs, and two savings."""
+
+from __future__ import annotations
+
+import importlib.util
+import pickle
+import tempfile
+import time
+import tracemalloc
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import autotb
+from benchmarks.measure import Row, pairs
+
+MANY, CHUNK = 100_000, 1_000
+
+
+def successor(x: int) -> int:
+    """As little as a call can do."""
+    return x + 1
+
+
+def fails(x: int, weight: bytes = b"") -> int:
+    """One in a hundred."""
+    if x % 100 == 7:
+        raise ValueError(x)
+    return len(weight)
+
+
+def total(values: list[int]) -> int:
+    """A reduction."""
+    return sum(values)
+
+
+def rows() -> list[Row]:
+    """The budgets of the error flow."""
+    found = []
+    with ProcessPoolExecutor(2) as pool:
+        numbers = range(MANY)
+        list(pool.map(successor, numbers, chunksize=CHUNK))
+
+        def ours(mode: str = "raise") -> float:
+            return timed(
+                lambda: autotb.map(successor, numbers, executor=pool, chunksize=CHUNK, error_handling=mode, progress=False)
+            )
+
+        def theirs() -> float:
+            return timed(lambda: list(pool.map(successor, numbers, chunksize=CHUNK)))
+
+        found.append(pairs("autotb.map beside executor.map, 100,000 trivial calls", ours, theirs, 1.1))
+        found.append(pairs('the scan: "continue" beside "raise", the same map', lambda: ours("continue"), ours, 1.05))
+        errors = autotb.map(fails, [7], error_handling="continue", progress=False)
+        found.append(pairs("the scan where errors exist in the process", lambda: ours("continue"), ours, 1.05))
+        del errors
+    found += _beside_pipefunc()
+    found += [_linear(), _submissions(), _roots()]
+    return found
+
+
+def timed(call: Callable[[], object]) -> float:
+    """Seconds."""
+    begun = time.perf_counter()
+    call()
+    return time.perf_counter() - begun
+
+
+def _beside_pipefunc() -> list[Row]:
+    if importlib.util.find_spec("pipefunc") is None:
+        return []
+    from pipefunc import Pipeline, pipefunc
+
+    inputs = {"x": list(range(1_000))}
+    pipeline = Pipeline([pipefunc(output_name="y", mapspec="x[i] -> y[i]")(successor)])
+    with ThreadPoolExecutor(2) as pool:
+
+        def theirs() -> float:
+            return timed(
+                lambda: pipeline.map(inputs, executor=pool, parallel=True, storage="dict", show_progress=False, chunksizes=100)
+            )
+
+        def ours() -> float:
+            def run() -> None:
+                flow = autotb.Flow(pool, progress=False)
+                flow.map(autotb.step(successor, chunksize=100), inputs["x"])
+                flow.run()
+
+            return timed(run)
+
+        return [pairs("Flow beside pipefunc, 1,000 trivial calls in chunks of 100", ours, theirs, 1.0)]
+
+
+def _linear() -> Row:
+    def per_element(count: int) -> float:
+        with tempfile.TemporaryDirectory() as folder:
+            flow = autotb.Flow(
+                "threads", error_handling="continue", run_folder=Path(folder) / "run", return_results=False, progress=False
+            )
+            flow.map(successor, flow.map(successor, range(count)))
+            return timed(flow.run) / count
+
+    return pairs(
+        "an element of 100,000 kept in a folder, beside one of 10,000",
+        lambda: per_element(MANY),
+        lambda: per_element(MANY // 10),
+        1.2,
+        5,
+    )
+
+
+class _Counting(Executor):
+    def __init__(self) -> None:
+        self.count = 0
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self.count += 1
+        future: Future[Any] = Future()
+        future.set_result(function(*args, **kwargs))
+        return future
+
+
+def _submissions() -> Row:
+    counting = _Counting()
+    flow = autotb.Flow(counting, error_handling="continue", progress=False)
+    flow.call(total, flow.map(autotb.step(successor, chunksize=1), flow.map(autotb.step(fails, chunksize=1), [7] * 1_000)))
+    flow.run()
+    share = (counting.count - 1_000) / 1_001
+    return Row(
+        "submissions for 1,001 calls that are skipped, a call",
+        share,
+        share,
+        share,
+        0.0,
+        detail=f"{counting.count} for the 1,000 that fail",
+    )
+
+
+def _roots() -> Row:
+    """Memory of a reduction's error as it is, beside one that holds its roots."""
+    with tempfile.TemporaryDirectory() as folder:
+        flow = autotb.Flow(
+            "threads", error_handling="continue", run_folder=Path(folder) / "run", return_results=False, progress=False
+        )
+        flow.call(total, flow.map(fails, range(5_000), weight=bytes(10_000)))
+        error = flow.run()["total"]
+        data = pickle.dumps(error)
+        lazy = _held(lambda: pickle.loads(data))
+        eager = _held(error.get_root_causes)
+    share = lazy / eager
+    return Row(
+        "memory of a reduction's error beside that of its 50 roots",
+        share,
+        share,
+        share,
+        0.05,
+        detail=f"{lazy:,} / {eager:,} bytes",
+    )
+
+
+def _held(make: Callable[[], object]) -> int:
+    tracemalloc.start()
+    kept = make()
+    size, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    del kept
+    return size

@@ -1,0 +1,672 @@
+"""``Flow``: what a user of it sees, in both modes, on threads and processes."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import os
+import pickle
+import threading
+import time
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+
+import numpy
+import pytest
+
+import autotb
+from autotb import ErrorSnapshot, ErrorStub, Flow, PropagatedErrorSnapshot, Reason, step
+from tests.flow.calls import Here, add, double, interrupted, invert, locks
+
+KEPT = {
+    "memory": lambda folder: {},
+    "folder": lambda folder: {"run_folder": folder / "run"},
+    "folder only": lambda folder: {"run_folder": folder / "run", "return_results": False},
+}
+
+
+def total(values):
+    return sum(values)
+
+
+def keeps_all(*parts, **more):
+    return len(parts) + len(more)
+
+
+def dies(x):
+    os._exit(3)
+
+
+def stops(x):
+    return next(iter(()))
+
+
+@pytest.fixture(params=list(KEPT))
+def kept(request, tmp_path):
+    return KEPT[request.param](tmp_path)
+
+
+@pytest.fixture(params=["threads", "processes"])
+def executor(request):
+    return request.param
+
+
+@pytest.mark.behaviour("S2-2", "S2-14", "S2-17", "S2-18", "S2-20", "S2-24", "S2-32")
+def test_errors_are_passed_on_with_their_causes(executor, kept):
+    flow = Flow(executor, error_handling="continue", **kept)
+    raw = flow.map(invert, [1, 0, 2, 0], scale=2)
+    more = flow.map(double, raw)
+    whole = flow.call(total, more)
+    last = flow.call(add, whole, 1)
+    fine = flow.call(total, flow.map(double, [1, 2]))
+    results = flow.run()
+
+    assert [results[more][at] for at in (0, 2)] == [4, 2]
+    first = results[raw][1]
+    assert isinstance(first, ErrorSnapshot)
+    assert (first.function, first.kwargs) == (invert, {"x": 0, "scale": 2})
+    skipped = results[more][1]
+    assert isinstance(skipped, PropagatedErrorSnapshot)
+    assert not isinstance(skipped, ErrorSnapshot)
+    assert (skipped.reason, skipped.skipped_function) == ("input_is_error", double)
+    assert skipped.error_info == {"x": autotb.ErrorInfo("full")}
+    assert [root.id for root in skipped.get_root_causes()] == [first.id]
+    reduced = results[whole]
+    assert reduced.reason == Reason.ARRAY_CONTAINS_ERRORS
+    assert reduced.error_info == {"values": autotb.ErrorInfo("partial", ((1, 3),), 2)}
+    assert [root.id for root in reduced.get_root_causes()] == [results[raw][at].id for at in (1, 3)]
+    assert results[last].reason == "input_is_error"
+    assert [root.id for root in results[last].get_root_causes()] == [results[raw][at].id for at in (1, 3)]
+    assert results[fine] == results["total#2"] == 6
+    assert flow.error_snapshot.function is invert.error_snapshot.function is invert
+
+
+@pytest.mark.behaviour("S2-25", "S2-26", "S2-27")
+def test_get_root_causes_in_reduction_returns_upstream_errors(kept):
+    flow = Flow(error_handling="continue", **kept)
+    grid = flow.map(divide_all, [1, 0], [0, 1, 2], product=True)
+    results_of = flow.call(flatten, grid)
+    results = flow.run()
+    error = results[results_of]
+    assert error.reason == "array_contains_errors"
+    assert error.source_output_name == "divide_all"
+    expected = numpy.nonzero(numpy.array([[isinstance(one, ErrorSnapshot) for one in row] for row in results[grid]]))
+    assert [list(axis) for axis in error.error_indices] == [list(map(int, axis)) for axis in expected]
+    roots = error.get_root_causes()
+    assert [root.kwargs for root in roots] == [{"x": 1, "y": 0}, {"x": 0, "y": 0}]
+    assert error.run_folder == (str(kept["run_folder"]) if kept else None)
+
+
+def divide_all(x, y):
+    return x / y
+
+
+def flatten(rows):
+    return [one for row in rows for one in row]
+
+
+@pytest.mark.behaviour("S2-18")
+def test_an_array_of_nothing_but_errors_has_the_same_reason():
+    flow = Flow(error_handling="continue", progress=False)
+    out = flow.call(total, flow.map(invert, [0, 0]))
+    error = flow.run()[out]
+    assert (error.reason, error.error_indices) == ("array_contains_errors", ((0, 1),))
+
+
+@pytest.mark.behaviour("S2-21")
+def test_two_bad_inputs_of_different_kinds():
+    flow = Flow(error_handling="continue", progress=False)
+    bad = flow.call(invert, 0)
+    out = flow.call(add, bad, flow.map(invert, [1, 0]))
+    error = flow.run()[out]
+    assert error.error_info == {"x": autotb.ErrorInfo("full"), "y": autotb.ErrorInfo("partial", ((1,),), 1)}
+    assert error.reason == "input_is_error"
+    assert len(error.get_root_causes()) == 2
+
+
+@pytest.mark.behaviour("S2-15")
+def test_fields_of_a_skipped_call():
+    made = PropagatedErrorSnapshot({"x": autotb.ErrorInfo("full")}, double, "input_is_error", {"x": None})
+    assert (made.source_output_name, made.error_indices, made.run_folder) == (None, None, None)
+    assert made.timestamp.endswith("+00:00")
+    with pytest.raises(ValueError, match="is not a valid Reason"):
+        PropagatedErrorSnapshot({}, double, "another", {})
+
+
+def test_errors_in_variadic_arguments_are_found():
+    flow = Flow(error_handling="continue", progress=False)
+    bad = flow.call(invert, 0)
+    first, second = flow.call(keeps_all, 1, bad), flow.call(keeps_all, 1, other=flow.map(invert, [0]))
+    results = flow.run()
+    assert (results[first].reason, list(results[first].error_info)) == ("input_is_error", ["parts[1]"])
+    assert (results[second].reason, list(results[second].error_info)) == ("array_contains_errors", ["other"])
+    assert results[first].get_root_causes()[0].kwargs == {"x": 0}
+
+
+@pytest.mark.behaviour("S2-3", "S2-9", "S2-11", "S2-19")
+def test_raise_mode_leaves_with_the_error_itself(executor, kept, capfd):
+    flow = Flow(executor, **kept)
+    flow.call(total, flow.map(double, flow.map(invert, [1, 0, 2])))
+    with pytest.raises(ZeroDivisionError) as caught:
+        flow.run()
+    assert flow.error_snapshot is invert.error_snapshot
+    assert flow.error_snapshot.exception is caught.value
+    assert flow.error_snapshot.kwargs == {"x": 0}
+    assert capfd.readouterr().err.count("error_snapshot.reproduce()") == 1
+    with pytest.raises(ZeroDivisionError):
+        flow.error_snapshot.reproduce()
+
+
+@pytest.mark.parametrize("mode", ["raise", "continue"])
+def test_a_stop_iteration_is_an_error_as_any_other(mode):
+    flow = Flow(error_handling=mode, progress=False)
+    out = flow.map(stops, [1])
+    if mode == "raise":
+        with pytest.raises(StopIteration):
+            flow.run()
+        with pytest.raises(StopIteration):
+            autotb.map(stops, [1])
+    else:
+        assert isinstance(flow.run()[out][0].exception, StopIteration)
+
+
+@pytest.mark.behaviour("S2-6")
+@pytest.mark.parametrize("mode", ["raise", "continue"])
+def test_an_interruption_ends_the_run(mode):
+    flow = Flow(error_handling=mode)
+    flow.map(interrupted, [1])
+    with pytest.raises(KeyboardInterrupt):
+        flow.run()
+
+
+@pytest.mark.behaviour("S2-1")
+@pytest.mark.parametrize("value", ["Raise", "ignore", None, True, ""])
+def test_there_are_two_modes(value):
+    with pytest.raises(ValueError, match='error_handling is "raise" or "continue"'):
+        Flow(error_handling=value)
+    with pytest.raises(ValueError, match='error_handling is "raise" or "continue"'):
+        autotb.map(double, [1], error_handling=value)
+
+
+@pytest.mark.behaviour("S2-5")
+@pytest.mark.parametrize("mode", ["raise", "continue"])
+@pytest.mark.parametrize(
+    ("make", "kind", "says"),
+    [
+        (lambda flow: flow.map(double), TypeError, "at least one iterable"),
+        (lambda flow: flow.map(double, 3), TypeError, "map takes iterables and outputs, not 3"),
+        (lambda flow: flow.map(double, "abc"), TypeError, "map takes iterables and outputs"),
+        (lambda flow: flow.call(double), TypeError, "double: missing a required argument: 'x'"),
+        (lambda flow: flow.call(double, 1, y=2), TypeError, "unexpected keyword argument 'y'"),
+        (lambda flow: flow.map(add, [1]), TypeError, "missing a required argument: 'y'"),
+        (lambda flow: flow.map(add, [1], [1, 2]), ValueError, "different lengths: 1, 2"),
+        (lambda flow: flow.map(add, [1], flow.map(double, [1, 2])), ValueError, "different lengths: 1, 2"),
+        (lambda flow: flow.call(3), TypeError, "a step is a function, not 3"),
+        (lambda flow: flow.call(asyncio.sleep, 0), TypeError, "is a coroutine function"),
+        (lambda flow: autotb.map(asyncio.sleep, [0]), TypeError, "is a coroutine function"),
+        (lambda flow: flow.call(double, Flow().call(double, 1)), ValueError, "<output of double> is of another flow"),
+        (lambda flow: flow.call(total, [flow.call(double, 1)]), TypeError, "an output is hidden in a list"),
+        (lambda flow: flow.call(step(double, resources=3), 1), TypeError, "resources is a mapping"),
+        (lambda flow: flow.call(step(double, resources_scope="all"), 1), ValueError, 'resources_scope is "element" or "map"'),
+        (lambda flow: flow.call(step(double, resources_variable="r"), 1), ValueError, "give resources too"),
+        (lambda flow: flow.call(step(double, chunksize=0), 1), ValueError, "chunksize is a number of calls"),
+        (lambda flow: flow.run()["nothing"], KeyError, "is no step of this run; there are none"),
+        (lambda flow: Flow("gpu"), TypeError, "executor is a concurrent.futures.Executor, "),
+        (lambda flow: Flow(schedule="lazy"), ValueError, 'schedule is "eager" or "generation"'),
+        (lambda flow: Flow(scan="all"), ValueError, 'scan is "values" or "containers"'),
+        (lambda flow: Flow(return_results=False), ValueError, "give run_folder too"),
+        (lambda flow: Flow(resume=True), ValueError, "give run_folder too"),
+        (lambda flow: Flow(run_folder="x", retry_failed=True), ValueError, "give resume=True too"),
+        (lambda flow: Flow(cache=3), TypeError, "cache is a folder or a mapping"),
+        (lambda flow: Flow(progress="yes"), TypeError, "progress is None, False or a function"),
+    ],
+)
+def test_wrong_use_is_an_error_in_both_modes(mode, make, kind, says):
+    with pytest.raises(kind, match=says):
+        make(Flow(error_handling=mode))
+
+
+@pytest.mark.behaviour("S2-4")
+@pytest.mark.parametrize("mode", ["raise", "continue"])
+@pytest.mark.parametrize("schedule", ["eager", "generation"])
+def test_a_shape_that_turns_out_wrong_is_loud(mode, schedule):
+    flow = Flow(error_handling=mode, schedule=schedule)
+    flow.map(double, flow.call(double, 1))
+    with pytest.raises(TypeError, match="'double#2' is mapped over what 'double' gave, which is no iterable but int"):
+        flow.run()
+    flow = Flow(error_handling=mode, schedule=schedule)
+    flow.map(add, flow.call(list, (1, 2)), [1])
+    with pytest.raises(ValueError, match="different lengths: 2, 1"):
+        flow.run()
+
+
+@pytest.mark.behaviour("S2-4")
+@pytest.mark.parametrize("mode", ["raise", "continue"])
+@pytest.mark.parametrize("schedule", ["eager", "generation"])
+def test_a_broken_pool_is_loud(mode, schedule):
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        flow = Flow(pool, error_handling=mode, schedule=schedule)
+        flow.map(dies, [1, 2])
+        with pytest.raises(BrokenProcessPool):
+            flow.run()
+
+
+@pytest.mark.parametrize("mode", ["raise", "continue"])
+@pytest.mark.parametrize("numbers", ["[1, 2]", "[1] * 1_000"])  # of many calls some are refused by a pool that is broken already
+def test_the_story_of_a_worker_that_died(shows, mode, numbers):
+    def told(ran):
+        assert "dies(x=1, y=3)" in ran.stderr
+        assert "exit status 3" in ran.stderr
+        assert ran.last.startswith("concurrent.futures.process.BrokenProcessPool: ")
+
+    shows(
+        f"""
+        import os, autotb
+
+        def dies(x, y):
+            os._exit(3)
+
+        if __name__ == "__main__":
+            flow = autotb.Flow("processes", error_handling="{mode}")
+            flow.map(autotb.step(dies, chunksize=1), {numbers}, y=3)
+            flow.run()
+        """,
+        told,
+    )
+
+
+@pytest.mark.parametrize("mode", ["raise", "continue"])
+def test_a_function_that_cannot_be_submitted_is_loud(mode):
+    flow = Flow("processes", error_handling=mode)
+    flow.map(lambda x: x, [1])
+    with pytest.raises((pickle.PicklingError, AttributeError)):
+        flow.run()
+
+
+def test_a_result_that_cannot_be_pickled_is_the_users_error(kept):
+    flow = Flow("threads" if kept else "processes", error_handling="continue", progress=False, **kept)
+    out = flow.map(locks, [1, 2, 3])
+    values = flow.run()[out]
+    assert (values[0], values[2]) == (1, 3)
+    assert "cannot pickle" in str(values[1].exception)
+    assert values[1].kwargs == {"x": 2}
+
+
+def test_run_inside_an_event_loop_names_the_other():
+    async def main():
+        Flow().run()
+
+    with pytest.raises(RuntimeError, match=r"use await flow.run_async\(\)"):
+        asyncio.run(main())
+
+
+def test_maps_over_what_a_call_gave():
+    flow = Flow(error_handling="continue", progress=False)
+    out = flow.map(double, flow.call(list, (1, 2, 3)))
+    skipped = flow.map(double, flow.call(invert, 0))
+    after = flow.map(double, skipped)
+    results = flow.run()
+    assert results[out] == [2, 4, 6]
+    assert results[skipped].reason == results[after].reason == "input_is_error"
+    assert [root.function for root in results[after].get_root_causes()] == [invert]
+
+
+class Touchy:
+    def __getattr__(self, name):
+        raise RuntimeError(name)
+
+
+def test_nothing_of_an_argument_is_touched():
+    flow = Flow(error_handling="continue", progress=False)
+    one, each = flow.call(keeps_all, Touchy(), x=Touchy()), flow.map(keeps_all, [Touchy()])
+    results = flow.run()
+    assert (results[one], results[each]) == (2, [1])
+
+
+@pytest.mark.parametrize("kept", ["memory", "folder"])
+def test_a_long_chain(tmp_path, kept):
+    flow = Flow(Here(), error_handling="continue", progress=False, **({} if kept == "memory" else {"run_folder": tmp_path / "r"}))
+    out = flow.call(invert, 0)
+    for _ in range(2_000 if kept == "memory" else 300):
+        out = flow.call(double, out)
+    error = flow.run()[out]
+    (root,) = error.get_root_causes()
+    data = pickle.dumps(error)
+    assert len(data) < 5_000
+    assert [one.id for one in pickle.loads(data).get_root_causes()] == [root.id]
+
+
+def test_names_and_repeats():
+    flow = Flow(progress=False)
+    outputs = [flow.call(double, 1), flow.call(double, 2), flow.call(step(double, name="twice"), 3)]
+    assert [repr(one) for one in outputs] == ["<output of double>", "<output of double#2>", "<output of twice>"]
+    results = flow.run()
+    assert dict(results) == {"double": 2, "double#2": 4, "twice": 6}
+    assert outputs[0] in results
+    assert "other" not in results
+
+
+@pytest.mark.behaviour("S2-22")
+def test_objects_of_numpy_are_looked_into():
+    bad = autotb.map(invert, [0], error_handling="continue")[0]
+    array = numpy.array([1, bad], dtype=object)
+    flow = Flow(error_handling="continue", progress=False)
+    whole, each = flow.call(total, array), flow.map(double, array)
+    rows = flow.map(total, [array, numpy.array([1, 2], dtype=object)])
+    results = flow.run()
+    assert (results[whole].reason, results[whole].error_indices) == ("array_contains_errors", ((1,),))
+    assert results[whole].get_root_causes() == [bad]
+    assert results[each][0] == 2
+    assert results[each][1].get_root_causes() == [bad]
+    assert results[rows][0].reason == "array_contains_errors"
+    assert results[rows][1] == 3
+
+
+@pytest.mark.behaviour("S2-23")
+@pytest.mark.parametrize("scan", ["values", "containers"])
+def test_containers_are_looked_into_where_that_is_wanted(scan):
+    bad = autotb.map(invert, [0], error_handling="continue")[0]
+    flow = Flow(error_handling="continue", progress=False, scan=scan)
+    single, each = flow.call(len, [1, bad]), flow.map(len, [[bad], [1]])
+    results = flow.run()
+    if scan == "values":
+        assert (results[single], results[each]) == (2, [1, 1])
+    else:
+        assert results[single].reason == results[each][0].reason == "array_contains_errors"
+        assert results[each][1] == 1
+
+
+@pytest.mark.behaviour("S2-40", "S2-41")
+@pytest.mark.parametrize("schedule", ["eager", "generation"])
+def test_nothing_is_submitted_for_calls_that_are_not_made(schedule):
+    executor, told = Here(), []
+    flow = Flow(executor, error_handling="continue", schedule=schedule, progress=lambda *counts: told.append(counts))
+    flow.call(total, flow.map(step(double, chunksize=1), flow.map(step(invert, chunksize=1), [1, 0, 0])))
+    flow.run()
+    assert [args[0] for args in executor.calls] == [invert, invert, invert, double]
+    assert told[-1] == (7, 2, 3, 7)
+    assert all(before[0] <= after[0] for before, after in zip(told, told[1:], strict=False))
+
+
+@pytest.mark.behaviour("S2-59", "S2-60")
+@pytest.mark.parametrize("schedule", ["eager", "generation"])
+def test_when_a_step_begins(schedule):
+    may_end, began = threading.Event(), threading.Event()
+
+    def slow(x):
+        assert may_end.wait(60)
+        return x
+
+    def after(x):
+        began.set()
+        return x
+
+    flow = Flow(ThreadPoolExecutor(3), schedule=schedule, progress=False)
+    flow.call(slow, 1)
+    flow.call(after, flow.call(double, 1))
+    runs = threading.Thread(target=flow.run)
+    runs.start()
+    try:
+        assert began.wait(1 if schedule == "generation" else 60) == (schedule == "eager")
+    finally:
+        may_end.set()
+        runs.join(60)
+    assert began.is_set()
+
+
+@pytest.mark.behaviour("S2-37", "S2-38", "S2-39")
+def test_one_order_for_all_kinds_of_calls(monkeypatch):
+    from autotb.flow import resources, settle
+    from autotb.flow.store import Memory
+
+    seen = []
+
+    def recorded(owner, name, what):
+        original = getattr(owner, name)
+
+        def wrapper(*args, **kwargs):
+            seen.append(what)
+            return original(*args, **kwargs)
+
+        monkeypatch.setattr(owner, name, wrapper)
+
+    recorded(settle.Work, "call", "build")
+    recorded(settle, "scan", "scan")
+    recorded(resources, "evaluate", "resources")
+    recorded(settle, "maybe_propagate_before_call", "guard")
+    recorded(Memory, "put", "store")
+
+    class Recording(dict):
+        def get(self, *args):
+            seen.append("cache")
+            return super().get(*args)
+
+        def __setitem__(self, key, value):
+            seen.append("keep")
+            super().__setitem__(key, value)
+
+    def called(x):
+        seen.append("call")
+        return total(x) if isinstance(x, list) else x
+
+    orders = {}
+    for kind in ("call", "element", "chunk", "reduction", "skipped"):
+        flow = Flow(Here(), error_handling="continue", cache=Recording(), progress=lambda *_: seen.append("progress"))
+        made = step(called, cache=True, chunksize=5 if kind == "chunk" else None)
+        if kind == "call":
+            flow.call(made, 1)
+        elif kind in ("element", "chunk"):
+            flow.map(made, [1])
+        elif kind == "reduction":
+            flow.call(made, flow.map(double, [1]))
+        else:
+            flow.call(made, flow.call(invert, 0))
+        seen.clear()
+        flow.run()
+        last = len(seen) - seen[::-1].index("build")
+        orders[kind] = seen[last - 1 :]
+    expected = ["build", "scan", "resources", "guard", "cache", "call", "keep", "store", "progress"]
+    assert orders == {
+        **dict.fromkeys(["call", "element", "chunk", "reduction"], expected),
+        "skipped": ["build", "scan", "resources", "guard", "store", "progress"],
+    }
+
+
+@pytest.mark.behaviour("S2-62")
+def test_other_tasks_of_the_loop_run_meanwhile(executor):
+    async def main():
+        flow = Flow(executor, error_handling="continue", progress=False)
+        out = flow.map(time.sleep, [0.05] * 8)
+        ticks = 0
+
+        async def tick():
+            nonlocal ticks
+            while True:
+                ticks += 1
+                await asyncio.sleep(0.01)
+
+        ticking = asyncio.ensure_future(tick())
+        results = await flow.run_async()
+        ticking.cancel()
+        return results[out], ticks
+
+    values, ticks = asyncio.run(main())
+    assert values == [None] * 8
+    assert ticks > 1
+
+
+def test_a_cancelled_run_stops():
+    begun = threading.Event()
+
+    def slow(x):
+        begun.set()
+        time.sleep(0.02)
+        return x
+
+    async def main():
+        flow = Flow(ThreadPoolExecutor(1), progress=False)
+        flow.map(step(slow, chunksize=1), range(1000))
+        running = asyncio.ensure_future(flow.run_async())
+        while not begun.is_set():
+            await asyncio.sleep(0.01)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+    started = time.monotonic()
+    asyncio.run(main())
+    assert time.monotonic() - started < 15  # a thousand calls would take twenty seconds
+
+
+def test_the_table_of_steps_and_root_causes():
+    flow = Flow(error_handling="continue", progress=False)
+    flow.call(total, flow.map(invert, [1, 0, 0]))
+    told = str(flow.run())
+    assert told.split("\n")[0].split() == ["step", "done", "failed", "skipped", "of", "time"]
+    rows = [line.split() for line in told.split("\n")]
+    assert ["invert", "1", "2", "0", "3"] in [row[:5] for row in rows]
+    assert ["total", "0", "0", "1", "1"] in [row[:5] for row in rows]
+    assert told.count("ZeroDivisionError: division by zero") == 1
+    assert "root cause of 2 failures:" in told
+
+
+def many(x):
+    raise ValueError(f"row {x}")
+
+
+@pytest.mark.parametrize("kept", [{}, {"return_results": False}])
+def test_failures_of_one_place_are_one_root_cause(tmp_path, kept):
+    flow = Flow(error_handling="continue", progress=False, run_folder=tmp_path / "run", **kept)
+    flow.map(many, range(1200))
+    told = [str(flow.run())]
+    from autotb.flow import shown
+
+    told.append(shown.text(str(tmp_path / "run"), str))
+    for text in told:
+        assert text.count("root cause of 1,200 failures:") == text.count("root cause") == 1
+        assert text.count("also: ValueError: row ") == 4
+        assert text.endswith("also: 995 other messages of this kind")
+
+
+def test_failures_are_logged_once_where_there_is_no_terminal(caplog):
+    flow = Flow(error_handling="continue")
+    flow.call(total, flow.map(invert, [1, 0]))
+    flow.run()
+    assert [record.getMessage() for record in caplog.records if record.name == "autotb.flow"] == [
+        "1 of 3 calls failed, 1 was skipped: print the results for the root causes"
+    ]
+
+
+def test_a_bar_for_each_step(monkeypatch):
+    import sys
+
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("TERM", "xterm")
+    flow = Flow(error_handling="continue")
+    flow.call(total, flow.map(invert, [1, 0, 0]))
+    flow.run()
+    shown = screen.getvalue()
+    assert "invert" in shown
+    assert "2 failed" in shown
+    assert "1 skipped" in shown
+    assert "root cause of 2 failures:" in shown
+
+
+@pytest.mark.behaviour("S2-7")
+def test_the_public_interface():
+    import inspect
+
+    expected = {
+        autotb.map: "(fn: 'Callable[..., Any]', *iterables: 'Iterable[Any]', executor: 'Any' = 'threads', error_handling: 'str' = "
+        "'raise', chunksize: 'int | None' = None, product: 'bool' = False, progress: 'Progress | bool | None' = None, "
+        "**constants: 'Any') -> 'list[Any]'",
+        Flow: "(executor: 'Any' = 'threads', *, error_handling: 'str' = 'raise', schedule: 'str' = 'eager', "
+        "run_folder: 'str | os.PathLike[str] | None' = None, resume: 'bool' = False, retry_failed: 'bool' = False, "
+        "cache: 'str | os.PathLike[str] | MutableMapping[Any, Any] | None' = None, return_results: 'bool' = True, "
+        "scan: 'str' = 'values', progress: 'Progress | bool | None' = None) -> 'None'",
+        Flow.map: "(self, step: 'Step | Callable[..., Any]', *iterables_or_outputs: 'Any', product: 'bool' = False, "
+        "**constants: 'Any') -> 'Output'",
+        Flow.call: "(self, step: 'Step | Callable[..., Any]', *args_or_outputs: 'Any', **kwargs: 'Any') -> 'Output'",
+        Flow.run: "(self) -> 'Results'",
+        Flow.run_async: "(self) -> 'Results'",
+    }
+    assert {one: str(inspect.signature(one)) for one in expected} == expected
+    assert str(inspect.signature(autotb.map_async)) == expected[autotb.map]
+    assert list(inspect.signature(step).parameters) == [
+        "fn",
+        "name",
+        "resources",
+        "resources_scope",
+        "resources_variable",
+        "cache",
+        "chunksize",
+    ]
+
+
+class Ready(Executor):
+    """Has all results at once, without calling anything."""
+
+    def submit(self, function, *args):
+        future = Future()
+        future.set_result([0] * len(args[1][0]))
+        return future
+
+
+@pytest.mark.behaviour("S2-64")
+@pytest.mark.parametrize("mode", ["raise", "continue"])
+def test_no_function_is_called_for_each_element_beside_the_users(mode):
+    import sys
+
+    errors = autotb.map(invert, [0], error_handling="continue", progress=False)  # so that errors are looked for
+
+    def calls(count):
+        called = 0
+
+        def count_it(frame, event, arg):
+            nonlocal called
+            called += event in ("call", "c_call")
+
+        numbers = list(range(count))
+        sys.setprofile(count_it)
+        try:
+            autotb.map(double, numbers, executor=Ready(), error_handling=mode, chunksize=count // 4, progress=lambda *_: None)
+        finally:
+            sys.setprofile(None)
+        return called
+
+    calls(100)
+    assert abs(calls(10_000) - calls(100)) < 20
+    assert len(errors) == 1
+
+
+@pytest.mark.behaviour("S2-65")
+def test_the_two_savings_are_measured():
+    from benchmarks import flow as benchmark
+
+    assert benchmark._submissions().value == 0
+    assert benchmark._roots().ok
+
+
+@pytest.mark.behaviour("S2-58")
+def test_no_stub_is_ever_in_a_result(kept):
+    flow = Flow("processes", error_handling="continue", progress=False, **kept)
+    flow.call(total, flow.map(double, flow.map(invert, [1, 0, 2])))
+    results = flow.run()
+    values = [*results["invert"], *results["double"], results["total"]]
+    assert not any(isinstance(value, ErrorStub) for value in values)
+    if kept:
+        from autotb.flow import shards
+
+        folder = str(kept["run_folder"])
+        for name in shards.names(folder):
+            places = [shards.Place(name, offset, record.state) for offset, record in shards.heads(folder, name)]
+            for record in shards.read(folder, places):
+                assert not isinstance(pickle.loads(record.data), ErrorStub)
+                assert record.text == b"" or json.loads(record.text)

@@ -1,0 +1,208 @@
+"""Random flows of maps, calls and reductions with random failures, against a naive sequential model of them.
+
+The model knows nothing of executors, chunks and stores: it goes through the steps in order and says for each element what it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from autotb import ErrorSnapshot, Flow, PropagatedErrorSnapshot, step
+
+POOL = ThreadPoolExecutor(3)
+
+
+def total(value):
+    return sum(map(total, value)) if isinstance(value, (list, tuple)) else value
+
+
+def work(*args, tag, divisor, **more):
+    """A number of all arguments; fails where it can be divided."""
+    value = tag + total(args) + total(list(more.values()))
+    if divisor and value % divisor == 0:
+        raise ValueError(tag, value)
+    return value
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A step: a map or a call; its inputs are lists of numbers, or the numbers of earlier steps."""
+
+    is_map: bool
+    inputs: tuple
+    constant: int | None  # an earlier step whose output is taken whole, by name
+    product: bool
+    divisor: int
+    chunksize: int | None
+
+
+@dataclass(frozen=True)
+class Bad:
+    """An element that is no value: its state, the roots of it, and where it was skipped the reason."""
+
+    state: str
+    roots: frozenset
+    reason: str = ""
+
+
+@st.composite
+def plans(draw):
+    steps, shapes = [], []
+    for number in range(draw(st.integers(1, 6))):
+        is_map = draw(st.booleans()) or number == 0
+        product = is_map and draw(st.integers(0, 3)) == 0
+        chunksize = draw(st.sampled_from([None, 1, 2, 3]))
+        divisor = draw(st.sampled_from([0, 2, 3, 5]))
+        maps = [at for at, shape in enumerate(shapes) if shape]
+        constant = draw(st.sampled_from([None, None, *range(number)]))
+        if not is_map:
+            inputs = tuple(draw(st.lists(st.integers(0, number - 1), max_size=2)))
+            shape = ()
+        else:
+            given_list = st.lists(st.integers(0, 9), max_size=5)
+            first = draw(st.sampled_from(maps)) if maps and draw(st.integers(0, 3)) else tuple(draw(given_list))
+            inputs = (first,)
+            shape = shapes[first] if isinstance(first, int) else (len(first),)
+            if draw(st.booleans()) and (product or len(shape) == 1):
+                same = [at for at in maps if product or shapes[at] == shape]
+                if same and draw(st.booleans()):
+                    other = draw(st.sampled_from(same))
+                else:
+                    size = draw(st.integers(0, 3)) if product else shape[0]
+                    other = tuple(draw(st.lists(st.integers(0, 9), min_size=size, max_size=size)))
+                inputs += (other,)
+            if product:
+                parts = [shapes[one] if isinstance(one, int) else (len(one),) for one in inputs]
+                shape = tuple(length for part in parts for length in part)
+        size = 1
+        for length in shape:
+            size *= length
+        if size > 40:
+            continue
+        steps.append(Plan(is_map, inputs, constant, product, divisor, chunksize))
+        shapes.append(shape)
+        if len(steps) <= number:
+            break
+    return steps
+
+
+class Model:
+    """What each step gives: a flat list with its shape."""
+
+    def __init__(self, steps):
+        self.done, self.failed = [], []
+        for tag, plan in enumerate(steps):
+            self.done.append(self.step(tag, plan))
+
+    def step(self, tag, plan):
+        kwargs = {} if plan.constant is None else {"whole": plan.constant}
+        if not plan.is_map:
+            return (), [self.call((tag, 0), plan, [self.whole(one) for one in plan.inputs], kwargs)]
+        columns = [self.done[one] if isinstance(one, int) else ((len(one),), list(one)) for one in plan.inputs]
+        if plan.product:
+            shape = tuple(length for part, _ in columns for length in part)
+            rows = [[]]
+            for _, values in columns:
+                rows = [[*row, value] for row in rows for value in values]
+        else:
+            shape, rows = columns[0][0], list(zip(*[values for _, values in columns], strict=True))
+        return shape, [self.call((tag, at), plan, [(value, "full") for value in row], kwargs) for at, row in enumerate(rows)]
+
+    def whole(self, number):
+        shape, values = self.done[number]
+        return (values, "array") if shape else (values[0], "full")
+
+    def call(self, place, plan, args, kwargs):
+        given = [*args, *(self.whole(number) for number in kwargs.values())]
+        bad = {"full": [], "array": []}
+        for value, kind in given:
+            bad[kind] += [one for one in (value if kind == "array" else [value]) if isinstance(one, Bad)]
+        if bad["full"] or bad["array"]:
+            roots = frozenset().union(*(one.roots for one in bad["full"] + bad["array"]))
+            return Bad("skipped", roots, "input_is_error" if bad["full"] else "array_contains_errors")
+        numbers = [value for value, _ in given]
+        try:
+            return work(
+                *numbers[: len(args)], tag=place[0], divisor=plan.divisor, **dict(zip(kwargs, numbers[len(args) :], strict=True))
+            )
+        except ValueError as error:
+            self.failed.append(error.args)
+            return Bad("failed", frozenset({(place, error.args)}))
+
+
+def built(steps, mode, schedule, **options):
+    flow = Flow(POOL, error_handling=mode, schedule=schedule, progress=False, **options)
+    outputs = []
+    for tag, plan in enumerate(steps):
+        made = step(work, chunksize=plan.chunksize)
+        inputs = [outputs[one] if isinstance(one, int) else list(one) for one in plan.inputs]
+        more = {} if plan.constant is None else {"whole": outputs[plan.constant]}
+        more |= {"tag": tag, "divisor": plan.divisor}
+        outputs.append(flow.map(made, *inputs, product=plan.product, **more) if plan.is_map else flow.call(made, *inputs, **more))
+    return flow, outputs
+
+
+def flattened(value, axes):
+    if axes == 0:
+        return [value]
+    return [inner for one in value for inner in flattened(one, axes - 1)]
+
+
+def seen(value):
+    """A result: its state, its reason, its roots; each of them once, by whatever way it is reached."""
+    if isinstance(value, ErrorSnapshot):
+        return "failed", "", [value.exception.args]
+    if isinstance(value, PropagatedErrorSnapshot):
+        return "skipped", str(value.reason), sorted(root.exception.args for root in value.get_root_causes())
+    return value
+
+
+def told(value):
+    """The same of the model."""
+    if isinstance(value, Bad):
+        return value.state, value.reason, sorted(args for _, args in value.roots)
+    return value
+
+
+@pytest.mark.behaviour("S2-2", "S2-14", "S2-16", "S2-20", "S2-34", "S2-61", "S2-62")
+@pytest.mark.parametrize("schedule", ["eager", "generation"])
+@pytest.mark.parametrize("form", ["sync", "async"])
+@pytest.mark.parametrize("mode", ["raise", "continue"])
+@given(steps=plans(), kept=st.sampled_from(["memory", "folder", "folder only"]))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+def test_a_flow_does_what_a_loop_would(schedule, form, mode, steps, kept):
+    model = Model(steps)
+    with tempfile.TemporaryDirectory() as folder:
+        options = {} if kept == "memory" else {"run_folder": Path(folder) / "run", "return_results": kept == "folder"}
+        flow, outputs = built(steps, mode, schedule, **options)
+
+        def run():
+            return asyncio.run(flow.run_async()) if form == "async" else flow.run()
+
+        if mode == "raise" and model.failed:
+            with pytest.raises(ValueError) as caught:  # noqa: PT011  its arguments are compared
+                run()
+            assert caught.value.args in model.failed
+            assert flow.error_snapshot.exception is caught.value
+            return
+        results = run()
+        for output, (shape, expected) in zip(outputs, model.done, strict=True):
+            assert [seen(value) for value in flattened(results[output], len(shape))] == [told(value) for value in expected]
+            tally = results.tallies[output.name]
+            states = [value.state for value in expected if isinstance(value, Bad)]
+            assert (tally.done, tally.total) == (len(expected), len(expected))
+            assert (tally.failed, tally.skipped) == (states.count("failed"), states.count("skipped"))
+        assert sorted(root.exception.args for root in results.get_root_causes()) == sorted(model.failed)
+        if kept != "memory":  # and a run that goes on where there is nothing left to do
+            again, outputs = built(steps, mode, schedule, resume=True, **options)
+            results = again.run()
+            for output, (shape, expected) in zip(outputs, model.done, strict=True):
+                assert [seen(value) for value in flattened(results[output], len(shape))] == [told(value) for value in expected]

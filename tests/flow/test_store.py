@@ -1,0 +1,573 @@
+"""Run folders: what is kept, read again, resumed after a kill, and what is said of folders and files that are no such thing."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+
+import autotb
+from autotb import ErrorSnapshot, ErrorStub, Flow, PropagatedErrorSnapshot, step
+from autotb.flow import chunks, shards, snapshots, store
+from tests import programs
+from tests.flow.calls import Here
+
+CALLS = []
+
+
+def work(x, size=0):
+    CALLS.append(x)
+    if x % 3 == 2:
+        raise ValueError(x)
+    return x * 10
+
+
+def after(x):
+    CALLS.append(("after", x))
+    return x + 1
+
+
+def total(values, scale=1):
+    return sum(values) * scale
+
+
+def flow_of(folder, mode="continue", function=work, inputs=range(6), **options):
+    flow = Flow(Here(), error_handling=mode, run_folder=folder, progress=False, **options)
+    flow.call(total, flow.map(after, flow.map(step(function, name="work", chunksize=2), inputs)))
+    return flow
+
+
+@pytest.fixture(autouse=True)
+def _no_calls():
+    CALLS.clear()
+
+
+@pytest.fixture(params=[True, False], ids=["returned", "kept"])
+def returned(request):
+    return request.param
+
+
+def test_a_resumed_run_calls_nothing_twice(tmp_path, returned):
+    first = flow_of(tmp_path / "run", return_results=returned).run()
+    expected = [str(list(first[name])) for name in ("work", "after")]
+    CALLS.clear()
+    again = flow_of(tmp_path / "run", resume=True, return_results=returned).run()
+    assert CALLS == []
+    assert [str(list(again[name])) for name in ("work", "after")] == expected
+    assert again["work"][2].exception.args == (2,)
+    assert len(again["total"].get_root_causes()) == 2
+
+
+def test_errors_that_only_the_folder_knows_are_passed_on(tmp_path, monkeypatch, returned):
+    flow = Flow(Here(), error_handling="continue", run_folder=tmp_path / "run", return_results=returned, progress=False)
+    flow.map(step(work, name="work", chunksize=2), range(6))
+    flow.run()
+    CALLS.clear()
+    monkeypatch.setattr(snapshots.Noted, "any_made", False)  # as in a new process
+    results = flow_of(tmp_path / "run", resume=True, return_results=returned).run()
+    assert sorted(CALLS) == [("after", x) for x in (0, 10, 30, 40)]
+    assert [type(results["after"][at]).__name__ for at in (2, 5)] == ["PropagatedErrorSnapshot"] * 2
+    assert len(results["total"].get_root_causes()) == 2
+
+
+def test_inputs_that_are_errors_and_functions_are_the_same_again(tmp_path):
+    for resume in (False, True):
+        bad = autotb.map(work, [2], error_handling="continue", progress=False)
+        scope = {}
+        exec("\n" * resume + "def key(x): return x", scope)
+        flow = Flow(error_handling="continue", run_folder=tmp_path / "run", resume=resume, progress=False)
+        out = flow.map(lambda x, by: x, [*bad, 1], by=scope["key"])
+        assert flow.run()[out][1] == 1
+
+
+def test_what_failed_is_called_again_where_that_is_wanted(tmp_path, returned):
+    flow_of(tmp_path / "run", return_results=returned).run()
+    CALLS.clear()
+
+    def mended(x):
+        CALLS.append(x)
+        return x * 10
+
+    mended.__module__, mended.__qualname__ = work.__module__, work.__qualname__
+    results = flow_of(tmp_path / "run", resume=True, retry_failed=True, function=mended, return_results=returned).run()
+    assert sorted(map(str, CALLS)) == sorted(map(str, [2, 5, ("after", 20), ("after", 50)]))
+    assert results["total"] == 156
+    CALLS.clear()
+    assert flow_of(tmp_path / "run", resume=True, return_results=returned).run()["total"] == 156
+    assert CALLS == []
+
+
+@pytest.mark.behaviour("S2-50")
+def test_errors_of_the_folder_are_no_results_in_raise_mode(tmp_path):
+    flow_of(tmp_path / "run").run()
+    CALLS.clear()
+    with pytest.raises(ValueError, match="2"):
+        flow_of(tmp_path / "run", mode="raise", resume=True).run()
+    assert CALLS == [2]
+
+
+def test_a_run_that_was_stopped_by_its_error_goes_on(tmp_path):
+    with pytest.raises(ValueError, match="2"):
+        flow_of(tmp_path / "run", mode="raise").run()
+    called = set(CALLS)
+    CALLS.clear()
+    results = flow_of(tmp_path / "run", resume=True).run()
+    assert {one for one in CALLS if isinstance(one, int)} == ({0, 1, 2, 3, 4, 5} - called) | {2, 5}
+    assert results["work"][:2] == [0, 10]
+
+
+KILLED = """
+    import os, sys, time, autotb
+
+    def slow(x):
+        with open(sys.argv[2], "a") as file:
+            file.write(f"{x}\\n")
+        time.sleep(0.02)
+        return x
+
+    if __name__ == "__main__":
+        flow = autotb.Flow(sys.argv[3], run_folder=sys.argv[1], resume=True, return_results=sys.argv[4] == "yes", progress=False)
+        out = flow.map(autotb.step(slow, chunksize=3), range(120))
+        print(sum(flow.run()[out]))
+    """
+
+
+@pytest.mark.parametrize("executor", ["threads", "processes"])
+@pytest.mark.parametrize("returned", ["yes", "no"])
+def test_a_run_that_was_killed_goes_on(tmp_path, executor, returned):
+    script, log = tmp_path / "main.py", tmp_path / "log"
+    script.write_text(textwrap.dedent(KILLED))
+    command = [sys.executable, str(script), str(tmp_path / "run"), str(log), executor, returned]
+    process = subprocess.Popen(command, env=programs.environment(), start_new_session=True, stdout=subprocess.DEVNULL)
+    limit = time.monotonic() + 60
+    while not (log.exists() and log.read_text().count("\n") > 40):
+        assert time.monotonic() < limit
+        assert process.poll() is None
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait(60)
+    before = log.read_text().count("\n")
+    ran = programs.start(command, tmp_path)
+    assert ran.stdout.split() == [str(sum(range(120)))], ran.stderr
+    again = log.read_text().count("\n") - before
+    assert again <= 120 - before + 40  # the chunks that were being worked on, and no more
+    assert {int(line) for line in log.read_text().split()} == set(range(120))
+
+
+@pytest.mark.parametrize("cut", [1, 20, 60])
+@pytest.mark.parametrize("filled", [False, True], ids=["short", "zeros"])
+def test_a_torn_tail_is_no_record(tmp_path, cut, filled):
+    flow_of(tmp_path / "run").run()
+    folder = str(tmp_path / "run")
+    for name in shards.names(folder):
+        path = tmp_path / "run" / "shards" / name
+        whole = shards.heads(folder, name)
+        content = path.read_bytes()
+        path.write_bytes(content[:-cut] + bytes(cut if filled else 0))
+        assert shards.heads(folder, name) == whole[:-1]
+    CALLS.clear()
+    assert flow_of(tmp_path / "run", resume=True).run()["work"][5].exception.args == (5,)
+
+
+def test_a_torn_record_is_a_clear_error(tmp_path):
+    results = flow_of(tmp_path / "run", return_results=False).run()
+    for name in shards.names(str(tmp_path / "run")):
+        path = tmp_path / "run" / "shards" / name
+        path.write_bytes(path.read_bytes()[:-1][:40] + b"\0" * 1000)
+    with pytest.raises(ValueError, match="is torn, or no shard of autotb: there is no whole record at byte 0"):
+        results["work"][0]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (
+            {"function": after},
+            "the function of step 'work' is tests.flow.test_store.after now and was tests.flow.test_store.work",
+        ),
+        ({"inputs": [0, 1, 2, 3, 4, 6]}, "the inputs of step 'work' are not those that it had"),
+        ({"inputs": range(7)}, r"the shape of step 'work' is \[7\] now and was \[6\]"),
+    ],
+)
+def test_another_flow_cannot_go_on(tmp_path, change, says):
+    flow_of(tmp_path / "run").run()
+    with pytest.raises(ValueError, match=says):
+        flow_of(tmp_path / "run", resume=True, **change).run()
+    assert len(flow_of(tmp_path / "run", resume=True).run()["work"]) == 6  # it is as it was
+
+
+def test_a_step_that_gave_place_to_another_is_told_and_one_that_is_new_is_run(tmp_path):
+    flow_of(tmp_path / "run").run()
+    other = Flow(run_folder=tmp_path / "run", resume=True, progress=False)
+    other.map(abs, range(6))
+    with pytest.raises(ValueError, match=r"cannot be resumed: it has no step 'abs', and 'work' in its stead"):
+        other.run()
+    flow = flow_of(tmp_path / "run", resume=True)
+    more = flow.call(len, [1, 2])
+    assert flow.run()[more] == 2
+
+
+class CannotBeRead:
+    def __reduce__(self):
+        return int, ("no number",)
+
+
+def cannot_be_read(x):
+    return CannotBeRead() if x == 1 else x
+
+
+def test_a_value_that_cannot_be_unpickled_is_told_with_its_place(tmp_path):
+    flow = Flow(run_folder=tmp_path / "run", return_results=False, error_handling="continue", progress=False)
+    out = flow.map(cannot_be_read, [0, 1, 2])
+    results = flow.run()
+    assert (results[out][0], results[out][2]) == (0, 2)
+    with pytest.raises(
+        ValueError, match=r"element 1 of step 'cannot_be_read' is there, .* ValueError: invalid literal"
+    ) as caught:
+        results[out][1]
+    assert type(caught.value.__cause__) is ValueError
+
+
+def test_inputs_are_compared_by_what_they_are(tmp_path):
+    def inputs():
+        return [Path("a") / str(at) for at in range(3)], [{"k": [at], "s": {1, 2}} for at in range(3)], [len, print, sorted]
+
+    for resume in (False, True):
+        flow = Flow(run_folder=tmp_path / "run", resume=resume, progress=False)
+        out = flow.map(lambda *args, key: len(args), *inputs(), key=None)
+        assert flow.run()[out] == [3, 3, 3]
+
+
+def test_folders_that_exist(tmp_path):
+    with pytest.raises(FileExistsError, match="give resume=True to go on with its run"):
+        Flow(run_folder=tmp_path)
+    (tmp_path / "other").write_text("mine")
+    with pytest.raises(ValueError, match=r"is no run folder of autotb: it has no index\.sqlite"):
+        flow_of(tmp_path, resume=True).run()
+    assert os.listdir(tmp_path) == ["other"]
+    flow = flow_of(tmp_path / "new", resume=True)
+    flow.run()
+    with pytest.raises(FileExistsError):
+        flow_of(tmp_path / "new")
+
+
+@pytest.mark.parametrize("content", [b"no database at all" * 100, b"", b"SQLite format 3\0" + b"\1" * 5000])
+def test_a_foreign_index_is_a_clear_error(tmp_path, content):
+    flow_of(tmp_path / "run").run()
+    (tmp_path / "run" / "index.sqlite").write_bytes(content)
+    with pytest.raises(ValueError, match="index.sqlite is "):
+        flow_of(tmp_path / "run", resume=True).run()
+    ran = programs.start([sys.executable, "-m", "autotb", "show", str(tmp_path / "run")], tmp_path)
+    assert (ran.status, ran.stderr.count("\n")) == (2, 1)
+    assert "index.sqlite is " in ran.stderr
+
+
+def test_two_runs_of_one_folder(tmp_path):
+    started = []
+
+    def waits(x):
+        started.append(x)
+        with pytest.raises(BlockingIOError, match="another process runs this flow"):
+            store.Folder(str(tmp_path / "run"), True, True)
+        return x
+
+    flow = Flow(Here(), run_folder=tmp_path / "run", progress=False)
+    flow.map(waits, [1])
+    flow.run()
+    assert started == [1]
+
+
+@pytest.mark.behaviour("S2-4")
+@pytest.mark.parametrize("mode", ["raise", "continue"])
+@pytest.mark.parametrize("schedule", ["eager", "generation"])
+def test_a_folder_that_cannot_be_made_is_loud(tmp_path, mode, schedule):
+    (tmp_path / "file").write_text("")
+    flow = Flow(error_handling=mode, schedule=schedule, run_folder=tmp_path / "file" / "run")
+    flow.map(after, [1])
+    with pytest.raises(NotADirectoryError):
+        flow.run()
+
+
+FULL = """
+    import sys, autotb
+
+    def much(x):
+        return bytes(20_000)
+
+    if __name__ == "__main__":
+        flow = autotb.Flow(
+            sys.argv[2], run_folder=sys.argv[1], error_handling=sys.argv[3], schedule=sys.argv[4],
+            return_results=sys.argv[5] == "yes", progress=False,
+        )
+        flow.map(autotb.step(much, chunksize=1), range(200))
+        try:
+            flow.run()
+        except OSError as error:
+            print(error.errno)
+    """
+
+
+@pytest.mark.behaviour("S2-4")
+@pytest.mark.parametrize("executor", ["threads", "processes"])
+@pytest.mark.parametrize("options", ["raise eager yes", "continue eager no", "continue generation yes", "raise generation no"])
+def test_a_full_disk_is_loud(tmp_path, executor, options):
+    (tmp_path / "main.py").write_text(textwrap.dedent(FULL))
+    (tmp_path / "disk").mkdir()
+    run = f"exec {sys.executable} main.py disk/run {executor} {options}"
+    own_mounts = ["unshare", "--map-root-user", "--mount"]
+    if subprocess.run([*own_mounts, "true"], capture_output=True, timeout=60).returncode == 0:
+        command, expected = [*own_mounts, "sh", "-c", f"mount -t tmpfs -o size=1m tmpfs disk && {run}"], "28"  # ENOSPC
+    else:  # in a container that may not mount anything, files may not grow beyond a limit
+        command, expected = ["sh", "-c", f"ulimit -f 128 && {run}"], "27"  # EFBIG
+    ran = programs.start(command, tmp_path)
+    assert ran.stdout.split() == [expected], ran.stderr
+
+
+def hide(path):
+    """This process sees another folder in its place, as a worker on another machine does; where that is not permitted, it is told
+    that the file by which it would know the folder is not there."""
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(0x10000000 | 0x00020000) or libc.mount(b"tmpfs", str(path).encode(), b"tmpfs", 0, None):  # a user, mounts
+        isfile = os.path.isfile
+        os.path.isfile = lambda name: not str(name).startswith(str(path)) and isfile(name)
+
+
+def test_workers_that_do_not_see_the_folder(tmp_path, returned):
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn"), initializer=hide, initargs=(tmp_path,)) as pool:
+        flow = Flow(pool, error_handling="continue", run_folder=tmp_path / "run", return_results=returned, progress=False)
+        out = flow.map(step(work, chunksize=1), range(4))
+        end = flow.call(total, flow.map(after, [1, 2]))
+        with pytest.warns(RuntimeWarning, match="workers do not see the run folder") as warned:
+            results = flow.run()
+    assert len(warned) == 1
+    assert [results[out][at] for at in (0, 1, 3)] == [0, 10, 30]
+    assert results[out][2].exception.args == (2,)
+    assert results[end] == 5
+    flow = Flow(error_handling="continue", run_folder=tmp_path / "run", resume=True, progress=False)
+    again = flow.map(step(work, chunksize=1), range(4))
+    flow.call(total, flow.map(after, [1, 2]))
+    CALLS.clear()
+    assert flow.run()[again][3] == 30
+    assert CALLS == []
+
+
+@pytest.mark.behaviour("S2-28")
+def test_root_causes_are_read_when_they_are_asked_for(tmp_path, monkeypatch):
+    results = flow_of(tmp_path / "run", return_results=False).run()
+    error, read = results["total"], []
+    original = store.load
+    monkeypatch.setattr(store, "load", lambda folder, name, places: read.extend(places) or original(folder, name, places))
+    assert error.error_indices == ((2, 5),)
+    assert read == []
+    roots = error.get_root_causes()
+    assert sorted(root.exception.args for root in roots) == [(2,), (5,)]
+    assert len(read) == 4  # two elements of `after`, and of `work` the two that they were skipped for
+
+
+@pytest.mark.behaviour("S2-29", "S2-30")
+@pytest.mark.parametrize("kept", ["memory", "folder", "folder only"])
+def test_a_reductions_error_does_not_grow_with_the_array(tmp_path, kept):
+    def grows(x):
+        if x in (5, 50):
+            raise ValueError(x)
+        return bytes(100)
+
+    sizes = []
+    for count in (100, 100_000 if kept == "memory" else 5_000):
+        options = {} if kept == "memory" else {"run_folder": tmp_path / str(count), "return_results": kept == "folder"}
+        flow = Flow(error_handling="continue", progress=False, **options)
+        out = flow.call(total, flow.map(grows, range(count)))
+        error = flow.run()[out]
+        assert len(error.get_root_causes()) == 2
+        sizes.append(len(pickle.dumps(error)))
+        again = pickle.loads(pickle.dumps(error))
+        assert [root.exception.args for root in again.get_root_causes()] == [(5,), (50,)]
+    assert abs(sizes[1] - sizes[0]) < 100
+    assert sizes[1] < (20_000 if kept == "memory" else 2_000)
+
+
+@pytest.mark.behaviour("S2-31", "S2-27")
+def test_a_later_process_finds_the_root_causes_in_the_folder(tmp_path, returned):
+    error = flow_of(tmp_path / "run", return_results=returned).run()["total"]
+    assert error.run_folder == str(tmp_path / "run")
+    (tmp_path / "error.pickle").write_bytes(pickle.dumps(error))
+    code = "import pickle; print(pickle.load(open('error.pickle', 'rb')).get_root_causes())"
+    ran = programs.start([sys.executable, "-c", code], tmp_path, PYTHONPATH=str(Path(__file__).parents[2]))
+    assert ran.stdout.count("<ErrorSnapshot of work(x=") == 2, ran.stderr
+
+
+@pytest.mark.behaviour("S2-31")
+def test_show_tells_of_a_run_without_unpickling(tmp_path, returned):
+    flow_of(tmp_path / "run", return_results=returned).run()
+    ran = programs.start([sys.executable, "-m", "autotb", "show", str(tmp_path / "run")], tmp_path)
+    rows = [line.split() for line in ran.stdout.split("\n")]
+    assert ["work", "4", "2", "0", "6"] in [row[:5] for row in rows]
+    assert ["total", "0", "0", "1", "1"] in [row[:5] for row in rows]
+    assert "work(x=2)" in ran.stdout
+    assert "ValueError: 5" in ran.stdout
+    assert ran.status == 0
+
+
+@pytest.mark.behaviour("S2-33")
+def test_a_folder_that_is_gone_is_told(tmp_path):
+    results = flow_of(tmp_path / "run", return_results=False).run()
+    error = results["total"]
+    shutil.rmtree(tmp_path / "run")
+    with pytest.raises(FileNotFoundError, match="the run folder is gone, or cannot be seen from here"):
+        error.get_root_causes()
+    with pytest.raises(FileNotFoundError, match="the run folder is gone"):
+        results["work"][0]
+    assert "total was not called" in error._repr_html_()
+
+
+@pytest.mark.behaviour("S2-54")
+def test_what_a_worker_sends_back_of_an_error_that_it_kept(tmp_path):
+    folder = str(tmp_path / "run")
+    made = store.Folder(folder, False, False)
+    column = made.begin("work", (3,))
+    big = [1, 2], [bytes(100_000)] * 2
+    sink = chunks.Sink(folder, made.token, column.step, True, None)
+    sent = chunks.run(work, big, {}, False, -1, range(2), sink)
+    made.close()
+    assert isinstance(sent, bytes)
+    assert len(sent) < 2_000
+    kept = chunks.received(sent, 2)
+    assert kept.results == [None, ErrorStub(False)]
+    with pytest.raises(AttributeError):
+        kept.results[1].propagated = True
+    (loaded,) = store.load(folder, "work", [kept.places[1]])
+    assert isinstance(loaded, ErrorSnapshot)
+    assert loaded.kwargs == {"x": 2, "size": bytes(100_000)}
+
+
+MEMORY = """
+    import re, sys, autotb
+
+    def fails(x):
+        raise ValueError("no")
+
+    if __name__ == "__main__":
+        flow = autotb.Flow("processes", error_handling="continue", run_folder="run", return_results=sys.argv[1] == "yes",
+                           progress=False)
+        made = flow.map(autotb.step(bytes, chunksize=50), [20_000] * 3_000)
+        out = flow.map(autotb.step(fails, chunksize=50), made)
+        results = flow.run()
+        assert results.tallies["fails"].failed == 3_000
+        print(re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())[1])
+    """
+
+
+@pytest.mark.behaviour("S2-56")
+def test_the_parent_holds_nothing_of_what_stays_in_the_folder(tmp_path):
+    peaks = {}
+    for returned in ("yes", "no"):
+        (tmp_path / returned).mkdir()
+        ran = programs.run(tmp_path / returned, MEMORY, returned)
+        peaks[returned] = int(ran.stdout.split()[-1]) if ran.stdout else ran.stderr
+    assert peaks["no"] < 0.6 * peaks["yes"], peaks
+
+
+def open_shards(_):
+    return sum(
+        os.readlink(f"/proc/self/fd/{name}").endswith(".shard")
+        for name in os.listdir("/proc/self/fd")
+        if os.path.islink(f"/proc/self/fd/{name}")
+    )
+
+
+def test_a_worker_that_outlives_many_runs_keeps_few_files_open(tmp_path):
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        for number in range(12):
+            flow = Flow(pool, run_folder=tmp_path / str(number), return_results=False, progress=False)
+            out = flow.map(abs, [-number])
+            assert list(flow.run()[out]) == [number]
+        assert 0 < autotb.map(open_shards, [0], executor=pool, progress=False)[0] <= 8
+
+
+class _SlowToPickle:
+    """Its pickling begins, and ends when it is let."""
+
+    begun, go_on = threading.Event(), threading.Event()
+
+    def __reduce__(self):
+        self.begun.set()
+        assert self.go_on.wait(60)
+        return _SlowToPickle, ()
+
+
+def fails_while_another_is_kept(x):
+    if x == 0:
+        return _SlowToPickle()
+    assert _SlowToPickle.begun.wait(60)
+    raise ValueError(x)
+
+
+def test_a_chunk_that_outlives_its_run_leaves_no_file_open(tmp_path):
+    with ThreadPoolExecutor(2) as pool:
+        flow = Flow(pool, run_folder=tmp_path / "run", return_results=False)
+        flow.map(step(fails_while_another_is_kept, chunksize=1), [0, 1])
+        with pytest.raises(ValueError):
+            flow.run()
+        _SlowToPickle.go_on.set()
+    assert str(tmp_path / "run") not in shards._mine
+
+
+def test_a_record_that_comes_after_its_shard_was_closed_is_kept_and_leaves_no_file_open(tmp_path):
+    (tmp_path / shards.FOLDER).mkdir()
+    shard = shards.mine(str(tmp_path))
+    places = [shard.append(shards.OK, 1, 0, b"", b"first")]
+    shards.end(str(tmp_path))  # the run ends while a chunk of its is about to write
+    places += [shard.append(shards.OK, 1, at, b"", b"later") for at in (1, 2)]
+
+    assert shard.file.closed
+    assert [record.data for record in shards.read(str(tmp_path), places)] == [b"first", b"later", b"later"]
+
+
+def test_lazy_results(tmp_path):
+    def pair(x, y):
+        return x * y
+
+    flow = Flow(run_folder=tmp_path / "run", return_results=False, progress=False)
+    flat, grid, one = flow.map(abs, range(-2500, 0)), flow.map(pair, [1, 2], [3, 4, 5], product=True), flow.call(abs, -1)
+    none = flow.map(abs, [])
+    results = flow.run()
+    assert len(results[flat]) == 2500
+    assert list(results[flat]) == list(range(2500, 0, -1))
+    assert (results[flat][-1], results[flat][10:13]) == (1, [2490, 2489, 2488])
+    assert [list(row) for row in results[grid]] == [[3, 4, 5], [6, 8, 10]]
+    assert (results[one], list(results[none])) == (1, [])
+    with pytest.raises(IndexError):
+        results[flat][2500]
+    assert "shape (2500,)" in repr(results[flat])
+
+
+def test_what_the_flow_hangs_up_is_the_newest_of_the_folder(tmp_path):
+    flow = flow_of(tmp_path / "run", return_results=False)
+    flow.run()
+    assert flow.error_snapshot.exception.args == (5,)
+    assert isinstance(flow.error_snapshot, ErrorSnapshot)
+
+
+def test_snapshots_of_a_folder_are_complete(tmp_path):
+    results = flow_of(tmp_path / "run", return_results=False).run()
+    error = results["work"][2]
+    assert (error.kwargs, error.function) == ({"x": 2}, work)
+    trace = autotb.explain(error.exception)
+    assert trace.frames[-1].name == "work"
+    assert "work(x=2)" in str(trace)
+    assert isinstance(results["after"][2], PropagatedErrorSnapshot)
+    with pytest.raises(ValueError, match="2"):
+        error.reproduce()
