@@ -9,12 +9,13 @@ from __future__ import annotations
 import functools
 import itertools
 import os
+import threading
 import time
 import weakref
 from typing import Any
 
 from autotb import settings
-from autotb.engines.multiprocessing import CASUALTY, INITIALIZER, UNCERTAIN
+from autotb.engines.multiprocessing import CASUALTY, INITIALIZER, UNCERTAIN, untold
 from autotb.postmortem import crumbs, remains
 from autotb.postmortem.crumbs import READS, WRITES
 
@@ -113,8 +114,6 @@ def _living(pool: Any) -> list[remains.Remains]:
 
 def _give_up(pool: Any, error: BaseException) -> None:
     """No worker can read the pipe of tasks any more: every job fails, and the pool takes no others, as if it were closed."""
-    import threading
-
     setattr(pool, BROKEN, True)
     pool.close()
     pool._task_handler._state = pool._state  # it sends no more of what it has
@@ -218,7 +217,11 @@ def _send(pool: Any, job: tuple[int, int] | None, error: BaseException, kind: st
     number = next(_numbers)
     _errors[number] = error
     message = (kind, number, (False, job)) if kind == CASUALTY else (kind, 0, (False, error))
-    pool._outqueue.put(message)
+    later = untold.get(threading.get_ident())
+    if later is None:
+        pool._outqueue.put(message)
+    else:
+        later.append(message)
 
 
 def told(number: int) -> BaseException:

@@ -8,6 +8,7 @@ CPython 3.10 to 3.15.  Source: https://docs.python.org/3/library/multiprocessing
 
 from __future__ import annotations
 
+import _thread
 import collections
 import functools
 import sys
@@ -551,6 +552,44 @@ def _wrap_join_exited(original: Any) -> Any:
     return _join_exited_workers
 
 
+untold: dict[int, list[Any]] = {}  # messages of casualties, by the thread that is about to start other workers
+
+
+def _wrap_maintain(original: Any) -> Any:
+    """Takes dead workers out and starts others; who waits for a task of theirs is told afterwards.
+
+    A worker that is forked while the program goes on would have what it has printed and not flushed yet, and print it again.
+    """
+
+    @functools.wraps(original)
+    def _maintain_pool(
+        ctx: Any,
+        Process: Any,  # noqa: N803  the pool's own names
+        processes: Any,
+        pool: Any,
+        inqueue: Any,
+        outqueue: Any,
+        initializer: Any,
+        initargs: Any,
+        maxtasksperchild: Any,
+        wrap_exception: Any,
+    ) -> Any:
+        later = untold[_thread.get_ident()] = []
+        try:
+            return original(
+                ctx, Process, processes, pool, inqueue, outqueue, initializer, initargs, maxtasksperchild, wrap_exception
+            )
+        finally:
+            del untold[_thread.get_ident()]
+            for message in later:
+                try:
+                    outqueue.put(message)
+                except Exception:
+                    pass  # the pool is gone, and with it whoever waits
+
+    return _maintain_pool
+
+
 def _wrap_help_finish(original: Any) -> Any:
     """Takes the lock of the queue of tasks, when the pool is terminated."""
 
@@ -709,6 +748,7 @@ def patches(package: str) -> tuple[Patch, ...]:
         Patch(pool, "Pool._setup_queues", wrap_setup_queues),
         Patch(pool, "Pool._handle_results", _wrap_handle_results),
         Patch(pool, "Pool._join_exited_workers", _wrap_join_exited),
+        Patch(pool, "Pool._maintain_pool", _wrap_maintain),
         Patch(pool, "Pool._help_stuff_finish", _wrap_help_finish),
         Patch(pool, "Pool.join", _wrap_join),
     )
