@@ -177,8 +177,8 @@ def test_a_killed_worker_is_told_with_its_task_and_its_signal(shows, engine):
 @pytest.mark.parametrize("engine", ON_MAIN)
 def test_a_segmentation_fault_has_its_python_lines(shows, engine):
     def check(ran):
-        heads = [head.rpartition(" in ")[2] for head in ran.heads]
-        assert heads[-3:] == ["work", "crash", "string_at"], heads
+        heads = " ".join(head.rpartition(" in ")[2] for head in ran.heads)
+        assert "work crash string_at" in heads  # Dask's workers may fail on closing, later
         assert "Fatal Python error: Segmentation fault" in flat(ran.stderr)
         assert ran.status == 1
 
