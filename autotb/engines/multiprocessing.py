@@ -564,7 +564,7 @@ def _wrap_maintain(original: Any) -> Any:
     @functools.wraps(original)
     def _maintain_pool(
         ctx: Any,
-        Process: Any,  # noqa: N803  the pool's own names
+        Process: Any,
         processes: Any,
         pool: Any,
         inqueue: Any,
