@@ -161,19 +161,22 @@ def _ray() -> Runner:
 def _dask(client: Any) -> Callable[[Any, tuple[Any, ...], Any], Future[Any]]:
     def submit(function: Any, args: tuple[Any, ...], resources: Any) -> Future[Any]:
         made: Future[Any] = Future()
+        made.set_running_or_notify_cancel()  # it is Dask's future that can be cancelled
         asked = {} if resources is None else {"resources": _mapping(resources, "Dask")}
         # Sealed: Dask would look into lists, and take a tuple that begins with a function for a task of its own.
         theirs = client.submit(Sealed(function, args), pure=False, key=f"{name_of(args[0])}-{uuid.uuid4().hex}", **asked)
 
-        def done(finished: Any) -> None:
+        async def fetch() -> None:
             try:
-                made.set_result(finished.result())
+                made.set_result(await client.gather(theirs, asynchronous=True))
             except BaseException as error:
                 made.set_exception(error)
-            finished.release()  # the cluster need not keep it any longer
+            theirs.release()  # the cluster need not keep it any longer
 
         made._autotb_dask = theirs  # type: ignore[attr-defined]  # released with it
-        theirs.add_done_callback(done)
+        # In the client's loop: callbacks of Dask's futures wait for each other in one thread, and a result that got lost with its
+        # worker, which Dask may wait for for ever, would keep the error of the worker's death from being seen.
+        client.loop.add_callback(fetch)
         return made
 
     return submit

@@ -178,6 +178,7 @@ def demos_of_this_python():
 @pytest.mark.parametrize("engine", demos_of_this_python())
 def test_the_demo_of_every_engine(tmp_path, engine):
     environment = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "C_FORCE_ROOT": "1"}
+    environment["PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS"] = "150"
     ran = programs.start([sys.executable, "-m", "autotb", "demo", "--engine", engine], tmp_path, **environment)
 
     assert "ZeroDivisionError: division by zero" in ran.stderr.split("╭", 1)[1]

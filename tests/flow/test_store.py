@@ -133,7 +133,8 @@ KILLED = """
     def slow(x):
         with open(sys.argv[2], "a") as file:
             file.write(f"{x}\\n")
-        time.sleep(0.02)
+        while x > 60 and "HOLD" in os.environ:  # until it is killed
+            time.sleep(0.1)
         return x
 
     if __name__ == "__main__":
@@ -149,8 +150,8 @@ def test_a_run_that_was_killed_goes_on(tmp_path, executor, returned):
     script, log = tmp_path / "main.py", tmp_path / "log"
     script.write_text(textwrap.dedent(KILLED))
     command = [sys.executable, str(script), str(tmp_path / "run"), str(log), executor, returned]
-    process = subprocess.Popen(command, env=programs.environment(), start_new_session=True, stdout=subprocess.DEVNULL)
-    limit = time.monotonic() + 60
+    process = subprocess.Popen(command, env=programs.environment(HOLD="1"), start_new_session=True, stdout=subprocess.DEVNULL)
+    limit = time.monotonic() + programs.LIMIT
     while not (log.exists() and log.read_text().count("\n") > 40):
         assert time.monotonic() < limit
         assert process.poll() is None

@@ -207,7 +207,7 @@ done, never = Future(), Future()
 done.set_result(1)
 print("waiting", flush=True)
 try:
-    autotb.collect({"done": done, "never": never}, progress=sys.argv[1:] == ["bar"])
+    autotb.collect({"done": done, "never": never}, progress=sys.argv[1:] == ["bar"], jsonl="lines")
 except KeyboardInterrupt as stop:
     print(stop.collected.results, stop.collected.total)
 """
@@ -226,7 +226,10 @@ def test_an_interruption_leaves_what_was_collected(tmp_path, arguments):
     )
     try:
         assert process.stdout.readline() == "waiting\n"
-        time.sleep(0.5)
+        limit = time.monotonic() + programs.LIMIT
+        while not ((tmp_path / "lines").exists() and (tmp_path / "lines").read_text()):
+            assert time.monotonic() < limit
+            time.sleep(0.05)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     finally:
