@@ -75,3 +75,10 @@ def test_a_worker_that_dies_ends_the_run_and_is_told_with_the_call(tmp_path, nam
         assert done.status == 1
         told.append(re.search(r"dies\((number=)?2\) and 1 more .*started and then crashed", flat(done.stderr)) is not None)
     assert told == [True, False]
+
+
+@pytest.mark.behaviour("S2-4")
+def test_results_that_are_never_had_do_not_keep_a_death_from_being_told(tmp_path):
+    done = ran(tmp_path, "dask", "lost.py")
+    assert done.status == 1
+    assert "KilledWorker: " in done.stderr
