@@ -81,14 +81,15 @@ def unbind(function: Any, named: dict[str, Any]) -> tuple[tuple[Any, ...], dict[
     return Names(function).unbind(named)
 
 
-_known: weakref.WeakKeyDictionary[FunctionType, inspect.Signature] = weakref.WeakKeyDictionary()  # thousands of calls may fail
+# Thousands of calls of a function may fail.
+_known: weakref.WeakKeyDictionary[FunctionType, inspect.Signature | None] = weakref.WeakKeyDictionary()
 
 
 def _signature(function: Any) -> inspect.Signature | None:
     if type(function) is FunctionType:
         known = _known.get(function)
         if known is None:
-            known = _known[function] = _looked_up(function)  # type: ignore[assignment]
+            known = _known[function] = _looked_up(function)
         return known
     return _looked_up(function)
 

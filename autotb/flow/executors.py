@@ -149,7 +149,7 @@ def _ray() -> Runner:
         remote = remotes[function] if resources is None else remotes[function].options(**_mapping(resources, "Ray"))
         ref = remote.remote(*args)
         future: Future[Any] = ref.future()
-        future._autotb_ref = ref  # type: ignore[attr-defined]
+        future._autotb_ref = ref  # type: ignore[attr-defined]  # for cancel()
         return future
 
     def cancel(future: Any) -> None:

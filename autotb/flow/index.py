@@ -88,8 +88,11 @@ class Index:
         """Have these elements, by step and number, and no others."""
         self.execute("BEGIN")
         self.execute("DELETE FROM elements")
+        rows: dict[int, list[tuple[int, Place]]] = {}
         for (step, at), place in places.items():
-            self.add(step, [(at, place)])
+            rows.setdefault(step, []).append((at, place))
+        for step, some in rows.items():
+            self.add(step, some)
         self.commit()
 
     def _shard(self, name: str) -> int:

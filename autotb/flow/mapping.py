@@ -5,6 +5,7 @@ Flows in: a function, iterables, an executor.  Flows out: a list of results (nes
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -90,7 +91,7 @@ def _prepared(
         raise TypeError("map takes at least one iterable after the function")
     made = as_step(fn)
     if checked_chunksize(chunksize) is not None:
-        made = Step(**{**vars(made), "chunksize": chunksize})
+        made = dataclasses.replace(made, chunksize=chunksize)
     check_mode(mode)
     check_progress(progress)
     executors.check(executor)
@@ -105,4 +106,5 @@ def _prepared(
 def _result(one: Running) -> list[Any]:
     column = next(iter(one.store.columns.values()))
     assert column.values is not None
-    return nested(column.values, column.shape)  # type: ignore[no-any-return]
+    found: list[Any] = nested(column.values, column.shape)
+    return found

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from autotb.flow.context import CONTINUE, ERROR, EVALUATED, SKIPPED, ResourcesEval, wrapped_or_leaving
+from autotb.flow.context import CONTINUE, ERROR, EVALUATED, SKIPPED, UNKNOWN, ResourcesEval, wrapped_or_leaving
 from autotb.flow.snapshots import ErrorInfo
 from autotb.flow.steps import Step
 
-NONE = ResourcesEval("unknown")
+NONE = ResourcesEval(UNKNOWN)
 
 
 def evaluate(

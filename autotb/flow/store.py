@@ -28,7 +28,7 @@ _STORIES = 200  # errors of a process whose stories can be shown without unpickl
 _COMMIT = 0.5  # seconds between commits; what a killed run has not committed is found in the shards
 
 
-_ERRORS = (ErrorSnapshot, PropagatedErrorSnapshot, ErrorStub)
+_ERRORS = (*snapshots.ERRORS, ErrorStub)
 
 
 def state_of(value: Any) -> int:
@@ -74,13 +74,13 @@ class Memory:
     def expect(self, names: list[str]) -> None:
         """The steps that are to come."""
 
-    def begin(self, name: str, shape: tuple[int, ...], function: str = "", inputs: str = "") -> Column:  # noqa: ARG002
+    def begin(self, name: str, shape: tuple[int, ...], function: str = "", inputs: str = "") -> Column:  # noqa: ARG002  a folder's
         """A step's place; its elements are missing until they are put there."""
         size = math.prod(shape)
         self.columns[name] = column = Column(name, shape, bytearray([MISSING]) * size, [None] * size)
         return column
 
-    def put(self, column: Column, ats: Sequence[int], values: list[Any], places: Places) -> bytes:  # noqa: ARG002
+    def put(self, column: Column, ats: Sequence[int], values: list[Any], places: Places) -> bytes:  # noqa: ARG002  as above
         """What some elements came to; ``places`` says where workers have kept them.  Returns their states."""
         is_sound = not snapshots.Noted.any_made or {*map(type, values)}.isdisjoint(_ERRORS)
         states = bytes(len(values)) if is_sound else bytes(map(state_of, values))
@@ -176,7 +176,7 @@ class Folder(Memory):
                 (name, function, inputs, json.dumps(shape)),
             )
             known = self.index.step(name)
-        column.step = known[0]  # type: ignore[index]
+        column.step = known[0]  # type: ignore[index]  # it was added just now, if it was not there
         self._check(known, function, inputs, shape)
         known_places = self.index.places(name, 0, len(column.states))
         for at, place in known_places:
@@ -360,7 +360,8 @@ class OneOf:
 
     def read(self, _indices: Any) -> list[Any]:
         """That one."""
-        return self.source.read(tuple((index,) for index in self.position))  # type: ignore[no-any-return]
+        found: list[Any] = self.source.read(tuple((index,) for index in self.position))
+        return found
 
 
 def positions(indices: tuple[tuple[int, ...], ...], shape: tuple[int, ...]) -> list[tuple[int, ...]]:
