@@ -154,6 +154,8 @@ def _said(path: str, error: sqlite3.DatabaseError) -> Exception:
     text = str(error)
     if "locked" in text:
         return BlockingIOError(11, "another process runs this flow, or reads this folder: wait for it to end", path)
+    if "full" in text:
+        return OSError(28, f"the index of the run cannot be written ({text})", path)
     if isinstance(error, sqlite3.OperationalError):
         return OSError(5, f"the index of the run cannot be read or written ({text})", path)
     return ValueError(f"{path} is torn, or no index of a run of autotb ({text})")

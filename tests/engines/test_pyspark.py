@@ -13,7 +13,9 @@ from pyspark.sql.types import DoubleType
 
 import cases
 
-spark = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false").getOrCreate()
+# A thread of the JVM would draw its bar of progress over stderr at any time.
+builder = SparkSession.builder.master("local[2]").config("spark.ui.showConsoleProgress", "false")
+spark = builder.config("spark.ui.enabled", "false").getOrCreate()
 
 
 def rdd(task):

@@ -326,13 +326,41 @@ def test_a_full_disk_is_loud(tmp_path, executor, options):
     (tmp_path / "main.py").write_text(textwrap.dedent(FULL))
     (tmp_path / "disk").mkdir()
     run = f"exec {sys.executable} main.py disk/run {executor} {options}"
+    command, is_full = on_a_small_disk(run)
+    ran = programs.start(command, tmp_path)
+    assert ran.stdout.split() == ["28" if is_full else "27"], ran.stderr  # ENOSPC, EFBIG
+
+
+def on_a_small_disk(run):
+    """The command that runs with a disk of 1 MiB at ``disk``; and whether it is one: in a container that may not mount anything,
+    files may not grow beyond a limit."""
     own_mounts = ["unshare", "--map-root-user", "--mount"]
     if subprocess.run([*own_mounts, "true"], capture_output=True, timeout=60).returncode == 0:
-        command, expected = [*own_mounts, "sh", "-c", f"mount -t tmpfs -o size=1m tmpfs disk && {run}"], "28"  # ENOSPC
-    else:  # in a container that may not mount anything, files may not grow beyond a limit
-        command, expected = ["sh", "-c", f"ulimit -f 128 && {run}"], "27"  # EFBIG
+        return [*own_mounts, "sh", "-c", f"mount -t tmpfs -o size=1m tmpfs disk && {run}"], True
+    return ["sh", "-c", f"ulimit -f 128 && {run}"], False
+
+
+INDEX = """
+    import os
+    from autotb.flow import store
+
+    os.mkdir("disk/run")
+    made = store.Index("disk/run", "rwc")
+    try:
+        made.add(1, [(at, store.Place("shard", at, 1)) for at in range(100_000)])
+        made.commit()
+    except OSError as error:
+        print(error.errno, error.filename == made.path)
+"""
+
+
+@pytest.mark.behaviour("S2-4")
+def test_an_index_that_has_no_room_is_loud(tmp_path):
+    (tmp_path / "main.py").write_text(textwrap.dedent(INDEX))
+    (tmp_path / "disk").mkdir()
+    command, is_full = on_a_small_disk(f"exec {sys.executable} main.py")
     ran = programs.start(command, tmp_path)
-    assert ran.stdout.split() == [expected], ran.stderr
+    assert ran.stdout.split() == ["28" if is_full else "5", "True"], ran.stderr  # ENOSPC; SQLite does not tell of EFBIG
 
 
 def hide(path):
