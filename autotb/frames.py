@@ -63,7 +63,8 @@ class Frames:
 
     def _frame(self, code: CodeType, line: int, lasti: int, frame: Any) -> dict[str, Any]:
         module = frame.f_globals.get("__name__")
-        module = module if isinstance(module, str) else ""
+        is_rebuilt = module == registry.REBUILT  # of a text: its code is made up, all but path, line and name
+        module = module if isinstance(module, str) and not is_rebuilt else ""
         kind = registry.kind_of(code.co_filename, module)
         result: dict[str, Any] = {
             "path": code.co_filename,
@@ -72,7 +73,7 @@ class Frames:
             "module": module,
             "kind": kind,
         }
-        if HAS_POSITIONS:
+        if HAS_POSITIONS and not is_rebuilt:
             result["qualname"] = code.co_qualname  # type: ignore[attr-defined,unused-ignore]
             _add_position(result, code, lasti)
         if kind in (registry.ENGINE, registry.OWN):
@@ -80,11 +81,11 @@ class Frames:
         source = self._source(code.co_filename, line, frame.f_globals, result)
         if source is not None:
             result["source"] = source
-            if changed(code):
+            if not is_rebuilt and changed(code):
                 result["changed"] = True
-        elif kind == registry.USER:
+        elif kind == registry.USER and not is_rebuilt:
             result["code"] = code.co_code.hex()[:16] + f"-{len(code.co_code)}-{code.co_firstlineno}"
-        if self.local_variables and kind == registry.USER and code.co_name != "<module>":
+        if self.local_variables and kind == registry.USER and code.co_name != "<module>" and not is_rebuilt:
             result["locals"] = _locals(frame)
         return result
 

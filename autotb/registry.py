@@ -62,6 +62,7 @@ class Facts:
 
 facts = Facts()
 user_packages: set[str] = set()  # top-level packages of submitted functions
+REBUILT = "?"  # the module's name in frames that tblib (PySpark has one of its own) makes of a worker's text
 _kinds: dict[tuple[str, str], str] = {}
 learners: list[Callable[[], None]] = []  # called when an adapter declares modules of its own
 
@@ -137,7 +138,7 @@ def kind_of(path: str, module: str | None) -> str:
     if kind is None:
         if len(_kinds) > 20_000:
             _kinds.clear()
-        kind = _kinds[key] = _classify(path, module or "")
+        kind = _kinds[key] = _classify(path, "" if module is None or module == REBUILT else module)
     return kind
 
 

@@ -72,9 +72,6 @@ def _note(converted: Any) -> None:
     if not isinstance(record, dict):
         return
     frames = record["hops"][0]["frames"]
-    for frame in frames:
-        for key in ("locals", "col", "end_col", "end_line"):
-            frame.pop(key, None)
     first, *rest = _JOINTS.split(found[0])
     tree = _tree(first, frames)
     for sentence, block in zip(rest[::2], rest[1::2]):

@@ -237,6 +237,8 @@ def check_text(
     for fragment in own:
         assert fragment not in text, fragment
     assert OLDEST or where in text, where
+    assert " frames in ?" not in text, "an engine's frames were not known as such"
+    assert "\nhint: " not in text and "has changed" not in text, "nothing fits these errors"
     assert text.count("\n") <= expect.most, text.count("\n")
 
 

@@ -267,11 +267,13 @@ def test_inside_an_event_loop(threads, caplog):
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 makes another CancelledError on the way")
-def test_cancelling_the_collecting_leaves_what_was_collected():
+def test_cancelling_the_collecting_leaves_what_was_collected(tmp_path):
     async def main():
-        quick, slow = asyncio.ensure_future(asyncio.sleep(0, 1)), asyncio.ensure_future(asyncio.sleep(60))
-        task = asyncio.ensure_future(autotb.collect_async([quick, slow]))
-        await asyncio.sleep(0.2)
+        quick, slow = asyncio.ensure_future(asyncio.sleep(0, 1)), asyncio.ensure_future(asyncio.sleep(600))
+        lines = tmp_path / "lines"
+        task = asyncio.ensure_future(autotb.collect_async([quick, slow], jsonl=lines))
+        while not (lines.exists() and lines.read_text()):
+            await asyncio.sleep(0.01)
         task.cancel()
         with pytest.raises(asyncio.CancelledError) as caught:
             await task
