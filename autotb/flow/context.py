@@ -5,7 +5,9 @@ place of the call, an :class:`ErrorSnapshot` in place of its result, or the exce
 
 from __future__ import annotations
 
+import functools
 import sys
+import types
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -204,21 +206,33 @@ def maybe_wrap_exception(
     if not isinstance(exception, Exception):
         raise exception  # KeyboardInterrupt, SystemExit: nothing of a result
     snapshot = ErrorSnapshot.of_call(function, args, kwargs, exception)
-    hang(snapshot, (function, *owners))
+    where = hang(snapshot, function, owners)
     if mode == RAISE:
-        name = summary.function_name(function)
-        _tell(f"autotb: {name}.error_snapshot has the call that failed; .error_snapshot.reproduce() makes it again\n")
+        if where:
+            _tell(f"autotb: {where}.error_snapshot has the call that failed; .error_snapshot.reproduce() makes it again\n")
         raise exception
     return snapshot
 
 
-def hang(snapshot: ErrorSnapshot, owners: tuple[Any, ...]) -> None:
-    """Hang the newest snapshot on the function and the flow."""
-    for owner in owners:
-        try:
-            owner.error_snapshot = snapshot
-        except Exception:
-            pass  # a built-in function takes no attributes
+def hang(snapshot: ErrorSnapshot, function: Any, owners: tuple[Any, ...]) -> str:
+    """Hang the newest snapshot on the function and the flow.  Returns the name of one that has it; a built-in takes none."""
+    named = function
+    while type(named) is functools.partial:
+        named = named.func
+    if type(named) is types.MethodType:
+        named = named.__func__  # a bound method takes no attributes
+    taken = [_hung(one, snapshot) for one in (named, *owners, function)]
+    if taken[0]:
+        return summary.function_name(function)
+    return "flow" if any(taken[1:-1]) else "partial" if taken[-1] else ""
+
+
+def _hung(owner: Any, snapshot: ErrorSnapshot) -> bool:
+    try:
+        owner.error_snapshot = snapshot
+    except Exception:
+        return False
+    return True
 
 
 class Leaving(Exception):  # noqa: N818  no error by itself

@@ -245,7 +245,7 @@ class Running:
     def _attach_newest(self, work: Work) -> None:
         """A worker has kept the snapshots: the last is hung where the user looks for it."""
         at = work.column.states.rfind(FAILED)
-        hang(self.store.read(work.column, at, at + 1)[0], (work.function, *self.owners))
+        hang(self.store.read(work.column, at, at + 1)[0], work.function, self.owners)
 
     def tell(self, work: Work, states: bytes) -> None:
         """Elements of a step are settled, in these states."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import numpy
 import pytest
@@ -17,6 +18,7 @@ from autotb.flow.context import (
     maybe_wrap_exception,
     scan,
 )
+from autotb.flow.flow import Flow
 from autotb.flow.snapshots import ErrorInfo
 from autotb.flow.store import MemorySource
 from tests.flow.test_snapshots import divide, failed
@@ -115,6 +117,31 @@ def test_in_raise_mode_the_exception_leaves_and_the_snapshot_stays(capsys):
 
     assert maybe_wrap_exception("continue", len, (3,), {}, TypeError("no len")).function is len
     assert capsys.readouterr().err == ""
+
+
+class Scales:
+    def scale(self, x):
+        return x
+
+
+@pytest.mark.parametrize(
+    "function, owners, told",
+    [
+        (Scales().scale, (), "Scales.scale"),
+        (functools.partial(Scales().scale, x=1), (), "Scales.scale"),
+        (functools.partial(divide, 1), (), "divide"),
+        (len, (), None),
+        (len, (Flow(),), "flow"),
+        (functools.partial(len), (), "partial"),
+    ],
+)
+def test_the_line_names_one_that_has_the_snapshot(function, owners, told, capsys):
+    with pytest.raises(KeyError):
+        maybe_wrap_exception("raise", function, (3,), {}, KeyError(3), owners)
+    line = capsys.readouterr().err
+    assert line.partition(".error_snapshot ")[0] == (f"autotb: {told}" if told else "")
+    known = {"Scales.scale": Scales.scale, "divide": divide, "flow": (*owners, None)[0], "partial": function}
+    assert told is None or known[told].error_snapshot.exception.args == (3,)
 
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, GeneratorExit])
