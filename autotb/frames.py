@@ -22,6 +22,7 @@ MAX_FRAMES = 60  # at each end of a hop, after repeated cycles are folded
 MAX_LINE = 1_000  # characters of a source line that are kept
 MAX_LOCALS = 30  # variables of a frame
 HAS_POSITIONS = sys.version_info >= (3, 11)
+_CO_OPTIMIZED = 1  # of inspect, which is large
 
 RawFrame = tuple["Any", int, int]  # frame, tb_lasti, tb_lineno
 
@@ -63,8 +64,7 @@ class Frames:
 
     def _frame(self, code: CodeType, line: int, lasti: int, frame: Any) -> dict[str, Any]:
         module = frame.f_globals.get("__name__")
-        is_rebuilt = module == registry.REBUILT  # of a text: its code is made up, all but path, line and name
-        module = module if isinstance(module, str) and not is_rebuilt else ""
+        module = module if isinstance(module, str) and module != registry.REBUILT else ""
         kind = registry.kind_of(code.co_filename, module)
         result: dict[str, Any] = {
             "path": code.co_filename,
@@ -73,6 +73,7 @@ class Frames:
             "module": module,
             "kind": kind,
         }
+        is_rebuilt = _is_rebuilt(code)
         if HAS_POSITIONS and not is_rebuilt:
             result["qualname"] = code.co_qualname  # type: ignore[attr-defined,unused-ignore]
             _add_position(result, code, lasti)
@@ -85,7 +86,7 @@ class Frames:
                 result["changed"] = True
         elif kind == registry.USER and not is_rebuilt:
             result["code"] = code.co_code.hex()[:16] + f"-{len(code.co_code)}-{code.co_firstlineno}"
-        if self.local_variables and kind == registry.USER and code.co_name != "<module>" and not is_rebuilt:
+        if self.local_variables and kind == registry.USER and code.co_name != "<module>":
             result["locals"] = _locals(frame)
         return result
 
@@ -294,7 +295,18 @@ def changed(code: CodeType) -> bool:
                 _changed[key] = _codes(compile(file.read(), code.co_filename, "exec", dont_inherit=True, optimize=-1))
         return (code.co_name, code.co_firstlineno, code.co_code) not in _changed[key]
     except (OSError, SyntaxError, ValueError):
-        return os.path.isabs(code.co_filename) and os.path.exists(code.co_filename)
+        return code.co_filename.endswith(".py") and os.path.isabs(code.co_filename) and os.path.exists(code.co_filename)
+
+
+def _is_rebuilt(code: CodeType) -> bool:
+    """Whether all of ``code`` but its path and name is made up: a module's code that was given the name of a function.
+
+    So do those who make a traceback anew: tblib (and with it Dask, gevent, PySpark), Jinja.
+    """
+    if code.co_flags & _CO_OPTIMIZED or "__qualname__" in code.co_names:
+        return False  # a function, the body of a class
+    is_modules = code.co_name.startswith(("<module>", "<cell line: "))  # the latter of IPython
+    return not is_modules or "__traceback_maker" in code.co_names
 
 
 def _codes(code: CodeType) -> set[tuple[str, int, bytes]]:

@@ -294,6 +294,38 @@ def test_code_in_a_zip(run, tmp_path):
     assert "   2 │     # in a zip" in ran.stderr
 
 
+REBUILT = {
+    "tblib": """
+        import tblib
+
+        def fails(x):
+            return [1 / y for y in [x]]
+
+        try:
+            (lambda: fails(0))()
+        except ZeroDivisionError as error:
+            raise error.with_traceback(tblib.Traceback(error.__traceback__).as_traceback())
+        """,
+    "jinja": """
+        import jinja2
+
+        with open("page.html", "w") as file:
+            file.write("{% macro share(x) %}\\n{{ 1 / x }}\\n{% endmacro %}\\n{{ share(0) }}\\n")
+        jinja2.Environment(loader=jinja2.FileSystemLoader(".")).get_template("page.html").render()
+        """,
+}
+
+
+@pytest.mark.parametrize("by", REBUILT)
+def test_frames_that_were_made_anew_do_not_look_like_a_changed_file(run, by):
+    ran = run(REBUILT[by])
+
+    last = ["<module>", "<lambda>", "fails"] if by == "tblib" else ["template"]
+    names = [head.partition(" in ")[2] for head in ran.heads]
+    assert [name for name in names if name != "<listcomp>"][-len(last) :] == last
+    assert "changed" not in ran.stderr
+
+
 def test_a_file_that_changed_since_it_was_imported(run):
     ran = run(
         """
