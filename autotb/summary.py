@@ -173,11 +173,16 @@ def _type_name(kind: type) -> str:
     return kind.__qualname__ if module in ("builtins", "__main__", "__mp_main__") else f"{module}.{kind.__qualname__}"
 
 
-def function_name(function: Any) -> str:
-    """The name that a reader knows a callable by; ``functools.partial`` is looked through."""
+def behind_partials(function: Any) -> Any:
+    """The function that ``functools.partial`` is around, however often."""
     while type(function) is functools.partial:
         function = function.func
-    function = _uncached(function)
+    return function
+
+
+def function_name(function: Any) -> str:
+    """The name that a reader knows a callable by; ``functools.partial`` is looked through."""
+    function = _uncached(behind_partials(function))
     name = getattr(function, "__qualname__", None) if not _is_instance(function) else None
     if name is None and type(function).__module__ == "numpy":  # a ufunc, or a function that arrays of other kinds may take over
         name = getattr(function, "__name__", None)

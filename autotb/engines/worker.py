@@ -5,7 +5,6 @@ Flows in: an engine's frames and wrapper objects.  Flows out: hops' parts and pi
 
 from __future__ import annotations
 
-import functools
 import pickle
 import re
 import sys
@@ -109,9 +108,7 @@ def frame_call(tb: TracebackType | None, name: str | None = None) -> str | None:
 
 
 def _frame_of(function: Any, tb: TracebackType | None) -> FrameType | None:
-    while type(function) is functools.partial:
-        function = function.func
-    code = getattr(function, "__code__", None)
+    code = getattr(summary.behind_partials(function), "__code__", None)
     while tb is not None:
         if tb.tb_frame.f_code is code:
             return tb.tb_frame

@@ -5,7 +5,6 @@ place of the call, an :class:`ErrorSnapshot` in place of its result, or the exce
 
 from __future__ import annotations
 
-import functools
 import sys
 import types
 from collections.abc import Mapping
@@ -216,15 +215,15 @@ def maybe_wrap_exception(
 
 def hang(snapshot: ErrorSnapshot, function: Any, owners: tuple[Any, ...]) -> str:
     """Hang the newest snapshot on the function and the flow.  Returns the name of one that has it; a built-in takes none."""
-    named = function
-    while type(named) is functools.partial:
-        named = named.func
+    named = summary.behind_partials(function)
     if type(named) is types.MethodType:
         named = named.__func__  # a bound method takes no attributes
-    taken = [_hung(one, snapshot) for one in (named, *owners, function)]
-    if taken[0]:
+    is_named = _hung(named, snapshot)
+    flows = [owner for owner in owners if _hung(owner, snapshot)]
+    is_partials = named is not function and _hung(function, snapshot)
+    if is_named:
         return summary.function_name(function)
-    return "flow" if any(taken[1:-1]) else "partial" if taken[-1] else ""
+    return "flow" if flows else "partial" if is_partials else ""
 
 
 def _hung(owner: Any, snapshot: ErrorSnapshot) -> bool:

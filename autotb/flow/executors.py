@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import uuid
+import weakref
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any
@@ -142,6 +143,7 @@ def _ray() -> Runner:
     if not ray.is_initialized():
         ray.init(log_to_driver=False, include_dashboard=False)
     remotes: dict[Any, Any] = {}
+    refs: weakref.WeakKeyDictionary[Future[Any], Any] = weakref.WeakKeyDictionary()
 
     def submit(function: Any, args: tuple[Any, ...], resources: Any) -> Future[Any]:
         if function not in remotes:
@@ -149,11 +151,11 @@ def _ray() -> Runner:
         remote = remotes[function] if resources is None else remotes[function].options(**_mapping(resources, "Ray"))
         ref = remote.remote(*args)
         future: Future[Any] = ref.future()
-        future._autotb_ref = ref  # type: ignore[attr-defined]  # for cancel()
+        refs[future] = ref
         return future
 
     def cancel(future: Any) -> None:
-        ray.cancel(future._autotb_ref)
+        ray.cancel(refs[future])
 
     return Runner(submit, _at_least(int(ray.cluster_resources().get("CPU", 1))), cancel=cancel)
 

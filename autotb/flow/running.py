@@ -293,7 +293,7 @@ def _is_alike(one: Task, other: Task) -> bool:
 def _sent(settling: Settling, answer: Answer | None) -> Task | None:
     """The call's next task; None where it is settled.  Raises the user's error, in raise mode."""
     try:
-        return settling.send(answer)  # type: ignore[arg-type]  # None begins a generator, whatever it takes later
+        return next(settling) if answer is None else settling.send(answer)
     except StopIteration:
         return None
     except Leaving as leaving:

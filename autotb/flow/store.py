@@ -74,13 +74,13 @@ class Memory:
     def expect(self, names: list[str]) -> None:
         """The steps that are to come."""
 
-    def begin(self, name: str, shape: tuple[int, ...], function: str = "", inputs: str = "") -> Column:  # noqa: ARG002  a folder's
+    def begin(self, name: str, shape: tuple[int, ...], function: str = "", inputs: str = "") -> Column:  # noqa: ARG002  Folder's
         """A step's place; its elements are missing until they are put there."""
         size = math.prod(shape)
         self.columns[name] = column = Column(name, shape, bytearray([MISSING]) * size, [None] * size)
         return column
 
-    def put(self, column: Column, ats: Sequence[int], values: list[Any], places: Places) -> bytes:  # noqa: ARG002  as above
+    def put(self, column: Column, ats: Sequence[int], values: list[Any], places: Places) -> bytes:  # noqa: ARG002  Folder's
         """What some elements came to; ``places`` says where workers have kept them.  Returns their states."""
         is_sound = not snapshots.Noted.any_made or {*map(type, values)}.isdisjoint(_ERRORS)
         states = bytes(len(values)) if is_sound else bytes(map(state_of, values))
@@ -176,7 +176,8 @@ class Folder(Memory):
                 (name, function, inputs, json.dumps(shape)),
             )
             known = self.index.step(name)
-        column.step = known[0]  # type: ignore[index]  # it was added just now, if it was not there
+            assert known is not None  # it was added just now
+        column.step = known[0]
         self._check(known, function, inputs, shape)
         known_places = self.index.places(name, 0, len(column.states))
         for at, place in known_places:
