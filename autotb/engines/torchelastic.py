@@ -31,7 +31,8 @@ CAPTURED = "torch.distributed.run with @record: the first failure of several ran
 TESTED = "2.0 to 2.13"
 NOISE: dict[str, str] = {}
 
-TERMINAL = "AUTOTB_AGENT_STDERR"  # device and inode of the agent's stderr, for its ranks; set while it runs them
+# Device and inode of the agent's stderr, for its ranks; set while it runs them.  No setting: those begin with ``AUTOTB_``.
+TERMINAL = "_AUTOTB_AGENT_STDERR"
 
 
 def _open(exc: BaseException) -> registry.Opened | None:

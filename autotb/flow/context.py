@@ -250,6 +250,10 @@ def wrapped_or_leaving(*args: Any) -> ErrorSnapshot:
 
 
 def _tell(line: str) -> None:
-    if sys.stderr is not None:
-        sys.stderr.write(line)
-        sys.stderr.flush()
+    """A line that accompanies an error on its way: a stream that fails does not take the error's place."""
+    try:
+        if sys.stderr is not None:
+            sys.stderr.write(line)
+            sys.stderr.flush()
+    except Exception:
+        pass  # nobody is left to tell

@@ -11,6 +11,7 @@ from typing import Any
 
 from autotb import render
 from autotb.render import bars, terminal
+from autotb.render.logs import failed, say
 
 log = logging.getLogger("autotb.flow")
 
@@ -35,12 +36,18 @@ class Silent:
     def finish(self, results: Any) -> None:
         """The run is done."""
         tallies = results.tallies.values()
-        failed, skipped = sum(tally.failed for tally in tallies), sum(tally.skipped for tally in tallies)
-        if self.says_failures and (failed or skipped):
+        failures, skipped = sum(tally.failed for tally in tallies), sum(tally.skipped for tally in tallies)
+        if self.says_failures and (failures or skipped):
             total = sum(tally.total for tally in tallies)
             were = "was" if skipped == 1 else "were"
-            log.warning(
-                "%d of %d calls failed, %d %s skipped: print the results for the root causes", failed, total, skipped, were
+            say(
+                log,
+                logging.WARNING,
+                "%d of %d calls failed, %d %s skipped: print the results for the root causes",
+                failures,
+                total,
+                skipped,
+                were,
             )
 
 
@@ -78,7 +85,14 @@ class Bars(Silent):
         self.tell(tallies)
 
     def tell(self, tallies: dict[str, Any]) -> None:
-        """Redraw."""
+        """Redraw; a stream that fails ends the drawing, not the run."""
+        try:
+            self._redraw(tallies)
+        except Exception as error:
+            failed("drawing the progress bars", error)
+            self.__exit__()
+
+    def _redraw(self, tallies: dict[str, Any]) -> None:
         for name, tally in tallies.items() if self.bars is not None else ():
             if name not in self.tasks:
                 self.tasks[name] = self.bars.add_task(name, total=tally.total, failed="", skipped="")
@@ -93,13 +107,16 @@ class Bars(Silent):
     def __exit__(self, *_: object) -> None:
         drawn, self.bars = self.bars, None
         if drawn is not None:
-            drawn.stop()
+            bars.ended(drawn)
 
     def finish(self, results: Any) -> None:
         """The run is done."""
         if self.shows_table and results.has_errors:
-            told = results.told(lambda trace: render.draw(trace, sys.stderr))
-            terminal.write(sys.stderr, f"\n{told}\n")
+            try:
+                told = results.told(lambda trace: render.draw(trace, sys.stderr))
+                terminal.write(sys.stderr, f"\n{told}\n")
+            except Exception as error:
+                failed("drawing the table of the run", error)
 
 
 def listener(progress: Any, shows_table: bool = True) -> Any:

@@ -24,6 +24,7 @@ from autotb.flow.shards import FAILED, MISSING, SKIPPED
 from autotb.flow.steps import ELEMENT, Node
 from autotb.flow.store import Folder, Memory
 from autotb.flow.work import MOST_LOADED, Work, spans
+from autotb.render.logs import say
 
 log = logging.getLogger("autotb.flow")
 
@@ -268,7 +269,7 @@ class Running:
         try:
             self.close(wait)
         except Exception as error:
-            log.warning("the run could not be closed in good order: %s: %s", type(error).__name__, error)
+            say(log, logging.WARNING, "the run could not be closed in good order: %s: %s", type(error).__name__, error)
 
     def close(self, wait: bool = True) -> None:
         """Cancel what was not begun, and keep what there is."""

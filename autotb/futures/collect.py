@@ -11,17 +11,18 @@ import logging
 import os
 import queue
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from autotb import settings
+from autotb import settings, summary
 from autotb.engines.handles import Handle, handle_of
 from autotb.futures import report
 from autotb.futures.progress import Bar
 from autotb.render import files
+from autotb.render.logs import say
 from autotb.trace import build, words
 from autotb.trace.model import Stack
 
@@ -264,10 +265,9 @@ class _Run:
         count = len(self.values) + len(self.failed)
         self.bar.advance(len(self.failed))
         if succeeded and self.says_success:
-            log.info("  [%d/%d] ✓ %s", count, self.total, self.keys[index])
+            say(log, logging.INFO, "  [%d/%d] ✓ %s", count, self.total, self.keys[index])
         if self.lines is not None:
-            name = str(self.keys[index])
-            self.lines.add(report.succeeded(name, value) if succeeded else _record(self.failed[index]))
+            self.lines.add(lambda: report.succeeded(_text(self.keys[index]), value) if succeeded else _record(self.failed[index]))
 
     def _fail(self, index: int, error: BaseException) -> None:
         try:
@@ -277,10 +277,10 @@ class _Run:
             said, headline = report.message(root), root.headline
         except Exception:  # the failure counts, whatever we can say of it
             said = headline = type(error).__name__
-        self.failed[index] = Failure(str(self.keys[index]), index, error, headline)
+        self.failed[index] = Failure(_text(self.keys[index]), index, error, headline)
         count = len(self.values) + len(self.failed)
-        log.error("  [%d/%d] ✗ FAILED: %s", count, self.total, self.keys[index])
-        log.error("    Error: %s", said)
+        say(log, logging.ERROR, "  [%d/%d] ✗ FAILED: %s", count, self.total, self.keys[index])
+        say(log, logging.ERROR, "    Error: %s", said)
 
     def collected(self) -> Collected:
         """What is there by now, in the order of the input."""
@@ -295,7 +295,7 @@ class _Run:
         """All is there: the summary is logged."""
         result = self.collected()
         for line in result.summary().split("\n") if result.failures else ():
-            log.error("%s", line)
+            say(log, logging.ERROR, "%s", line)
         return result
 
 
@@ -307,17 +307,23 @@ class _Lines:
         try:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
             self.file = open(path, "a", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115  closed by the run
-        except OSError as error:
-            log.warning("the JSON lines cannot be written to %s (%s); the results are collected all the same", path, error)
+        except (OSError, ValueError) as error:
+            say(
+                log,
+                logging.WARNING,
+                "the JSON lines cannot be written to %s (%s); the results are collected all the same",
+                path,
+                error,
+            )
 
-    def add(self, record: dict[str, Any]) -> None:
+    def add(self, record: Callable[[], dict[str, Any]]) -> None:
         if self.file is None:
             return
         try:
-            self.file.write(json.dumps(record, ensure_ascii=False) + "\n")
+            self.file.write(json.dumps(record(), ensure_ascii=False) + "\n")
             self.file.flush()
-        except OSError as error:
-            log.warning("the JSON lines end here: %s", error)
+        except Exception as error:
+            say(log, logging.WARNING, "the JSON lines end here: %s", error)
             self.close()
 
     def close(self) -> None:
@@ -325,8 +331,8 @@ class _Lines:
         if file is not None:
             try:
                 file.close()
-            except OSError as error:
-                log.warning("the JSON lines may lack their end: %s", error)
+            except (OSError, ValueError) as error:
+                say(log, logging.WARNING, "the JSON lines may lack their end: %s", error)
 
 
 def _drain(run: _Run, items: list[Any], handles: dict[int, Handle]) -> None:
@@ -401,6 +407,14 @@ def _ask(run: _Run, index: int, item: Any, handle: Handle) -> None:
 def _is_tasks_own(item: Any, error: BaseException) -> bool:
     """Whether a KeyboardInterrupt or SystemExit is what the task raised, and not one of this thread."""
     return getattr(item, "_exception", None) is error
+
+
+def _text(key: Any) -> str:
+    """A name as text; the class's where its own code raises."""
+    try:
+        return str(key)
+    except Exception:
+        return summary.brief(key)
 
 
 def _record(failure: Failure) -> dict[str, Any]:

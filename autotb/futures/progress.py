@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 from autotb.render import bars
+from autotb.render.logs import failed
 from autotb.render.terminal import is_terminal
 
 
@@ -30,13 +31,21 @@ class Bar:
         except Exception:
             self.bar, self.is_shown = None, False  # results matter, the bar does not
 
-    def advance(self, failed: int) -> None:
-        """One more is done; ``failed`` of them failed."""
+    def advance(self, failures: int) -> None:
+        """One more is done; ``failures`` of them failed."""
         if self.bar is not None:
-            self.bar.update(self.task, advance=1, failed=f"{failed} failed" if failed else "")
+            try:
+                self.bar.update(self.task, advance=1, failed=f"{failures} failed" if failures else "")
+            except Exception as error:
+                self._lost(error)
 
     def stop(self) -> None:
         """Leave the bar as it is."""
         bar, self.bar = self.bar, None
         if bar is not None:
-            bar.stop()
+            bars.ended(bar)
+
+    def _lost(self, error: Exception) -> None:
+        """The stream that it is drawn on has failed: the results go on without it."""
+        failed("drawing the progress bar", error)
+        self.stop()

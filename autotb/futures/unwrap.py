@@ -10,9 +10,10 @@ import logging
 import os
 from typing import Any
 
-from autotb.engines.handles import Handle, NotAgainError, handle_of, label_of
+from autotb.engines.handles import Handle, handle_of, label_of
 from autotb.futures import report
 from autotb.render import files
+from autotb.render.logs import say
 from autotb.trace import build
 
 log = logging.getLogger("autotb.futures")
@@ -54,7 +55,8 @@ def unwrap(
     _check(name, timeout, max_retries, retry_on, log_to, wait)
     asked = _Asked(future, handle, name, timeout, retry_on, log_to)
     value = asked.once() if max_retries == 1 else asked.repeatedly(max_retries, wait)
-    asked.write(report.succeeded(asked.name_of(), value))
+    if log_to is not None:
+        asked.write_success(value)
     return value
 
 
@@ -95,7 +97,7 @@ class _Asked:
         """The value of the first attempt that succeeds; the last one's error is reported and raised."""
         why = self.handle.why_not_again(self.future)
         if why:
-            log.warning("[%s] cannot be retried: %s; its one result is asked for", self.name_of(), why)
+            say(log, logging.WARNING, "[%s] cannot be retried: %s; its one result is asked for", self.name_of(), why)
             return self.once()
         import tenacity
 
@@ -120,8 +122,8 @@ class _Asked:
         if self.failed is not None:
             try:
                 self.future = self.handle.again(self.future)
-            except NotAgainError as why:
-                log.warning("[%s] cannot be retried: %s", self.name_of(self.failed), why)
+            except Exception as why:  # NotAgainError, or what the engine raises while it takes no more work
+                say(log, logging.WARNING, "[%s] cannot be retried: %s", self.name_of(self.failed), why)
                 self.given_up = True
                 return None, self.failed
         try:
@@ -136,22 +138,33 @@ class _Asked:
         return any(isinstance(found, _types(self.retry_on)) for found in roots(error))
 
     def _warn(self, error: BaseException | None, attempt: int, attempts: int) -> None:
-        if error is not None:
+        if error is None:
+            return
+        try:
             said = report.message(build.root_of(error))
-            log.warning("[%s] Retry %d/%d after: %s", self.name_of(error), attempt, attempts, said)
+        except Exception:
+            said = type(error).__name__  # a story that cannot be made does not keep the work from being tried again
+        say(log, logging.WARNING, "[%s] Retry %d/%d after: %s", self.name_of(error), attempt, attempts, said)
 
     def tell(self, error: BaseException) -> None:
         """Log the failure and write its record; nothing that goes wrong here hides the error."""
         try:
             name, trace = self.name_of(error), report.story(error)
             if self.handle.is_expiry(self.future, error):
-                log.error("[%s] no result within %s s; the task goes on", name, self.timeout)
+                say(log, logging.ERROR, "[%s] no result within %s s; the task goes on", name, self.timeout)
             else:
                 trace = files.keep(trace)
-                log.error("%s", report.text(name, error, trace))
+                say(log, logging.ERROR, "%s", report.text(name, error, trace))
             self.write(report.failed(name, error, trace))
         except Exception as ours:
-            log.warning("the report on %r could not be made (%s: %s)", self.name, type(ours).__name__, ours)
+            say(log, logging.WARNING, "the report on %r could not be made (%s: %s)", self.name, type(ours).__name__, ours)
+
+    def write_success(self, value: Any) -> None:
+        """Write the JSON record of a result, which is returned whatever happens here."""
+        try:
+            self.write(report.succeeded(self.name_of(), value))
+        except Exception as ours:
+            say(log, logging.WARNING, "the record of %r could not be made (%s: %s)", self.name, type(ours).__name__, ours)
 
     def write(self, record: dict[str, Any]) -> None:
         """Write the JSON record, where one is wanted; a file that cannot be written is a warning."""
@@ -160,8 +173,14 @@ class _Asked:
         try:
             files.write_json(self.log_to, record)
         except Exception as error:
-            log.warning(
-                "[%s] the record could not be written to %s (%s: %s)", record["name"], self.log_to, type(error).__name__, error
+            say(
+                log,
+                logging.WARNING,
+                "[%s] the record could not be written to %s (%s: %s)",
+                record["name"],
+                self.log_to,
+                type(error).__name__,
+                error,
             )
 
 

@@ -1,11 +1,13 @@
 """Progress bars on stderr, drawn by rich.
 
-Flows in: what is shown beside each bar.  Flows out: rich's ``Progress``, begun.
+Flows in: what is shown beside each bar.  Flows out: rich's ``Progress``, begun and ended.
 """
 
 from __future__ import annotations
 
 from typing import Any
+
+from autotb.render import logs
 
 
 def begun(*beside: str) -> Any:
@@ -27,3 +29,11 @@ def begun(*beside: str) -> Any:
     )
     bars.start()
     return bars
+
+
+def ended(bars: Any) -> None:
+    """Leave the bars as they are; never raises, whatever has become of the stream that they are drawn on."""
+    try:
+        bars.stop()
+    except Exception as error:
+        logs.failed("drawing the progress bar", error)

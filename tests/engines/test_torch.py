@@ -205,6 +205,14 @@ def test_ranks_without_autotb_are_told_from_their_text(tmp_path):
     assert [head.partition(" in ")[2] for head in ran.heads][-2:] == ["main", "load"]
 
 
+def test_without_record_no_rank_complains_of_a_variable_of_ours(tmp_path):
+    ran = programs.run(tmp_path, RANKS.replace("@record\n", ""), command=TORCHRUN, OMP_NUM_THREADS="1")
+
+    assert "ZeroDivisionError: division by zero" in ran.stderr
+    assert "is no setting" not in ran.stderr
+    assert "_AUTOTB" not in ran.stderr
+
+
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_ctrl_c_at_a_loader(tmp_path, method):
     code = f"""
