@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import textwrap
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import pytest
 
 LIMIT = 120  # seconds; generous: a program that hits it hangs
 
@@ -18,6 +21,27 @@ _CLEARED = ("AUTOTB", "NO_COLOR", "FORCE_COLOR", "PYTHON_COLORS", "COLUMNS", "PY
 
 #: What an engine says of the machine is no part of a test: Ray complains of a disk that is nearly full, at any moment.
 _QUIET = {"RAY_local_fs_capacity_threshold": "1"}
+
+#: What tests need of the system beside Python: the command, Debian's name of its package, and what it is for.
+SYSTEM = {
+    "java": ("default-jre-headless", "PySpark"),
+    "mpiexec": ("openmpi-bin", "mpi4py"),
+    "valgrind": ("valgrind", "the budgets of start-up"),
+}
+ENGINES_NEED = {"pyspark": "java", "mpi4py": "mpiexec"}
+
+
+def needs(command: str) -> pytest.MarkDecorator:
+    """Skips a test, and says why, where the system lacks this command; in CI, which installs it, the test then fails."""
+    package, purpose = SYSTEM[command]
+    absent = shutil.which(command) is None and not os.environ.get("CI")
+    return pytest.mark.skipif(absent, reason=f"{command} is not installed; it is for {purpose} (Debian: {package})")
+
+
+def of_engine(name: str) -> object:
+    """A case of this engine, for ``parametrize``: skipped where the system lacks what the engine runs on."""
+    command = ENGINES_NEED.get(name.rpartition(".")[2])
+    return pytest.param(name, marks=needs(command)) if command else name
 
 
 @dataclass

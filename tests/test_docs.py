@@ -68,6 +68,7 @@ def test_the_picture_is_there_and_asks_no_server():
     assert "@font-face" not in picture
 
 
+@programs.needs("valgrind")
 @pytest.mark.behaviour("S0-41")
 def test_start_up_stays_within_its_budgets():
     """Instructions counted by callgrind: the same on every machine, whatever else it does."""
@@ -226,3 +227,25 @@ def test_the_site_is_built_without_a_warning(tmp_path):
 
     for name in autotb.__all__:
         assert f'id="autotb.{name}"' in reference, name
+
+
+def test_every_requirement_of_the_tests_is_pinned():
+    """The README's command installs with ``constraints.txt``: without a pin of each, pip tries versions for an hour."""
+    from packaging.requirements import Requirement
+    from packaging.utils import canonicalize_name
+
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pins = {canonicalize_name(Requirement(line).name): Requirement(line) for line in lines if line and not line.startswith("#")}
+    asked = [*project["dependencies"], *(text for extra in project["optional-dependencies"].values() for text in extra)]
+    missing = []
+    for requirement in map(Requirement, asked):
+        pin = pins.get(canonicalize_name(requirement.name))
+        if requirement.name != "autotb" and (pin is None or not requirement.specifier.contains(str(pin.specifier)[2:])):
+            missing.append(str(requirement))
+    assert missing == [], "run python -m tests.constraints"

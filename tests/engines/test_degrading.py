@@ -205,7 +205,9 @@ class Breaking:
 
 # One class an adapter, so that each is run by one process of the tests.
 for _name in RUN:
-    globals()[f"Test_{short(_name)}"] = type(f"Test_{short(_name)}", (Breaking,), {"NAME": _name})
+    _class = type(f"Test_{short(_name)}", (Breaking,), {"NAME": _name})
+    _command = programs.ENGINES_NEED.get(short(_name))
+    globals()[_class.__name__] = programs.needs(_command)(_class) if _command else _class
 
 
 @pytest.mark.parametrize("name", ADAPTERS, ids=short)

@@ -7,9 +7,10 @@ import sys
 
 import pytest
 
+from tests import programs
 from tests.engines import kit
 
-pytestmark = kit.on_main
+pytestmark = [kit.on_main, programs.needs("mpiexec")]
 
 MAIN = """\
 import os

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests import programs
 from tests.engines import kit
 
 MAIN = """\
@@ -42,6 +43,7 @@ if __name__ == "__main__":
 
 
 @kit.on_main
+@programs.needs("java")
 class TestSpark(kit.Standard):
     MAIN = MAIN
     WAYS = dict.fromkeys(["rdd", "function"], "in a PySpark worker")

@@ -15,7 +15,16 @@ from tests.engines import kit
 from tests.postmortem.test_pools import flat
 
 PROGRAMS = Path(__file__).parent / "programs"
-EXECUTORS = ["processes", "pool", "spawned", "loky", "ray", "dask", "parsl", pytest.param("mpi", marks=kit.on_main)]
+EXECUTORS = [
+    "processes",
+    "pool",
+    "spawned",
+    "loky",
+    "ray",
+    "dask",
+    "parsl",
+    pytest.param("mpi", marks=[kit.on_main, programs.needs("mpiexec")]),
+]
 
 
 def ran(tmp_path, name, program="parity.py", **options):
