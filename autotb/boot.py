@@ -11,6 +11,7 @@ OFF = ("0", "off", "false", "no")
 started = False
 problems = []  # what went wrong inside autotb, for doctor
 displaced = None  # the hook that ours stands in front of, where that is not Python's own
+asked = False  # whether the program asked for autotb (install, run), and did not come by it through the start-up file
 
 
 def main():
@@ -40,14 +41,14 @@ def report(where, error):
 
 
 def excepthook(kind, value, traceback):
-    """Show an uncaught exception as autotb does; Python's own display where that fails."""
+    """Show an uncaught exception, as autotb does or as Python does; Python's own display where that fails."""
     try:
-        from autotb.hooks.interpreter import show_uncaught
+        from autotb.uncaught import show
     except BaseException as error:
         (displaced or sys.__excepthook__)(kind, value, traceback)
         report("loading the renderer", error)
     else:
-        show_uncaught(kind, value, traceback)
+        show(kind, value, traceback)
 
 
 class Finder:

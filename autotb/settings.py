@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import sys
 
+from autotb.project import project_file
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # workers import this before anything fails: typing, dataclasses and difflib are not for them
     from typing import Any
@@ -143,26 +145,6 @@ def _closest(name: str) -> str:
 
     near = difflib.get_close_matches(name, OPTIONS, 1)
     return f" (did you mean {near[0]}?)" if near else f" (there are {', '.join(OPTIONS)})"
-
-
-def project_file() -> str | None:
-    """The nearest pyproject.toml upward from the main script's folder; the current one for ``-c``, ``-m`` and notebooks."""
-    if sys.flags.ignore_environment or sys.flags.isolated:
-        return None
-    main = sys.modules.get("__main__")
-    script = getattr(main, "__file__", None) if getattr(main, "__spec__", None) is None else None
-    try:
-        folder = os.path.dirname(os.path.abspath(script)) if script else os.getcwd()
-    except OSError:  # the current folder was removed
-        return None
-    while True:
-        path = os.path.join(folder, "pyproject.toml")
-        if os.path.isfile(path):
-            return path
-        parent = os.path.dirname(folder)
-        if parent == folder:
-            return None
-        folder = parent
 
 
 def _pyproject(warnings: list[str]) -> dict[str, str]:

@@ -19,6 +19,9 @@ LIMIT = 120  # seconds; generous: a program that hits it hangs
 #: Settings of the outer process that must not leak into a program under test.
 _CLEARED = ("AUTOTB", "NO_COLOR", "FORCE_COLOR", "PYTHON_COLORS", "COLUMNS", "PYTHONUNBUFFERED", "PYTHONPATH")
 
+#: What says that a program collects the text, which is then plain: tests in CI look at what a user's pipe gets.
+_COLLECTORS = ("GITHUB_ACTIONS", "GITLAB_CI", "JENKINS_URL", "TEAMCITY_VERSION", "JOURNAL_STREAM", "AWS_LAMBDA", "PYCHARM_HOSTED")
+
 #: What an engine says of the machine is no part of a test: Ray complains of a disk that is nearly full, at any moment.
 _QUIET = {"RAY_local_fs_capacity_threshold": "1"}
 
@@ -73,7 +76,7 @@ class Ran:
 
 
 def environment(autotb: str = "1", **more: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(_CLEARED)}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_CLEARED + _COLLECTORS)}
     path = os.path.dirname(sys.executable) + os.pathsep + kept.get("PATH", "")
     return {**kept, "PATH": path, "PYTHONFAULTHANDLER": "", "AUTOTB": autotb, **_QUIET, **more}
 

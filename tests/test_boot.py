@@ -186,7 +186,7 @@ def test_a_zipapp(run, tmp_path):
     (tmp_path / "app" / "__main__.py").write_text("def main():\n    1 / 0\n\n\nmain()\n")
     zipapp.create_archive(tmp_path / "app", tmp_path / "app.pyz")
 
-    ran = programs.start([sys.executable, "app.pyz"], tmp_path)
+    ran = programs.start([sys.executable, "app.pyz"], tmp_path, AUTOTB_STYLE="rich")
 
     assert ran.last == "ZeroDivisionError: division by zero"
     assert [head.partition(" in ")[2] for head in ran.heads] == ["<module>", "main"]

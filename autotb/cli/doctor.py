@@ -18,8 +18,10 @@ import sys
 import sysconfig
 from typing import Any
 
-from autotb import __version__, boot, patch, settings
+from autotb import __version__, boot, patch, settings, uncaught
 
+_DRAWN = "every uncaught error on a terminal; elsewhere those of workers and engines, a plain one is Python's own text"
+_DRAWN_BY_ALL = "every uncaught error everywhere, in the style that is set"
 _NOT_HERE = "not in this version, or not on this Python"
 _PROBE = "import sys, json; b = sys.modules.get('autotb.boot'); print(json.dumps([bool(b and b.started), b and b.__file__]))"
 
@@ -59,6 +61,7 @@ def examine() -> dict[str, Any]:
         "versions": _versions(problems),
         "startup_files": _startup_files(problems),
         "excepthook": _hook(problems, off),
+        "drawn": _DRAWN_BY_ALL if uncaught.style_is_set() else _DRAWN,
         "engines": _engines(problems, off),
         "noise": patch.noise,
         "settings": _settings(problems),
@@ -210,6 +213,7 @@ def _text(report: dict[str, Any]) -> str:
         "start-up files",
         *(f"  {file['path']}: {file['state']}" for file in report["startup_files"]),
         f"  sys.excepthook: {report['excepthook']}",
+        f"  drawn: {report['drawn']}",
         "",
         "engines",
     ]

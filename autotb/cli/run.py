@@ -60,6 +60,7 @@ def _switch_on() -> None:
     """Where start-up has not done it: switch autotb on here, and in the interpreters that this one will start."""
     from autotb import boot
 
+    boot.asked = True
     if boot.started or os.environ.get("AUTOTB", "").lower() in boot.OFF:
         return
     import autotb

@@ -10,7 +10,7 @@ import functools
 import sys
 from typing import Any
 
-from autotb import boot
+from autotb import boot, uncaught
 from autotb.patch import Patch
 
 MODULES = ("code",)
@@ -26,7 +26,8 @@ def _wrap_showtraceback(original: Any) -> Any:
 
     @functools.wraps(original)
     def showtraceback(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return (original if _writes_to_stderr(self) else instead)(self, *args, **kwargs)
+        ours = _writes_to_stderr(self) and uncaught.is_ours(sys.exc_info()[1])
+        return (original if ours else instead)(self, *args, **kwargs)
 
     return showtraceback
 

@@ -9,7 +9,7 @@ import os
 import sys
 from typing import Any
 
-from autotb import callsite, capture, carrier, render, settings
+from autotb import callsite, capture, carrier, render, settings, uncaught
 from autotb.engines import worker
 from autotb.render import clean, terminal
 from autotb.trace import build, words
@@ -35,7 +35,9 @@ def thread_failed(args: Any) -> bool:
         "thread", f"in thread {name}", submitted=callsite.decode(getattr(thread, "_autotb_site", None)), verb="started"
     )
     place.pop("thread", None)
-    render.show(_trace(args.exc_value, args.exc_traceback, place, f"Exception in thread {name}:"))
+    # In a pipe: Python's grammar, and one line more, that of the start.
+    style = "" if uncaught.is_ours(args.exc_value, args.exc_traceback) else "plain"
+    render.show(_trace(args.exc_value, args.exc_traceback, place, f"Exception in thread {name}:"), style=style)
     return True
 
 

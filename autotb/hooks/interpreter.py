@@ -9,7 +9,7 @@ import sys
 from types import TracebackType
 from typing import Any
 
-from autotb import boot, loading
+from autotb import boot, loading, uncaught
 
 
 def excepthook(kind: type[BaseException], value: BaseException, traceback: TracebackType | None) -> None:
@@ -19,12 +19,15 @@ def excepthook(kind: type[BaseException], value: BaseException, traceback: Trace
 
 def show_uncaught(kind: type[BaseException], value: BaseException, traceback: TracebackType | None) -> None:
     """Draw the story; fail open."""
+    if not uncaught.are_an_errors(value, traceback):
+        (boot.displaced or sys.__excepthook__)(kind, value, traceback)
+        return
     try:
         _show_once_more(value, traceback)
     except BaseException as error:
         (boot.displaced or sys.__excepthook__)(kind, value, traceback)
         boot.report("drawing the error", error)
-    if issubclass(kind, KeyboardInterrupt):
+    if isinstance(value, KeyboardInterrupt):
         _keep_status_of_sigint()
 
 
@@ -48,15 +51,23 @@ def _show(value: BaseException, traceback: TracebackType | None) -> None:
     if isinstance(value, KeyboardInterrupt) and not value.__context__ and _is_an_engines_process(traceback):
         _show_interruption(traceback)
         return
-    if traceback is not None and value.__traceback__ is not traceback:
-        trace = build.build(value, traceback)
-    else:
-        trace = build.build(value)
+    trace = build.build(value, traceback)
     if settings.current().dir:
         from autotb.render import files
 
         trace = files.keep(trace)
     render.show(trace)
+
+
+def keep_story(value: BaseException, traceback: TracebackType | None) -> None:
+    """Under ``AUTOTB_DIR``: the story of an error that Python has shown."""
+    try:
+        from autotb.render import files
+        from autotb.trace import build
+
+        files.keep(build.build(value, traceback))
+    except Exception as error:
+        boot.report("keeping the error", error)
 
 
 def _is_an_engines_process(traceback: TracebackType | None) -> bool:
@@ -109,6 +120,7 @@ def install() -> None:
     boot.main()
     if not boot.started:
         return
+    boot.asked = True
     from autotb import patch
     from autotb._triggers import TRIGGERS
 
@@ -134,5 +146,5 @@ def uninstall() -> list[str]:
         if threading.excepthook is loading.thread_excepthook:
             threading.excepthook = threading.__excepthook__
         threading.Thread.start = getattr(threading.Thread.start, loading.STUB, threading.Thread.start)
-    boot.started = False
+    boot.started = boot.asked = False
     return [f"{entry.patch.module}.{entry.patch.qualname}" for entry in patch.take_all_off()]

@@ -1,4 +1,4 @@
-"""IPython and Jupyter: an error in a cell is shown as autotb shows it, in the terminal and in the notebook.
+"""IPython and Jupyter: a worker's error in a cell is shown as autotb shows it, in the terminal and in the notebook.
 
 Tried: IPython 9.  ``%xmode`` other than the default, ``_render_traceback_`` and syntax errors stay IPython's.
 """
@@ -10,14 +10,14 @@ import io
 import os
 from typing import Any
 
-from autotb import registry
+from autotb import boot, registry, uncaught
 from autotb.patch import Patch
 
 MODULES = ("IPython.core.interactiveshell",)
 NAME = "IPython, Jupyter"
 DISTRIBUTION = "ipython"
 TESTED = "9.18"
-CAPTURED = "errors in cells"
+CAPTURED = "workers' errors in cells; plain ones stay IPython's own"
 
 registry.register(own=("IPython", "ipykernel"))
 
@@ -43,6 +43,8 @@ def _show(shell: Any, exc_tuple: Any) -> bool:
         return False
     if getattr(shell.InteractiveTB, "mode", "Context") != "Context":
         return False
+    if not (boot.asked or uncaught.has_a_part(value, tb) or uncaught.style_is_set()):
+        return False  # a plain error is IPython's own
     import importlib
 
     build = importlib.import_module("autotb.trace.build")

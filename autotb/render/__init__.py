@@ -29,13 +29,13 @@ def as_text(trace: Trace) -> str:
     return "\n".join(plain.lines(trace))
 
 
-def draw(trace: Trace, stream: Any) -> str:
-    """The story in the style that the settings and ``stream`` ask for, ending with a newline."""
+def draw(trace: Trace, stream: Any, style: str = "") -> str:
+    """The story in the style that the settings and ``stream`` ask for, or in this one, ending with a newline."""
     in_force = settings.current()
     abilities = terminal.abilities(stream)
-    style = in_force.style
+    style = style or in_force.style
     if style == "auto":
-        style = "plain" if abilities.dumb else "rich"
+        style = "plain" if abilities.dumb or abilities.collected else "rich"
     if style == "json":
         import json
 
@@ -52,10 +52,10 @@ def draw(trace: Trace, stream: Any) -> str:
     return "\n".join(plain.lines(trace, in_force, with_hints=True)) + "\n"
 
 
-def show(trace: Trace, stream: Any = None) -> None:
-    """Write the story to ``stream`` (stderr), the settings' warnings before it."""
+def show(trace: Trace, stream: Any = None, style: str = "") -> None:
+    """Write the story to ``stream`` (stderr), the settings' warnings before it; ``style`` as for :func:`draw`."""
     stream = sys.stderr if stream is None else stream
-    text = draw(trace, stream)
+    text = draw(trace, stream, style)
     terminal.write(stream, "".join(_new_warnings()) + text)
 
 

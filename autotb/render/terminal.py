@@ -9,23 +9,32 @@ from dataclasses import dataclass
 from typing import Any
 
 DEFAULT_WIDTH = 80
+#: Set where a program reads what is written and looks for Python's own grammar: CI services, functions as a service, an IDE.
+COLLECTORS = ("GITHUB_ACTIONS", "GITLAB_CI", "JENKINS_URL", "TEAMCITY_VERSION", "AWS_LAMBDA_FUNCTION_NAME", "PYCHARM_HOSTED")
 
 
 @dataclass(frozen=True)
 class Abilities:
-    """``colour`` of a terminal; ``unicode``: box characters can be encoded; ``dumb``: ``TERM=dumb``."""
+    """``colour`` of a terminal; ``unicode``: boxes can be encoded; ``dumb``: ``TERM=dumb``; ``collected``: a program reads."""
 
     colour: bool = False
     width: int = DEFAULT_WIDTH
     unicode: bool = True
     dumb: bool = False
+    collected: bool = False
 
 
 def abilities(stream: Any) -> Abilities:
     """Obeys ``NO_COLOR``, ``FORCE_COLOR``, ``PYTHON_COLORS``, ``TERM=dumb`` and ``COLUMNS``."""
     terminal = is_terminal(stream)
     dumb = terminal and os.environ.get("TERM", "") in ("dumb", "unknown")
-    return Abilities(colour=_colour(terminal, dumb), width=_width(stream, terminal), unicode=_unicode(stream), dumb=dumb)
+    return Abilities(
+        colour=_colour(terminal, dumb),
+        width=_width(stream, terminal),
+        unicode=_unicode(stream),
+        dumb=dumb,
+        collected=_is_collected(stream),
+    )
 
 
 def is_terminal(stream: Any) -> bool:
@@ -33,6 +42,20 @@ def is_terminal(stream: Any) -> bool:
         return bool(stream.isatty())
     except Exception:
         return False
+
+
+def _is_collected(stream: Any) -> bool:
+    """Whether the environment says that a program collects what is written; systemd's journal names the stream that it reads."""
+    if any(os.environ.get(name) for name in COLLECTORS):
+        return True
+    journal = os.environ.get("JOURNAL_STREAM")
+    if not journal:
+        return False
+    try:
+        found = os.fstat(stream.fileno())
+    except (OSError, ValueError, AttributeError):
+        return False  # no stream of the system's
+    return journal == f"{found.st_dev}:{found.st_ino}"
 
 
 def _colour(terminal: bool, dumb: bool) -> bool:

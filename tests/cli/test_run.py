@@ -69,8 +69,8 @@ def test_statuses(run, code, status):
 @pytest.mark.parametrize("autotb", ["0", "1"])
 def test_no_frame_of_ours_is_in_the_traceback(run, autotb):
     code = "import sys\nhook = sys.excepthook\n\n\ndef f():\n    1 / 0\n\n\nf()\n"
-    ours = run(code, command=RUN, autotb=autotb)
-    bare = run(code, autotb=autotb)
+    ours = run(code, command=RUN, autotb=autotb, AUTOTB_STYLE="rich")
+    bare = run(code, autotb=autotb, AUTOTB_STYLE="rich")
 
     assert ours.stderr == bare.stderr
 

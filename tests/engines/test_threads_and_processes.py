@@ -57,7 +57,7 @@ def test_the_error_is_one_panel_with_the_line_that_started_it(shows, kind):
         assert ran.status == 0
         assert ran.stdout.strip() == ("exitcode None" if kind in ("thread", "subclass") else "exitcode 1")
 
-    shows(PROGRAM, check, kind)
+    shows(PROGRAM, check, kind, AUTOTB_STYLE="rich")
 
 
 @pytest.mark.parametrize("kind, status", [("thread", "None"), ("fork", "5"), ("spawn", "5")])

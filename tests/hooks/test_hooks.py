@@ -46,7 +46,8 @@ def test_a_hook_that_chains_to_the_previous_one_keeps_working(run):
             previous(*args)
         sys.excepthook = mine
         1 / 0
-        """
+        """,
+        AUTOTB_STYLE="rich",
     )
 
     assert ran.stdout == "sent\n"
@@ -183,7 +184,7 @@ def test_ubuntus_crash_reporter_goes_on_reporting_and_we_print(run, tmp_path):
         "def install():\n    sys.excepthook = apport_excepthook\n"
     )
 
-    ran = run("1 / 0\n", PYTHONPATH=str(tmp_path / "site"))
+    ran = run("1 / 0\n", PYTHONPATH=str(tmp_path / "site"), AUTOTB_STYLE="rich")
 
     assert ran.stdout == "reported ZeroDivisionError\n"
     assert ran.lines[0].startswith("╭")
@@ -233,7 +234,7 @@ def test_a_console_on_stderr_shows_errors_as_a_program_does_and_syntax_errors_in
         assert ran.stderr.split("ZeroDivisionError: division by zero\n")[1].startswith('  File "<console>", line 1\n')
         assert "codeop" not in ran.stderr
 
-    shows(CONSOLE, check, "stderr")
+    shows(CONSOLE, check, "stderr", AUTOTB_STYLE="rich")
 
 
 GROUP = """
@@ -263,7 +264,7 @@ def test_groups_before_python_3_11_are_printed_as_ever_and_uncaught_ones_are_our
         assert "│ ValueError: first" in ran.stderr
         assert ran.last == "exceptiongroup.ExceptionGroup: two of them (2 sub-exceptions)"
 
-    ours = shows(GROUP, check)
+    ours = shows(GROUP, check, AUTOTB_STYLE="rich")
     assert "| ValueError: first" in ours.stdout
     assert ours.stdout == programs.run(tmp_path, GROUP, autotb="0").stdout
 

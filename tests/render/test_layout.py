@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 import pytest
+
+
+@pytest.fixture
+def run(run):
+    """Everything here is about the drawing; in a pipe a plain error would be Python's own text."""
+    return functools.partial(run, AUTOTB_STYLE="rich")
+
+
+@pytest.fixture
+def shows(shows):
+    """As ``run``."""
+    return functools.partial(shows, AUTOTB_STYLE="rich")
+
 
 LONG = """\
 def before():
@@ -277,7 +291,7 @@ def test_code_from_the_command_line_and_from_stdin(tmp_path):
         ([sys.executable, "-c", "def f():\n    1 / 0\nf()"], None),
         ([sys.executable, "-"], "def f():\n    1 / 0\nf()\n"),
     ):
-        ran = programs.start(command, tmp_path, stdin=stdin)
+        ran = programs.start(command, tmp_path, stdin=stdin, AUTOTB_STYLE="rich")
         assert [head.partition(" in ")[2] for head in ran.heads] == ["<module>", "f"]
         assert ran.last == "ZeroDivisionError: division by zero"
         assert ran.status == 1

@@ -96,11 +96,11 @@ def test_colour_in_a_pipe_where_it_is_forced(run):
 
 
 def test_columns(run):
-    assert len(run("1 / 0\n", COLUMNS="120").lines[0]) == 120
+    assert len(run("1 / 0\n", COLUMNS="120", AUTOTB_STYLE="rich").lines[0]) == 120
 
 
 def test_ascii_where_the_encoding_has_no_boxes(run):
-    ran = run("# ☃\nraise ValueError('☃')\n", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    ran = run("# ☃\nraise ValueError('☃')\n", PYTHONIOENCODING="ascii", PYTHONUTF8="0", AUTOTB_STYLE="rich")
 
     assert ran.lines[0].startswith("+--")
     assert "> raise" in ran.stderr
@@ -246,7 +246,8 @@ def test_where_drawing_fails_pythons_own_display_is_shown(run):
             raise RuntimeError("ours")
         autotb.trace.build.build = broken
         1 / 0
-        """
+        """,
+        AUTOTB_STYLE="rich",
     )
 
     assert ran.lines[0] == "Traceback (most recent call last):"

@@ -222,7 +222,8 @@ def test_an_address_in_use(run):
         first.bind(("127.0.0.1", 0))
         first.listen()
         socket.socket().bind(first.getsockname())
-        """
+        """,
+        AUTOTB_STYLE="rich",
     )
 
     assert "listens on this port" in lone_hint(ran)
@@ -244,7 +245,8 @@ def test_a_file_that_changed(run):
 
 
         fails()
-        """
+        """,
+        AUTOTB_STYLE="rich",
     )
 
     assert "was changed after it was imported" in lone_hint(ran)
