@@ -63,7 +63,9 @@ _prepared: set[str] = set()
 
 def noise_is_kept() -> bool:
     """Whether the user wants the engines' own copies of an error."""
-    return os.environ.get("AUTOTB_NOISE", "").lower() == "keep"
+    from autotb import settings  # few patches ask
+
+    return bool(settings.value("noise") == "keep")
 
 
 def before(adapter: ModuleType, name: str = "") -> None:
@@ -71,10 +73,11 @@ def before(adapter: ModuleType, name: str = "") -> None:
     begins = getattr(adapter, "begins", None)
     if begins is not None:
         begins(name)
-    if adapter.__name__ in _prepared or noise_is_kept():
+    quieting = getattr(adapter, "NOISE", {})
+    if not quieting or adapter.__name__ in _prepared or noise_is_kept():  # most have none, and then nobody reads a file
         return
     _prepared.add(adapter.__name__)
-    for key, value in getattr(adapter, "NOISE", {}).items():
+    for key, value in quieting.items():
         if key not in os.environ:
             os.environ[key] = value
             noise[key] = value

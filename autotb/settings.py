@@ -1,7 +1,10 @@
 """Settings: ``AUTOTB_*`` in the environment, then ``[tool.autotb]`` of the nearest pyproject.toml, then the default.
 
-Read when an error is shown or captured, never at start-up.  A name or value that is not known is one line of warning and the
-default.
+The one door: whoever wants to know how a setting stands asks here, and nobody else reads the variables (``boot`` looks at the
+opt-out).  Flows in: the environment, and once a process the file, when the first error is shown or captured or the first patch
+needs to know what to capture; never at start-up.  Flows out: values, where each came from, and what was asked (for ``doctor``).
+A process that multiprocessing or loky starts afresh gets what its parent read of the file with its other preparations.  A name or
+value that is not known is one line of warning and the default.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ class Option:
         self.default, self.choices, self.help = default, choices, help
 
 
+DEFAULT = "default"
 _SWITCH = ("1", "0")
 ANY: tuple[str, ...] = ()
 OPTIONS: dict[str, Option] = {
@@ -41,8 +45,11 @@ OPTIONS: dict[str, Option] = {
     "worker_log": Option("", ANY, "a folder in which each worker logs its environment, and when its tasks begin and end"),
     "asyncio": Option("0", _SWITCH, "1: asyncio tasks remember where they were created"),
 }
+INHERITED = "_AUTOTB_INHERITED"  # what a driver read of its file, for workers that are started through a program of the engine's
 # Looked at by others: the opt-out by the start-up line.
 _OTHER_NAMES = ("AUTOTB", "AUTOTB_RUN_FOLDER")
+_SWITCHES = ("args", "rescue", "unretrieved", "postmortem", "logging", "keep_inputs", "asyncio")
+_LARGEST = 4_000_000  # bytes of a pyproject.toml; what is larger is none
 _ALIASES = {"true": "1", "yes": "1", "on": "1", "false": "0", "no": "0", "off": "0"}
 
 
@@ -68,40 +75,84 @@ class Settings:
         asyncio: bool,
         sources: dict[str, str],
         warnings: tuple[str, ...],
+        file: str = "",
     ) -> None:
         self.style, self.frames, self.context = style, frames, context
         self.args, self.locals = args, locals
         self.rescue, self.unretrieved, self.noise = rescue, unretrieved, noise
         self.logging, self.dir, self.asyncio, self.postmortem = logging, dir, asyncio, postmortem
         self.worker_log, self.keep_inputs = worker_log, keep_inputs
-        self.sources, self.warnings = sources, warnings
+        self.sources, self.warnings, self.file = sources, warnings, file
 
 
 _cache: tuple[object, Settings] | None = None
+_values: dict[tuple[str, str | None, object], Any] = {}  # answers, by name, the variable's text, and the main program
+_file: tuple[object, tuple[dict[str, str], str, tuple[str, ...]]] | None = None  # the main program, and what its file says
+_handed: tuple[dict[str, str], str, tuple[str, ...]] | None = None  # what the process that started this one read
+asked: dict[str, Any] = {}  # what was asked for by name, and the last answer
 
 
 def current() -> Settings:
     """The settings in force now; read anew when the environment has changed."""
     global _cache
-    key = tuple(sorted((name, value) for name, value in os.environ.items() if name.startswith("AUTOTB")))
+    found = tuple(sorted((name, value) for name, value in os.environ.items() if name.startswith("AUTOTB")))
+    key = (found, _program(), _handed)
     if _cache is None or _cache[0] != key:
-        _cache = (key, _read(dict(key)))
+        _cache = (key, _read(dict(found)))
     return _cache[1]
 
 
+def value(name: str) -> Any:
+    """One setting; cheap when it is asked again."""
+    key = (name, os.environ.get("AUTOTB_" + name.upper()), _program())
+    try:
+        return _values[key]
+    except KeyError:
+        answer = asked[name] = _values[key] = getattr(current(), name)
+        return answer
+
+
 def switch(name: str) -> bool:
-    """One on/off setting, looked up without reading any file where the environment has it or the first error is yet to come."""
-    value = os.environ.get("AUTOTB_" + name.upper())
-    if value is not None:
-        return bool(getattr(current(), name))
-    return OPTIONS[name].default == "1" if _cache is None else bool(getattr(_cache[1], name))
+    """One on/off setting."""
+    return bool(value(name))
+
+
+def is_set(name: str) -> bool:
+    """Whether the user has set it, in the environment or in the file, to a value that it may have."""
+    return current().sources[name] != DEFAULT
+
+
+def is_off() -> bool:
+    """Whether ``AUTOTB`` switches everything off for processes that start now."""
+    from autotb import boot
+
+    return os.environ.get("AUTOTB", "").lower() in boot.OFF
+
+
+def file_settings() -> tuple[dict[str, str], str, tuple[str, ...]] | None:
+    """What this process read of a file, for a process that it starts; None where no file says anything."""
+    found = _of_file()
+    return found if found[0] else None
+
+
+def inherit(found: tuple[dict[str, str], str, tuple[str, ...]]) -> None:
+    """In a process that was started by another: that one's file holds, wherever this one runs."""
+    global _handed
+    _handed = found
+    _values.clear()
+
+
+def _program() -> object:
+    """Changes when a fresh worker has found the main program whose folder it shall look in."""
+    return id(sys.modules.get("__main__"))
 
 
 def _read(environment: dict[str, str]) -> Settings:
     values: dict[str, Any] = {}
-    sources = dict.fromkeys(OPTIONS, "default")
-    warnings: list[str] = []
-    for table, where in ((_pyproject(warnings), "pyproject.toml"), (_from_environment(environment), "environment")):
+    sources = dict.fromkeys(OPTIONS, DEFAULT)
+    told, path, complaints = _of_file()
+    warnings = list(complaints)
+    for table, where in ((told, "pyproject.toml"), (_from_environment(environment), "environment")):
         for name, text in table.items():
             option = OPTIONS.get(name)
             shown = f"AUTOTB_{name.upper()}" if where == "environment" else f"[tool.autotb] {name}"
@@ -113,14 +164,19 @@ def _read(environment: dict[str, str]) -> Settings:
                 values[name], sources[name] = value, where
     for name, option in OPTIONS.items():
         values.setdefault(name, _checked(option, option.default))
-    for name in ("args", "rescue", "unretrieved", "postmortem", "logging", "keep_inputs", "asyncio"):
+    for name in _SWITCHES:
         values[name] = values[name] == "1"
     values["context"] = int(values["context"])
-    return Settings(**values, sources=sources, warnings=tuple(warnings))
+    return Settings(**values, sources=sources, warnings=tuple(warnings), file=path)
 
 
 def _from_environment(environment: dict[str, str]) -> dict[str, str]:
-    return {name[7:].lower(): value for name, value in environment.items() if name not in _OTHER_NAMES and name[:7] == "AUTOTB_"}
+    """An empty variable is one that is not set."""
+    return {
+        name[7:].lower(): value
+        for name, value in environment.items()
+        if value and name not in _OTHER_NAMES and name[:7] == "AUTOTB_"
+    }
 
 
 def _checked(option: Option, value: object) -> str | None:
@@ -147,20 +203,70 @@ def _closest(name: str) -> str:
     return f" (did you mean {near[0]}?)" if near else f" (there are {', '.join(OPTIONS)})"
 
 
-def _pyproject(warnings: list[str]) -> dict[str, str]:
-    path = project_file()
-    if path is None:
-        return {}
+def _of_file() -> tuple[dict[str, str], str, tuple[str, ...]]:
+    """The table ``[tool.autotb]``, the file that has it, and what was wrong with it; read once a main program."""
+    global _file
+    if _handed is not None:
+        return _handed
+    program = _program()
+    if _file is None or _file[0] != program:
+        _file = (program, _from_parent() or _pyproject())
+    return _file[1]
+
+
+def _from_parent() -> tuple[dict[str, str], str, tuple[str, ...]] | None:
+    text = os.environ.get(INHERITED)
+    if not text:
+        return None
+    import json
+
     try:
+        table, path = json.loads(text)
+        return {str(name): str(value) for name, value in table.items()}, str(path), ()
+    except (ValueError, TypeError, AttributeError):
+        return None  # somebody else's
+
+
+def call_telling_children(function: Any, args: Any, kwargs: Any) -> Any:
+    """An engine's call that starts programs of its own: they learn what this process read of its file, if it has one."""
+    found = None
+    try:
+        found = None if INHERITED in os.environ else file_settings()
+        if found is not None:
+            import json
+
+            os.environ[INHERITED] = json.dumps(found[:2])
+    except Exception:
+        pass  # then they look for a file of their own
+    try:
+        return function(*args, **kwargs)
+    finally:
+        if found is not None:
+            os.environ.pop(INHERITED, None)
+
+
+def _pyproject() -> tuple[dict[str, str], str, tuple[str, ...]]:
+    path = ""
+    try:
+        path = project_file() or ""
+        if not path:
+            return {}, "", ()
         with open(path, "rb") as file:
-            content = file.read()
+            content = file.read(_LARGEST)
         if b"autotb" not in content:
-            return {}
+            return {}, "", ()
         table = _toml(content.decode()).get("tool", {}).get("autotb", {})
     except Exception as error:  # somebody else's file may be anything
-        warnings.append(f"{path} could not be read ({type(error).__name__}: {error}); its [tool.autotb] is ignored")
-        return {}
-    return {str(name): _as_text(value) for name, value in table.items()} if isinstance(table, dict) else {}
+        return {}, "", (f"{path} could not be read ({type(error).__name__}: {error}); its [tool.autotb] is ignored",)
+    if not isinstance(table, dict) or not table:
+        return {}, "", ()
+    return {str(name): _of_a_file(str(name), _as_text(value), path) for name, value in table.items()}, path, ()
+
+
+def _of_a_file(name: str, text: str, path: str) -> str:
+    """A folder that is given in relation to another is beside the file."""
+    is_folder = name in OPTIONS and OPTIONS[name].choices == ANY
+    return os.path.join(os.path.dirname(path), text) if is_folder and text else text
 
 
 def _as_text(value: object) -> str:

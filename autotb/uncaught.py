@@ -73,7 +73,7 @@ def _is_terminal() -> bool:
 def style_is_set() -> bool:
     """Whether the environment or the project's pyproject.toml names a style other than ``auto``."""
     style = os.environ.get("AUTOTB_STYLE")
-    if style is None and _project_names_us():
+    if not style and _project_names_us():
         from autotb.settings import current
 
         style = current().style

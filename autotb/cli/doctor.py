@@ -46,7 +46,7 @@ def command(options: Any) -> int:
 def examine() -> dict[str, Any]:
     """Everything the report says, as plain builtins."""
     problems: list[str] = []
-    off = os.environ.get("AUTOTB", "").lower() in boot.OFF
+    off = settings.is_off()
     if not off:
         import autotb
 
@@ -65,6 +65,7 @@ def examine() -> dict[str, Any]:
         "engines": _engines(problems, off),
         "noise": patch.noise,
         "settings": _settings(problems),
+        "settings_file": settings.current().file,
         "workers": _workers(problems, off),
         "problems": problems,
     }
@@ -181,9 +182,13 @@ def _settings(problems: list[str]) -> dict[str, dict[str, str]]:
     in_force = settings.current()
     problems += in_force.warnings
     return {
-        name: {"value": str(getattr(in_force, name)), "from": in_force.sources[name], "help": option.help}
+        name: {"value": _spelled(getattr(in_force, name)), "from": in_force.sources[name], "help": option.help}
         for name, option in settings.OPTIONS.items()
     }
+
+
+def _spelled(value: Any) -> str:
+    return str(int(value)) if isinstance(value, bool) else str(value)
 
 
 def _workers(problems: list[str], off: bool) -> dict[str, str]:
@@ -220,7 +225,7 @@ def _text(report: dict[str, Any]) -> str:
     for engine in report["engines"]:
         lines.append(f"  {engine['engine']} {engine['version']}")
         lines += [f"    {name}: {state}" for name, state in engine["patches"].items()]
-    lines += ["", "settings"]
+    lines += ["", f"settings, with {report['settings_file']}" if report["settings_file"] else "settings, of no file"]
     for name, setting in report["settings"].items():
         lines.append(f"  AUTOTB_{name.upper()}={setting['value'] or '(unset)'} ({setting['from']}): {setting['help']}")
     lines += [f"  set for an engine: {name}={value}" for name, value in report["noise"].items()]

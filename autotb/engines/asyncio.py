@@ -7,10 +7,9 @@ Source: https://docs.python.org/3/library/asyncio-eventloop.html#error-handling-
 from __future__ import annotations
 
 import functools
-import os
 
 from autotb import callsite, registry
-from autotb.patch import Patch
+from autotb.patch import Patch, put_on
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ def _wrap_default_handler(original: Any) -> Any:
 
 
 def _wrap_create_task(original: Any) -> Any:
-    """With ``AUTOTB_ASYNCIO=1`` tasks remember where they were created."""
+    """With the setting ``asyncio`` tasks remember where they were created."""
 
     @functools.wraps(original)
     def create_task(self: Any, coro: Any, **kwargs: Any) -> Any:
@@ -55,11 +54,27 @@ def _wrap_create_task(original: Any) -> Any:
     return create_task
 
 
+CREATION = Patch("asyncio.base_events", "BaseEventLoop.create_task", _wrap_create_task)
+
+
+def _wrap_loop_init(original: Any) -> Any:
+    """Before the first task of a loop it must be known whether tasks remember their place; many import asyncio and run none."""
+
+    @functools.wraps(original)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        try:
+            from autotb import settings
+
+            if settings.switch("asyncio"):
+                put_on(CREATION, __name__)
+        except Exception:
+            pass  # the places of its tasks are not known
+        original(self, *args, **kwargs)
+
+    return __init__
+
+
 PATCHES = (
     Patch("asyncio.base_events", "BaseEventLoop.default_exception_handler", _wrap_default_handler),
-    *(
-        (Patch("asyncio.base_events", "BaseEventLoop.create_task", _wrap_create_task),)
-        if os.environ.get("AUTOTB_ASYNCIO") == "1"
-        else ()
-    ),
+    Patch("asyncio.base_events", "BaseEventLoop.__init__", _wrap_loop_init),
 )

@@ -1,4 +1,4 @@
-"""A worker's log of its tasks, where ``AUTOTB_WORKER_LOG`` names a folder: who began, who ended, in which environment.
+"""A worker's log of its tasks, where the setting ``worker_log`` names a folder: who began, who ended, in which environment.
 
 Flows in: each task as it begins and ends.  Flows out: one file a worker, ``worker-HOST-PID.log``, whose first lines are its
 environment, secrets masked; then ``[WORKER START] f(x=3)`` and ``[WORKER END] f(x=3)``.  A task that fails, or whose worker dies,
@@ -59,13 +59,13 @@ def log() -> WorkerLog | None:
     global _log, _asked
     if not _asked:
         _asked = True
-        folder = os.environ.get("AUTOTB_WORKER_LOG") or settings.current().worker_log
+        folder = settings.value("worker_log")
         try:
             _log = WorkerLog(folder) if folder else None
             if _log is not None:
                 carrier.worker_log = _log.path
         except OSError as error:
-            sys.stderr.write(f"autotb: the worker's log cannot be written (AUTOTB_WORKER_LOG={folder}: {error.strerror})\n")
+            sys.stderr.write(f"autotb: the worker's log cannot be written (worker_log={folder}: {error.strerror})\n")
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=_forget)
     return _log

@@ -12,7 +12,7 @@ import functools
 import sys
 
 from autotb import callsite, registry
-from autotb.engines import boxed, futures
+from autotb.engines import boxed, futures, inherited
 from autotb.engines.loky import wrap_process_worker, wrap_rebuild, wrap_reduce
 from autotb.patch import Patch
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 MODULES = (
     "joblib.externals.loky.process_executor",
+    "joblib.externals.loky.backend.spawn",
     "joblib._utils",
     "joblib._parallel_backends",
     "joblib.parallel",
@@ -173,6 +174,7 @@ def _wrap_setup_queues(original: Any) -> Any:
 
 
 PATCHES = (
+    *inherited.patches("joblib.externals.loky.backend.spawn"),
     Patch("joblib.externals.loky.process_executor", "_process_worker", wrap_process_worker),
     Patch("joblib.externals.loky.process_executor", "_ExceptionWithTraceback.__init__", _wrap_boxed_init),
     Patch("joblib.externals.loky.process_executor", "_ExceptionWithTraceback.__reduce__", _wrap_reduce),

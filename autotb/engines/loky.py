@@ -13,14 +13,14 @@ import pickle
 import sys
 
 from autotb import callsite, registry
-from autotb.engines import boxed, futures
+from autotb.engines import boxed, futures, inherited
 from autotb.patch import Patch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-MODULES = ("loky.process_executor", "loky.reusable_executor")
+MODULES = ("loky.process_executor", "loky.reusable_executor", "loky.backend.spawn")
 NAME = "loky"
 DISTRIBUTION = "loky"
 CAPTURED = "get_reusable_executor, ProcessPoolExecutor: submit, map, initializers"
@@ -93,6 +93,7 @@ def wrap_process_worker(original: Any) -> Any:
 
 
 PATCHES = (
+    *inherited.patches("loky.backend.spawn"),
     Patch("loky.process_executor", "_process_worker", wrap_process_worker),
     Patch("loky.process_executor", "_ExceptionWithTraceback.__init__", _wrap_boxed_init),
     Patch("loky.process_executor", "_ExceptionWithTraceback.__reduce__", wrap_reduce),

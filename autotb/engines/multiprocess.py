@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from autotb.engines.multiprocessing import declare, patches
 
-MODULES = ("multiprocess.pool", "multiprocess.process")
+MODULES = ("multiprocess.pool", "multiprocess.process", "multiprocess.spawn")
 NAME = "multiprocess, pathos"
 DISTRIBUTION = "multiprocess"
 CAPTURED = "Pool, Process, ThreadPool; pathos' ProcessPool and ThreadPool: map, imap, uimap, amap, pipe, apipe"

@@ -16,14 +16,14 @@ import time
 import weakref
 
 from autotb import callsite, registry, settings, summary
-from autotb.engines import boxed, places
+from autotb.engines import boxed, inherited, places
 from autotb.patch import Patch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # every worker imports this: what only failures need is imported where they are handled
     from typing import Any
 
-MODULES = ("multiprocessing.pool", "multiprocessing.process")
+MODULES = ("multiprocessing.pool", "multiprocessing.process", "multiprocessing.spawn")
 NAME = "multiprocessing"
 DISTRIBUTION = None
 CAPTURED = "Pool (apply, map, starmap, imap, imap_unordered, the _async forms, initializers), ThreadPool, Process"
@@ -735,6 +735,7 @@ def patches(package: str) -> tuple[Patch, ...]:
     # An engine on the standard library's pools that notes the place itself (joblib) makes one job a task: the search ends there.
     job_init = functools.partial(places.on_self, through_engines=package != "multiprocessing")
     return (
+        *inherited.patches(f"{package}.spawn"),
         Patch(process, "BaseProcess.start", _wrap_start),
         Patch(process, "BaseProcess._bootstrap", _wrap_bootstrap),
         Patch(pool, "ApplyResult.__init__", job_init),

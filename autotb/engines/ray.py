@@ -442,6 +442,16 @@ def _wrap_unhandled(original: Any) -> Any:
     return _unhandled_error_handler
 
 
+def _wrap_init(original: Any) -> Any:
+    """Starts Ray's processes, and with them its workers' environment."""
+
+    @functools.wraps(original)
+    def init(*args: Any, **kwargs: Any) -> Any:
+        return settings.call_telling_children(original, args, kwargs)
+
+    return init
+
+
 PATCHES = (
     Patch("ray._private.function_manager", "FunctionActorManager.get_execution_info", _wrap_execution_info),
     Patch("ray._private.function_manager", "FunctionActorManager._make_actor_method_executor", _wrap_method_executor),
@@ -456,4 +466,5 @@ PATCHES = (
     Patch("ray.actor", "ActorClass._remote", _wrap_remote),
     Patch("ray.actor", "ActorMethod._remote", _wrap_remote),
     Patch("ray._private.worker", "_unhandled_error_handler", _wrap_unhandled),
+    Patch("ray._private.worker", "init", _wrap_init),
 )

@@ -45,7 +45,7 @@ def of_process(engine: str, where: str, process: Any, patience: float = 0) -> di
 
 
 def _log(host: object, pid: int | None) -> str | None:
-    folder = os.environ.get("AUTOTB_WORKER_LOG")
+    folder = settings.value("worker_log")
     path = os.path.abspath(os.path.join(folder, f"worker-{host}-{pid}.log")) if folder else ""
     return path if os.path.exists(path) else None
 
