@@ -6,11 +6,9 @@ builtins only, that can be pickled, sent, stored and drawn without the exception
 
 from __future__ import annotations
 
-import sys
-import traceback
 from types import TracebackType
 
-from autotb import frames, registry, summary
+from autotb import frames, lastlines, look, registry, summary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
@@ -42,14 +40,8 @@ KEYS = {
 MAX_MESSAGE = 10_000  # characters
 MAX_CHAIN = 50  # exceptions in one tree
 
-# An exception's class may answer attribute look-ups as it likes, or raise: these do not ask it.
-fields_of = BaseException.__dict__["__dict__"].__get__
-_cause_of = BaseException.__dict__["__cause__"].__get__
-_context_of = BaseException.__dict__["__context__"].__get__
-_suppresses = BaseException.__dict__["__suppress_context__"].__get__
-_traceback_of = BaseException.__dict__["__traceback__"].__get__
-_module_of = type.__dict__["__module__"].__get__
-_qualname_of = type.__dict__["__qualname__"].__get__
+# Known by these names to those who read and write records.
+fields_of, type_name = look.fields_of, summary.type_name
 
 Tree = dict[str, "Any"]
 Hop = dict[str, "Any"]
@@ -70,7 +62,7 @@ class Capture:
         told = record if record is not None and "type" in record else None
         headline = opened.headline if opened is not None and opened.headline is not None else exc
         tree = _headline(headline, told, wrapped=opened is not None)
-        tree["hops"] = self._hops(tb or _traceback_of(exc), record, place)
+        tree["hops"] = self._hops(tb or look.traceback_of(exc), record, place)
         if record is not None and record.get("culprit"):
             tree["culprit"] = record["culprit"]
         if opened is not None and opened.broken:
@@ -94,7 +86,7 @@ class Capture:
         return inner
 
     def _chain(self, tree: Tree, exc: BaseException, told: Tree | None, opened: Any) -> None:
-        members = getattr(exc, "exceptions", None) if _is_group(exc) else None
+        members = look.members(exc)
         if told is not None:
             for key in ("cause", "context", "lost", "cut", "text", "also", "broken"):
                 if told.get(key):
@@ -104,7 +96,7 @@ class Capture:
             tree["members"] = self._members(members)
         if opened is not None and opened.text and told is None:
             tree["text"], tree["where"] = opened.text, opened.where
-        cause, context = _cause_of(exc), _context_of(exc)
+        cause, context = look.cause_of(exc), look.context_of(exc)
         if registry.is_remote_text(cause):
             if told is None:
                 tree.setdefault("text", _text_of(cause))
@@ -114,7 +106,7 @@ class Capture:
             )
             if context is not None and (hidden or registry.is_remote_text(context)):
                 context = None
-        elif _suppresses(exc):
+        elif look.suppresses(exc):
             context = None
         if told is not None and told.get("suppress"):
             tree["suppress"] = True
@@ -122,7 +114,7 @@ class Capture:
             context = None
         self._add(tree, "cause", cause)
         self._add(tree, "context", context)
-        if _suppresses(exc) and cause is None and told is None:
+        if look.suppresses(exc) and cause is None and told is None:
             tree["suppress"] = True
 
     def _add(self, tree: Tree, key: str, exc: BaseException | None) -> None:
@@ -184,7 +176,7 @@ def attached(exc: BaseException) -> Tree | None:
 
     A *light* record, the tuple ``(version, base, call)``, shares ``base`` with others from the same place; it is unfolded here.
     """
-    record = fields_of(exc).get(KEY)
+    record = dict.get(fields_of(exc), KEY)
     if type(record) is tuple and len(record) == 3 and record[0] == VERSION:
         return _unfolded(exc, record[1], record[2])
     return record if type(record) is dict and record.get("v") == VERSION else None
@@ -200,98 +192,46 @@ def _unfolded(exc: BaseException, base: Hop, call: str | None) -> Tree:
     return tree
 
 
-def type_name(kind: type) -> str:
-    """A type as Python's last line names it."""
-    module, name = _module_of(kind), _qualname_of(kind)
-    if module in ("builtins", "__main__", "__mp_main__") or not isinstance(module, str):
-        return str(name)
-    return f"{module}.{name}"
-
-
 def message_of(exc: BaseException) -> str:
     """``str(exc)``, or Python's own substitute where that raises."""
     try:
-        text = str(exc)
-    except Exception:
+        return look.exact(str(exc))
+    except BaseException:  # Python lets none pass either: a SystemExit here must not end a worker
         return "<exception str() failed>"
-    return text if type(text) is str else str.__str__(text)
 
 
 def _headline(exc: BaseException, told: Tree | None, wrapped: bool = False) -> Tree:
-    tree: Tree = {"v": VERSION, "type": type_name(type(exc)), "message": summary.cut(message_of(exc), MAX_MESSAGE)}
+    message = message_of(exc)
+    tree: Tree = {"v": VERSION, "type": type_name(type(exc)), "message": summary.cut(message, MAX_MESSAGE)}
     if told is not None and (
         wrapped or told.get("lost") or told["type"].rpartition(".")[2] != type_name(type(exc)).rpartition(".")[2]
     ):
         tree["type"], tree["message"] = told["type"], told["message"]
         if told.get("lost"):
             tree["lost"] = told["lost"]
-    notes = fields_of(exc).get("__notes__") or (told or {}).get("notes") or []
-    if isinstance(notes, (list, tuple)):
-        texts = [summary.cut(note if isinstance(note, str) else summary.brief(note), MAX_MESSAGE) for note in notes[:100]]
+    notes = _notes_of(exc) or (told or {}).get("notes") or []
+    if notes:
+        texts = [summary.cut(look.text_of(note) or summary.brief(note), MAX_MESSAGE) for note in notes[:100]]
         # Engines that add a note where an error passes add it again in the driver.
         tree["notes"] = [text for at, text in enumerate(texts) if not at or text != texts[at - 1]]
-    final = told.get("final") if told else final_lines(exc)
+    final = told.get("final") if told else lastlines.of(exc, message) if len(message) <= MAX_MESSAGE else None
     if final:
         tree["final"] = final
     return tree
 
 
-def final_lines(exc: BaseException) -> list[str] | None:
-    """Python's last lines for an exception that has more of them than type and message: a syntax error's carets, a suggestion."""
-    if not isinstance(exc, (SyntaxError, NameError, AttributeError, ImportError)):
-        return None
-    try:
-        shown = traceback.TracebackException(type(exc), exc, exc.__traceback__, limit=-1, compact=True)
-        shown_notes = getattr(shown, "__notes__", None)
-        if shown_notes:
-            shown.__notes__ = None  # type: ignore[attr-defined,unused-ignore]
-        lines = "".join(shown.format_exception_only()).rstrip("\n").split("\n")
-    except Exception:
-        return None
-    if len(lines) == 1:
-        lines[0] = lines[0].replace("__mp_main__.", "", 1) if lines[0].startswith("__mp_main__.") else lines[0]
-        suggestion = _old_suggestion(exc)
-        if suggestion and suggestion not in lines[0]:
-            lines[0] += suggestion
-        plain = f"{type_name(type(exc))}: {message_of(exc)}"
-        return None if lines[0] in (plain, type_name(type(exc))) else lines
-    return lines if isinstance(exc, SyntaxError) else None
-
-
-def _old_suggestion(exc: BaseException) -> str:
-    """``. Did you mean: 'x'?`` on Pythons before 3.12, where only the interpreter's own printer knows it."""
-    if sys.version_info >= (3, 12) or not isinstance(exc, (NameError, AttributeError)):
-        return ""
-    import difflib
-
-    name = getattr(exc, "name", None)
-    names: list[str] = []
-    if isinstance(exc, AttributeError):
-        found = getattr(exc, "obj", None)
-        names = [*getattr(type(found), "__dict__", {}), *summary._attributes(found)] if found is not None else []
-        if type(found).__name__ == "module":
-            names = list(vars(found))
-    else:
-        tb = _traceback_of(exc)
-        while tb is not None and tb.tb_next is not None:
-            tb = tb.tb_next
-        if tb is not None:
-            names = [*tb.tb_frame.f_locals, *tb.tb_frame.f_globals, *vars(__import__("builtins"))]
-    if not isinstance(name, str) or not names or name in names:
-        return ""
-    near = difflib.get_close_matches(name, [n for n in names if isinstance(n, str)], 1, 0.75)
-    return f". Did you mean: '{near[0]}'?" if near else ""
-
-
-def _is_group(exc: BaseException) -> bool:
-    group = getattr(__import__("builtins"), "BaseExceptionGroup", None) or getattr(
-        sys.modules.get("exceptiongroup"), "BaseExceptionGroup", None
-    )
-    return group is not None and isinstance(exc, group)
+def _notes_of(exc: BaseException) -> list[Any] | tuple[Any, ...]:
+    """What ``add_note`` added; a list of a class of the user's is read as the list that it is."""
+    notes = dict.get(fields_of(exc), "__notes__")
+    for kind in (list, tuple):
+        if issubclass(type(notes), kind):
+            every: list[Any] | tuple[Any, ...] = kind.__getitem__(notes, slice(None))  # type: ignore[index]
+            return every
+    return ()
 
 
 def _own_members(members: Any) -> bool:
-    return any(_traceback_of(member) is not None or attached(member) for member in members)
+    return any(look.traceback_of(member) is not None or attached(member) for member in members)
 
 
 def _text_of(cause: BaseException | None) -> str:

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable
 from types import CodeType, FunctionType, ModuleType, TracebackType
 
-from autotb import registry, settings, summary
+from autotb import look, registry, settings, summary
 from autotb.capture import KEY, VERSION, Capture, Hop, Tree, attached, fields_of, type_name
 
 TYPE_CHECKING = False
@@ -105,14 +105,17 @@ def versions(tb: TracebackType | None, exc: BaseException | None = None) -> dict
     if type(exc) is ImportError:
         _add_version(found, exc.name)
     elif type(exc) is AttributeError and type(exc.obj) is ModuleType:
-        _add_version(found, exc.obj.__name__)
+        _add_version(found, look.names_of(exc.obj).get("__name__"))
     while tb is not None and len(found) < _MOST_VERSIONS:
-        code, variables = tb.tb_frame.f_code, tb.tb_frame.f_globals
-        names = [variables.get("__name__")]
-        for name in code.co_names if registry.kind_of(code.co_filename, names[0]) == registry.USER else ():
-            value: Any = variables.get(name)
+        frame = tb.tb_frame
+        names = [look.name_of(frame)]
+        for name in frame.f_code.co_names if registry.kind_of_frame(frame) == registry.USER else ():
+            value: Any = dict.get(frame.f_globals, name)
             kind = type(value)
-            names.append(value.__name__ if kind is ModuleType else value.__module__ if kind in (FunctionType, type) else None)
+            if kind is ModuleType:
+                names.append(look.text_of(look.names_of(value).get("__name__")))
+            elif kind is FunctionType or kind is type:
+                names.append(look.module_of(value))
         for module in names:
             _add_version(found, module)
         tb = tb.tb_next
@@ -129,7 +132,7 @@ def _add_version(found: dict[str, str], module: object) -> None:
 def version_of(module: str) -> str:
     """What a loaded module says is its version.  No code of its own is run: it may be one that is loaded on first use."""
     loaded = sys.modules.get(module)
-    version = object.__getattribute__(loaded, "__dict__").get("__version__") if isinstance(loaded, ModuleType) else None
+    version = look.names_of(loaded).get("__version__") if issubclass(type(loaded), ModuleType) else None
     return version if type(version) is str else ""
 
 
@@ -150,11 +153,10 @@ def _light(exc: BaseException, tb: TracebackType | None, hop: Hop) -> Light:
     """Positions, type, message and arguments only: for programs that handle failures by the thousand."""
     frames: list[dict[str, Any]] = []
     while tb is not None and len(frames) < 20:
-        code, module = tb.tb_frame.f_code, tb.tb_frame.f_globals.get("__name__")
-        module = module if isinstance(module, str) else ""
-        kind = registry.kind_of(code.co_filename, module)
+        path, name = look.exact(tb.tb_frame.f_code.co_filename), look.exact(tb.tb_frame.f_code.co_name)
+        module, kind = look.name_of(tb.tb_frame), registry.kind_of_frame(tb.tb_frame)
         if kind != registry.ENGINE:
-            frames.append({"path": code.co_filename, "line": tb.tb_lineno, "name": code.co_name, "module": module, "kind": kind})
+            frames.append({"path": path, "line": tb.tb_lineno or 0, "name": name, "module": module, "kind": kind})
         tb = tb.tb_next
     call = hop.pop("call", None)
     cut = "source and variables, as of many failures from one place"
@@ -175,11 +177,11 @@ def _one(key: object, value: Any) -> Any:
 def share(exc: BaseException) -> None:
     """A light record has arrived: let all from the same place share one base."""
     try:
-        light = fields_of(exc).get(KEY)
+        light = dict.get(fields_of(exc), KEY)
         if type(light) is tuple:
             version, base, call = light
             key = (base["pid"], base["type"], tuple([(frame["path"], frame["line"]) for frame in base["frames"]]))
-            fields_of(exc)[KEY] = (version, _one(key, base), call)
+            dict.__setitem__(fields_of(exc), KEY, (version, _one(key, base), call))
     except Exception:
         pass  # a record of another version stays as it came
 
@@ -238,7 +240,7 @@ def _drop_frames(hop: Hop) -> None:
 
 def attach(exc: BaseException, tree: Tree | Light) -> None:
     """Put a record on an exception without running any code of its class."""
-    fields_of(exc)[KEY] = tree
+    dict.__setitem__(fields_of(exc), KEY, tree)
     _a_record_is_here()
 
 
@@ -254,7 +256,7 @@ def note_submitted(exc: BaseException, place: dict[str, Any] | None) -> None:
     """Note where the task was submitted that ``exc`` came from: on its outermost hop, which nobody has asked for before."""
     if place is None:
         return
-    raw = fields_of(exc).get(KEY)
+    raw = dict.get(fields_of(exc), KEY)
     if type(raw) is tuple:
         _note_on_light(exc, raw, place)
         return

@@ -12,7 +12,7 @@ import os
 import sys
 from types import CodeType, TracebackType
 
-from autotb import registry, settings, summary
+from autotb import look, registry, settings, summary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
@@ -63,23 +63,23 @@ class Frames:
         return result
 
     def _frame(self, code: CodeType, line: int, lasti: int, frame: Any) -> dict[str, Any]:
-        module = frame.f_globals.get("__name__")
-        module = module if isinstance(module, str) and module != registry.REBUILT else ""
-        kind = registry.kind_of(code.co_filename, module)
+        path, module = look.exact(code.co_filename), look.name_of(frame)
+        module = module if module != registry.REBUILT else ""
+        kind = registry.kind_of(path, module)
         result: dict[str, Any] = {
-            "path": code.co_filename,
-            "line": line,
-            "name": code.co_name,
+            "path": path,
+            "line": line or 0,  # code that was made by hand may have no lines at all
+            "name": look.exact(code.co_name),
             "module": module,
             "kind": kind,
         }
         is_rebuilt = _is_rebuilt(code)
         if HAS_POSITIONS and not is_rebuilt:
-            result["qualname"] = code.co_qualname  # type: ignore[attr-defined,unused-ignore]
+            result["qualname"] = look.exact(code.co_qualname)  # type: ignore[attr-defined,unused-ignore]
             _add_position(result, code, lasti)
         if kind in (registry.ENGINE, registry.OWN):
             return result
-        source = self._source(code.co_filename, line, frame.f_globals, result)
+        source = self._source(path, result["line"], _loading(frame), result)
         if source is not None:
             result["source"] = source
             if not is_rebuilt and changed(code):
@@ -92,10 +92,13 @@ class Frames:
 
     def _source(self, path: str, line: int, globals_: dict[str, Any], frame: dict[str, Any] | None) -> list[Any] | None:
         """``[number of the first line, [lines]]`` around ``line``; None where no source can be had."""
-        if path not in self.checked:
-            self.checked.add(path)
-            linecache.checkcache(path)
-        lines = linecache.getlines(path, globals_)
+        try:
+            if path not in self.checked:
+                self.checked.add(path)
+                linecache.checkcache(path)
+            lines = linecache.getlines(path, globals_)
+        except BaseException:  # a path with NUL in it, a loader of the program's that raises
+            return None
         if not lines or line < 1 or line > len(lines):
             return None
         first = max(1, line - self.context)
@@ -112,9 +115,20 @@ class Frames:
 def live_call(raw: list[RawFrame]) -> str:
     """The call that the first user frame of a hop is, with its arguments, as far as the frame still holds them."""
     for frame, _, _ in raw:
-        if registry.kind_of_code(frame.f_code, frame.f_globals.get("__name__")) == registry.USER:
+        if registry.kind_of_frame(frame) == registry.USER:
             return (summary.frame_call(frame) or "") if settings.switch("args") else ""
     return ""
+
+
+def _where(frame: Any) -> tuple[str, str]:
+    return look.name_of(frame), look.exact(frame.f_code.co_name)
+
+
+def _loading(frame: Any) -> dict[str, Any]:
+    """What linecache asks a frame's globals for: how the module was loaded."""
+    if type(frame.f_globals) is dict:
+        return frame.f_globals
+    return {key: dict.get(frame.f_globals, key) for key in ("__name__", "__loader__", "__spec__")}
 
 
 def walk(tb: TracebackType | None) -> list[RawFrame]:
@@ -133,7 +147,7 @@ def segments(raw: list[RawFrame]) -> list[tuple[bool, list[RawFrame]]]:
     asked = stale = False
     for item in raw:
         frame = item[0]
-        where = (frame.f_globals.get("__name__"), frame.f_code.co_name)
+        where = _where(frame)
         if where in registry.facts.runs:
             if current or is_run:
                 segments.append((is_run, current))
@@ -142,7 +156,7 @@ def segments(raw: list[RawFrame]) -> list[tuple[bool, list[RawFrame]]]:
         if where in registry.facts.asks:
             asked, stale = True, False
         elif asked and not stale:
-            stale = registry.kind_of(frame.f_code.co_filename, where[0]) not in (registry.ENGINE, registry.OWN)
+            stale = registry.kind_of_frame(frame) not in (registry.ENGINE, registry.OWN)
             if stale:
                 # User frames under an asking: either an older asking follows (they are stale), or the engine re-raised a
                 # traceback that it carried itself (they are the worker's).
@@ -166,8 +180,8 @@ def without_tail(segments: list[tuple[bool, list[RawFrame]]], hops: list[dict[st
         kept = list(raw)
         while kept and told:
             frame, _, line = kept[-1]
-            path, name = frame.f_code.co_filename, frame.f_code.co_name
-            if registry.kind_of(path, frame.f_globals.get("__name__")) == registry.USER:
+            path, name = look.exact(frame.f_code.co_filename), look.exact(frame.f_code.co_name)
+            if registry.kind_of_frame(frame) == registry.USER:
                 if (path, line, name) != told[-1]:
                     return [*segments[:-1], (is_run, kept)]
                 told.pop()
@@ -190,7 +204,7 @@ def _positions(hops: list[dict[str, Any]]) -> list[tuple[str, int, str]]:
 
 def _asks_again(raw: list[RawFrame], item: RawFrame) -> bool:
     for frame, _, _ in raw[raw.index(item) :]:
-        where = (frame.f_globals.get("__name__"), frame.f_code.co_name)
+        where = _where(frame)
         if where in registry.facts.runs:
             return False
         if where in registry.facts.asks:
@@ -263,8 +277,8 @@ def _window(text: str, frame: dict[str, Any] | None) -> str:
 
 def _locals(frame: Any) -> dict[str, str]:
     try:
-        values = frame.f_locals
-        names = [name for name in values if not name.startswith(".")]
+        values = look.variables(frame)
+        names = [name for name in values if type(name) is str and not name.startswith(".")]
         shown = {name: summary.brief(values[name], name) for name in names[:MAX_LOCALS]}
     except Exception:
         return {}

@@ -12,8 +12,9 @@ import pickle
 import sys
 import threading
 import time
+from types import FunctionType
 
-from autotb import settings
+from autotb import look, settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
@@ -33,10 +34,12 @@ def keep(function: Any, args: Any, kwargs: Any) -> None:
     number = next(_numbers)
     if not folder or number > MOST:
         return
-    content = _pickled(function, args, kwargs)
+    if not (type(args) is tuple or type(args) is list) or not (kwargs is None or type(kwargs) is dict):
+        return  # an iterable of the user's is not to be used up
+    content = _pickled(function, tuple(args), kwargs or {})
     if content is None:
         return
-    name = "".join(c if c.isalnum() else "_" for c in getattr(function, "__qualname__", "call"))[:50]
+    name = "".join(c if c.isalnum() else "_" for c in _name(function))[:50]
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     path = os.path.join(os.path.abspath(folder), f"{stamp}-{os.getpid()}-{number}-{name}.inputs")
     try:
@@ -49,6 +52,10 @@ def keep(function: Any, args: Any, kwargs: Any) -> None:
     _last.path = path
 
 
+def _name(function: Any) -> str:
+    return look.text_of(function.__qualname__) if type(function) is FunctionType else look.qualname(type(function))
+
+
 def taken() -> str | None:
     """The file that this thread has just written, once."""
     path = getattr(_last, "path", None)
@@ -59,7 +66,7 @@ def taken() -> str | None:
 def _pickled(function: Any, args: Any, kwargs: Any) -> bytes | None:
     """By reference where that is possible, so that a mended function is the one that runs again."""
     main = sys.modules.get("__main__")
-    call = _dumped((function, tuple(args), dict(kwargs or {})))
+    call = _dumped((function, args, kwargs))
     if call is None:
         return None
     about = {
@@ -78,7 +85,7 @@ def _dumped(call: Any) -> bytes | None:
     for name in ("pickle", "cloudpickle", "dill"):
         try:
             data: bytes = importlib.import_module(name).dumps(call)
-        except Exception:  # noqa: S112  the next one may know how, where it is installed
+        except BaseException:  # noqa: S112  the next one may know how, where it is installed; SystemExit ends no task here
             continue
         return data
     return None

@@ -10,10 +10,12 @@ import _thread
 import os
 import sys
 
+from autotb import look
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # typing and dataclasses cost more to import than all of this: the success path does without
     from collections.abc import Callable
-    from types import CodeType
+    from types import FrameType
     from typing import Any
 
 USER, LIBRARY, STDLIB, ENGINE, OWN = "user", "library", "stdlib", "engine", "own"
@@ -119,12 +121,13 @@ def is_remote_text(exc: BaseException | None) -> bool:
     """Whether ``exc`` is no error at all but the text of a worker's traceback, hung on an exception as its cause."""
     if exc is None:
         return False
-    named = f"{type(exc).__module__}.{type(exc).__qualname__}" in facts.remote_texts
+    named = f"{look.module(type(exc))}.{look.qualname(type(exc))}" in facts.remote_texts
     return named or any(is_text(exc) for is_text in facts.texts)
 
 
-def kind_of_code(code: CodeType, module: str | None) -> str:
-    return kind_of(code.co_filename, module)
+def kind_of_frame(frame: FrameType) -> str:
+    """Whose code a frame runs."""
+    return kind_of(look.exact(frame.f_code.co_filename), look.name_of(frame))
 
 
 def kind_of(path: str, module: str | None) -> str:
@@ -237,20 +240,24 @@ def _users_own() -> set[str]:
 
 def note_user_function(function: Any) -> None:
     """Remember that the package of a submitted function is the user's."""
-    module = getattr(function, "__module__", None)
-    if isinstance(module, str):
-        top = module.partition(".")[0]
-        if top and top not in user_packages and not _is_known(module):
-            user_packages.add(top)
-            _forget()
+    module = look.module_of(function)
+    top = module.partition(".")[0]
+    if top and top not in user_packages and not _is_known(module):
+        user_packages.add(top)
+        _forget()
 
 
 def is_engines(function: Any) -> bool:
     """Whether a submitted function is an engine's own, around the user's."""
-    while hasattr(function, "func") and type(function).__module__ == "functools":
-        function = function.func
-    module = getattr(function, "__module__", None)
-    return isinstance(module, str) and any(module == own or module.startswith(own + ".") for own in facts.own_modules)
+    module = look.module_of(look.behind_partials(function))
+    return any(module == own or module.startswith(own + ".") for own in facts.own_modules)
+
+
+def batch_of(function: Any) -> list[Any] | None:
+    """The user's calls in one of joblib's batches of them, which a pool calls; None for any other function."""
+    inner = look.attributes(function).get("func", function)
+    batch = look.attributes(inner).get("items")
+    return batch if type(batch) is list and batch and is_engines(inner) else None
 
 
 def _is_known(module: str) -> bool:

@@ -10,6 +10,8 @@ import re
 import sys
 import types
 
+from autotb import look
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
     from typing import Any
@@ -31,7 +33,7 @@ _SIMPLE = (int, float, complex, bool, type(None), type(Ellipsis), type(NotImplem
 
 def is_secret(name: object) -> bool:
     """Whether a value of this name must not be shown."""
-    return isinstance(name, str) and _SECRET.search(name) is not None
+    return type(name) is str and _SECRET.search(name) is not None
 
 
 def mask_text(text: str) -> str:
@@ -48,7 +50,7 @@ def brief(value: Any, name: str | None = None) -> str:
     try:
         return cut(_brief(value, 0), MAX_VALUE)
     except Exception:  # a value of the user's may be hostile to the gentlest look
-        return f"<{_type_name(type(value))}>"
+        return f"<{type_name(type(value))}>"
 
 
 def cut(text: str, limit: int) -> str:
@@ -60,6 +62,8 @@ def cut(text: str, limit: int) -> str:
 
 def _brief(value: Any, depth: int) -> str:
     kind = type(value)
+    if type(kind) is not type:  # a metaclass of the user's answers when it is compared
+        return _object(value, kind, depth)
     if kind in _SIMPLE:
         return _number(value)
     if kind is str:
@@ -67,9 +71,9 @@ def _brief(value: Any, depth: int) -> str:
     if kind is bytes or kind is bytearray:
         shown = repr(bytes(value[:MAX_TEXT]))
         return shown if len(value) <= MAX_TEXT else f"{shown}… ({len(value):,} bytes)"
-    if kind in (list, tuple, set, frozenset, dict):
+    if kind in _BRACKETS:
         return _container(value, kind, depth)
-    return _object(value, kind, depth)
+    return _plain_object(value, kind) or _object(value, kind, depth)
 
 
 def _number(value: Any) -> str:
@@ -84,7 +88,7 @@ def _text(value: str) -> str:
     return f"{mask_text(repr(value[:MAX_TEXT]))}… ({len(value):,} characters)"
 
 
-_BRACKETS: dict[type, str] = {list: "[]", tuple: "()", set: "{}", dict: "{}"}
+_BRACKETS: dict[type, str] = {list: "[]", tuple: "()", set: "{}", frozenset: "{}", dict: "{}"}
 
 
 def _container(value: Any, kind: type, depth: int) -> str:
@@ -93,13 +97,14 @@ def _container(value: Any, kind: type, depth: int) -> str:
     if depth >= MAX_DEPTH:
         return f"<{kind.__name__} of {len(value):,}>"
     parts = []
-    for number, item in enumerate(value):
+    for number, item in enumerate(value.items() if kind is dict else value):
         if number == MAX_ITEMS:
             parts.append(f"… {len(value) - MAX_ITEMS:,} more")
             break
         if kind is dict:
-            shown = MASK if is_secret(item) else _brief(value[item], depth + 1) if type(item) in (str, int) else None
-            parts.append(f"{_brief(item, depth + 1)}: {shown or '…'}")
+            key, item = item  # no look-up by key, which might ask another key of the same hash
+            shown = MASK if is_secret(key) else _brief(item, depth + 1) if type(key) is str or type(key) is int else "…"
+            parts.append(f"{_brief(key, depth + 1)}: {shown}")
         else:
             parts.append(_brief(item, depth + 1))
     inside = ", ".join(parts)
@@ -111,36 +116,37 @@ def _container(value: Any, kind: type, depth: int) -> str:
 
 
 def _object(value: Any, kind: type, depth: int) -> str:
-    module, name = kind.__module__, _type_name(kind)
-    if isinstance(value, type):
-        return f"<class {_type_name(value)}>"
+    if issubclass(kind, type):
+        return f"<class {type_name(value)}>"
+    shaped = _shaped(value, kind)
+    if shaped:
+        return shaped
+    names, fields = look.own(kind).get("__dataclass_fields__"), look.attributes(value)
+    if type(names) is dict and depth < MAX_DEPTH:
+        return f"{look.qualname(kind)}({_named(fields, names, depth)})"
+    if type(fields.get("_name_")) is str and "_value_" in fields:  # an Enum's member
+        return f"{look.qualname(kind)}.{fields['_name_']}"
+    if issubclass(kind, BaseException):
+        return f"<{type_name(kind)}>"
+    return f"<{type_name(kind)} object>"
+
+
+def _plain_object(value: Any, kind: type) -> str | None:
+    """A function, a module or a path."""
     if kind in (types.FunctionType, types.BuiltinFunctionType, types.MethodType):
         return f"<function {function_name(value)}>"
     if kind is types.ModuleType:
-        return f"<module {value.__name__}>"
+        return f"<module {look.text_of(look.names_of(value).get('__name__'))}>"
     if kind is functools.partial:
         return f"<partial of {function_name(value.func)}>"
-    if module in ("pathlib", "pathlib._local"):
-        return mask_text(repr(value)) if hasattr(kind, "joinpath") else f"<{name} object>"
-    shaped = _shaped(value, kind, module)
-    if shaped:
-        return shaped
-    fields = _attributes(value)
-    if "__dataclass_fields__" in kind.__dict__ and depth < MAX_DEPTH:
-        return f"{kind.__qualname__}({_named(fields, kind.__dict__['__dataclass_fields__'], depth)})"
-    if "_name_" in fields and "_value_" in fields:  # an Enum's member
-        return f"{kind.__qualname__}.{fields['_name_']}"
-    if isinstance(value, BaseException):
-        return f"<{name}>"
-    return f"<{name} object>"
+    return mask_text(repr(value)) if kind in _paths() else None
 
 
-def _attributes(value: Any) -> dict[str, Any]:
-    try:
-        fields = object.__getattribute__(value, "__dict__")
-    except AttributeError:
-        return {}
-    return fields if type(fields) is dict else {}
+def _paths() -> tuple[type, ...]:
+    """The classes of paths, where pathlib is loaded."""
+    pathlib = sys.modules.get("pathlib")
+    names = ("PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath")
+    return tuple([look.names_of(pathlib)[name] for name in names]) if type(pathlib) is types.ModuleType else ()
 
 
 def _named(fields: dict[str, Any], names: Any, depth: int) -> str:
@@ -152,57 +158,77 @@ def _named(fields: dict[str, Any], names: Any, depth: int) -> str:
     return ", ".join(parts) + (", …" if len(names) > MAX_ITEMS else "")
 
 
-def _shaped(value: Any, kind: type, module: str) -> str | None:
-    """Arrays, frames and tensors of libraries that are loaded, by attribute."""
-    top = module.partition(".")[0]
-    if top not in ("numpy", "pandas", "torch") or top not in sys.modules:
+def _shaped(value: Any, kind: type) -> str | None:
+    """Arrays, frames and tensors of libraries that are loaded, by attribute; what the user derived from them is not asked."""
+    top, name = look.module(kind).partition(".")[0], look.name(kind)
+    if top not in ("numpy", "pandas", "torch") or not _is_of(top, kind):
         return None
-    if top == "numpy" and kind.__name__ == "ndarray":
+    if top == "numpy" and name == "ndarray":
         return f"ndarray(shape={value.shape}, dtype={value.dtype})"
     if top == "numpy" and hasattr(value, "dtype") and getattr(value, "shape", None) == ():
-        return f"{kind.__name__}({value.item()!r})" if type(value.item()) in _SIMPLE else f"<numpy.{kind.__name__}>"
-    if top == "pandas" and kind.__name__ in ("DataFrame", "Series"):
-        return f"{kind.__name__}(shape={value.shape})"
+        return f"{name}({value.item()!r})" if type(value.item()) in _SIMPLE else f"<numpy.{name}>"
+    if top == "pandas" and name in ("DataFrame", "Series"):
+        return f"{name}(shape={value.shape})"
     if top == "torch" and hasattr(value, "shape") and hasattr(value, "device"):
-        return f"{kind.__name__}(shape={tuple(value.shape)}, dtype={value.dtype}, device={value.device})"
+        return f"{name}(shape={tuple(value.shape)}, dtype={value.dtype}, device={value.device})"
     return None
 
 
-def _type_name(kind: type) -> str:
-    module = kind.__module__
-    return kind.__qualname__ if module in ("builtins", "__main__", "__mp_main__") else f"{module}.{kind.__qualname__}"
+def _is_of(top: str, kind: type) -> bool:
+    """Whether a class is a library's own: it stands under its name in the library, or in the module that it says it is of."""
+    for library in (sys.modules.get(top), sys.modules.get(look.module(kind))):
+        if issubclass(type(library), types.ModuleType) and look.names_of(library).get(look.name(kind)) is kind:
+            return True
+    return False
 
 
-def behind_partials(function: Any) -> Any:
-    """The function that ``functools.partial`` is around, however often."""
-    while type(function) is functools.partial:
-        function = function.func
-    return function
+def type_name(kind: type) -> str:
+    """A type as Python's last line names it."""
+    module = look.module(kind)
+    name = look.qualname(kind)
+    return name if module in ("builtins", "__main__", "__mp_main__", "") else f"{module}.{name}"
 
 
 def function_name(function: Any) -> str:
     """The name that a reader knows a callable by; ``functools.partial`` is looked through."""
-    function = _uncached(behind_partials(function))
-    name = getattr(function, "__qualname__", None) if not _is_instance(function) else None
-    if name is None and type(function).__module__ == "numpy":  # a ufunc, or a function that arrays of other kinds may take over
-        name = getattr(function, "__name__", None)
-    if not isinstance(name, str):
-        return f"<{_type_name(type(function))} object>"
-    return name.rpartition("<locals>.")[2]
+    function = _uncached(look.behind_partials(function))
+    name = _name_of(function)
+    return name.rpartition("<locals>.")[2] if name else f"<{type_name(type(function))} object>"
+
+
+def _name_of(function: Any) -> str:
+    while type(function) is types.MethodType:
+        function = function.__func__
+    kind = type(function)
+    if kind is types.FunctionType:
+        return look.text_of(function.__qualname__)
+    if kind is types.BuiltinFunctionType:
+        owner = function.__self__
+        if owner is None or type(owner) is types.ModuleType:
+            return look.text_of(function.__name__)
+        return f"{look.qualname(owner if issubclass(type(owner), type) else type(owner))}.{function.__name__}"
+    if kind is types.MethodDescriptorType:
+        return f"{look.qualname(function.__objclass__)}.{function.__name__}"
+    if issubclass(kind, type):
+        return look.qualname(function)
+    if look.module(kind) == "numpy" and _is_numpys(kind):
+        return look.text_of(function.__name__)
+    return ""
+
+
+def _is_numpys(kind: type) -> bool:
+    """Whether this is the type of ufuncs, or of functions that arrays of other kinds may take over."""
+    numpy = sys.modules.get("numpy")
+    names = look.names_of(numpy) if issubclass(type(numpy), types.ModuleType) else {}
+    return kind is type(names.get("add")) or kind is type(names.get("sum"))
 
 
 def _uncached(function: Any) -> Any:
     """The function that ``functools.cache`` or ``lru_cache`` is around."""
-    return getattr(function, "__wrapped__", function) if type(function) is _Cached else function
+    return look.attributes(function).get("__wrapped__", function) if type(function) is _Cached else function
 
 
 _Cached = type(functools.lru_cache(len))
-
-
-def _is_instance(function: Any) -> bool:
-    return not isinstance(
-        function, (types.FunctionType, types.BuiltinFunctionType, types.MethodType, type, types.MethodDescriptorType)
-    )
 
 
 chunk_runner: Any = None  # the code of the function that makes the calls of a chunk one after the other: those are what is told
@@ -224,12 +250,12 @@ def chunk_of(function: Any, args: tuple[Any, ...]) -> tuple[Any, Any, Any, int] 
 
 def call(function: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None) -> str:
     """``score(item={'key': 100})``: a call with its arguments named where the function's code tells their names."""
-    kwargs = dict(kwargs or {})
+    args, kwargs, unread = _read(args), dict(look.named(kwargs) or {}), _unread(args, kwargs)
     while type(function) is functools.partial:
         args = (*function.args, *args)
         kwargs = {**function.keywords, **kwargs}
         function = function.func
-    if args and type(getattr(function, "__self__", None)).__name__ == "Context" and function.__name__ == "run":
+    if args and type(function) is types.BuiltinFunctionType and _is_run_of_a_context(function):
         return call(args[0], args[1:], kwargs)  # asyncio.to_thread runs the function in a copy of the context
     chunk = chunk_of(function, args)
     if chunk is not None:
@@ -243,22 +269,43 @@ def call(function: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | Non
         name = names[number] if number < len(names) else None
         parts.append(f"{name}={brief(value, name)}" if name else brief(value))
     parts += [f"{name}={brief(value, name)}" for name, value in list(kwargs.items())[:20]]
+    parts += unread
     return cut(f"{function_name(function)}({', '.join(parts)})", MAX_CALL)
+
+
+def _read(args: Any) -> tuple[Any, ...]:
+    return args if type(args) is tuple else tuple(args) if type(args) is list else ()
+
+
+def _unread(args: Any, kwargs: Any) -> list[str]:
+    """What stands for arguments that are given in an iterable or a mapping of the user's."""
+    unread = [] if type(args) is tuple or type(args) is list else [f"*{brief(args)}"]
+    return unread if kwargs is None or look.named(kwargs) is not None else [*unread, f"**{brief(kwargs)}"]
+
+
+def _is_run_of_a_context(function: Any) -> bool:
+    contextvars = sys.modules.get("contextvars")
+    return contextvars is not None and type(function.__self__) is contextvars.Context and function.__name__ == "run"
 
 
 def _parameters(function: Any) -> tuple[str, ...]:
     skip = 0
-    if isinstance(function, types.MethodType):
+    if type(function) is types.MethodType:
         function, skip = function.__func__, 1
     for _ in range(10):  # functools.wraps: the names are the inner function's
-        inner = getattr(function, "__wrapped__", None) if isinstance(function, types.FunctionType) else None
+        inner = function.__dict__.get("__wrapped__") if type(function) is types.FunctionType else None
         if inner is None:
             break
         function = inner
-    code = getattr(function, "__code__", None)
-    if not isinstance(code, types.CodeType):
-        return ()
-    return code.co_varnames[skip : code.co_argcount]
+    code = code_of(function)
+    return code.co_varnames[skip : code.co_argcount] if code is not None else ()
+
+
+def code_of(function: Any) -> types.CodeType | None:
+    """The code of a function or a method; None for what is called but is neither."""
+    while type(function) is types.MethodType:
+        function = function.__func__
+    return function.__code__ if type(function) is types.FunctionType else None
 
 
 _rebinding: dict[types.CodeType, frozenset[str]] = {}
@@ -268,11 +315,11 @@ def frame_call(frame: types.FrameType, name: str | None = None) -> str | None:
     """The call that a frame is: its parameters as it holds them, None where it assigns to any of them."""
     code = frame.f_code
     names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-    if rebound(code) & set(names) or code.co_name.startswith("<"):
+    if rebound(code) & set(names) or look.exact(code.co_name).startswith("<"):
         return None
-    values = frame.f_locals
+    values = look.variables(frame)
     shown = [f"{key}={brief(values[key], key)}" for key in names if key in values and key != "self"]
-    called = name or getattr(code, "co_qualname", code.co_name).rpartition("<locals>.")[2]
+    called = name or look.exact(getattr(code, "co_qualname", code.co_name)).rpartition("<locals>.")[2]
     return cut(f"{called}({', '.join(shown)})", MAX_CALL)
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import operator
 import pickle
+from types import GetSetDescriptorType, MemberDescriptorType
 
-from autotb import settings, summary
+from autotb import look, settings, summary
 from autotb.capture import KEY, fields_of, type_name
 
 TYPE_CHECKING = False
@@ -61,39 +62,57 @@ def packed(
     loads: Callable[[Any], Any] = pickle.loads,
 ) -> Rebuild:
     """``carrying``, with an exception that was made fit to travel."""
-    fields_of(exc).pop(KEY, None)  # an inner worker's record, now part of ours
-    fit, lost = fit_to_travel(exc, dumps, loads)
+    dict.pop(fields_of(exc), KEY, None)  # an inner worker's record, now part of ours
+    fit: Any = exc
+    lost: list[str] = []
+    try:
+        fit, lost = fit_to_travel(exc, dumps, loads)
+    except Exception:
+        raise
+    except BaseException:
+        pass  # as it will end when the engine pickles it
     tell_lost(tree, lost)
     return carrying(fit, tree)
 
 
 def dict_of(exc: Any) -> Rebuild:
     """What unpickles into ``exc.__dict__``, without asking a class that answers for itself."""
-    for base in type(exc).__mro__:
-        own = base.__dict__.get("__dict__")
-        if ("__getattribute__" in base.__dict__ and base.__module__ != "builtins") or type(own).__name__ not in _STOCK:
+    for base in look.mro(type(exc)):
+        names = look.own(base)
+        own = names.get("__dict__")
+        stock = own is None or type(own) is GetSetDescriptorType
+        if not stock or ("__getattribute__" in names and look.module(base) != "builtins"):
             getter = Rebuild(operator.getitem, (Rebuild(getattr, (BaseException, "__dict__")), "__dict__"))
             return Rebuild(Rebuild(getattr, (getter, "__get__")), (exc,))
     return Rebuild(getattr, (exc, "__dict__"))
 
 
-_STOCK = ("NoneType", "getset_descriptor")
 _PLAIN = (str, int, float, bool, type(None), bytes)
+
+
+def _is_plain(value: Any) -> bool:
+    kind = type(value)
+    return type(kind) is type and kind in _PLAIN  # a metaclass of the user's answers when it is compared
 
 
 def is_suspect(exc: BaseException) -> bool:
     """Whether ``exc`` might not survive pickling: its class has ways of its own, or it holds more than plain values."""
     kind = type(exc)
-    for base in kind.__mro__:
-        if base.__module__ == "builtins":
+    for base in look.mro(kind):
+        if look.module(base) == "builtins":
             break
-        names = base.__dict__
-        if any(name in names for name in _OWN_WAYS) or "<locals>" in base.__qualname__:
+        names = look.own(base)
+        if any(name in names for name in _OWN_WAYS) or "<locals>" in look.qualname(base):
             return True
-    if kind.__module__ == "builtins" and not isinstance(exc, Exception):
+    if look.module(kind) == "builtins" and not issubclass(kind, Exception):
         return True
-    values = [*exc.args, *(value for name, value in fields_of(exc).items() if name != KEY)]
-    return any(type(value) not in _PLAIN for value in values) or bool(getattr(exc, "exceptions", None))
+    values = [*look.args_of(exc), *(value for name, value in _held(exc))]
+    return not all(map(_is_plain, values)) or bool(look.members(exc))
+
+
+def _held(exc: BaseException) -> list[tuple[str, Any]]:
+    """What an exception's ``__dict__`` holds by name, without our record."""
+    return [(name, value) for name, value in dict.items(fields_of(exc)) if type(name) is str and name != KEY]
 
 
 _OWN_WAYS = (
@@ -124,34 +143,46 @@ def fit_to_travel(
 
 
 def _survives(value: Any, dumps: Callable[[Any], Any], loads: Callable[[Any], Any]) -> bool:
+    """Whether a value arrives.  What ends in SystemExit or KeyboardInterrupt while it is pickled ends so here as well: whoever
+    pickles it is about to see the same."""
     try:
         data = dumps(value)
-        if len(data) > MAX_TRIAL:
-            return True  # not tried: that would cost more than it may save
-        arrived = loads(data)
     except Exception:
         return False
-    return type(arrived) is type(value) or not isinstance(value, BaseException) or isinstance(arrived, BaseException)
+    if len(data) > MAX_TRIAL:
+        return True  # not tried: that would cost more than it may save
+    try:
+        arrived = loads(data)
+    except BaseException:  # it is the driver that would end of it
+        return False
+    return type(arrived) is type(value) or not look.is_exception(value) or look.is_exception(arrived)
+
+
+def _arrives(value: Any, dumps: Callable[[Any], Any], loads: Callable[[Any], Any]) -> bool:
+    """The same of a part, which only we pickle by itself: nothing of it may end anything."""
+    try:
+        return _survives(value, dumps, loads)
+    except BaseException:
+        return False
 
 
 def _rebuilt(exc: BaseException, dumps: Callable[[Any], Any], loads: Callable[[Any], Any], lost: list[str], depth: int) -> Any:
     """``exc`` made without its ``__init__``: ``base.__new__(cls)``, then what it holds, set piece by piece."""
     kind = _nearest_class(type(exc), dumps, lost)
-    base = next(cls for cls in kind.__mro__ if cls.__module__ == "builtins")
+    base = next(cls for cls in look.mro(kind) if look.module(cls) == "builtins")
     new_args: tuple[Any, ...] = ()
     args: tuple[Any, ...] = ()
-    members = getattr(exc, "exceptions", None)
-    if members and base.__name__ in ("ExceptionGroup", "BaseExceptionGroup"):
+    members = look.members(exc)
+    if members and look.name(base) in ("ExceptionGroup", "BaseExceptionGroup"):
         sent = [_value("member", member, dumps, loads, lost, depth, True) for member in members]
-        new_args = (getattr(exc, "message", ""), sent)
+        new_args = (look.text_of(look.slot(exc, "message")), sent)
     else:
-        args = tuple(_value(f"args[{i}]", value, dumps, loads, lost, depth, True) for i, value in enumerate(exc.args))
+        args = tuple(_value(f"args[{i}]", value, dumps, loads, lost, depth, True) for i, value in enumerate(look.args_of(exc)))
     fields = {}
-    for name, value in fields_of(exc).items():
-        if name != KEY:
-            kept = _value(name, value, dumps, loads, lost, depth, False)
-            if kept is not _LOST:
-                fields[name] = kept
+    for name, value in _held(exc):
+        kept = _value(name, value, dumps, loads, lost, depth, False)
+        if kept is not _LOST:
+            fields[name] = kept
     made = Rebuild(base.__new__, (kind, *new_args))
     steps = [(_BASE_ARGS, args)] if not new_args else []
     steps += _slot_values(exc, kind, dumps, loads, lost, depth)
@@ -174,16 +205,16 @@ def _method(descriptor: Any, name: str) -> Any:
 def _value(
     name: str, value: Any, dumps: Callable[[Any], Any], loads: Callable[[Any], Any], lost: list[str], depth: int, needed: bool
 ) -> Any:
-    if type(value) in _PLAIN or _survives(value, dumps, loads):
+    if _is_plain(value) or _arrives(value, dumps, loads):
         return value
-    if isinstance(value, BaseException) and depth < 5:
+    if look.is_exception(value) and depth < 5:
         return _rebuilt(value, dumps, loads, lost, depth + 1)
     lost.append(f"{name} ({summary.brief(value, name)})")
     return summary.brief(value, name) if needed else _LOST
 
 
 def _nearest_class(kind: type, dumps: Callable[[Any], Any], lost: list[str]) -> type:
-    for cls in kind.__mro__:
+    for cls in look.mro(kind):
         if _can(dumps, cls):
             if cls is not kind:
                 lost.append(f"the class {type_name(kind)}, which cannot be pickled")
@@ -194,7 +225,7 @@ def _nearest_class(kind: type, dumps: Callable[[Any], Any], lost: list[str]) -> 
 def _can(function: Callable[[Any], Any], value: Any) -> bool:
     try:
         function(value)
-    except Exception:
+    except BaseException:  # a metaclass of the user's
         return False
     return True
 
@@ -209,11 +240,11 @@ def _slot_values(
 ) -> list[tuple[Any, Any]]:
     """What builtin fields (``errno``, ``filename``, ``code``…) and ``__slots__`` hold; not None, not read-only."""
     steps = []
-    for cls in kind.__mro__:
-        if cls in (BaseException, object):
+    for cls in look.mro(kind):
+        if cls is BaseException or cls is object:
             continue
-        for name, descriptor in cls.__dict__.items():
-            if type(descriptor).__name__ not in ("member_descriptor", "getset_descriptor") or name in _NOT_STATE:
+        for name, descriptor in look.own(cls).items():
+            if type(descriptor) not in (MemberDescriptorType, GetSetDescriptorType) or name in _NOT_STATE:
                 continue
             try:
                 value = descriptor.__get__(exc)
@@ -246,9 +277,8 @@ def travelling(
     loads: Callable[[Any], Any] = pickle.loads,
 ) -> tuple[Any, Any]:
     """The ``(exc, text)`` to pickle in place of an engine's own: fit to travel, with its record."""
-    fields = fields_of(exc)
-    if tree is not None and KEY in fields:
-        del fields[KEY]  # an inner worker's record, now part of ours
+    if tree is not None:
+        dict.pop(fields_of(exc), KEY, None)  # an inner worker's record, now part of ours
     fit, lost = fit_to_travel(exc, dumps, loads)
     if tree is None:
         return fit, text

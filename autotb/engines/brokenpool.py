@@ -93,8 +93,8 @@ def _gone(processes: dict[int, Any]) -> set[int]:
 
 def _call(item: Any, call_of: Callable[..., str | None]) -> str | None:
     """The call as text; of joblib's batches the user's, and how many they are."""
-    batch = getattr(item.fn, "items", None)
-    if registry.is_engines(item.fn) and isinstance(batch, list) and batch:
+    batch = registry.batch_of(item.fn)
+    if batch:
         text = call_of(*batch[0], None)
         return text if len(batch) == 1 else f"one of {len(batch)} calls, the first of which is {text}"
     return call_of(item.fn, item.args, item.kwargs, None)

@@ -29,13 +29,13 @@ NOISE: dict[str, str] = {}
 def _open(exc: BaseException) -> registry.Opened | None:
     """Without tblib the exception comes back inside a ``RemoteException``, with the worker's traceback as text."""
     module = sys.modules.get("dask.multiprocessing")
-    if module is None or not isinstance(exc, module.RemoteException):
+    if module is None or not issubclass(type(exc), module.RemoteException):
         return None
     from autotb.capture import attached
 
     inner, text = exc.__dict__.get("exception"), exc.__dict__.get("traceback")
     return registry.Opened(
-        headline=inner if isinstance(inner, BaseException) else None,
+        headline=inner if issubclass(type(inner), BaseException) else None,
         text=f"Traceback (most recent call last):\n{text}" if isinstance(text, str) and not attached(exc) else None,
     )
 

@@ -15,8 +15,8 @@ import multiprocessing
 import sys
 from typing import Any
 
-from autotb import callsite, carrier, registry, settings, travel
-from autotb.capture import attached
+from autotb import callsite, carrier, look, registry, settings, summary, travel
+from autotb.capture import attached, message_of
 from autotb.engines import doing, worker
 from autotb.patch import Patch, noise_is_kept
 
@@ -44,8 +44,8 @@ def _open(exc: BaseException) -> registry.Opened | None:
     """What could not be sent is told by three chained tracebacks in one message."""
     if type(exc) is not TypeError or "distributed" not in sys.modules:
         return None
-    text = exc.args[0] if exc.args else None
-    if not isinstance(text, str) or not text.startswith(_UNSENT):
+    text = next(map(look.text_of, look.args_of(exc)), "")
+    if not text.startswith(_UNSENT):
         return None
     first, _, rest = text.partition("\n")
     if len(exc.args) > 1 or not rest:
@@ -110,7 +110,7 @@ def _wrap_error_message(original: Any) -> Any:
     def error_message(e: BaseException, *args: Any, **kwargs: Any) -> Any:
         try:
             packed = _packed(e)
-        except Exception:
+        except BaseException:  # SystemExit of pickling it: Dask will see the same
             packed = None  # then as Dask does it
         if packed is None:
             return original(e, *args, **kwargs)
@@ -134,7 +134,7 @@ def _packed(exc: BaseException) -> tuple[bytes, bool] | None:
     import dask
 
     tb = exc.__traceback__
-    if not worker.has_user_frame(tb) or len(str(exc)) > dask.config.get("distributed.admin.max-error-length", 10_000):
+    if not worker.has_user_frame(tb) or len(message_of(exc)) > dask.config.get("distributed.admin.max-error-length", 10_000):
         return None
     pickle = sys.modules["distributed.protocol.pickle"]
     hop = carrier.place("dask", "in a Dask worker", call=worker.frame_call(tb), twice=True)
@@ -160,7 +160,7 @@ def _wrap_actor_execute(original: Any) -> Any:
         try:
             found = result.get("exception")
             exc = getattr(found, "data", None)
-            if isinstance(exc, BaseException):
+            if look.is_exception(exc):
                 pickle = sys.modules["distributed.protocol.pickle"]
                 call = worker.frame_call(exc.__traceback__)
                 tree = carrier.record(exc, exc.__traceback__, carrier.place("dask", "in a Dask actor", call=call, twice=True))
@@ -189,9 +189,15 @@ def _task(task: Any, data: Any, *_: Any) -> Any:
     job = _number(key)
     if registry.is_engines(function):
         return None, (), None, job, f"task {key}"
-    args = [data.get(value.key, value) if hasattr(value, "key") else value for value in task.args]
-    kwargs = {name: data.get(value.key, value) if hasattr(value, "key") else value for name, value in task.kwargs.items()}
-    return function, tuple(args), kwargs, job
+    args = tuple([_given(value, data) for value in task.args])
+    return function, args, {name: _given(value, data) for name, value in task.kwargs.items()}, job
+
+
+def _given(value: Any, data: Any) -> Any:
+    """An argument, or what another task has made in its place."""
+    if look.module(type(value)).partition(".")[0] not in ("dask", "distributed"):
+        return value
+    return data.get(value.key, value) if hasattr(value, "key") else value
 
 
 def _wrap_apply(original: Any) -> Any:
@@ -204,7 +210,7 @@ def _applied(function: Any, args: Any, kwargs: Any, *_: Any) -> Any:
         return None
     if registry.is_engines(function) and args and type(args[0]) is tuple and args[0] and callable(args[0][0]):
         function, args = args[0][0], args[0][1:]
-    if registry.is_engines(function) and getattr(function, "__name__", "") == "apply" and len(args) in (2, 3):
+    if registry.is_engines(function) and summary.function_name(function) == "apply" and len(args) in (2, 3):
         function, args, kwargs = args[0], args[1], args[2] if len(args) == 3 else {}
     if type(args) is tuple and len(args) == 2 and args[0] in (tuple, list):  # a part of a graph that makes them
         args = tuple(args[1])
@@ -432,9 +438,9 @@ def _wrap_ask(original: Any) -> Any:
             raise
         # Before 2024, ``result()`` raised what ``_result`` returned: a triple with the exception.
         inner = found[1] if type(found) is tuple and len(found) == 3 else found
-        if isinstance(inner, BaseException):
+        if look.is_exception(inner):
             await _wait_for_death(inner)
-        if _failed and original.__name__ != "_gather" and isinstance(inner, (BaseException, bytes)):
+        if _failed and original.__name__ != "_gather" and issubclass(type(inner), (BaseException, bytes)):
             _somebody_asked()
         return found
 

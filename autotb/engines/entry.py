@@ -75,7 +75,7 @@ def call_of(function: Any, args: Any, kwargs: Any = None) -> str:
     """The call as it is logged; the name alone under ``AUTOTB_ARGS=0``."""
     from autotb import summary
 
-    return carrier.call_text(function, tuple(args), kwargs) or f"{summary.function_name(function)}(…)"
+    return carrier.call_text(function, args, kwargs) or f"{summary.function_name(function)}(…)"
 
 
 def masked(environment: dict[str, str]) -> dict[str, str]:

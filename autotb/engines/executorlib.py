@@ -53,7 +53,7 @@ def _wrap_dump(original: Any) -> Any:
 def _with_record(message: Any) -> Any:
     try:
         error = message.get("error")
-        if not isinstance(error, BaseException) or error.__traceback__ is None:
+        if not issubclass(type(error), BaseException) or error.__traceback__ is None:
             return message
         import cloudpickle
 

@@ -12,7 +12,7 @@ import operator
 import sys
 import weakref
 
-from autotb import callsite, registry
+from autotb import callsite, look, registry
 from autotb.engines import boxed
 from autotb.patch import Patch
 
@@ -131,7 +131,7 @@ def _asked(future: Any, error: BaseException) -> None:
     fields = future.__dict__
     if error is not fields.get("_exception", error):
         # A timeout or a cancellation of the waiting, not the task's own error.  After a Ctrl-C nobody asks for what it took down.
-        if isinstance(error, KeyboardInterrupt) and fields.get(SITE) is not None:
+        if issubclass(type(error), KeyboardInterrupt) and fields.get(SITE) is not None:
             fields[SITE][2][0] = True
         return
     _answered(fields)
@@ -211,22 +211,21 @@ def _note_culprit(exc: BaseException, caller: Any) -> None:
     from autotb.engines import unpicklable, worker
 
     call = worker.call_of(worker.local(caller, "work_item"))
-    batch = getattr(call[0], "items", None)  # joblib's, around the user's calls
-    calls = batch if registry.is_engines(call[0]) and isinstance(batch, list) else [call]
+    calls = registry.batch_of(call[0]) or [call]
     found = (unpicklable.of_call(function, args, kwargs, pickler_of(caller)) for function, args, kwargs in calls)
     carrier.note(exc, culprit=next(filter(None, found), None))
 
 
 def pickler_of(caller: Any) -> Any:
     """The class that the caller's engine pickles with: the standard library's, or loky's, which the user may set."""
-    package = caller.f_globals.get("__name__", "").rpartition(".")[0]
+    package = look.name_of(caller).rpartition(".")[0]
     theirs = sys.modules.get(package + ".backend.reduction")
     found = theirs.get_loky_pickler() if theirs is not None and hasattr(theirs, "get_loky_pickler") else None
     return found or sys.modules["multiprocessing.reduction"].ForkingPickler
 
 
 def _note_thread(exc: BaseException, caller: Any) -> None:
-    if caller.f_code.co_name != "run" or caller.f_globals.get("__name__") != "concurrent.futures.thread":
+    if caller.f_code.co_name != "run" or look.name_of(caller) != "concurrent.futures.thread":
         return
     from autotb import carrier
     from autotb.capture import attached
@@ -331,7 +330,7 @@ class _Calls:
             try:
                 item = take(*args, **kwargs)
             except Exception as error:
-                if type(error).__name__ != "Empty":
+                if look.name(type(error)) != "Empty":
                     crumb.fails(error)  # it will die of it
                 raise
             if item is not None:
@@ -389,11 +388,11 @@ def unsent(tree: Any, caller: Any) -> Any:
 
 
 def _call_of(function: Any, args: Any, kwargs: Any, tb: Any) -> str | None:
-    from autotb import carrier
+    from autotb import carrier, summary
     from autotb.engines import worker
 
-    inner = getattr(function, "func", None)
-    if getattr(inner, "__name__", "") != "_process_chunk" or inner.__module__ != "concurrent.futures.process":
+    inner = function.func if type(function) is functools.partial else None
+    if look.module_of(inner) != "concurrent.futures.process" or summary.function_name(inner) != "_process_chunk":
         return worker.frame_call(tb) if registry.is_engines(function) else carrier.call_text(function, args, kwargs)
     return worker.chunk_call(function.args[0], list(args[0]), tb, star=True)
 
@@ -424,7 +423,7 @@ class _Results:
 
     def put(self, value: Any) -> None:
         sent = value
-        if isinstance(value, BaseException):
+        if issubclass(type(value), BaseException):
             try:
                 from autotb import carrier, travel
 
@@ -432,7 +431,7 @@ class _Results:
                 hop = carrier.place("interpreter", "in an interpreter-pool worker", call=call)
                 sent = travel.travelling(value, "", carrier.record(value, value.__traceback__, hop))
                 sent = travel.Rebuild(operator.getitem, (sent, 0))
-            except Exception:
+            except BaseException:  # of pickling it: the queue will see the same
                 sent = value  # without a record the driver reads the text
         self.queue.put(sent)
 

@@ -57,7 +57,7 @@ def _spawned(context: Any) -> dict[str, Any] | None:
     frame = getattr(context, "spawning_stack", None)
     while frame is not None:
         code = frame.f_code
-        if registry.kind_of(code.co_filename, (frame.f_globals or {}).get("__name__")) == registry.USER:
+        if registry.kind_of(code.co_filename, dict.get(frame.f_globals or {}, "__name__")) == registry.USER:
             return {"path": code.co_filename, "line": frame.f_lineno, "name": code.co_name}
         frame = frame.f_back
     return None

@@ -42,7 +42,7 @@ class Handle:
 
     def is_expiry(self, future: Any, error: BaseException) -> bool:
         """Whether ``error`` says that the wait has ended, not that the task raised it."""
-        return isinstance(error, _EXPIRED) and not self.is_done(future)
+        return issubclass(type(error), _EXPIRED) and not self.is_done(future)
 
     def when_done(self, future: Any, callback: Callable[[Any], None]) -> bool:  # noqa: ARG002  for those who can
         """Have ``callback`` called with the future once it is done; False where the engine does not tell."""
@@ -71,7 +71,7 @@ class Standard(Handle):
         return future.result(timeout)
 
     def is_expiry(self, future: Any, error: BaseException) -> bool:
-        return isinstance(error, _EXPIRED) and error is not getattr(future, "_exception", None)
+        return issubclass(type(error), _EXPIRED) and error is not getattr(future, "_exception", None)
 
     def when_done(self, future: Any, callback: Callable[[Any], None]) -> bool:
         future.add_done_callback(callback)

@@ -30,14 +30,14 @@ _PLACE = re.compile(r"^File (?P<path>\S.*?):(?P<line>\d+)(?:, in (?P<name>[\w.<>
 
 def _open(exc: BaseException) -> registry.Opened | None:
     errors = sys.modules.get("ipyparallel.error")
-    if errors is None or not isinstance(exc, errors.KernelError):
+    if errors is None or not issubclass(type(exc), errors.KernelError):
         return None
-    if isinstance(exc, errors.CompositeError):
+    if issubclass(type(exc), errors.CompositeError):
         made = [errors.RemoteError(*entry) for entry in exc.elist]  # type: ignore[attr-defined]
         for error in made:
             _attach(error)
         return registry.Opened(roots=tuple(made)) if made else None
-    if not isinstance(exc, errors.RemoteError):
+    if not issubclass(type(exc), errors.RemoteError):
         return None
     if capture.attached(exc) is not None:
         return registry.Opened()

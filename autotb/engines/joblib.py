@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import sys
 
-from autotb import callsite, registry
+from autotb import callsite, look, registry
 from autotb.engines import boxed, futures, inherited
 from autotb.engines.loky import wrap_process_worker, wrap_rebuild, wrap_reduce
 from autotb.patch import Patch
@@ -98,13 +98,14 @@ def _call(tb: Any) -> str | None:
     whole = tb
     while tb is not None:
         frame, tb = tb.tb_frame, tb.tb_next
-        if frame.f_globals.get("__name__") == "joblib.parallel" and "func" in frame.f_code.co_varnames:
+        if look.name_of(frame) == "joblib.parallel" and "func" in frame.f_code.co_varnames:
             function, args, kwargs = (worker.local(frame, name) for name in ("func", "args", "kwargs"))
             if function is None:  # a comprehension of Python 3.12 and newer, whose variables are gone with it
                 break
-            if not hasattr(function, "__code__") and hasattr(function, "__wrapped__"):
+            wrapped = look.attributes(function).get("__wrapped__")
+            if wrapped is not None and summary.code_of(function) is None:
                 # A library's own wrapper (scikit-learn's): that library submitted it, not the user.
-                return summary.call(function.__wrapped__, args, kwargs) if settings.switch("args") else None
+                return summary.call(wrapped, args, kwargs) if settings.switch("args") else None
             return carrier.call_text(function, args, kwargs)
     return worker.frame_call(whole)
 
@@ -126,7 +127,7 @@ def _wrap_reduce(original: Any) -> Any:
 
     @functools.wraps(original)
     def __reduce__(self: Any) -> Any:
-        module = sys._getframe(1).f_globals.get("__name__", "")
+        module = look.name_of(sys._getframe(1))
         in_place = module.startswith("joblib.") and not module.startswith("joblib.externals.") and module != "joblib.pool"
         return original(self) if in_place else pickled(self)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from autotb import registry, summary
+from autotb import look, registry
 from autotb.capture import KEY, fields_of
 from autotb.engines import worker
 
@@ -23,7 +23,7 @@ _ARRAYS = ("numpy", "torch", "pandas", "jax", "jaxlib", "cupy", "xarray", "polar
 def keep_call(future: Any, exc: BaseException, caller: Any) -> None:
     """Keep ``(function, args, kwargs)`` of a task of a pool; ``caller`` is the frame that fails the future."""
     name = caller.f_code.co_name
-    if name not in ("run", "process_result_item") or type(fields_of(exc).get(KEY)) is tuple:
+    if name not in ("run", "process_result_item") or type(dict.get(fields_of(exc), KEY)) is tuple:
         return  # a future that somebody else's code fails, or one of a flood of failures
     call = worker.call_of(worker.local(caller, "self" if name == "run" else "work_item"))
     if not registry.is_engines(call[0]) and all(is_small(value, 3) for value in (*call[1], *call[2].values())):
@@ -33,6 +33,8 @@ def keep_call(future: Any, exc: BaseException, caller: Any) -> None:
 def is_small(value: Any, depth: int) -> bool:
     """Whether to keep a value costs little, as far as can be seen without running any code of its class."""
     kind = type(value)
+    if type(kind) is not type:  # a metaclass of the user's answers when it is compared
+        return depth == 0 or all(is_small(item, depth - 1) for item in look.attributes(value).values())
     if kind in _SCALARS:
         return True
     if kind in (str, bytes, bytearray):
@@ -41,9 +43,9 @@ def is_small(value: Any, depth: int) -> bool:
         return len(value) <= MANY and (depth == 0 or all(is_small(item, depth - 1) for item in value))
     if kind is dict:
         return len(value) <= MANY and (depth == 0 or all(is_small(item, depth - 1) for item in value.values()))
-    if kind.__module__.partition(".")[0] in _ARRAYS:
+    if look.module(kind).partition(".")[0] in _ARRAYS:
         return _bytes_of(value) <= LARGE
-    return depth == 0 or all(is_small(item, depth - 1) for item in summary._attributes(value).values())
+    return depth == 0 or all(is_small(item, depth - 1) for item in look.attributes(value).values())
 
 
 def _bytes_of(array: Any) -> int:

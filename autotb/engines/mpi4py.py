@@ -58,8 +58,8 @@ def _wrap_wrap(original: Any) -> Any:
             from autotb import travel
             from autotb.capture import KEY, fields_of
 
-            wrapper.args = travel.travelling(exc, tb, fields_of(exc).get(KEY))
-        except Exception:
+            wrapper.args = travel.travelling(exc, tb, dict.get(fields_of(exc), KEY))
+        except BaseException:  # of pickling it: mpi4py will see the same
             pass  # then as mpi4py does it
         return wrapper
 

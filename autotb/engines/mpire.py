@@ -14,7 +14,7 @@ import re
 import sys
 from typing import Any
 
-from autotb import callsite, carrier, registry, settings, summary, travel
+from autotb import callsite, carrier, look, registry, settings, summary, travel
 from autotb.capture import KEY, attached, fields_of
 from autotb.engines import doing, places, worker
 from autotb.patch import Patch
@@ -28,7 +28,7 @@ NOISE: dict[str, str] = {}
 
 
 def _is_text(exc: BaseException) -> bool:
-    return type(exc) is Exception and bool(exc.args) and "Exception occurred in " in str(exc.args[0])[:60]
+    return type(exc) is Exception and "Exception occurred in " in next(map(look.text_of, look.args_of(exc)), "")[:60]
 
 
 registry.register(own=("mpire", "tqdm"), texts=(_is_text,))
@@ -58,15 +58,15 @@ def _wrap_get_exception(original: Any) -> Any:
 
 def _parts(exc: BaseException, tree: Any) -> tuple[Any, Any, Any] | None:
     """Type, args and fields of an exception that mpire could not send; None for one that it can."""
-    fields_of(exc).pop(KEY, None)
+    dict.pop(fields_of(exc), KEY, None)
     if not settings.switch("rescue") or not travel.is_suspect(exc):
         return None
-    fields = dict(fields_of(exc))
-    if _can((type(exc), exc.args, fields)):
+    fields = dict(dict.items(fields_of(exc)))
+    if _can((type(exc), look.args_of(exc), fields), if_it_ends=True):  # mpire's own trial will end as well
         return None
     lost: list[str] = []
     kind = travel._nearest_class(type(exc), pickle.dumps, lost)
-    args = tuple(_fit(f"args[{at}]", value, lost, True) for at, value in enumerate(exc.args))
+    args = tuple(_fit(f"args[{at}]", value, lost, True) for at, value in enumerate(look.args_of(exc)))
     fields = {name: _fit(name, value, lost, False) for name, value in fields.items()}
     travel.tell_lost(tree, lost)
     return kind, args, {**{name: value for name, value in fields.items() if value is not _LOST}, KEY: tree}
@@ -75,11 +75,13 @@ def _parts(exc: BaseException, tree: Any) -> tuple[Any, Any, Any] | None:
 _LOST = object()
 
 
-def _can(value: Any) -> bool:
+def _can(value: Any, *, if_it_ends: bool = False) -> bool:
     try:
         pickle.loads(pickle.dumps(value))
     except Exception:
         return False
+    except BaseException:
+        return if_it_ends
     return True
 
 
@@ -100,7 +102,7 @@ def _wrap_populate(original: Any) -> Any:
         try:
             if err_type.__init__ in _OWN_INITS:  # OSError, UnicodeError, groups: their fields come from their arguments
                 made = err_type(*err_args)
-                fields_of(made).update(err_state)
+                dict.update(fields_of(made), err_state)
                 return made, original(Exception, (), {}, traceback_str)[1]
         except Exception:
             pass  # then as mpire does it
@@ -127,7 +129,7 @@ def _made(kind: Any, args: Any, fields: Any) -> BaseException:
     except Exception:
         made = Exception.__new__(Exception)
     BaseException.__dict__["args"].__set__(made, tuple(args))
-    fields_of(made).update(fields)
+    dict.update(fields_of(made), fields)
     return made
 
 
@@ -183,7 +185,7 @@ def _wrap_handle(original: Any) -> Any:
             return original(self, *args, **kwargs)
         except BaseException as error:
             try:
-                if KEY in fields_of(error):
+                if KEY in dict.keys(fields_of(error)):
                     carrier.note_submitted(error, callsite.decode(callsite.here(2)))
             except Exception:
                 pass  # the error is the user's and goes on

@@ -15,7 +15,7 @@ import sys
 import time
 import weakref
 
-from autotb import callsite, registry, settings, summary
+from autotb import callsite, look, registry, settings, summary
 from autotb.engines import boxed, inherited, places
 from autotb.patch import Patch
 
@@ -168,7 +168,7 @@ def _note(job: Any, error: BaseException) -> None:
         from autotb.engines import worker
 
         timeout = sys.modules[type(job).__module__.partition(".")[0]].TimeoutError
-        if not isinstance(error, (timeout, StopIteration)):
+        if not issubclass(type(error), (timeout, StopIteration)):
             carrier.note_submitted(error, worker.place_of(job.__dict__.get("_autotb_site")))
         tb = error.__traceback__
         if tb is not None and tb.tb_next is not None:
@@ -334,15 +334,15 @@ def _not_unpickled(error: BaseException, crumb: Any, results: _Results) -> bool:
 def _brief(task: Any, plain: Any) -> str:
     """A task in few words, in about a microsecond."""
     _, _, function, args, kwargs = task
-    if function.__class__ is _FUNCTION and function.__module__ in _POOLS and args:
+    if type(function) is _FUNCTION and function.__module__ in _POOLS and args:
         star = function.__name__ == "starmapstar"
         if not star and function.__name__ != "mapstar":
             return ""
         function, chunk = args[0]
         first = plain(function, chunk[0] if star else chunk[:1])
         return first if len(chunk) == 1 else f"{first} or one of the {len(chunk) - 1} calls after it"
-    if function.__class__ is not _FUNCTION:
-        batch = getattr(getattr(function, "func", function), "items", None)  # joblib's, around the user's calls
+    else:
+        batch = registry.batch_of(function)
         if type(batch) is list and batch:
             first = plain(*batch[0])
             return first if len(batch) == 1 else f"{first} or one of the {len(batch) - 1} calls after it"
@@ -489,10 +489,10 @@ def _call_of(function: Any, args: Any, kwargs: Any, tb: Any) -> str | None:
 
     if type(function) is _Guarded:
         function = function.function
-    if getattr(function, "__module__", "") in _POOLS and function.__name__ in ("mapstar", "starmapstar"):
+    if look.module_of(function) in _POOLS and function.__name__ in ("mapstar", "starmapstar"):
         function_, chunk = args[0]
         star = function.__name__ == "starmapstar"
-        if getattr(function_, "__module__", "") == "pathos.helpers.mp_helper" and function_.__closure__:
+        if look.module_of(function_) == "pathos.helpers.mp_helper" and function_.__closure__:
             # pathos' own lambda around the user's function, which it gives the arguments of one call as one
             function_, chunk, star = (
                 function_.__closure__[0].cell_contents,

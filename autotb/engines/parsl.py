@@ -15,7 +15,7 @@ import os
 import sys
 from typing import Any
 
-from autotb import callsite, carrier, registry, travel
+from autotb import callsite, carrier, registry, summary, travel
 from autotb.capture import Tree, attached
 from autotb.engines import doing, worker
 from autotb.patch import Patch
@@ -39,8 +39,8 @@ def _open(exc: BaseException) -> registry.Opened | None:
     errors = sys.modules.get("parsl.dataflow.errors")
     if errors is None:
         return None
-    propagated = getattr(errors, "PropagatedException", ())  # of newer versions, above the other two
-    if not isinstance(exc, (propagated, errors.DependencyError, errors.JoinError)):
+    propagated = getattr(errors, "PropagatedException", errors.DependencyError)  # of newer versions, above the other two
+    if not issubclass(type(exc), (propagated, errors.DependencyError, errors.JoinError)):
         return None
     roots: dict[int, BaseException] = {}
     broken: dict[int, str] = {}
@@ -166,7 +166,8 @@ def _record(exc: BaseException, tb: Any, caller: Any) -> Tree | carrier.Light:
 
 def _app(function: Any, args: Any, kwargs: Any) -> tuple[Any, Any, Any]:
     """The user's function and its arguments; a bash app's runs inside a function of Parsl's."""
-    if getattr(getattr(function, "func", None), "__name__", "") == "remote_side_bash_executor" and function.args:
+    is_bash = type(function) is functools.partial and summary.function_name(function) == "remote_side_bash_executor"
+    if is_bash and function.args:
         return function.args[0], (*function.args[1:], *args), {**function.keywords, **kwargs}
     return function, args, kwargs
 

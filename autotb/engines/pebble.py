@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import functools
 import sys
+from types import FunctionType
 
-from autotb import registry
+from autotb import look, registry
 from autotb.engines import boxed, places
 from autotb.patch import Patch, together_with
 
@@ -128,13 +129,13 @@ def _wrap_process_execute(original: Any) -> Any:
 
 
 def _is_well(result: Any) -> bool:
-    if hasattr(result, "status"):
+    if look.module(type(result)).partition(".")[0] == "pebble":
         return not result.status  # 0 is success
-    return not isinstance(result, BaseException)  # before 5.1
+    return not issubclass(type(result), BaseException)  # before 5.1
 
 
 def _task(function: Any, *args: Any, **kwargs: Any) -> Any:
-    if getattr(function, "__name__", "") == "_trampoline":  # its own function is found by name
+    if type(function) is FunctionType and function.__name__ == "_trampoline":  # its own function is found by name
         return None, (), None, 0, f"{args[0]}({', '.join(map(_brief, args[2:]))})"
     return None if registry.is_engines(function) else (function, args, kwargs)
 

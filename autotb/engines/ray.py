@@ -13,7 +13,7 @@ import re
 import sys
 from typing import Any
 
-from autotb import callsite, carrier, registry, settings, travel
+from autotb import callsite, carrier, look, registry, settings, travel
 from autotb.capture import KEY, Tree, attached
 from autotb.engines import doing, worker
 from autotb.patch import Patch, noise_is_kept
@@ -33,15 +33,15 @@ _PLAIN = frozenset({int, float, bool, str, bytes, type(None)})
 
 def _open(exc: BaseException) -> registry.Opened | None:
     errors = sys.modules.get("ray.exceptions")
-    if errors is None or not isinstance(exc, errors.RayError):
+    if errors is None or not issubclass(type(exc), errors.RayError):
         return None
-    if isinstance(exc, errors.RayTaskError):
+    if issubclass(type(exc), errors.RayTaskError):
         cause = getattr(exc, "cause", None)
         return registry.Opened(
-            headline=cause if isinstance(cause, BaseException) else None,
+            headline=cause if look.is_exception(cause) else None,
             text=None if attached(exc) else _text(exc),
         )
-    if isinstance(exc, errors.RayActorError) and "type" in (attached(exc) or {}):
+    if issubclass(type(exc), errors.RayActorError) and "type" in (attached(exc) or {}):
         return registry.Opened(broken=("the actor was not created: its __init__ failed",))
     return None
 
@@ -118,7 +118,7 @@ def _wrap_task_error_init(original: Any) -> Any:
             try:
                 tree = _record(live, kwargs, args)
                 args = _with_fit_cause(args, tree)
-            except Exception:
+            except BaseException:  # of pickling it: Ray will see the same
                 pass  # without a record the driver reads the text
         original(self, *args, **kwargs)
         if tree is not None:
@@ -154,7 +154,7 @@ def _current_task() -> str | None:
 
 def _with_fit_cause(args: tuple[Any, ...], tree: Tree | carrier.Light) -> tuple[Any, ...]:
     """Ray replaces a cause that cannot be pickled by a RayError: it is given one that can."""
-    if len(args) < 3 or not isinstance(args[2], BaseException):
+    if len(args) < 3 or not look.is_exception(args[2]):
         return args
     import ray.cloudpickle as pickle
 
@@ -180,12 +180,12 @@ def _wrap_to_bytes(original: Any) -> Any:
         try:
             cause = self.__dict__.get("cause")
             fit: Any = cause
-            if isinstance(cause, BaseException):
+            if look.is_exception(cause):
                 fit, _ = _fit(cause)
             if fit is cause:
                 return original(self)
             own, self.args = self.args, tuple(fit if value is cause else value for value in self.args)
-        except Exception:
+        except BaseException:  # of pickling it: Ray will see the same
             return original(self)
         try:
             self.cause = fit
@@ -231,7 +231,7 @@ def _wrap_actor_died_init(original: Any) -> Any:
         original(self, *args, **kwargs)
         try:
             cause = args[0] if args else kwargs.get("cause")
-            tree = attached(cause) if isinstance(cause, BaseException) else None
+            tree = attached(cause) if look.is_exception(cause) else None
             if tree is not None:
                 _note_submitted(tree)
                 carrier.attach(self, tree)

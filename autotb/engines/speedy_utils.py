@@ -12,7 +12,7 @@ import functools
 import sys
 from typing import Any
 
-from autotb import callsite, carrier, registry
+from autotb import callsite, carrier, look, registry
 from autotb.capture import KEY, attached
 from autotb.engines import worker
 from autotb.patch import Patch, noise_is_kept
@@ -27,10 +27,10 @@ NOISE: dict[str, str] = {}
 
 def _open(exc: BaseException) -> registry.Opened | None:
     module = sys.modules.get("speedy_utils.common.exceptions")
-    if module is None or not isinstance(exc, module.SpeedyWorkerError):
+    if module is None or not issubclass(type(exc), module.SpeedyWorkerError):
         return None
     original = getattr(exc, "original_exception", None) or exc.__cause__ or exc.__context__
-    if isinstance(original, BaseException):
+    if look.is_exception(original):
         return registry.Opened(roots=(original,))
     return registry.Opened() if attached(exc) is not None else None
 

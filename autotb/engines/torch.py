@@ -14,7 +14,7 @@ import re
 import sys
 from typing import Any
 
-from autotb import carrier, registry, settings
+from autotb import carrier, look, registry, settings
 from autotb.capture import attached
 from autotb.engines import doing, places, worker
 from autotb.patch import Patch
@@ -39,7 +39,7 @@ _SPAWNED = re.compile(r"^\n\n-- Process (?P<index>\d+) terminated with the follo
 
 def _open(exc: BaseException) -> registry.Opened | None:
     """The messages that hold a worker's whole traceback."""
-    message = exc.args[0] if exc.args and isinstance(exc.args[0], str) else ""
+    message = next(map(look.text_of, look.args_of(exc)), "")
     if message.startswith("Caught ") and (match := _CAUGHT.match(message)):
         return worker.opened_text(exc, match["text"])
     if message.startswith("\n\n-- Process ") and (match := _SPAWNED.match(message)):
@@ -231,13 +231,13 @@ def _try_to_note_death(error: BaseException, iterator: Any = None) -> None:
 def _dead(error: BaseException, iterator: Any) -> list[Any]:
     """The processes of dead workers: those that torch names; where their pipes broke first, those that have an exit status."""
     workers = list(getattr(iterator, "_workers", ()))
-    match = _PIDS.match(str(error)) if isinstance(error, RuntimeError) else None
+    match = _PIDS.match(str(error)) if issubclass(type(error), RuntimeError) else None
     if match is not None:
         pids = {int(pid) for pid in match[1].split(",")}
         from multiprocessing import process
 
         return [child for child in [*process._children, *workers] if child.pid in pids][: len(pids)]  # type: ignore[attr-defined]
-    if not isinstance(error, (ConnectionError, EOFError)) or not workers:
+    if not issubclass(type(error), (ConnectionError, EOFError)) or not workers:
         return []
     from multiprocessing import connection
 

@@ -38,7 +38,7 @@ TERMINAL = "_AUTOTB_AGENT_STDERR"
 def _open(exc: BaseException) -> registry.Opened | None:
     """The failed ranks, the first one first."""
     errors = sys.modules.get("torch.distributed.elastic.multiprocessing.errors")
-    if errors is None or not isinstance(exc, errors.ChildFailedError):
+    if errors is None or not issubclass(type(exc), errors.ChildFailedError):
         return None
     found = sorted((_told(rank, failure) for rank, failure in exc.failures.items()), key=lambda item: item[0])  # type: ignore[attr-defined]
     told = [(rank, error) for _, rank, _, error in found if error is not None]

@@ -38,7 +38,7 @@ def watch(future: Any, error: BaseException, site_name: str) -> None:
         return
     fields = future.__dict__
     site = fields.get(site_name)
-    if not isinstance(error, Exception):
+    if not issubclass(type(error), Exception):
         return  # an interruption, of which the program knows
     if fields.get("_done_callbacks") or (site is not None and not site[3]) or not settings.switch("unretrieved"):
         return

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from types import FunctionType, MethodType
 from typing import Any
 
-from autotb import capture, summary
+from autotb import capture, look, summary
 
 MAX_BYTES = 10_000_000  # of one part; a larger one is taken to be sound
 MAX_DEPTH, MAX_PARTS, MAX_SECONDS = 20, 500, 0.5
@@ -79,7 +79,7 @@ class _Search:
             self.pickler(_Nothing()).dump(value)
         except (_FullError, RecursionError, MemoryError):
             return False
-        except Exception:
+        except BaseException:  # SystemExit too: it has ended the engine's own pickling, and must end nothing else
             return True
         return False
 
@@ -91,7 +91,7 @@ def _parts(path: str, value: Any) -> Iterator[tuple[str, Any]]:
         yield from ((f"{path}[{at}]", item) for at, item in enumerate(value))
     elif kind in (set, frozenset):
         yield from ((f"an element of {path}", item) for item in value)
-    elif isinstance(value, dict):
+    elif issubclass(kind, dict):
         for key, item in dict.items(value):
             yield f"a key of {path}", key
             yield f"{path}[{summary.brief(key)}]", item
@@ -103,7 +103,7 @@ def _parts(path: str, value: Any) -> Iterator[tuple[str, Any]]:
         cells = zip(value.__code__.co_freevars, value.__closure__ or (), strict=False)
         yield from ((f"{name} in {path}", cell.cell_contents) for name, cell in cells if _is_full(cell))
     else:
-        yield from ((f"{path}.{name}", item) for name, item in summary._attributes(value).items())
+        yield from ((f"{path}.{name}", item) for name, item in look.attributes(value).items())
 
 
 def _is_full(cell: Any) -> bool:

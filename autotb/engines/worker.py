@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable
 from types import CodeType, FrameType, TracebackType
 
-from autotb import callsite, carrier, registry, settings, summary, travel
+from autotb import callsite, carrier, look, registry, settings, summary, travel
 from autotb.capture import attached
 
 TYPE_CHECKING = False
@@ -91,7 +91,7 @@ def chunk_call(function: Any, chunk: list[Any], tb: TracebackType | None, *, sta
 def has_user_frame(tb: TracebackType | None) -> bool:
     """Whether any frame of a traceback is the user's."""
     while tb is not None:
-        if registry.kind_of_code(tb.tb_frame.f_code, tb.tb_frame.f_globals.get("__name__")) == registry.USER:
+        if registry.kind_of_frame(tb.tb_frame) == registry.USER:
             return True
         tb = tb.tb_next
     return False
@@ -101,14 +101,14 @@ def frame_call(tb: TracebackType | None, name: str | None = None) -> str | None:
     """The call that a traceback's first user frame is, for engines that hide the function and its arguments."""
     while tb is not None:
         frame = tb.tb_frame
-        if registry.kind_of_code(frame.f_code, frame.f_globals.get("__name__")) == registry.USER:
+        if registry.kind_of_frame(frame) == registry.USER:
             break
         tb = tb.tb_next
     return summary.frame_call(tb.tb_frame, name) if tb is not None and settings.switch("args") else None
 
 
 def _frame_of(function: Any, tb: TracebackType | None) -> FrameType | None:
-    code = getattr(summary.behind_partials(function), "__code__", None)
+    code = summary.code_of(look.behind_partials(function))
     while tb is not None:
         if tb.tb_frame.f_code is code:
             return tb.tb_frame

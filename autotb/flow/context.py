@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from autotb import summary
+from autotb import look, summary
 from autotb.flow import snapshots
 from autotb.flow.snapshots import ArrayReference, ErrorInfo, ErrorSnapshot, PropagatedErrorSnapshot, Reason, Source
 
@@ -215,7 +215,7 @@ def maybe_wrap_exception(
 
 def hang(snapshot: ErrorSnapshot, function: Any, owners: tuple[Any, ...]) -> str:
     """Hang the newest snapshot on the function and the flow.  Returns the name of one that has it; a built-in takes none."""
-    named = summary.behind_partials(function)
+    named = look.behind_partials(function)
     if type(named) is types.MethodType:
         named = named.__func__  # a bound method takes no attributes
     is_named = _hung(named, snapshot)

@@ -45,7 +45,7 @@ def pack(value: Any) -> Packed:
     text = summary.brief(value)
     try:
         return text, dumps(value), ""
-    except Exception as error:
+    except BaseException as error:  # SystemExit too: it is of a copy that only we make
         return text, None, f"{type(error).__name__}: {error}"[:300]
 
 
@@ -71,14 +71,14 @@ def headline(exception: BaseException) -> str:
 def pack_exception(exception: BaseException, tree: Any) -> Packed:
     """An exception with the record of its story, if it has one; the exception itself keeps its record."""
     text = headline(exception)[:300]
-    kept = fields_of(exception).get(KEY)
+    kept = dict.get(fields_of(exception), KEY)
     try:
         return text, dumps(exception if tree is None else travel.packed(exception, tree, dumps, pickle.loads)), ""
-    except Exception as error:
+    except BaseException as error:  # as above
         return text, None, f"{type(error).__name__}: {error}"[:300]
     finally:
         if kept is not None:
-            fields_of(exception)[KEY] = kept
+            dict.__setitem__(fields_of(exception), KEY, kept)
 
 
 def dumps(value: Any) -> bytes:

@@ -39,7 +39,7 @@ def _with_callers(tb: TracebackType | None) -> TracebackType | None:
 
 
 def _kind(frame: FrameType) -> str:
-    return registry.kind_of_code(frame.f_code, frame.f_globals.get("__name__"))
+    return registry.kind_of_frame(frame)
 
 
 def _is_own(frame: FrameType) -> bool:

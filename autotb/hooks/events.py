@@ -45,7 +45,7 @@ def process_failed(exc: BaseException, process: Any) -> bool:
     """An error in a ``multiprocessing.Process``, shown by the process itself."""
     if sys.stderr is None:
         return False
-    if isinstance(exc, KeyboardInterrupt) and not worker.has_user_frame(exc.__traceback__):
+    if issubclass(type(exc), KeyboardInterrupt) and not worker.has_user_frame(exc.__traceback__):
         terminal.write(sys.stderr, f"Process {process.name}, pid {os.getpid()}: KeyboardInterrupt while it waited for work\n")
         return True
     place = carrier.place(

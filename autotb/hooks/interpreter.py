@@ -43,12 +43,12 @@ def _show_once_more(value: BaseException, traceback: TracebackType | None) -> No
 
 
 def _show(value: BaseException, traceback: TracebackType | None) -> None:
-    from autotb import render, settings
+    from autotb import look, render, settings
     from autotb.trace import build
 
     if sys.stderr is None or _is_told_elsewhere(value):
         return
-    if isinstance(value, KeyboardInterrupt) and not value.__context__ and _is_an_engines_process(traceback):
+    if issubclass(type(value), KeyboardInterrupt) and not look.context_of(value) and _is_an_engines_process(traceback):
         _show_interruption(traceback)
         return
     trace = build.build(value, traceback)
@@ -77,7 +77,7 @@ def _is_an_engines_process(traceback: TracebackType | None) -> bool:
     found = traceback is not None
     while traceback is not None:
         frame = traceback.tb_frame
-        if registry.kind_of_code(frame.f_code, frame.f_globals.get("__name__")) == registry.USER:
+        if registry.kind_of_frame(frame) == registry.USER:
             return False
         traceback = traceback.tb_next
     return found

@@ -39,7 +39,7 @@ def _wrap_showtraceback(original: Any) -> Any:
 
 def _show(shell: Any, exc_tuple: Any) -> bool:
     kind, value, tb = shell._get_exc_info(exc_tuple)
-    if isinstance(value, SyntaxError) or hasattr(value, "_render_traceback_") or kind.__name__ == "UsageError":
+    if issubclass(type(value), SyntaxError) or hasattr(value, "_render_traceback_") or kind.__name__ == "UsageError":
         return False
     if getattr(shell.InteractiveTB, "mode", "Context") != "Context":
         return False

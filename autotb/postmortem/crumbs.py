@@ -11,6 +11,9 @@ from __future__ import annotations
 
 import os
 import time
+from types import FunctionType, MethodType
+
+from autotb import look
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # every worker imports this
@@ -211,16 +214,34 @@ chunk_of: Any = None  # ``summary.chunk_of``, once there are chunks of calls
 
 def plain(function: Any, args: Any, kwargs: Any = None) -> str:
     """A call in few words, made in under a microsecond for usual ones: plain values, and others by their type."""
-    if type(function).__name__ == "partial" and hasattr(function, "func"):
-        function, args, kwargs = function.func, (*function.args, *args), {**function.keywords, **(kwargs or {})}
+    if type(function) is not FunctionType:
+        inner = look.behind_partials(function)
+        if inner is not function:
+            return _partial(function, args, kwargs)
+        called = _name_of(function)
+    else:
+        called = function.__qualname__
     chunk = chunk_of(function, args) if chunk_of is not None else None
     if chunk is not None:
         return plain(*chunk[:3]) + (f" and {chunk[3] - 1} more" if chunk[3] > 1 else "")
-    called = getattr(function, "__qualname__", "") or type(function).__name__
-    parts = [_brief(value) for value in args[:8]]
-    if kwargs:
+    parts = [_brief(value) for value in args[:8]] if type(args) is tuple or type(args) is list else ["…"]
+    if type(kwargs) is dict:
         parts += [f"{key}={_brief(value)}" for key, value in list(kwargs.items())[:8]]
     return f"{called}({', '.join(parts)})"
+
+
+def _partial(function: Any, args: Any, kwargs: Any) -> str:
+    given = args if type(args) is tuple or type(args) is list else ()
+    named = kwargs if type(kwargs) is dict else {}
+    return plain(function.func, (*function.args, *given), {**function.keywords, **named})
+
+
+def _name_of(function: Any) -> str:
+    if type(function) is MethodType or issubclass(type(function), type):
+        from autotb import summary
+
+        return summary.function_name(function)
+    return look.text_of(look.slot(function, "__qualname__")) or look.name(type(function))
 
 
 _PLAIN = {int, float, bool, type(None), complex}
@@ -228,11 +249,13 @@ _PLAIN = {int, float, bool, type(None), complex}
 
 def _brief(value: Any) -> str:
     kind = type(value)
+    if type(kind) is not type:  # a metaclass of the user's answers when it is compared
+        return f"<{look.name(kind)}>"
     if kind in _PLAIN:
         return repr(value) if kind is not int or -_BIG < value < _BIG else f"<int of {value.bit_length()} bits>"
     if kind is str or kind is bytes:
         return repr(value) if len(value) < 80 else repr(value[:77])[:-1] + "…" + repr(value[:0])[-1]
-    return f"<{kind.__name__}>"
+    return f"<{look.name(kind)}>"
 
 
 _BIG = 10**20

@@ -189,7 +189,9 @@ class _Drawing:
 
     def frame(self, item: show.Shown, inside: int) -> list[Text]:
         frame = item.frame
-        head = Text.assemble((clean.line(frame.path), PATH), f":{frame.line} in ", (clean.line(frame.name), HEAD), no_wrap=True)
+        head = Text.assemble(
+            (clean.line(frame.path), PATH), f":{frame.line or '?'} in ", (clean.line(frame.name), HEAD), no_wrap=True
+        )
         rows = [head]
         source = [pair for pair in frame.source if not item.short or pair[0] == frame.line]
         if source:

@@ -120,7 +120,7 @@ def gap(item: Gap) -> str:
 
 
 def _frame(frame: Frame) -> list[str]:
-    result = [f'  File "{clean.line(frame.path)}", line {frame.line}, in {clean.line(frame.name)}']
+    result = [f'  File "{clean.line(frame.path)}", line {frame.line or None}, in {clean.line(frame.name)}']
     text = frame.failing_line
     if text.strip():
         bare = text.strip()

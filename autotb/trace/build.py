@@ -112,7 +112,10 @@ def _sourced(frame: Frame | Gap) -> Frame | Gap:
 
 def _local_source(path: str, line: int, context: int | None = None) -> tuple[tuple[int, str], ...]:
     around = settings.current().context if context is None else context
-    lines = linecache.getlines(path)
+    try:
+        lines = linecache.getlines(path)
+    except ValueError:  # NUL in a path, or half a surrogate pair
+        return ()
     if not 1 <= line <= len(lines):
         return ()
     first = max(1, line - around)

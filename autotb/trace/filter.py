@@ -27,7 +27,7 @@ class Folded:
     def __str__(self) -> str:
         frames = "frame" if self.count == 1 else "frames"
         file = self.last.path.replace("\\", "/").rpartition("/")[2]
-        return f"… {self.count} {frames} in {self.package}, last at {file}:{self.last.line} in {self.last.name}"
+        return f"… {self.count} {frames} in {self.package}, last at {file}:{self.last.line or '?'} in {self.last.name}"
 
 
 @dataclass(frozen=True)

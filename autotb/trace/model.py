@@ -17,7 +17,7 @@ class Place:
     name: str
 
     def __str__(self) -> str:
-        return f"{self.path}:{self.line} in {self.name}"
+        return f"{self.path}:{self.line or '?'} in {self.name}"  # code that was made by hand may have no lines
 
 
 @dataclass(frozen=True)

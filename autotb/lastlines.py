@@ -1,0 +1,131 @@
+"""Python's last lines of an exception that has more of them than type and message: a syntax error's carets, a suggestion.
+
+Flows in: an exception and its message.  Flows out: the lines, as Python prints them, made by ``traceback`` of an exception that
+stands for the user's: theirs may answer for itself, and a suggestion lists an object or a namespace that may do so too.
+"""
+
+from __future__ import annotations
+
+import builtins
+import sys
+import traceback
+from types import ModuleType, TracebackType
+
+from autotb import look, summary
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
+    from typing import Any
+
+HAS_SUGGESTIONS = sys.version_info >= (3, 12)  # before, only the interpreter's own printer knows them
+LISTS_PARTS = sys.version_info >= (3, 15)  # attributes of attributes are suggested too
+_SYNTAX = ("filename", "lineno", "offset", "text", "end_lineno", "end_offset")
+
+
+def of(exc: BaseException, message: str) -> list[str] | None:
+    """The last lines; None where they are type and message alone."""
+    kind = type(exc)
+    try:
+        if issubclass(kind, SyntaxError):
+            return _of_syntax(exc)
+        suggestion = _suggestion(exc, message) if issubclass(kind, (NameError, AttributeError, ImportError)) else ""
+    except Exception:
+        return None
+    return f"{summary.type_name(kind)}: {message}{suggestion}".split("\n") if suggestion else None
+
+
+def _of_syntax(exc: BaseException) -> list[str] | None:
+    base = next(base for base in (TabError, IndentationError, SyntaxError) if issubclass(type(exc), base))
+    held: Any = {name: look.slot(exc, name) for name in ("msg", *_SYNTAX)}
+    if not all(type(value) is str or type(value) is int or value is None for value in held.values()):
+        return None
+    stand_in = base(held["msg"], tuple([held[name] for name in _SYNTAX]))
+    metadata = look.slot(exc, "_metadata")
+    if type(metadata) is tuple:
+        stand_in._metadata = metadata  # type: ignore[attr-defined,unused-ignore]
+    lines = _printed(base, stand_in, None).split("\n")
+    at = next((number for number, line in enumerate(lines) if not line.startswith("  ")), 0)
+    lines[at] = summary.type_name(type(exc)) + lines[at].removeprefix(base.__name__)
+    return lines
+
+
+def _printed(kind: type[BaseException], stand_in: BaseException, tb: TracebackType | None) -> str:
+    shown = traceback.TracebackException(kind, stand_in, tb, limit=-1, compact=True)
+    return "".join(shown.format_exception_only()).rstrip("\n")
+
+
+def _suggestion(exc: BaseException, message: str) -> str:
+    """``. Did you mean: 'x'?``, where it can be found without asking an object of the user's."""
+    name = look.slot(exc, "name")
+    tb = look.traceback_of(exc)
+    while tb is not None and tb.tb_next is not None:
+        tb = tb.tb_next
+    if type(name) is not str:
+        return ""
+    if not HAS_SUGGESTIONS:
+        return _near(name, _names(exc, tb))
+    stand_in = _stand_in(exc, message, name, tb)
+    if stand_in is None:
+        return ""
+    printed = _printed(type(stand_in), stand_in, tb)
+    return printed.removeprefix(f"{type(stand_in).__name__}: {message}") if message else ""
+
+
+def _stand_in(exc: BaseException, message: str, name: str, tb: TracebackType | None) -> BaseException | None:
+    """An exception of the builtin type with what a suggestion needs; None where it would be looked for in an object that answers
+    for itself."""
+    kind = type(exc)
+    if issubclass(kind, AttributeError):
+        found = look.slot(exc, "obj")
+        if not look.lists_itself(found) or (LISTS_PARTS and not all(map(_is_quiet, look.attributes(found).values()))):
+            return None
+        return AttributeError(message, name=name, obj=found)
+    if issubclass(kind, ImportError):
+        return _of_import(exc, message, name)
+    return NameError(message, name=name) if tb is None or _is_open(tb.tb_frame, name) else None
+
+
+def _of_import(exc: BaseException, message: str, name: str) -> BaseException | None:
+    base = ModuleNotFoundError if issubclass(type(exc), ModuleNotFoundError) else ImportError
+    wanted = look.slot(exc, "name_from")
+    if type(wanted) is not str:
+        return base(message, name=name)
+    module = sys.modules.get(name)  # a module that is gone would be imported again
+    known = type(module) is ModuleType and look.lists_itself(module)
+    return base(message, name=name, name_from=wanted) if known else None  # type: ignore[call-arg,unused-ignore]
+
+
+def _is_open(frame: Any, name: str) -> bool:
+    """Whether the names of a frame can be listed, and its ``self`` be asked for this one."""
+    values = frame.f_locals
+    if not (type(values) is dict or type(values) is type(sys._getframe().f_locals)):
+        return False
+    is_plain = type(frame.f_globals) is dict and type(frame.f_builtins) is dict
+    return is_plain and ("self" not in values or look.is_silent(values["self"], name))
+
+
+def _is_quiet(value: Any) -> bool:
+    return look.is_silent(value, "")
+
+
+def _names(exc: BaseException, tb: TracebackType | None) -> list[Any]:
+    """Where the interpreter's own printer looks, before Python 3.12."""
+    if issubclass(type(exc), AttributeError):
+        found = look.slot(exc, "obj")
+        if type(found) is ModuleType:
+            return list(look.names_of(found))
+        kinds = [kind for known in (found, type(found)) if issubclass(type(known), type) for kind in look.mro(known)]
+        return [*look.attributes(found), *(name for kind in kinds for name in look.own(kind))] if found is not None else []
+    if not issubclass(type(exc), NameError) or tb is None:
+        return []
+    return [*look.variables(tb.tb_frame), *(look.named(tb.tb_frame.f_globals) or ()), *vars(builtins)]
+
+
+def _near(name: str, names: list[Any]) -> str:
+    known = [found for found in names if type(found) is str]
+    if not known or name in known:
+        return ""
+    import difflib
+
+    near = difflib.get_close_matches(name, known, 1, 0.75)
+    return f". Did you mean: '{near[0]}'?" if near else ""
