@@ -6,7 +6,6 @@ stands for the user's: theirs may answer for itself, and a suggestion lists an o
 
 from __future__ import annotations
 
-import builtins
 import sys
 import traceback
 from types import ModuleType, TracebackType
@@ -108,24 +107,51 @@ def _is_quiet(value: Any) -> bool:
     return look.is_silent(value, "")
 
 
-def _names(exc: BaseException, tb: TracebackType | None) -> list[Any]:
-    """Where the interpreter's own printer looks, before Python 3.12."""
-    if issubclass(type(exc), AttributeError):
-        found = look.slot(exc, "obj")
-        if type(found) is ModuleType:
-            return list(look.names_of(found))
-        kinds = [kind for known in (found, type(found)) if issubclass(type(known), type) for kind in look.mro(known)]
-        return [*look.attributes(found), *(name for kind in kinds for name in look.own(kind))] if found is not None else []
-    if not issubclass(type(exc), NameError) or tb is None:
+# Before Python 3.12 it is the interpreter's printer, made in C, that looks for suggestions; its rules are these.
+_MOVE, _CASE = 2, 1  # what it costs to add, to leave out or to replace a letter, and to write it large or small
+_MOST_NAMES, _LONGEST = 750, 40
+
+
+def _names(exc: BaseException, tb: TracebackType | None) -> list[list[Any]]:
+    """The names among which to look, the nearest first."""
+    if issubclass(type(exc), NameError):
+        if tb is None:
+            return []
+        frame = tb.tb_frame
+        return [list(frame.f_code.co_varnames), list(look.named(frame.f_globals) or ()), list(look.named(frame.f_builtins) or ())]
+    found = look.slot(exc, "obj")
+    if not issubclass(type(exc), AttributeError) or found is None:
         return []
-    return [*look.variables(tb.tb_frame), *(look.named(tb.tb_frame.f_globals) or ()), *vars(builtins)]
+    if type(found) is ModuleType:
+        return [sorted(map(look.text_of, look.names_of(found)))]
+    kinds = [kind for known in (found, type(found)) if issubclass(type(known), type) for kind in look.mro(known)]
+    own = [*look.attributes(found), *(name for kind in kinds for name in look.own(kind))]
+    return [sorted({name for name in own if type(name) is str})]
 
 
-def _near(name: str, names: list[Any]) -> str:
-    known = [found for found in names if type(found) is str]
-    if not known or name in known:
-        return ""
-    import difflib
+def _near(name: str, places: list[list[Any]]) -> str:
+    for names in places:
+        nearest, least = "", sys.maxsize
+        for known in names if len(names) < _MOST_NAMES else ():
+            if type(known) is str and known != name and len(known) <= _LONGEST >= len(name):
+                cost = _cost(name, known, min((len(name) + len(known) + 3) * _MOVE // 6, least - 1))
+                if cost < least:
+                    nearest, least = known, cost
+        if nearest:
+            return f". Did you mean: '{nearest}'?"
+    return ""
 
-    near = difflib.get_close_matches(name, known, 1, 0.75)
-    return f". Did you mean: '{near[0]}'?" if near else ""
+
+def _cost(one: str, other: str, most: int) -> int:
+    """What it costs to make one name of the other; a large number where that is more than ``most``."""
+    if abs(len(one) - len(other)) * _MOVE > most:
+        return sys.maxsize
+    row = list(range(0, (len(other) + 1) * _MOVE, _MOVE))
+    for at, letter in enumerate(one):
+        before, row[0] = row[0], (at + 1) * _MOVE
+        for place, wanted in enumerate(other, 1):
+            replaced = before + (0 if letter == wanted else _CASE if letter.lower() == wanted.lower() else _MOVE)
+            before, row[place] = row[place], min(replaced, row[place] + _MOVE, row[place - 1] + _MOVE)
+        if min(row) > most:
+            return sys.maxsize
+    return row[-1] if row[-1] <= most else sys.maxsize
