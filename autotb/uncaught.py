@@ -124,8 +124,8 @@ def has_a_part(value: "Any", traceback: "Any" = None) -> bool:
             tb = traceback
         while tb is not None and frames:
             frames -= 1
-            code, name = tb.tb_frame.f_code, dict.get(tb.tb_frame.f_globals, "__name__")
-            if _is_of(name, CALLED) or (_is_of(name, engines) and registry.kind_of_code(code, name) == registry.ENGINE):
+            name = dict.get(tb.tb_frame.f_globals, "__name__")
+            if _is_of(name, CALLED) or (_is_of(name, engines) and registry.kind_of_frame(tb.tb_frame) == registry.ENGINE):
                 return True
             tb = tb.tb_next
         waiting += _chained(exc, fields)

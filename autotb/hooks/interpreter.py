@@ -27,7 +27,7 @@ def show_uncaught(kind: type[BaseException], value: BaseException, traceback: Tr
     except BaseException as error:
         (boot.displaced or sys.__excepthook__)(kind, value, traceback)
         boot.report("drawing the error", error)
-    if isinstance(value, KeyboardInterrupt):
+    if issubclass(type(value), KeyboardInterrupt):
         _keep_status_of_sigint()
 
 
