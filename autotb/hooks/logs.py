@@ -11,7 +11,7 @@ from typing import Any
 
 from autotb import capture, render, settings
 from autotb.patch import Patch, put_on
-from autotb.trace import build
+from autotb.trace import build, limit
 
 forced = threading.local()  # .on: shorten every record of this thread, for the time of one call
 
@@ -31,7 +31,7 @@ def _wrap_format(original: Any) -> Any:
     def formatException(self: Any, ei: Any) -> Any:
         try:
             if capture.attached(ei[1]) is not None or getattr(forced, "on", False):
-                return render.as_text(build.build(ei[1], ei[2]))
+                return render.as_text(limit.limited(build.build(ei[1], ei[2]), outermost=True))
         except Exception:
             pass  # then as ever
         return original(self, ei)

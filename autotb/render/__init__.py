@@ -10,7 +10,7 @@ from typing import Any
 
 from autotb import settings
 from autotb.render import plain, terminal
-from autotb.trace import build
+from autotb.trace import build, limit
 from autotb.trace.model import Trace
 
 
@@ -26,7 +26,7 @@ def explain(exc: BaseException) -> Trace:
 
 def as_text(trace: Trace) -> str:
     """The plain style, CPython's own grammar, without a newline at its end."""
-    return "\n".join(plain.lines(trace))
+    return "\n".join(plain.lines(limit.limited(trace)))
 
 
 def draw(trace: Trace, stream: Any, style: str = "") -> str:
@@ -55,7 +55,7 @@ def draw(trace: Trace, stream: Any, style: str = "") -> str:
 def show(trace: Trace, stream: Any = None, style: str = "") -> None:
     """Write the story to ``stream`` (stderr), the settings' warnings before it; ``style`` as for :func:`draw`."""
     stream = sys.stderr if stream is None else stream
-    text = draw(trace, stream, style)
+    text = draw(limit.limited(trace), stream, style)
     terminal.write(stream, "".join(_new_warnings()) + text)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import os
 import sys
 from dataclasses import dataclass
@@ -53,7 +54,7 @@ def _is_collected(stream: Any) -> bool:
         return False
     try:
         found = os.fstat(stream.fileno())
-    except (OSError, ValueError, AttributeError):
+    except Exception:
         return False  # no stream of the system's
     return journal == f"{found.st_dev}:{found.st_ino}"
 
@@ -75,15 +76,15 @@ def _width(stream: Any, terminal: bool) -> int:
     if terminal:
         try:
             return max(20, os.get_terminal_size(stream.fileno()).columns or DEFAULT_WIDTH)
-        except (OSError, ValueError, AttributeError):
-            pass  # a terminal that does not tell its size
+        except Exception:
+            pass  # a terminal that does not tell its size, a stream that says it were one
     return DEFAULT_WIDTH
 
 
 def _unicode(stream: Any) -> bool:
     try:
         "╭│❱…".encode(getattr(stream, "encoding", None) or "utf-8")
-    except (UnicodeError, LookupError, TypeError):
+    except Exception:
         return False
     return True
 
@@ -107,28 +108,37 @@ def write(stream: Any, text: str) -> None:
         return
     try:
         _write(stream, text)
-    except (OSError, ValueError, AttributeError):
-        pass  # closed, broken pipe, no space left: as with Python's own display, nobody is left to tell
+    except Exception:
+        pass  # closed, broken pipe, no space left, a stream of the program's: as with Python's own display, nobody is left
     for each in (stream, sys.stdout):
         try:
             each.flush()
-        except (OSError, ValueError, AttributeError):
+        except Exception:
             pass  # as above; Python reports stdout's failure itself at exit
 
 
+def _is_pythons_own(stream: Any) -> bool:
+    """Whether its buffer takes what ``write`` would put there: a tee, a capture, a patched stream may show another's buffer.
+
+    A file of the program's may translate newlines; an encoding that begins with a mark (UTF-16) has it once in a stream.
+    """
+    own = stream is sys.__stderr__ or stream is sys.__stdout__
+    return own and type(stream) is io.TextIOWrapper and "write" not in stream.__dict__ and not "".encode(stream.encoding)
+
+
 def _write(stream: Any, text: str) -> None:
-    buffer = getattr(stream, "buffer", None)
-    encoding = getattr(stream, "encoding", None) or "utf-8"
-    if buffer is None:
+    if not _is_pythons_own(stream):
         try:
             stream.write(text)
         except UnicodeError:
+            encoding = getattr(stream, "encoding", None) or "ascii"
             stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
         return
+    buffer = stream.buffer
     stream.flush()
     if os.linesep != "\n":
         text = text.replace("\n", os.linesep)
-    data = text.encode(encoding, "backslashreplace")
+    data = text.encode(stream.encoding, "backslashreplace")
     while data:  # an unbuffered stream may take it in pieces
         written = buffer.write(data)
         if not isinstance(written, int) or written >= len(data):

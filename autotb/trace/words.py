@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from autotb import registry
+from autotb.trace import limit
 from autotb.trace.model import Frame, Hop, Stack, Trace
 
 CAUSED = "The above exception was the direct cause of the following exception:"
@@ -74,7 +75,7 @@ def lost(stack: Stack) -> str:
 def caused_by(trace: Trace) -> str:
     """The last line of a story whose root is another exception."""
     root = trace.root_cause
-    if root is trace.stack:
+    if root is trace.stack or limit.frames() == 0:
         return ""
     message = root.headline.split("\n", 1)[0]
     place = raised_at(root)
