@@ -80,16 +80,86 @@ def _handle(future: Any) -> Any:
             return str(future.key)
 
         def why_not_again(self, future: Any) -> str:
-            return "it was cancelled" if future.status in ("cancelled", "lost") else ""
+            if future.status in ("cancelled", "lost"):
+                return "it was cancelled"
+            return _why_not_again(future) if future.status == "error" else ""
 
         def again(self, future: Any) -> Any:
+            why = self.why_not_again(future)
+            if why:
+                raise handles.NotAgainError(why)
             try:
-                future.retry()
+                future.client.sync(_retry, future.client, future.key)
             except Exception as error:
-                raise handles.NotAgainError(f"the scheduler does not run it again ({error})") from error
+                raise handles.NotAgainError(f"the scheduler does not run it again ({type(error).__name__}: {error})") from error
             return future
 
     return Handle()
+
+
+async def _retry(client: Any, key: Any) -> None:
+    """``Client.retry``, which fails where the program holds no future of a failed task upstream, after it has started it."""
+    for one in await client.scheduler.retry(keys=[key], client=client.id):
+        state = client.futures.get(one)
+        if state is not None:
+            state.retry()
+
+
+def _why_not_again(future: Any) -> str:
+    try:
+        return _why_not_same(future)
+    except Exception as error:
+        return f"the scheduler does not tell what it works on ({type(error).__name__}: {error})"
+
+
+def _why_not_same(future: Any) -> str:
+    """Why a failed task, or one that failed upstream of it, may find other arguments than at first."""
+    import types
+
+    # By value: the scheduler's Python need not have us.
+    look = types.FunctionType(_look.__code__, {"__builtins__": __builtins__, "__name__": "__main__"}, "look")
+    look.__module__ = "__main__"
+    shared, made, args = future.client.run_on_scheduler(look, key=future.key)
+    for name, kind in made:
+        if kind not in _FIXED:
+            return (
+                f"it works on the result of {name}, a {kind}, which the failed attempt may have changed in the worker's memory; "
+                "client.submit(..., retries=...) retries in Dask itself"
+            )
+    if shared and not args:
+        return (
+            "its worker shares the memory of this program, so the failed attempt may have changed what it was given; "
+            "client.submit(..., retries=...) retries in Dask itself"
+        )
+    return ""
+
+
+#: Types of results that a task cannot change, as the scheduler names them.
+_FIXED = frozenset(
+    ("int", "float", "complex", "bool", "str", "bytes", "NoneType", "datetime.datetime", "datetime.date", "datetime.timedelta")
+) | frozenset(f"numpy.{kind}" for kind in ("bool", "bool_", "int32", "int64", "uint8", "uint32", "uint64", "float32", "float64"))
+
+
+def _look(key: Any, dask_scheduler: Any) -> Any:
+    """Runs on the scheduler: whether workers share its memory, what tasks to run again work on, whether arguments are fixed."""
+    plain = (int, float, complex, bool, str, bytes, type(None))
+    seen: set[Any] = set()
+    made: list[Any] = []
+    stack, fixed = [key], True
+    while stack:
+        task = dask_scheduler.tasks[stack.pop()]
+        if task.key in seen:
+            continue
+        seen.add(task.key)
+        failed = [one for one in task.dependencies if one.state == "erred"]
+        stack.extend(one.key for one in failed)
+        made.extend((str(one.key), str(one.type)) for one in task.dependencies if one.state == "memory")
+        spec = task.run_spec
+        given = (*getattr(spec, "args", (None, [])), *(getattr(spec, "kwargs", None) or {}).values())
+        kinds = {type(one).__name__ for one in given if type(one) not in plain}
+        fixed = fixed and kinds <= {"TaskRef", "Alias"}
+    workers = list(dask_scheduler.workers)
+    return any(str(address).startswith("inproc:") for address in workers), made, fixed
 
 
 registry.register(

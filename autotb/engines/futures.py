@@ -29,6 +29,9 @@ NOISE: dict[str, str] = {}
 DEAD = "_autotb_dead"  # hops of the workers that took a future's task with them
 SITE = "_autotb_site"  # (code, instruction, the pool's token, whether the user called submit)
 
+_FUNCTION, _BUILTIN, _MODULE = type(lambda: None), type(len), type(sys)
+_FIXED = frozenset((int, float, bool, str, bytes, type(None), _FUNCTION))  # the commonest of what cannot change
+
 registry.register(
     asks=(("concurrent.futures._base", "__get_result"), ("concurrent.futures._base", "result")),
     runs=(("concurrent.futures.thread", "run"), ("autotb.engines.futures", "_initialize")),
@@ -42,6 +45,8 @@ def _wrap_submit(original: Any) -> Any:
 
     @functools.wraps(original)
     def submit(self: Any, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
+        # before the task runs: it may change what it is given
+        snapshot = () if not (args or kwargs) and type(fn) is _FUNCTION else _snapshot(fn, args, kwargs)
         try:
             future = original(self, fn, *args, **kwargs)
         except BaseException as error:
@@ -58,6 +63,8 @@ def _wrap_submit(original: Any) -> Any:
             else:
                 site = _site(self)
             future._autotb_site = site
+            if snapshot:
+                future._autotb_given = snapshot
             if "_autotb_watch" in future.__dict__:
                 future._autotb_watch.site = site
         except Exception:
@@ -65,6 +72,29 @@ def _wrap_submit(original: Any) -> Any:
         return future
 
     return submit
+
+
+def _snapshot(function: Any, args: Any, kwargs: Any) -> tuple[Any, ...]:
+    """What the call was given, see ``given``; that module is wanted once something is given that can change."""
+    if type(function) is _FUNCTION or (type(function) is _BUILTIN and type(getattr(function, "__self__", None)) is _MODULE):
+        for value in args:
+            if type(value) not in _FIXED:
+                break
+        else:
+            if not kwargs:
+                return ()
+    try:
+        return _look(function, args, kwargs)
+    except Exception:
+        return (None,)  # then it is not submitted again
+
+
+def _look(*call: Any) -> tuple[Any, ...]:
+    """Puts what is wanted in its own place, once something is given that can change."""
+    global _look
+    from autotb.engines.given import of as _look
+
+    return _look(*call)
 
 
 def _site(executor: Any) -> Any:

@@ -16,8 +16,13 @@ from typing import Any
 
 from autotb import registry
 from autotb.capture import attached
+from autotb.engines import given
 
-_NOT_KEPT = "its function and arguments were not kept (they are large, or a hundred failed at the same place before)"
+_UNSEEN = "autotb has not seen this future being made, and nothing else knows its function and arguments"
+_NOT_KEPT = (
+    "its function and arguments were not kept: they are large, a hundred failed at the same place before, "
+    "or the pool itself failed it"
+)
 CALL = "_autotb_call"  # (function, args, kwargs) of a failed future, so that it can be submitted again
 
 
@@ -54,7 +59,7 @@ class Handle:
 
     def why_not_again(self, future: Any) -> str:  # noqa: ARG002
         """Why the work cannot be submitted again; empty where, as far as can be seen now, it can."""
-        return "autotb has not seen this future being made, and nothing else knows its function and arguments"
+        return _UNSEEN
 
     def again(self, future: Any) -> Any:
         """The future of the same work, submitted anew.  Raises NotAgainError."""
@@ -79,18 +84,24 @@ class Standard(Handle):
 
     def why_not_again(self, future: Any) -> str:
         fields = _fields(future)
-        if "_autotb_site" not in fields:
-            return super().why_not_again(future)
-        if CALL not in fields and future.done() and not future.cancelled() and future._exception is not None:
+        site, call = fields.get("_autotb_site"), fields.get(CALL)
+        if site is None:
+            return _UNSEEN
+        if len(site[2]) < 2:
+            return "its engine keeps neither function nor arguments"
+        if not future.done() or future.cancelled() or future._exception is None:
+            return ""
+        if call is None:
             return _NOT_KEPT
-        return ""
+        return given.why_not_same(fields.get(given.GIVEN, ()), *call) or ("its pool is gone" if site[2][1]() is None else "")
 
     def again(self, future: Any) -> Any:
         fields = _fields(future)
         call, site = fields.get(CALL), fields.get("_autotb_site")
-        if call is None:
-            raise NotAgainError(self.why_not_again(future) or _NOT_KEPT)
-        executor = site[2][1]() if site is not None and len(site[2]) > 1 else None
+        why = self.why_not_again(future)
+        if call is None or site is None or why:
+            raise NotAgainError(why or _NOT_KEPT)
+        executor = site[2][1]()
         if executor is None:
             raise NotAgainError("its pool is gone")
         function, args, kwargs = call
@@ -99,6 +110,8 @@ class Standard(Handle):
         except RuntimeError as error:  # shut down, or broken
             raise NotAgainError(f"its pool takes no more work ({error})") from error
         anew._autotb_site = site  # where the user submitted it; this is only once more
+        if given.GIVEN in fields:
+            anew._autotb_given = fields[given.GIVEN]  # as the first attempt saw it
         return anew
 
 

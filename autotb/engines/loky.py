@@ -39,8 +39,11 @@ def _wrap_submit(original: Any) -> Any:
 
     @functools.wraps(original)
     def submit(self: Any, fn: Any, *args: Any, **kwargs: Any) -> Any:
+        snapshot = futures._snapshot(fn, args, kwargs)
         future = original(self, fn, *args, **kwargs)
         try:
+            if snapshot:
+                future._autotb_given = snapshot
             found = callsite.here(2)
             future._autotb_site = (*found, futures._token(self), found[0] is sys._getframe(1).f_code) if found else None
         except Exception:

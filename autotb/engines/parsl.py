@@ -74,32 +74,24 @@ def _task(name: Any) -> str:
 
 def _handle(future: Any) -> Any:
     """Parsl's futures know their task: its name, its call, and the kernel that takes it again."""
-    module = sys.modules.get("parsl.dataflow.futures")
-    if module is None or not isinstance(future, module.AppFuture):
+    module, files = sys.modules.get("parsl.dataflow.futures"), sys.modules.get("parsl.app.futures")
+    if module is None or files is None or not isinstance(future, (module.AppFuture, files.DataFuture)):
         return None
-    from autotb.engines import handles
+    from autotb.engines import handles, upstream
 
     class Handle(handles.Standard):
         def label(self, future: Any) -> str:
-            return f"{future.task_record['func_name']} (task {future.tid})"
+            task = upstream._task_of(future)
+            if not hasattr(task, "task_record"):
+                return ""
+            name = f"{task.task_record['func_name']} (task {task.tid})"
+            return name if task is future else f"{future.filename} of {name}"
 
         def why_not_again(self, future: Any) -> str:
-            return "" if getattr(future, "task_record", None) else "it has no task: it joins others"
+            return upstream.why_not(future) if future.done() and future.exception() is not None else ""
 
         def again(self, future: Any) -> Any:
-            task = future.task_record
-            try:
-                return task["dfk"].submit(
-                    task["func"],
-                    app_args=task["args"],
-                    executors=[task["executor"]] if task.get("executor") not in (None, "all") else "all",
-                    cache=False,
-                    ignore_for_cache=None,
-                    app_kwargs=task["kwargs"],
-                    join=task.get("join", False),
-                )
-            except Exception as error:  # cleaned up, say
-                raise handles.NotAgainError(f"Parsl takes no more work ({type(error).__name__}: {error})") from error
+            return upstream.again(future)
 
     return Handle()
 
@@ -206,8 +198,16 @@ def _wrap_submit(original: Any) -> Any:
 
     @functools.wraps(original)
     def submit(self: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            from autotb.engines import upstream
+
+            call = upstream.remember(args, kwargs)  # Parsl writes into the arguments
+        except Exception:
+            call = None  # then it is not submitted again
         future = original(self, *args, **kwargs)
         try:
+            if call is not None:
+                future._autotb_submitted = call
             site = callsite.here(2)
             if site is not None:
                 future._autotb_site = (*site, self.__dict__.setdefault("_autotb_token", [False]), True)
@@ -216,6 +216,22 @@ def _wrap_submit(original: Any) -> Any:
         return future
 
     return submit
+
+
+def _wrap_launch(original: Any) -> Any:
+    """Every attempt of a task comes through here, with results in the place of futures."""
+
+    @functools.wraps(original)
+    def launch_task(self: Any, task_record: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            from autotb.engines import upstream
+
+            upstream.note_launch(task_record)
+        except Exception:
+            pass  # then it is not submitted again
+        return original(self, task_record, *args, **kwargs)
+
+    return launch_task
 
 
 # HighThroughputExecutor's worker, and the manager that watches it
@@ -304,4 +320,5 @@ PATCHES = (
     Patch("parsl.app.errors", "RemoteExceptionWrapper.__init__", _wrap_remote_init),
     Patch("parsl.app.errors", "RemoteExceptionWrapper.__reduce_ex__", _wrap_reduce),
     Patch("parsl.dataflow.dflow", "DataFlowKernel.submit", _wrap_submit),
+    Patch("parsl.dataflow.dflow", "DataFlowKernel.launch_task", _wrap_launch, optional=True),
 )

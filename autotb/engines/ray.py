@@ -77,7 +77,10 @@ def _handle(reference: Any) -> Any:
             return True
 
         def why_not_again(self, reference: Any) -> str:
-            if reference.task_id().binary() in _calls:
+            call = _calls.get(reference.task_id().binary())
+            if call is not None and type(call[0]).__name__ == "ActorMethod":
+                return "it is a method of an actor, whose state the failed call may have changed"
+            if call is not None:
                 return ""
             return (
                 "Ray keeps no call, and autotb keeps those of small plain arguments only; "
@@ -85,10 +88,10 @@ def _handle(reference: Any) -> Any:
             )
 
         def again(self, reference: Any) -> Any:
-            call = _calls.get(reference.task_id().binary())
-            if call is None:
-                raise handles.NotAgainError(self.why_not_again(reference))
-            remote, args, kwargs = call
+            why = self.why_not_again(reference)
+            if why:
+                raise handles.NotAgainError(why)
+            remote, args, kwargs = _calls[reference.task_id().binary()]
             try:
                 return remote._remote(*args, **kwargs)
             except Exception as error:

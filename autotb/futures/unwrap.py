@@ -95,7 +95,7 @@ class _Asked:
 
     def repeatedly(self, attempts: int, first_wait: float) -> Any:
         """The value of the first attempt that succeeds; the last one's error is reported and raised."""
-        why = self.handle.why_not_again(self.future)
+        why = self._why_not_again()
         if why:
             say(log, logging.WARNING, "[%s] cannot be retried: %s; its one result is asked for", self.name_of(), why)
             return self.once()
@@ -123,8 +123,7 @@ class _Asked:
             try:
                 self.future = self.handle.again(self.future)
             except Exception as why:  # NotAgainError, or what the engine raises while it takes no more work
-                say(log, logging.WARNING, "[%s] cannot be retried: %s", self.name_of(self.failed), why)
-                self.given_up = True
+                self._give_up(self.failed, str(why))
                 return None, self.failed
         try:
             return self.handle.result(self.future, self.timeout), None
@@ -135,7 +134,22 @@ class _Asked:
     def _is_worth_another(self, error: BaseException | None) -> bool:
         if error is None or self.given_up or self.handle.is_expiry(self.future, error):
             return False
-        return any(isinstance(found, _types(self.retry_on)) for found in roots(error))
+        if not any(isinstance(found, _types(self.retry_on)) for found in roots(error)):
+            return False
+        why = self._why_not_again()  # now that it has failed, more of it is known
+        if why:
+            self._give_up(error, why)
+        return not why
+
+    def _why_not_again(self) -> str:
+        try:
+            return self.handle.why_not_again(self.future)
+        except Exception as error:
+            return f"whether it can be is not known ({type(error).__name__}: {error})"
+
+    def _give_up(self, error: BaseException, why: str) -> None:
+        say(log, logging.WARNING, "[%s] cannot be retried: %s", self.name_of(error), why)
+        self.given_up = True
 
     def _warn(self, error: BaseException | None, attempt: int, attempts: int) -> None:
         if error is None:

@@ -226,6 +226,18 @@ def fails_at_first(path, times):
     return "done"
 
 
+@ray.remote
+class Counter:
+    def __init__(self):
+        self.calls = 0
+
+    def count(self, times):
+        self.calls += 1
+        if self.calls <= times:
+            raise ConnectionError("not yet")
+        return self.calls
+
+
 def main():
     logging.basicConfig(stream=sys.stdout, format="%(message)s", level=logging.INFO)
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
@@ -241,6 +253,16 @@ def main():
     print("=== not_retried")
     try:
         autotb.unwrap(fails_at_first.remote(ray.put(sys.argv[1]), 9), "net", max_retries=3)
+    except ConnectionError as error:
+        print("raised", error.__class__.__name__)
+    print("=== of_an_actor")
+    try:
+        autotb.unwrap(Counter.remote().count.remote(1), "count", max_retries=3, wait=0)
+    except ConnectionError as error:
+        print("raised", error.__class__.__name__)
+    print("=== dependent")
+    try:
+        autotb.unwrap(same.remote(fails_at_first.remote(sys.argv[1] + "2", 1)), "same", max_retries=3, wait=0)
     except ConnectionError as error:
         print("raised", error.__class__.__name__)
     print("=== expired")
@@ -270,6 +292,12 @@ def test_ray(tmp_path):
     assert found["failed"].endswith("raised True\n")
     assert found["retried"].split("\n")[:3] == ["[net] Retry 1/3 after: not yet", "[net] Retry 2/3 after: not yet", "done"]
     assert "[net] cannot be retried: Ray keeps no call" in found["not_retried"]
+    assert (
+        "[count] cannot be retried: it is a method of an actor, whose state the failed call may have changed"
+        in found["of_an_actor"]
+    )
+    assert "[same] cannot be retried: Ray keeps no call" in found["dependent"]
+    assert "raised" in found["of_an_actor"] and "raised" in found["dependent"]
     assert found["expired"] == "[slow] no result within 0.1 s; the task goes on\nraised GetTimeoutError\n"
     assert "✗ FAILED: b\n    Error: division by zero\n" in found["collected"]
     assert found["collected"].endswith(
