@@ -30,6 +30,7 @@ DEAD = "_autotb_dead"  # hops of the workers that took a future's task with them
 SITE = "_autotb_site"  # (code, instruction, the pool's token, whether the user called submit)
 
 _FUNCTION, _BUILTIN, _MODULE = type(lambda: None), type(len), type(sys)
+_CALLED = frozenset((_FUNCTION, type))
 _FIXED = frozenset((int, float, bool, str, bytes, type(None), _FUNCTION))  # the commonest of what cannot change
 
 registry.register(
@@ -46,7 +47,7 @@ def _wrap_submit(original: Any) -> Any:
     @functools.wraps(original)
     def submit(self: Any, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
         # before the task runs: it may change what it is given
-        snapshot = () if not (args or kwargs) and type(fn) is _FUNCTION else _snapshot(fn, args, kwargs)
+        snapshot = () if not (args or kwargs) and type(fn) in _CALLED else _snapshot(fn, args, kwargs)
         try:
             future = original(self, fn, *args, **kwargs)
         except BaseException as error:
@@ -76,7 +77,7 @@ def _wrap_submit(original: Any) -> Any:
 
 def _snapshot(function: Any, args: Any, kwargs: Any) -> tuple[Any, ...]:
     """What the call was given, see ``given``; that module is wanted once something is given that can change."""
-    if type(function) is _FUNCTION or (type(function) is _BUILTIN and type(getattr(function, "__self__", None)) is _MODULE):
+    if type(function) in _CALLED or (type(function) is _BUILTIN and type(getattr(function, "__self__", None)) is _MODULE):
         for value in args:
             if type(value) not in _FIXED:
                 break
