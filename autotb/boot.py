@@ -10,6 +10,7 @@ import sys
 OFF = ("0", "off", "false", "no")
 started = False
 problems = []  # what went wrong inside autotb, for doctor
+told = set()  # the causes of those that stderr was told: files that have gone away are one
 displaced = None  # the hook that ours stands in front of, where that is not Python's own
 asked = False  # whether the program asked for autotb (install, run), and did not come by it through the start-up file
 
@@ -34,10 +35,17 @@ def start():
 
 
 def report(where, error):
-    """One line on stderr; errors of ours never become the program's."""
-    from autotb.loading import tell
-
-    tell(where, error)
+    """One line on stderr for each cause; errors of ours never become the program's, and need no other file of ours."""
+    try:
+        problem = f"{type(error).__name__}: {error}"
+        problems.append(f"{where}: {problem}")
+        cause = "import" if isinstance(error, ImportError) and str(error.name).startswith("autotb") else problem
+        if cause in told:
+            return
+        told.add(cause)
+        sys.stderr.write(f"autotb: {where} failed ({problem}); Python goes on without it\n")
+    except Exception:
+        pass  # stderr may be None or closed: there is nobody left to tell
 
 
 def excepthook(kind, value, traceback):
@@ -63,9 +71,12 @@ class Finder:
                 return None  # looked for by every start-up: that alone must not cost the table
             triggers = self.read_triggers()
         if name in triggers:
-            from autotb.loading import find
-
-            return find(self, name, path, target)
+            try:
+                from autotb.loading import find
+            except Exception as error:
+                report("loading autotb.loading", error)
+            else:
+                return find(self, name, path, target)
         return None
 
     def read_triggers(self):

@@ -6,16 +6,7 @@ Flows in: ``boot``'s finder, for the modules of ``_triggers``.  Flows out: calls
 import os
 import sys
 
-import autotb.boot as boot
-
-
-def tell(where, error):
-    """One line on stderr; errors of ours never become the program's."""
-    boot.problems.append(f"{where}: {type(error).__name__}: {error}")
-    try:
-        sys.stderr.write(f"autotb: {where} failed ({type(error).__name__}: {error}); Python goes on without it\n")
-    except Exception:
-        pass  # stderr may be None or closed: there is nobody left to tell
+from autotb import boot
 
 
 def find(ours, name, path, target):
@@ -79,23 +70,24 @@ class Loader:
             guarded(wait_for_a_thread, module)
             return
         adapters = load(self._adapters)
-        for adapter, patch in adapters:
-            guarded(patch.before, adapter, name)
+        for adapter, before, _ in adapters:
+            guarded(before, adapter, name)
         real.exec_module(module)
-        for adapter, patch in adapters:
-            guarded(patch.after, adapter, name)
+        for adapter, _, after in adapters:
+            guarded(after, adapter, name)
 
 
 def load(names):
-    """The adapters of these names, each with our patch module; one that cannot be imported is reported and left out."""
+    """The adapters of these names, each with what patches before and after; one that cannot be had is reported and left out."""
     found = []
     for name in names:
         try:
             __import__(name)
             __import__("autotb.patch")
-            found.append((sys.modules[name], sys.modules["autotb.patch"]))
+            patch = sys.modules["autotb.patch"]
+            found.append((sys.modules[name], patch.before, patch.after))
         except Exception as error:
-            tell("loading " + name, error)
+            boot.report("loading " + name, error)
     return found
 
 
@@ -103,7 +95,7 @@ def guarded(function, *arguments):
     try:
         function(*arguments)
     except Exception as error:
-        tell(f"{function.__qualname__} {arguments[-1]}", error)
+        boot.report(f"{function.__qualname__} {arguments[-1]}", error)
 
 
 def finish_imports():
@@ -120,28 +112,38 @@ def finish_imports():
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=finish_imports)
 
-STUB = "__autotb_stub__"
+waiting = None  # Thread.start, its own code, and what stands in for it until the first thread is started
 
 
 def wait_for_a_thread(threading):
     """Nearly every program imports threading, few start a thread: the adapter is loaded by the first one that is started."""
-    thread = threading.Thread  # whatever stands under this name later: gevent puts a class of its own there
-    original = thread.start
+    global waiting
+    from autotb import swap
 
-    def start(self):
-        if vars(thread).get("start") is start:
-            thread.start = original
-            for adapter, patch in load(("autotb.engines.threads",)):
-                guarded(patch.after, adapter, "threading")
-        return thread.start(self)
+    start = threading.Thread.start
 
-    for name in ("__module__", "__name__", "__qualname__", "__doc__"):  # functools may not be loaded
-        setattr(start, name, getattr(original, name))
-    start.__wrapped__ = original
-    setattr(start, STUB, original)
-    thread.start = start
+    def first(thread):
+        if waiting is not None:
+            stop_waiting()
+            for adapter, _, after in load(("autotb.engines.threads",)):
+                guarded(after, adapter, "threading")
+        return start(thread)
+
+    waiting = start, start.__code__, swap.code_for(start, first)
+    start.__code__ = waiting[2]
+    swap.known["threading.Thread.start"] = start
     if threading.excepthook is threading.__excepthook__:
         threading.excepthook = thread_excepthook
+
+
+def stop_waiting():
+    """Give Thread.start its own code back."""
+    global waiting
+    if waiting is not None:
+        start, own, stub = waiting
+        if start.__code__ is stub:
+            start.__code__ = own
+        waiting = None  # not before: another thread may be at its first one too
 
 
 def thread_excepthook(args):
@@ -151,7 +153,7 @@ def thread_excepthook(args):
         from autotb.registry import surface
     except Exception as error:
         threading.__excepthook__(args)
-        tell("loading the renderer", error)
+        boot.report("loading the renderer", error)
     else:
         if args.exc_type is SystemExit or not surface("thread_failed", args):
             threading.__excepthook__(args)

@@ -1,13 +1,19 @@
 """Wrap a function of a module once it is loaded; remember it; take it off again.
 
-Flows in: adapters' ``PATCHES``, and the boot loader's calls before and after an engine's module runs.  Flows out: patched
-classes and modules, and :data:`state` for ``doctor``.
+The function stays the object that it is and runs other code (``swap``): nobody can hold the one without the other.
+
+Flows in: adapters' ``PATCHES``, and the boot loader's calls before and after an engine's module runs.  Flows out: functions
+that call ours, and :data:`applied` for ``doctor``.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
+from types import FunctionType
+
+from autotb import swap
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,12 +22,13 @@ if TYPE_CHECKING:
     from typing import Any
 
 APPLIED, ABSENT, LEFT, OFF, COVERED = "applied", "absent", "left in place", "off", "covered by another patch"
-MARK = "__autotb_original__"
 
 
 class Patch:
-    """One function to wrap: ``wrap(original)`` gives the replacement, a plain function with the same name and signature.
+    """One function to wrap: ``wrap(original)`` gives what is called in its stead, with the function as it was to call.
 
+    It is called from code that stands in for the function's own: who called the function is two frames up.  It takes what the
+    function takes; one that takes anything (``*args, **kwargs``) is given what the caller gave, in the form that he gave it in.
     ``also`` names modules that imported a module-level function by name, ``alias`` a second name of a method in its class;
     ``optional`` says that some versions lack the target.
     """
@@ -49,11 +56,13 @@ class Applied:
         self.adapter = adapter
         self.state = OFF
         self.why = ""
-        self.owner: Any = None
+        self.function: Any = None  # the engine's own, which runs code of ours by now, or our stand-in for it
+        self.code: Any = None  # that code
+        self.own: Any = None  # the function's own code
+        self.twin: Any = None  # the function as it was
+        self.owner: Any = None  # where a stand-in was put, and what stood there, descriptor and all
         self.name = ""
-        self.raw: Any = None  # what stood in the owner's __dict__ before, descriptor and all
-        self.replacement: Any = None
-        self.inherited = False
+        self.raw: Any = None
 
 
 applied: dict[tuple[str, str], Applied] = {}
@@ -127,38 +136,82 @@ def _wrap_target(entry: Applied) -> None:
         owner = getattr(owner, part)
     inherited = name not in vars(owner)
     raw = getattr(owner, name) if inherited else vars(owner)[name]
-    raw = getattr(raw, "__autotb_stub__", raw)  # of loading, until the first thread is started
-    if hasattr(_function(raw), MARK):
+    function = _engines_own(patch, _function(raw))
+    if swap.is_ours(function):
         if entry.state != APPLIED:  # inherited from a class that is wrapped, or another name of the same
             entry.state = COVERED
         return
-    replacement = _replacement(patch, raw)
-    if inherited:  # the names of a base class's function would pickle as that
-        replacement.__module__, replacement.__qualname__ = patch.module, patch.qualname
-    setattr(owner, name, replacement)
-    if patch.alias and vars(owner).get(patch.alias) is raw:
-        setattr(owner, patch.alias, replacement)
-    for module in patch.also:
-        if module in sys.modules and getattr(sys.modules[module], name, None) is raw:
-            setattr(sys.modules[module], name, replacement)
-    entry.owner, entry.name, entry.raw, entry.replacement = owner, name, raw, replacement
-    entry.state, entry.inherited, entry.why = APPLIED, inherited, ""
+    if inherited or not swap.can_be(function):
+        stand_in = _stand_in(patch, function)
+        _exchange(entry, stand_in, swap.twin(function) if swap.can_be(function) else function)
+        entry.owner, entry.name, entry.raw = owner, name, None if inherited else raw
+        _put(entry, raw, type(raw)(stand_in) if isinstance(raw, (staticmethod, classmethod)) else stand_in)
+    else:
+        _exchange(entry, function, swap.twin(function))
+        entry.owner = None
+    entry.state, entry.why = APPLIED, ""
 
 
 def _function(raw: Any) -> Any:
     return raw.__func__ if isinstance(raw, (staticmethod, classmethod)) else raw
 
 
-def _replacement(patch: Patch, raw: Any) -> Any:
-    function = _function(raw)
-    new = patch.wrap(function)
-    _check_signature(new, function)
-    setattr(new, MARK, True)
-    return type(raw)(new) if isinstance(raw, (staticmethod, classmethod)) else new
+_CALLED = ("function", "builtin_function_or_method", "method_descriptor", "wrapper_descriptor", "cython_function_or_method")
 
 
-class Moved(Exception):  # noqa: N818
-    """An engine's function is no longer called as it was when its wrapper was written."""
+def _engines_own(patch: Patch, function: Any) -> Any:
+    """The engine's function, below what others have put around it, who go on seeing every call."""
+    held = swap.known.get(f"{patch.module}.{patch.qualname}")
+    if held is not None:
+        return held
+    found, package = function, patch.module.partition(".")[0]
+    for _ in range(20):
+        if type(found) is FunctionType and str(found.__globals__.get("__name__")).partition(".")[0] == package:
+            return found
+        found = getattr(found, "__wrapped__", None)
+        if found is None:
+            break
+    if type(function).__name__ not in _CALLED:
+        raise swap.Moved(f"an object of {type(function).__module__}.{type(function).__qualname__} stands there")
+    return function
+
+
+def _stand_in(patch: Patch, function: Any) -> Any:
+    """A function to be put where the engine's own cannot run other code: it is a base class's, or no plain function."""
+    made = swap.twin(function) if swap.can_be(function) else _caller_of(function)
+    made.__module__, made.__qualname__ = patch.module, patch.qualname  # those of a base class's would pickle as that
+    return made
+
+
+def _caller_of(function: Any) -> Any:
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return call
+
+
+def _exchange(entry: Applied, function: Any, twin: Any) -> None:
+    """Have a function run the patch's code."""
+    instead = entry.patch.wrap(twin)
+    if type(instead) is not swap.Body:  # which has the very layout, or is refused
+        _check_signature(instead, function)
+    code = swap.code_for(function, instead)
+    if swap.can_be(twin) and swap.goes_by_form(function, instead):
+        function.__wrapped__ = twin  # whose signature it has
+    entry.function, entry.code, entry.own, entry.twin = function, code, function.__code__, twin
+    function.__code__ = code
+
+
+def _put(entry: Applied, before: Any, now: Any) -> None:
+    """Put a stand-in in place of what stood there, or that back, under all names."""
+    patch, name = entry.patch, entry.name
+    setattr(entry.owner, name, now)
+    if patch.alias and vars(entry.owner).get(patch.alias) is before:
+        setattr(entry.owner, patch.alias, now)
+    for module in patch.also:
+        if module in sys.modules and getattr(sys.modules[module], name, None) is before:
+            setattr(sys.modules[module], name, now)
 
 
 def _check_signature(new: Any, function: Any) -> None:
@@ -186,27 +239,35 @@ def _check_signature(new: Any, function: Any) -> None:
     )
     if not ok:
         names = ", ".join([*theirs, *("*args" if old.co_flags & 0x04 else "",), *given])
-        raise Moved(f"it is called in another way by now: ({names})")
+        raise swap.Moved(f"it is called in another way by now: ({names})")
 
 
 def take_off(entry: Applied) -> None:
-    """Put the identical original back, unless somebody wrapped ours: then it stays and says so."""
+    """Give the function its own code back.  What others have put around it stays, around the function as it was."""
     if entry.state != APPLIED:
         return
-    current = getattr(entry.owner, entry.name, None) if isinstance(entry.owner, type(sys)) else vars(entry.owner).get(entry.name)
-    if current is not entry.replacement:
-        entry.state, entry.why = LEFT, "somebody else wrapped it after us"
+    function = entry.function
+    if function.__code__ is not entry.code:
+        entry.state, entry.why = LEFT, "somebody else has exchanged its code after us"
         return
-    if entry.inherited:
-        delattr(entry.owner, entry.name)
-    else:
-        setattr(entry.owner, entry.name, entry.raw)
-    if entry.patch.alias and vars(entry.owner).get(entry.patch.alias) is entry.replacement:
-        setattr(entry.owner, entry.patch.alias, entry.raw)
-    for module in entry.patch.also:
-        if getattr(sys.modules.get(module), entry.name, None) is entry.replacement:
-            setattr(sys.modules[module], entry.name, entry.raw)
+    function.__code__ = entry.own
+    if entry.owner is not None:
+        _take_away(entry)
+    elif function.__dict__.get("__wrapped__") is entry.twin:
+        del function.__wrapped__
+        function.__dict__.update(entry.twin.__dict__)
     entry.state = OFF
+
+
+def _take_away(entry: Applied) -> None:
+    """Put back what stood where our stand-in is; somebody's wrapper stays, and calls what it wraps, which is as it was."""
+    now = vars(entry.owner).get(entry.name)
+    if _function(now) is not entry.function:
+        return
+    if entry.raw is not None:
+        _put(entry, now, entry.raw)
+    else:
+        delattr(entry.owner, entry.name)
 
 
 def take_all_off() -> list[Applied]:

@@ -46,7 +46,7 @@ def _wrap_create_task(original: Any) -> Any:
     def create_task(self: Any, coro: Any, **kwargs: Any) -> Any:
         task = original(self, coro, **kwargs)
         try:
-            task._autotb_site = callsite.here(2)
+            task._autotb_site = callsite.here(3)
         except Exception:
             pass  # a task of another kind
         return task

@@ -26,7 +26,7 @@ def wrap_init(original: Any, record: Callable[..., Any], unpack: Callable[..., A
             exc, *given = unpack(exc, *given)
         tb = given[0] if given and not isinstance(given[0], str) else BaseException.__dict__["__traceback__"].__get__(exc)
         try:
-            self._autotb = record(exc, tb, sys._getframe(1))
+            self._autotb = record(exc, tb, sys._getframe(2))
         except Exception:
             pass  # without a record the driver reads the text
         try:

@@ -108,7 +108,7 @@ def _wrap_get_async(original: Any) -> Any:
 
                 tree = attached(error)
                 if tree is not None and tree.get("hops"):
-                    carrier.note_submitted(error, callsite.decode(callsite.here(2)))
+                    carrier.note_submitted(error, callsite.decode(callsite.here(3)))
             except Exception:
                 pass  # the error is the user's and goes on
             raise

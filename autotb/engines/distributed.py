@@ -433,7 +433,7 @@ def _wrap_graph_to_futures(original: Any) -> Any:
     def _graph_to_futures(self: Any, *args: Any, **kwargs: Any) -> Any:
         futures = original(self, *args, **kwargs)
         try:
-            site = callsite.here(2)
+            site = callsite.here(3)
             for key in futures:
                 if len(_sites) >= MAX_SITES:
                     del _sites[next(iter(_sites))]

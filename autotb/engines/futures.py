@@ -12,7 +12,7 @@ import operator
 import sys
 import weakref
 
-from autotb import callsite, look, registry
+from autotb import callsite, look, registry, swap
 from autotb.engines import boxed
 from autotb.patch import Patch
 
@@ -43,36 +43,44 @@ registry.register(
 
 def _wrap_submit(original: Any) -> Any:
     """Remembers the line of ``submit``: afterwards nothing else knows it."""
+    return swap.Body(_submit, {"twin": original, "note": _note_site, "plain": _CALLED, "look": _snapshot})
 
-    @functools.wraps(original)
-    def submit(self: Any, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
-        # before the task runs: it may change what it is given
-        snapshot = () if not (args or kwargs) and type(fn) in _CALLED else _snapshot(fn, args, kwargs)
-        try:
-            future = original(self, fn, *args, **kwargs)
-        except BaseException as error:
-            _drop_own_frame(error)
-            raise
-        try:
-            frame = sys._getframe(1)
-            code = frame.f_code
-            whose = callsite._users.get(code)
-            if whose == callsite.USER:
-                site = (code, frame.f_lasti, _token(self), True)
-            elif whose == callsite.ENGINE:
-                return future  # which notes the place itself
-            else:
-                site = _site(self)
-            future._autotb_site = site
-            if snapshot:
-                future._autotb_given = snapshot
-            if "_autotb_watch" in future.__dict__:
-                future._autotb_watch.site = site
-        except Exception:
-            pass  # a future of some library that takes no attributes: its place of submission is lost, nothing else
-        return future
 
-    return submit
+def _submit(self: Any, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
+    look: Any = "look"
+    plain: Any = "plain"
+    # before the task runs: it may change what it is given
+    snapshot = () if not (args or kwargs) and type(fn) in plain else look(fn, args, kwargs)
+    twin: Any = "twin"
+    try:
+        future = twin(self, fn, *args, **kwargs)
+    except BaseException as error:
+        clean: Any = "autotb:clean"
+        clean(error)
+        raise
+    note: Any = "note"
+    note(self, future, snapshot)
+    return future
+
+
+def _note_site(executor: Any, future: Any, snapshot: Any) -> None:
+    try:
+        frame = sys._getframe(2)
+        code = frame.f_code
+        whose = callsite._users.get(code)
+        if whose == callsite.USER:
+            site = (code, frame.f_lasti, _token(executor), True)
+        elif whose == callsite.ENGINE:
+            return  # which notes the place itself
+        else:
+            site = _site(executor)
+        future._autotb_site = site
+        if snapshot:
+            future._autotb_given = snapshot
+        if "_autotb_watch" in future.__dict__:
+            future._autotb_watch.site = site
+    except Exception:
+        pass  # a future of some library that takes no attributes: its place of submission is lost, nothing else
 
 
 def _snapshot(function: Any, args: Any, kwargs: Any) -> tuple[Any, ...]:
@@ -100,8 +108,8 @@ def _look(*call: Any) -> tuple[Any, ...]:
 
 def _site(executor: Any) -> Any:
     """The user's line further up the stack; an engine or a library called submit, unless this code is simply new to us."""
-    found = callsite.here(3, through_engines=False)
-    return (*found, _token(executor), found[0] is sys._getframe(2).f_code) if found else None
+    found = callsite.here(4, through_engines=False)
+    return (*found, _token(executor), found[0] is sys._getframe(3).f_code) if found else None
 
 
 def _token(executor: Any) -> list[Any]:
@@ -113,30 +121,28 @@ def _token(executor: Any) -> list[Any]:
         return mark
 
 
-def _drop_own_frame(error: BaseException) -> None:
-    """Take our wrapper's frame, the outermost one, out of a traceback that passes through it."""
-    tb = error.__traceback__
-    if tb is not None and tb.tb_next is not None:
-        BaseException.with_traceback(error, tb.tb_next)  # the class may refuse to be assigned to
-
-
 def _wrap_result(original: Any) -> Any:
     """Notes, once it raises, where the task was submitted, and that somebody asked."""
+    return swap.Body(_result, {"twin": original, "raised": _raised})
 
-    @functools.wraps(original)
-    def result(self: Any, timeout: float | None = None) -> Any:
-        try:
-            return original(self, timeout)
-        except BaseException as error:
-            try:
-                _asked(self, error)
-            except Exception:
-                pass  # whatever this future is, its error is the user's and goes on
-            _drop_own_frame(error)
-            self = None  # the traceback's frames lead to this one: it must not keep the future alive
-            raise
 
-    return result
+def _result(self: Any, timeout: Any = None) -> Any:
+    twin: Any = "twin"
+    try:
+        return twin(self, timeout)
+    except BaseException as error:
+        raised: Any = "raised"
+        raised(self, error)
+        self = None  # the traceback's frames may lead to this one: it must not keep the future alive
+        raise
+
+
+def _raised(future: Any, error: BaseException) -> None:
+    try:
+        _asked(future, error)
+    except Exception:
+        pass  # whatever this future is, its error is the user's and goes on
+    swap.clean(error)
 
 
 def _wrap_exception(original: Any) -> Any:
@@ -150,7 +156,7 @@ def _wrap_exception(original: Any) -> Any:
                 _asked(self, error)
                 from autotb import carrier
 
-                carrier.note(error, asked=callsite.decode(callsite.here(2)))
+                carrier.note(error, asked=callsite.decode(callsite.here(3)))
             except Exception:
                 pass  # as above
         return error
@@ -193,17 +199,28 @@ def _answered(fields: dict[str, Any]) -> None:
 
 def _wrap_add_done_callback(original: Any) -> Any:
     """A callback counts as asking."""
+    return swap.Body(_add_done_callback, {"twin": original, "called_back": _called_back})
 
-    @functools.wraps(original)
-    def add_done_callback(self: Any, fn: Any) -> Any:
-        try:
-            if "_autotb_watch" in self.__dict__:
-                _answered(self.__dict__)
-        except TypeError:
-            pass  # a library's future whose ``__dict__`` is a method of its own (ipyparallel's)
-        return original(self, fn)
 
-    return add_done_callback
+def _add_done_callback(self: Any, fn: Any) -> Any:
+    called_back: Any = "called_back"
+    called_back(self)
+    twin: Any = "twin"
+    try:
+        return twin(self, fn)
+    except BaseException as error:
+        clean: Any = "autotb:clean"
+        clean(error)
+        self = fn = None
+        raise
+
+
+def _called_back(future: Any) -> None:
+    try:
+        if "_autotb_watch" in future.__dict__:
+            _answered(future.__dict__)
+    except TypeError:
+        pass  # a library's future whose ``__dict__`` is a method of its own (ipyparallel's)
 
 
 _BREAKING = ("terminate_broken", "_terminate_broken")  # loky's too
@@ -218,7 +235,7 @@ def _wrap_set_exception(original: Any) -> Any:
             if exception is not None:
                 from autotb.engines import kept, unasked, worker
 
-                caller = sys._getframe(1)
+                caller = sys._getframe(2)
                 _note_thread(exception, caller)
                 if caller.f_code.co_name in _BREAKING:
                     from autotb.engines import brokenpool

@@ -47,7 +47,7 @@ def _wrap_call(original: Any) -> Any:
     @functools.wraps(original)
     def __call__(self: Any, iterable: Any) -> Any:
         try:
-            self._autotb_site = callsite.here(2)
+            self._autotb_site = callsite.here(3)
         except Exception:
             pass  # the place of submission is lost, nothing else
         return original(self, iterable)
@@ -127,7 +127,7 @@ def _wrap_reduce(original: Any) -> Any:
 
     @functools.wraps(original)
     def __reduce__(self: Any) -> Any:
-        module = look.name_of(sys._getframe(1))
+        module = look.name_of(sys._getframe(2))
         in_place = module.startswith("joblib.") and not module.startswith("joblib.externals.") and module != "joblib.pool"
         return original(self) if in_place else pickled(self)
 

@@ -44,8 +44,8 @@ def _wrap_submit(original: Any) -> Any:
         try:
             if snapshot:
                 future._autotb_given = snapshot
-            found = callsite.here(2)
-            future._autotb_site = (*found, futures._token(self), found[0] is sys._getframe(1).f_code) if found else None
+            found = callsite.here(3)
+            future._autotb_site = (*found, futures._token(self), found[0] is sys._getframe(2).f_code) if found else None
         except Exception:
             pass  # the place of submission is lost, nothing else
         return future

@@ -37,7 +37,7 @@ def _wrap_format(original: Any) -> Any:
             from autotb import carrier
             from autotb.engines import worker
 
-            frame = worker.find_frame(sys._getframe(1), "call")
+            frame = worker.find_frame(sys._getframe(2), "call")
             call = carrier.call_text(*(worker.local(frame, name) for name in ("func", "args", "kwargs"))) if frame else None
             place = carrier.place("mpi4py", f"in MPI worker {comm.Get_rank()}", call=call)
             carrier.attach(exc, carrier.record(exc, exc.__traceback__, place))

@@ -160,7 +160,7 @@ def _wrap_set(original: Any) -> Any:
         if not success:
             try:
                 if type(result) is RuntimeError and _DIED.fullmatch(str(result)) and attached(result) is None:
-                    _note_death(result, sys._getframe(1))
+                    _note_death(result, sys._getframe(2))
             except Exception:
                 pass  # then it is told that the worker died, and no more
         return original(self, success, result)  # type: ignore[no-any-return]
@@ -186,7 +186,7 @@ def _wrap_handle(original: Any) -> Any:
         except BaseException as error:
             try:
                 if KEY in dict.keys(fields_of(error)):
-                    carrier.note_submitted(error, callsite.decode(callsite.here(2)))
+                    carrier.note_submitted(error, callsite.decode(callsite.here(3)))
             except Exception:
                 pass  # the error is the user's and goes on
             raise

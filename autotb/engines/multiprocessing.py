@@ -55,7 +55,7 @@ def _wrap_start(original: Any) -> Any:
     def start(self: Any) -> None:
         try:
             self._autotb_begun = time.time_ns()  # see postmortem.remains
-            self._autotb_started = callsite.decode(callsite.here(2))
+            self._autotb_started = callsite.decode(callsite.here(3))
         except Exception:
             pass  # a subclass that takes no attributes: its start is not shown
         result = original(self)

@@ -135,7 +135,7 @@ def _wrap_remote_init(original: Any) -> Any:
     def __init__(self: Any, e_type: Any, e_value: Any, traceback: Any) -> None:
         original(self, e_type, e_value, traceback)
         try:
-            caller = sys._getframe(1)
+            caller = sys._getframe(2)
             if "hops" in (attached(e_value) or {}) and type(e_value).__name__ == "WorkerLost":
                 self._autotb = attached(e_value)  # the manager's own frames are nobody's
             elif caller.f_code.co_name != "__init__":
@@ -208,7 +208,7 @@ def _wrap_submit(original: Any) -> Any:
         try:
             if call is not None:
                 future._autotb_submitted = call
-            site = callsite.here(2)
+            site = callsite.here(3)
             if site is not None:
                 future._autotb_site = (*site, self.__dict__.setdefault("_autotb_token", [False]), True)
         except Exception:
@@ -279,7 +279,7 @@ def _wrap_lost_init(original: Any) -> Any:
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
         try:
-            caller = sys._getframe(1)
+            caller = sys._getframe(2)
             if caller.f_code.co_name == "worker_watchdog":
                 _note_death(self, worker.local(caller, "p"))
         except Exception:

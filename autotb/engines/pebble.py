@@ -154,7 +154,7 @@ def _wrap_expired_init(original: Any) -> Any:
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
         try:
-            _note_death(self, sys._getframe(1))
+            _note_death(self, sys._getframe(2))
         except Exception:
             pass  # then it is told that the process expired, and no more
 

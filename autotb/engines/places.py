@@ -31,7 +31,7 @@ def on_self(original: Any, form: Any = None, through_engines: bool = True) -> An
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
         try:
-            site = callsite.here(2, through_engines)
+            site = callsite.here(3, through_engines)
             self._autotb_site = form(site) if form is not None else site
         except Exception:
             pass  # the place of submission is lost, nothing else
@@ -46,9 +46,9 @@ def on_result(original: Any, form: Any = None) -> Any:
     def submit(*args: Any, **kwargs: Any) -> Any:
         made = original(*args, **kwargs)
         try:
-            frame = sys._getframe(1)
+            frame = sys._getframe(2)
             code = frame.f_code
-            site = (code, frame.f_lasti) if callsite._users.get(code) == callsite.USER else callsite.here(2)
+            site = (code, frame.f_lasti) if callsite._users.get(code) == callsite.USER else callsite.here(3)
             made._autotb_site = form(site) if form is not None else site
         except Exception:
             pass  # the place of submission is lost, nothing else

@@ -241,7 +241,7 @@ def _wrap_actor_died_init(original: Any) -> Any:
                 if _in_worker() and not noise_is_kept():
                     _shorten(self, tree)
             else:
-                _tell_of_death(self, sys._getframe(1))
+                _tell_of_death(self, sys._getframe(2))
         except Exception:
             pass  # Ray's own text will do
 
@@ -323,7 +323,7 @@ def _wrap_crashed_init(original: Any) -> Any:
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
         try:
-            _tell_of_death(self, sys._getframe(1))
+            _tell_of_death(self, sys._getframe(2))
         except Exception:
             pass  # then it is told that the worker crashed, and no more
 
@@ -395,7 +395,7 @@ def _wrap_remote(original: Any) -> Any:
     def _remote(self: Any, *args: Any, **kwargs: Any) -> Any:
         made = original(self, *args, **kwargs)
         try:
-            _remember(made, callsite.here(2))
+            _remember(made, callsite.here(3))
             _keep_call(made, self, args, kwargs)
         except Exception:
             pass  # an object of another version: the place of submission is lost, nothing else

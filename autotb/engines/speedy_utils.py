@@ -67,7 +67,7 @@ def _wrap_panel(original: Any) -> Any:
     @functools.wraps(original)
     def format_rich(self: Any) -> None:
         try:
-            carrier.note_submitted(self.original_exception, callsite.decode(callsite.here(2)))
+            carrier.note_submitted(self.original_exception, callsite.decode(callsite.here(3)))
         except Exception:
             pass  # the place of submission is lost, nothing else
         if noise_is_kept():
@@ -118,7 +118,7 @@ def _wrap_display(original: Any) -> Any:
             try:
                 if tree is not None:
                     carrier.attach(raised, tree)
-                    carrier.note_submitted(raised, callsite.decode(callsite.here(2)))
+                    carrier.note_submitted(raised, callsite.decode(callsite.here(3)))
             except Exception:
                 pass  # the error is the user's and goes on
             raise
@@ -132,7 +132,7 @@ def _wrap_exit(original: Any) -> Any:
     @functools.wraps(original)
     def _exit_on_worker_error(error: Any, pbar: Any = None, *args: Any, **kwargs: Any) -> None:
         try:
-            carrier.note_submitted(error, callsite.decode(callsite.here(2)))
+            carrier.note_submitted(error, callsite.decode(callsite.here(3)))
         except Exception:
             pass  # its frames are in its traceback
         if noise_is_kept():

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 
-from autotb import callsite, registry
+from autotb import callsite, loading, registry
 from autotb.patch import Patch
 
 TYPE_CHECKING = False
@@ -33,12 +33,17 @@ def _wrap_start(original: Any) -> Any:
     @functools.wraps(original)
     def start(self: Any) -> None:
         try:
-            self._autotb_site = callsite.here(2)
+            self._autotb_site = callsite.here(3)
         except Exception:
             pass  # a subclass that takes no attributes: its start is not shown
         return original(self)  # type: ignore[no-any-return]
 
     return start
+
+
+def begins(_module: str) -> None:
+    """Autotb is switched on while threading is there already."""
+    loading.stop_waiting()
 
 
 PATCHES = (Patch("threading", "Thread.start", _wrap_start),)

@@ -134,7 +134,8 @@ def install() -> None:
 def uninstall() -> list[str]:
     """Take every hook and patch off again; each attribute gets back the identical object.
 
-    Returns the names of patches that stay because somebody wrapped ours after us.
+    What others have put around a function stays around it.  Returns the names of patches that stay because somebody has
+    exchanged the code of the function after us.
     """
     from autotb import patch
 
@@ -145,6 +146,6 @@ def uninstall() -> list[str]:
     if threading is not None:
         if threading.excepthook is loading.thread_excepthook:
             threading.excepthook = threading.__excepthook__
-        threading.Thread.start = getattr(threading.Thread.start, loading.STUB, threading.Thread.start)
+        loading.stop_waiting()
     boot.started = boot.asked = False
     return [f"{entry.patch.module}.{entry.patch.qualname}" for entry in patch.take_all_off()]
