@@ -112,14 +112,13 @@ def finish_imports():
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=finish_imports)
 
+held = {}  # functions by module and name, as the engine has made them: whatever stands there by now is somebody's wrapper
 waiting = None  # Thread.start, its own code, and what stands in for it until the first thread is started
 
 
 def wait_for_a_thread(threading):
     """Nearly every program imports threading, few start a thread: the adapter is loaded by the first one that is started."""
     global waiting
-    from autotb import swap
-
     start = threading.Thread.start
 
     def first(thread):
@@ -129,11 +128,40 @@ def wait_for_a_thread(threading):
                 guarded(after, adapter, "threading")
         return start(thread)
 
-    waiting = start, start.__code__, swap.code_for(start, first)
-    start.__code__ = waiting[2]
-    swap.known["threading.Thread.start"] = start
+    own, code = start.__code__, stand_in.__code__  # as in `swap`, which waits for the first thread as well
+    constants = {"first": first, "clean": clean}
+    code = code.replace(
+        co_consts=tuple([constants.get(value, value) for value in code.co_consts]),
+        co_filename=own.co_filename,
+        co_firstlineno=own.co_firstlineno,
+        co_name="<autotb>",
+    )
+    start.__code__ = code
+    waiting = start, own, code
+    held["threading.Thread.start"] = start
     if threading.excepthook is threading.__excepthook__:
         threading.excepthook = thread_excepthook
+
+
+def stand_in(self):
+    first = "first"
+    try:
+        return first(self)
+    except BaseException as error:
+        clean = "clean"
+        clean(error)
+        self = None
+        raise
+
+
+def clean(error):
+    """Nothing of ours stays in the traceback of a thread that cannot be started."""
+    try:
+        from autotb import swap
+
+        swap.clean(error)
+    except Exception:
+        pass  # it stays there
 
 
 def stop_waiting():

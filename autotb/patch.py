@@ -13,7 +13,7 @@ import os
 import sys
 from types import FunctionType
 
-from autotb import swap
+from autotb import loading, swap
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ _CALLED = ("function", "builtin_function_or_method", "method_descriptor", "wrapp
 
 def _engines_own(patch: Patch, function: Any) -> Any:
     """The engine's function, below what others have put around it, who go on seeing every call."""
-    held = swap.known.get(f"{patch.module}.{patch.qualname}")
+    held = loading.held.get(f"{patch.module}.{patch.qualname}")
     if held is not None:
         return held
     found, package = function, patch.module.partition(".")[0]

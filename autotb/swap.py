@@ -15,7 +15,6 @@ CALL, CLEAN = "autotb:call", "autotb:clean"  # constants of the templates, for w
 MORE, NAMED, COROUTINE = 0x04, 0x08, 0x80  # inspect's CO_VARARGS, CO_VARKEYWORDS, CO_COROUTINE
 GENERATORS = 0x20 | 0x100 | 0x200  # known by their flags, which code of ours does not have
 
-known = {}  # functions that we hold under their module and name: whatever stands there by now is somebody's wrapper
 _HERE = __file__.rpartition("swap")[0]
 _AGAIN = "raise" if sys.version_info >= (3, 11) else "raise error"  # without another entry in the traceback, as far as can be
 _templates = {}

@@ -42,10 +42,13 @@ def show(kind: "Any", value: "Any", traceback: "Any") -> None:
         show_uncaught(kind, value, traceback)
         return
     pythons(kind, value, traceback)
-    if _keeps_stories() and are_an_errors(value, traceback):
-        from autotb.hooks.interpreter import keep_story
+    try:
+        if _keeps_stories() and are_an_errors(value, traceback):
+            from autotb.hooks.interpreter import keep_story
 
-        keep_story(value, traceback)
+            keep_story(value, traceback)
+    except Exception as error:
+        boot.report("keeping the error", error)
 
 
 def are_an_errors(value: object, traceback: object) -> bool:
