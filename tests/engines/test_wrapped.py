@@ -20,24 +20,12 @@ import autotb, wrapt
 MODULES = ["threading", "concurrent.futures.thread", "concurrent.futures.process", "multiprocessing.pool", "asyncio.base_events"]
 for module in MODULES:
     importlib.import_module(module)
-TARGETS = [  # whatever an adapter of these modules replaces, written down: the same with autotb and without
-    *(("concurrent.futures._base", f"Future.{name}") for name in ("result", "exception", "add_done_callback", "set_exception")),
-    ("threading", "Thread.start"), ("asyncio.base_events", "BaseEventLoop.default_exception_handler"),
-    ("concurrent.futures.thread", "ThreadPoolExecutor.submit"), ("concurrent.futures.process", "ProcessPoolExecutor.submit"),
-    *(("concurrent.futures.process", name) for name in (
-        "_process_worker", "_ExceptionWithTraceback.__init__", "_ExceptionWithTraceback.__reduce__", "_rebuild_exc")),
-    ("multiprocessing.process", "BaseProcess.start"), ("multiprocessing.process", "BaseProcess._bootstrap"),
-    *(("multiprocessing.pool", name) for name in (
-        "ApplyResult.__init__", "ApplyResult.get", "IMapIterator.__init__", "IMapIterator.next", "worker", "rebuild_exc",
-        "ExceptionWithTraceback.__init__", "ExceptionWithTraceback.__reduce__", "Pool._setup_queues", "Pool._handle_results",
-        "Pool._join_exited_workers", "Pool._maintain_pool", "Pool._help_stuff_finish", "Pool.join")),
-]
-if os.environ["AUTOTB"] == "1":
-    from autotb.cli.triggers import adapters
-    declared = {(p.module, p.qualname) for name in adapters() for p in importlib.import_module(name).PATCHES if p.module in sys.modules}
-    missing = {target for target in declared - set(TARGETS) if target[0] not in ("code", "_pytest.runner", "concurrent.futures.interpreter")}
-    assert not missing, missing
-
+from autotb.cli.triggers import adapters
+TARGETS = sorted({
+    (declared.module, declared.qualname)
+    for name in adapters() for declared in importlib.import_module(name).PATCHES
+    if declared.module.startswith(("threading", "concurrent.futures.", "multiprocessing.", "asyncio.")) and declared.module in sys.modules
+})
 PICKLED = ("_rebuild_exc", "rebuild_exc")  # engines send these by name: what is put there must pickle, whoever puts it there
 called = set()
 
