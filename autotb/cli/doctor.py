@@ -70,6 +70,7 @@ def examine() -> dict[str, Any]:
         "problems": problems,
     }
     problems += boot.problems
+    _breadcrumbs(problems)
     return report
 
 
@@ -207,6 +208,16 @@ def _workers(problems: list[str], off: bool) -> dict[str, str]:
         problems.append(f"a fresh interpreter prints at start-up: {done.stderr.strip()[:300]}")
     forked = "as this interpreter"
     return {"spawned": f"autotb from {file}" if active else "without autotb", "forked": forked}
+
+
+def _breadcrumbs(problems: list[str]) -> None:
+    """Where workers that die leave word of what they did."""
+    if os.name == "posix" and settings.switch("postmortem"):
+        from autotb.postmortem import folder
+
+        why = folder.trouble()
+        if why:
+            problems.append(f"{why}: of workers that die no more is known than how they ended")
 
 
 def _text(report: dict[str, Any]) -> str:

@@ -190,9 +190,9 @@ def see_off(pool: Any) -> None:
                 pipes.release(pool._outqueue._wlock, WRITES, living)
 
 
-def forget(pool: Any) -> None:
-    """After ``join()``: workers that were ended in the midst of a task leave nothing behind."""
-    for process in pool._pool:
+def forget(processes: list[Any]) -> None:
+    """After ``join()`` or ``terminate()``: workers that were ended in the midst of a task leave nothing behind."""
+    for process in processes:
         if process.exitcode is not None:
             remains.bury(process.pid)
 

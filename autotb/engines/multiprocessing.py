@@ -11,6 +11,7 @@ from __future__ import annotations
 import _thread
 import collections
 import functools
+import os
 import sys
 import time
 import weakref
@@ -60,6 +61,7 @@ def _wrap_start(original: Any) -> Any:
             pass  # a subclass that takes no attributes: its start is not shown
         result = original(self)
         try:
+            _tidy_at_the_end(sys.modules[original.__module__.partition(".")[0] + ".util"])
             if self._popen.method == "fork":
                 _note_threads(self.pid)
         except Exception:
@@ -67,6 +69,23 @@ def _wrap_start(original: Any) -> Any:
         return result  # type: ignore[no-any-return]
 
     return start
+
+
+_tidied: dict[int, set[Any]] = {}  # this process: the modules ``util`` that will have us tidy up
+
+
+def _tidy_at_the_end(util: Any) -> None:
+    """Daemons that still run are ended when their parent ends; what they leave behind is taken away after that."""
+    here = _tidied.setdefault(os.getpid(), set())
+    if util not in here:
+        here.add(util)
+        util.Finalize(None, _bury_children, exitpriority=-1_000)
+
+
+def _bury_children() -> None:
+    from autotb.postmortem import remains
+
+    remains.bury_children()
 
 
 _forked: dict[int, list[str]] = {}  # a process that was forked while other threads of the user's ran: their names
@@ -607,6 +626,25 @@ def _wrap_help_finish(original: Any) -> Any:
     return _help_stuff_finish
 
 
+def _wrap_terminate(original: Any) -> Any:
+    """Ends the workers by a signal, in the midst of whatever they do."""
+
+    @functools.wraps(original)
+    def _terminate_pool(cls: Any, *args: Any, **kwargs: Any) -> Any:
+        workers = list(args[3]) if len(args) > 3 else []
+        result = original(cls, *args, **kwargs)
+        try:
+            if workers and hasattr(workers[0], "exitcode"):  # processes, not threads
+                from autotb.engines import casualties
+
+                casualties.forget(workers)
+        except Exception:
+            pass  # their files are swept away later
+        return result
+
+    return _terminate_pool
+
+
 def _wrap_join(original: Any) -> Any:
     """Waits for the last workers."""
 
@@ -622,7 +660,7 @@ def _wrap_join(original: Any) -> Any:
         try:
             from autotb.engines import casualties
 
-            casualties.forget(self)
+            casualties.forget(self._pool)
         except Exception:
             pass  # their files are swept away later
         return result
@@ -752,6 +790,7 @@ def patches(package: str) -> tuple[Patch, ...]:
         Patch(pool, "Pool._maintain_pool", _wrap_maintain),
         Patch(pool, "Pool._help_stuff_finish", _wrap_help_finish),
         Patch(pool, "Pool.join", _wrap_join),
+        Patch(pool, "Pool._terminate_pool", _wrap_terminate),
     )
 
 

@@ -3,8 +3,8 @@
 Flows in: a few stores into mapped memory for each task, in the worker (under 1 µs).  Flows out: the file, which ``remains`` reads
 in whatever process finds the worker dead.  Behind the page of numbers faulthandler writes the Python lines of a crash.
 
-The file lies in ``$XDG_RUNTIME_DIR/autotb``, else in a folder of the user's own under the temporary directory, and is named by
-the process and its PID namespace.  Where it cannot be made, nothing is known of a death but its exit status.
+The file lies in ``folder``, and is named by the process and its PID namespace.  Where it cannot be made, nothing is known of a
+death but its exit status.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import time
 from types import FunctionType, MethodType
 
 from autotb import look
+from autotb.postmortem import folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # every worker imports this
@@ -21,7 +22,7 @@ if TYPE_CHECKING:  # every worker imports this
 
 PAGE = 4096
 WORDS = 16
-MARK, PID, STATE, JOB, INDEX, READS, WRITES, OOM, BEGUN, STARTED, TAKEN = range(11)
+MARK, PID, STATE, JOB, INDEX, READS, WRITES, OOM, BEGUN, STARTED, TAKEN, PARENT = range(12)
 IDLE, RUNNING, FAILING, STARTING = range(4)  # of STATE; FAILING: no task could be unpickled; STARTING: its initializer runs
 UNKNOWN = -1  # of JOB: a task was received, and which is not known yet
 MARKED = 0x0000_6175_746F_7462  # "autotb"
@@ -29,7 +30,7 @@ TEXT_AT, TEXT_BYTES = WORDS * 8, 1024
 HEAD_AT, HEAD_BYTES = TEXT_AT + TEXT_BYTES, 128  # how the message began that was received last (see pipes)
 _PLACE = 0x5A5A_5A5A  # where our descriptor stands in its file: one that was closed and opened anew stands elsewhere
 _HIGH = 200  # descriptors above this one are rarely swept up by others
-_OLD = 600  # seconds after which a dead worker's file may be removed by anybody
+_OLD = 600  # seconds after which a dead worker's file may be removed though its parent, who may want to read it, lives
 
 _mine: Crumb | None = None
 
@@ -37,27 +38,28 @@ _mine: Crumb | None = None
 class Crumb:
     """This process's own; ``words`` is written to by index, for speed."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, inside: int) -> None:
         import mmap
 
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
+        file = folder.name(os.getpid())
         try:
-            os.unlink(path)  # of a process that had this number before
+            os.unlink(file, dir_fd=inside)  # of a process that had this number before
         except FileNotFoundError:
             pass
-        descriptor = os.open(path, flags, 0o600)
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(file, flags, 0o600, dir_fd=inside)
         try:
             os.write(descriptor, bytes(PAGE))  # a full disk must fail here, not as a signal at a store
             page = mmap.mmap(descriptor, PAGE)
         except BaseException:
             os.close(descriptor)
-            os.unlink(path)
+            os.unlink(file, dir_fd=inside)
             raise
-        self.path, self.descriptor, self.watching = path, descriptor, False
+        self.file, self.descriptor, self.watching = file, descriptor, False
         self.page = memoryview(page)
         self.words = self.page[: WORDS * 8].cast("q")
         self.words[PID], self.words[BEGUN], self.words[MARK] = os.getpid(), time.time_ns(), MARKED
-        self.words[STATE] = IDLE
+        self.words[PARENT], self.words[STATE] = os.getppid(), IDLE
 
     def runs(self, job: int, index: int, text: str) -> None:
         """A task begins."""
@@ -117,7 +119,7 @@ class Crumb:
         """This process ends in good order; a child that it forked has this object too, and leaves the file alone."""
         try:
             if self.words[PID] == os.getpid():
-                os.unlink(self.path)
+                folder.remove(self.file)
         except OSError:
             pass
 
@@ -138,11 +140,19 @@ def begin() -> Crumb | None:
 def _made() -> Crumb:
     from autotb.postmortem import memory
 
-    crumb = Crumb(os.path.join(folder(make=True), name(os.getpid())))
+    crumb = folder.made(_swept)
     crumb.words[OOM] = memory.oom_kills() or 0
     os.register_at_fork(after_in_child=_not_mine)
     crumb.watch()
     return crumb
+
+
+def _swept(inside: int) -> Crumb:
+    try:
+        _sweep(inside)
+    except OSError:
+        pass  # less is tidied up
+    return Crumb(inside)
 
 
 def _not_mine() -> None:
@@ -156,46 +166,23 @@ def _not_mine() -> None:
         faulthandler.disable()
 
 
-def folder(make: bool = False) -> str:
-    """Where crumbs lie.  Raises OSError where a folder of that name is not this user's own."""
-    import stat
-
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
-    if runtime and os.path.isdir(runtime) and os.access(runtime, os.W_OK):
-        path = os.path.join(runtime, "autotb")
-    else:
-        temporary = next(filter(None, map(os.environ.get, ("TMPDIR", "TEMP", "TMP"))), "/tmp")  # noqa: S108  tempfile is slow to import
-        path = os.path.join(temporary, f"autotb-{os.getuid()}")
-    if make:
-        try:
-            os.mkdir(path, 0o700)
-        except FileExistsError:
-            _sweep(path)
-    found = os.lstat(path)
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-        raise PermissionError(f"{path} is not this user's own folder")
-    return path
-
-
-def name(pid: int) -> str:
-    """The file of a process, which in another container may have the same number."""
-    try:
-        return f"{pid}-{os.stat('/proc/self/ns/pid').st_ino}"
-    except OSError:
-        return str(pid)
-
-
-def _sweep(path: str) -> None:
+def _sweep(inside: int) -> None:
     """Remove what dead workers left behind, and their drivers did not take away."""
-    own = name(0)[1:]
-    for entry in os.scandir(path):
-        pid, _, _ = entry.name.partition("-")
-        try:
-            old = entry.stat().st_mtime < time.time() - _OLD
-            if old and pid.isdigit() and entry.name.endswith(own) and not lives(int(pid)):
-                os.unlink(entry.path)
-        except OSError:
-            pass  # another worker was faster
+    for file in os.listdir(inside):
+        pid = folder.pid_of(file)
+        if pid is not None and has_ended(pid):
+            try:
+                if _is_nobodys(inside, file, pid):
+                    os.unlink(file, dir_fd=inside)
+            except OSError:
+                pass  # another worker was faster, or it is no file
+
+
+def _is_nobodys(inside: int, file: str, pid: int) -> bool:
+    """Whether nobody will read a dead worker's file: whoever started it is dead too, or has had the time to."""
+    words = memoryview(folder.read_in(inside, file, WORDS * 8).ljust(WORDS * 8, b"\0")).cast("q")
+    left = words[MARK] == MARKED and words[PID] == pid and has_ended(words[PARENT])
+    return left or os.stat(file, dir_fd=inside, follow_symlinks=False).st_mtime < time.time() - _OLD
 
 
 def lives(pid: int) -> bool:
@@ -207,6 +194,17 @@ def lives(pid: int) -> bool:
     except OSError:
         pass
     return True
+
+
+def has_ended(pid: int) -> bool:
+    """Whether no such process runs; one that was not waited for so far, perhaps never, has ended all the same."""
+    if not lives(pid):
+        return True
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read(1_000).rpartition(b")")[2].split()[0] in (b"Z", b"X")
+    except (OSError, IndexError):
+        return os.path.exists("/proc/self")  # it has just gone; without /proc it lives, as far as is known
 
 
 chunk_of: Any = None  # ``summary.chunk_of``, once there are chunks of calls

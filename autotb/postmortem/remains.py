@@ -9,7 +9,7 @@ import functools
 import os
 import time
 
-from autotb.postmortem import crumbs
+from autotb.postmortem import crumbs, folder
 from autotb.postmortem.crumbs import (
     BEGUN,
     HEAD_AT,
@@ -23,8 +23,6 @@ from autotb.postmortem.crumbs import (
     STATE,
     TEXT_AT,
     WORDS,
-    folder,
-    name,
 )
 
 TYPE_CHECKING = False
@@ -66,8 +64,7 @@ def of(pid: int, since: int = 0) -> Remains | None:
     not that of this one.
     """
     try:
-        with open(os.path.join(folder(), name(pid)), "rb") as file:
-            found = Remains(file.read(1 << 20))
+        found = Remains(folder.read(folder.name(pid), 1 << 20))
     except (OSError, ValueError, AttributeError):
         return None
     return found if found.words[BEGUN] >= since - _SLACK else None
@@ -94,11 +91,10 @@ def own_start() -> int:
 def every() -> list[Remains]:
     """All that lie on this machine, of this user."""
     try:
-        own = name(0)[1:]
-        pids = [entry.partition("-")[0] for entry in os.listdir(folder()) if entry.endswith(own)]
+        pids = [folder.pid_of(file) for file in folder.inside(os.listdir)]
     except (OSError, AttributeError):
         return []
-    return [found for pid in pids if pid.isdigit() and (found := of(int(pid))) is not None]
+    return [found for pid in pids if pid is not None and (found := of(pid)) is not None]
 
 
 def is_dead(pid: int, within: float = 0) -> bool:
@@ -107,26 +103,23 @@ def is_dead(pid: int, within: float = 0) -> bool:
     One that has ended and was not waited for so far is dead.
     """
     end = time.monotonic() + within
-    while not _is_dead(pid):
+    while not crumbs.has_ended(pid):
         if time.monotonic() >= end:
             return False
         time.sleep(0.01)
     return True
 
 
-def _is_dead(pid: int) -> bool:
-    if not crumbs.lives(pid):
-        return True
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return file.read(1_000).rpartition(b")")[2].split()[0] in (b"Z", b"X")
-    except (OSError, IndexError):
-        return os.path.exists("/proc/self")  # it has just gone; without /proc it lives, as far as is known
+def bury_children() -> None:
+    """Remove the files of this process's children, which have all ended."""
+    for left in every():
+        if left.words[crumbs.PARENT] == os.getpid() and is_dead(left.pid):
+            bury(left.pid)
 
 
 def bury(pid: int) -> None:
     """Remove the file of a dead process."""
     try:
-        os.unlink(os.path.join(folder(), name(pid)))
+        folder.remove(folder.name(pid))
     except (OSError, AttributeError):
         pass

@@ -177,5 +177,4 @@ def test_a_crash_is_never_written_into_a_file_of_the_users(run, tmp_path):
 def test_breadcrumbs_are_removed(run, tmp_path):
     ran = run(PROGRAM, "fork", "kill", "3", XDG_RUNTIME_DIR=str(tmp_path))
     assert "started and then crashed" in flat(ran.stderr)
-    assert list((tmp_path / "autotb").iterdir()) == []
-    assert (tmp_path / "autotb").stat().st_mode & 0o777 == 0o700
+    assert list(tmp_path.glob("autotb*")) == []  # the folder has gone with the last of them
