@@ -630,19 +630,18 @@ def _wrap_terminate(original: Any) -> Any:
     """Ends the workers by a signal, in the midst of whatever they do."""
 
     @functools.wraps(original)
-    def _terminate_pool(cls: Any, *args: Any, **kwargs: Any) -> Any:
-        workers = list(args[3]) if len(args) > 3 else []
-        result = original(cls, *args, **kwargs)
+    def terminate(self: Any) -> Any:
+        result = original(self)
         try:
-            if workers and hasattr(workers[0], "exitcode"):  # processes, not threads
+            if hasattr(self._outqueue, "_wlock"):  # processes, not threads
                 from autotb.engines import casualties
 
-                casualties.forget(workers)
+                casualties.forget(self._pool)
         except Exception:
             pass  # their files are swept away later
         return result
 
-    return _terminate_pool
+    return terminate
 
 
 def _wrap_join(original: Any) -> Any:
@@ -790,7 +789,7 @@ def patches(package: str) -> tuple[Patch, ...]:
         Patch(pool, "Pool._maintain_pool", _wrap_maintain),
         Patch(pool, "Pool._help_stuff_finish", _wrap_help_finish),
         Patch(pool, "Pool.join", _wrap_join),
-        Patch(pool, "Pool._terminate_pool", _wrap_terminate),
+        Patch(pool, "Pool.terminate", _wrap_terminate),
     )
 
 
