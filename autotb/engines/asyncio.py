@@ -7,6 +7,7 @@ Source: https://docs.python.org/3/library/asyncio-eventloop.html#error-handling-
 from __future__ import annotations
 
 import functools
+import sys
 
 from autotb import callsite, registry
 from autotb.patch import Patch, put_on
@@ -20,23 +21,45 @@ NAME = "asyncio"
 DISTRIBUTION = None
 CAPTURED = "gather, wait, TaskGroup, to_thread, run_in_executor, tasks nobody awaited"
 NOISE: dict[str, str] = {}
+ERROR = 40  # logging's
 
 registry.register(own=("uvloop",))
 
 
 def _wrap_default_handler(original: Any) -> Any:
-    """A task that failed and that nobody awaited is told here, as a log record that goes to stderr where no log was set up."""
+    """A task that failed and that nobody awaited is told here, as a log record: what becomes of it is logging's affair.
+
+    The handler logs as ever; the record's formatter is told what the record is about, in case it ends on stderr.
+    """
 
     @functools.wraps(original)
-    def default_exception_handler(self: Any, context: Any) -> None:
+    def default_exception_handler(self: Any, context: Any) -> Any:
+        told = _has_an_error(context) and _will_log() and registry.surface("asyncio_tells", context)
         try:
-            if isinstance(context.get("exception"), Exception) and registry.surface("asyncio_failed", context):
-                return
-        except Exception:
-            pass  # a context of another form: asyncio knows it
-        original(self, context)
+            return original(self, context)
+        except BaseException as error:
+            tb = error.__traceback__
+            if tb is not None and tb.tb_next is not None:
+                BaseException.with_traceback(error, tb.tb_next)  # asyncio logs it
+            raise
+        finally:
+            if told:
+                registry.surface("asyncio_has_told")
 
     return default_exception_handler
+
+
+def _has_an_error(context: Any) -> bool:
+    return type(context) is dict and isinstance(context.get("exception"), BaseException)
+
+
+def _will_log() -> bool:
+    """Whether asyncio's logger, unless it is one of another make, takes errors: one that was silenced costs no import of ours."""
+    try:
+        logger = sys.modules["asyncio.base_events"].logger
+        return type(logger) is not sys.modules["logging"].Logger or logger.isEnabledFor(ERROR)
+    except Exception:
+        return True
 
 
 def _wrap_create_task(original: Any) -> Any:

@@ -5,6 +5,7 @@ Flows in: ``registry.surface(name, …)``.  Flows out: stories on stderr.
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from typing import Any
@@ -114,12 +115,22 @@ def shorten_logs() -> bool:
     return True
 
 
-def asyncio_failed(context: dict[str, Any]) -> bool:
-    """What ``loop.default_exception_handler`` is told, where no log was set up to take it."""
-    import logging
+def asyncio_tells(context: dict[str, Any]) -> bool:
+    """What ``loop.default_exception_handler`` is about to log: its formatter may have to show it."""
+    from autotb.hooks import logs
 
-    if sys.stderr is None or logging.getLogger("asyncio").hasHandlers():
-        return False
+    return logs.expect(context["exception"], functools.partial(_asyncio_story, context))
+
+
+def asyncio_has_told() -> bool:
+    """The record was logged, or not."""
+    from autotb.hooks import logs
+
+    return logs.expect(None, None)
+
+
+def _asyncio_story(context: dict[str, Any]) -> str:
+    """In place of the traceback, below the lines that asyncio tells of the task, handle or transport."""
     error = context["exception"]
     task = context.get("task") or context.get("future")
     name = getattr(task, "get_name", lambda: "")()
@@ -127,5 +138,4 @@ def asyncio_failed(context: dict[str, Any]) -> bool:
     place = carrier.place("asyncio", f"in task {name}" if name else "", submitted=submitted, verb="created")
     for key in ("pid", "thread"):
         place.pop(key, None)
-    render.show(_trace(error, error.__traceback__, place, str(context.get("message") or "Unhandled exception in event loop")))
-    return True
+    return render.draw(_trace(error, error.__traceback__, place), sys.stderr).rstrip("\n")

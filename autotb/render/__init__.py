@@ -31,6 +31,7 @@ def as_text(trace: Trace) -> str:
 
 def draw(trace: Trace, stream: Any, style: str = "") -> str:
     """The story in the style that the settings and ``stream`` ask for, or in this one, ending with a newline."""
+    trace = limit.limited(trace)
     in_force = settings.current()
     abilities = terminal.abilities(stream)
     style = style or in_force.style
@@ -55,7 +56,7 @@ def draw(trace: Trace, stream: Any, style: str = "") -> str:
 def show(trace: Trace, stream: Any = None, style: str = "") -> None:
     """Write the story to ``stream`` (stderr), the settings' warnings before it; ``style`` as for :func:`draw`."""
     stream = sys.stderr if stream is None else stream
-    text = draw(limit.limited(trace), stream, style)
+    text = draw(trace, stream, style)
     terminal.write(stream, "".join(_new_warnings()) + text)
 
 

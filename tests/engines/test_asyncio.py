@@ -92,6 +92,85 @@ def test_a_task_that_nobody_awaited(shows):
     shows(PROGRAM, check, "never")
 
 
+SILENCED = {
+    "nothing": "pass",
+    "level": "logging.getLogger('asyncio').setLevel(logging.CRITICAL)",
+    "disabled": "logging.getLogger('asyncio').disabled = True",
+    "all disabled": "logging.disable(logging.CRITICAL)",
+    "filter": "logging.getLogger('asyncio').addFilter(lambda record: print('asked', record.args) is not None)",
+    "last resort's level": "logging.lastResort.setLevel(logging.CRITICAL)",
+    "last resort's filter": "logging.lastResort.addFilter(lambda record: print('asked') is not None)",
+    "no last resort": "logging.lastResort = None",
+    "null handler": "logging.getLogger('asyncio').addHandler(logging.NullHandler())",
+    "handler of its own": "logging.getLogger('asyncio').addHandler(logging.StreamHandler(sys.stdout))",
+    "last resort of its own": "logging.lastResort = logging.StreamHandler(sys.stdout)",
+    "formatter of its own": "logging.lastResort.setFormatter(logging.Formatter('LOG %(message)s'))",
+    "root's handler": "logging.basicConfig(format='LOG %(name)s %(message)s')",
+    "factory": "made = logging.getLogRecordFactory()\n"
+    "logging.setLogRecordFactory(lambda *a, **k: (print('made', a[3], k), made(*a, **k))[1])\nlogging.lastResort = None",
+    "a loop's handler": "asyncio.BaseEventLoop.call_exception_handler = lambda self, context: print(sorted(context))",
+}
+
+
+@pytest.mark.parametrize("how", SILENCED)
+def test_what_the_program_has_done_to_asyncios_logger_holds(run, how):
+    code = f"import asyncio, logging, sys\n{SILENCED[how]}\n{PROGRAM}"
+    ours, bare = run(code, "never"), run(code, "never", autotb="0")
+
+    def kept(text):
+        return re.sub(r"0x\w+", "0x", text)
+
+    assert kept(ours.stdout) == kept(bare.stdout)
+    if how == "nothing":
+        assert "╭" in ours.stderr and "╭" not in bare.stderr
+    else:
+        assert kept(ours.stderr) == kept(bare.stderr)
+
+
+CONTEXT = """
+import asyncio
+
+class Protocol(asyncio.Protocol):
+    def data_received(self, data):
+        {}[data]
+
+async def dropped():
+    raise ValueError("never asked")
+
+async def main():
+    loop = asyncio.get_running_loop()
+    asyncio.create_task(dropped())
+    loop.call_soon(lambda: 1 / 0)
+    loop.call_exception_handler({"message": "mine", "exception": RuntimeError("r"), "device": "/dev/x", "attempt": 3})
+    loop.call_exception_handler({"exception": RuntimeError("no message")})
+    loop.call_exception_handler({"message": "no exception", "device": "/dev/y"})
+    server = await loop.create_server(Protocol, "127.0.0.1", 0)
+    _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    writer.write(b"x")
+    await asyncio.sleep(0.1)
+    writer.close()
+    server.close()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("flags", [[], ["-X", "dev"]])
+def test_all_that_asyncio_tells_of_an_error_is_told(run, flags):
+    command = [sys.executable, *flags]
+    ours, bare = run(CONTEXT, command=command), run(CONTEXT, command=command, autotb="0")
+
+    def told(ran):
+        """The lines that asyncio itself writes; what follows a traceback's head is Python's."""
+        known = r"(\w+: .*|Task exception was.*|Exception in.*|Fatal error.*|mine|no exception|Unhandled.*|\w+ created at .*)"
+        return [re.sub(r"0x\w+|fd=\d+", "0x", line) for line in ran.lines if re.fullmatch(known, line)]
+
+    assert told(ours) == told(bare)
+    assert len(told(ours)) >= 17
+    assert ours.stderr.count("╭") == 3
+    assert ("source_traceback: Object created at (most recent call last):" in ours.lines) == bool(flags)
+
+
 def test_a_task_that_nobody_awaited_tells_where_it_was_created_when_asked_to(run):
     ran = run(PROGRAM, "never", AUTOTB_ASYNCIO="1")
 
