@@ -66,8 +66,11 @@ class Ran:
 
     @property
     def heads(self) -> list[str]:
-        """The heads of the frames that are shown, ``file:line in function``, without their folders."""
-        found = re.findall(r"^(?:│ )*│ (\S.*?:\d+ in \S+) *│$", self.stderr, re.M)
+        """The heads of the frames that are shown, ``file:line in function``, without their folders.
+
+        One that is longer than the panel has no right border.
+        """
+        found = re.findall(r"^(?:│ )*│ (\S.*?:\d+ in \S+)(?: *│)?$", self.stderr, re.M)
         return [
             head.rpartition("/")[2]
             for head in found

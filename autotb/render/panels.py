@@ -12,15 +12,16 @@ from rich.cells import cell_len
 from rich.style import Style
 from rich.text import Text
 
-from autotb.render import clean, plain
+from autotb.render import carets, clean
 from autotb.render.terminal import Abilities
 from autotb.settings import Settings
 from autotb.trace import filter as show
-from autotb.trace import words
+from autotb.trace import limits, words
+from autotb.trace.limits import Limits
 from autotb.trace.model import Frame, Gap, Hop, Stack, Trace
 
 TITLE = "Traceback (most recent call last)"
-MIN_WIDTH = 40  # of a panel, however narrow the terminal is
+MIN_WIDTH = 20  # of a panel, however narrow the terminal is, or deep in a group
 FOLD_ROWS = 4  # rows that one source line may take
 NUMBER_WIDTH = 4
 
@@ -41,7 +42,7 @@ _ASCII = str.maketrans({"❱": ">", "│": "|", "…": "~", "×": "x"})
 
 def draw(trace: Trace, abilities: Abilities, in_force: Settings) -> str:
     """The whole story, ending with a newline."""
-    lines = _Drawing(trace, abilities, in_force).story()
+    lines = limits.kept(trace, lambda shorter, within: _Drawing(shorter, abilities, in_force, within).story())
     text = "\n".join(lines) + "\n"
     return text if abilities.unicode else text.translate(_ASCII)
 
@@ -49,10 +50,13 @@ def draw(trace: Trace, abilities: Abilities, in_force: Settings) -> str:
 class _Drawing:
     """One story on one kind of stream."""
 
-    def __init__(self, trace: Trace, abilities: Abilities, in_force: Settings) -> None:
+    def __init__(self, trace: Trace, abilities: Abilities, in_force: Settings, within: Limits) -> None:
         self.trace = trace
         self.abilities = abilities
         self.in_force = in_force
+        self.within = within
+        self.bare = show.is_bare(trace.stack)
+        self.depth = 0  # of groups in one another
         self.width = max(MIN_WIDTH, abilities.width)
         self.syntax: object | None = None
         self.terminal: _Terminal | None = None
@@ -68,53 +72,60 @@ class _Drawing:
 
     def stack(self, stack: Stack, title: str, hints: tuple[str, ...] = ()) -> list[str]:
         lines: list[str] = []
-        for other in stack.also:
-            lines += [*self.stack(other, TITLE), "", *self.ansi([Text(words.ALSO, DIM)]), ""]
+        groups = words.grouped(stack.also)
+        for same in groups[: self.within.full]:
+            count = [Text(clean.line(words.count_line(same)), HEAD)] if len(same) > 1 else []
+            lines += [*self.stack(same[0], TITLE), *self.ansi([*count, Text(""), Text(words.ALSO, DIM), Text("")])]
+        if len(groups) > self.within.full:
+            more = words.more_members(sum(map(len, groups[self.within.full :])))
+            lines += self.ansi([Text(more, DIM), Text("")])
         noticed = show.noticed_by(stack, self.in_force.frames)
         if stack.before is not None and noticed is None:
-            lines += self.stack(stack.before, TITLE)
-            sentence = words.CAUSED if stack.cause is not None else words.DURING
-            lines += ["", *self.ansi([Text(sentence, DIM)]), ""]
+            lines += [*self.stack(stack.before, TITLE), "", *self.ansi([Text(words.joint(stack), DIM)]), ""]
         lines += self.panel(stack, title, noticed)
-        for line in stack.broken:
+        for line in words.broken(stack, self.within.lines):
             lines += self.ansi([Text(clean.line(line), HOP)])
         if stack.members is not None:
-            lines += self.members(stack.members)
+            lines += self.members(stack)
         for hint in hints:
             lines += self.ansi([Text(clean.line(hint), HINT)])
-        return lines + self.ansi([*self.final(stack), *map(_plain_text, words.notes(stack))])
+        return lines + self.ansi([*self.final(stack), *map(_plain_text, words.notes(stack, self.within.lines))])
 
     def final(self, stack: Stack) -> list[Text]:
         rows = []
-        for line in words.final_lines(stack):
+        for line in words.final_lines(stack, self.within.lines):
             text = Text(clean.text(line))
             if line.startswith(stack.type):
                 text.stylize(ERROR, 0, len(stack.type))
-            rows += list(text.split("\n", allow_blank=True)) or [Text("")]
+            rows.append(text)
         return rows
 
-    def members(self, members: tuple[Stack, ...]) -> list[str]:
+    def members(self, stack: Stack) -> list[str]:
         lines: list[str] = []
         inner = self.narrower()
-        groups = plain.words_grouped(members)
-        for number, same in enumerate(groups, 1):
-            if number > plain.MAX_MEMBERS:
-                lines += self.ansi([Text("│ " + clean.line(plain.count_line(same)))])
+        groups = words.grouped(stack.members or ()) if self.depth < limits.MAX_NESTING else []
+        told = groups[: self.within.listed]
+        for number, same in enumerate(told, 1):
+            if number > self.within.full:
+                lines += self.ansi([Text("│ " + clean.line(words.count_line(same)))])
                 continue
-            title = f"sub-exception {number} of {len(groups)}"
-            told = inner.stack(same[0], title)
-            if len(same) > 1:
-                told += inner.ansi([Text(clean.line(plain.count_line(same)), HEAD), *map(Text, _calls(same))])
-            lines += [f"│ {line}".rstrip() for line in told]
+            title = f"sub-exception {number}" + ("" if stack.unlisted else f" of {len(groups)}")
+            member = inner.stack(same[0], title)
+            if words.times(same) > 1:
+                member += inner.ansi([Text(clean.line(words.count_line(same)), HEAD), *map(Text, _calls(same))])
+            lines += [f"│ {line}".rstrip() for line in member]
             lines.append("│")
-        return lines
+        more = stack.count - sum(map(words.times, told))
+        return [*lines, *self.ansi([Text(f"│ {words.more_members(more)}")])] if more else lines
 
     def narrower(self) -> _Drawing:
         width = max(MIN_WIDTH, self.width - 2)
-        return _Drawing(self.trace, replace(self.abilities, width=width), self.in_force)
+        inner = _Drawing(self.trace, replace(self.abilities, width=width), self.in_force, self.within)
+        inner.bare, inner.depth = self.bare, self.depth + 1
+        return inner
 
     def panel(self, stack: Stack, title: str, noticed: Stack | None) -> list[str]:
-        views, hidden = show.view(stack, self.in_force.frames)
+        views, hidden = show.view(stack, self.in_force.frames, bare=self.bare, most=self.within.items)
         inside = self.width - 4
         blocks: list[list[Text]] = []
         for view in views:
@@ -128,18 +139,21 @@ class _Drawing:
         rows = blocks[0]
         for block in blocks[1:]:
             rows = [*rows, Text(""), *block]
-        width = max(self.width, 4 + max(cell_len(row.plain) for row in rows))
         notice = "; ".join(filter(None, (words.hidden(hidden), f"cut: {stack.cut}" if stack.cut else "")))
-        return self.boxed(rows, width, title, notice)
+        return self.boxed(rows, title, clean.line(notice))
 
-    def boxed(self, rows: list[Text], width: int, title: str, notice: str) -> list[str]:
-        """Drawn here and not by rich's Panel: its Console alone costs half of what a whole story may in a pipe."""
+    def boxed(self, rows: list[Text], title: str, notice: str) -> list[str]:
+        """Drawn here and not by rich's Panel: its Console alone costs half of what a whole story may in a pipe.
+
+        A head that is longer than the panel goes on beyond it, whole and without a border, so that it can be clicked and copied.
+        """
+        width = self.width
         corners, bar, side = ("╭╮╰╯", "─", "│") if self.abilities.unicode else ("++++", "-", "|")
         edge = Text(side, BORDER)
         lines = [_border(corners[0], corners[1], bar, width, Text(title, HEAD))]
         for row in rows:
-            padding = " " * (width - 3 - cell_len(row.plain))
-            lines.append(Text.assemble(edge, " ", row, padding, edge))
+            room = width - 3 - cell_len(row.plain)
+            lines.append(Text.assemble(edge, " ", row, *((" " * room, edge) if room > 0 else ())))
         lines.append(_border(corners[2], corners[3], bar, width, Text(notice, DIM)))
         return self.ansi(lines)
 
@@ -169,8 +183,8 @@ class _Drawing:
             if isinstance(item, show.Shown):
                 blocks.append(self.frame(item, inside))
             else:
-                text = plain.gap(item) if isinstance(item, Gap) else str(item)
-                blocks.append([Text(clean.line(text if text[0] == "…" else f"… {text}"), DIM)])
+                text = f"… {words.gap(item)}" if isinstance(item, Gap) else str(item)
+                blocks.append([Text(row, DIM) for row in _folded(clean.line(text), inside, FOLD_ROWS)])
         return blocks
 
     def where(self, hop: Hop, inside: int) -> list[Text]:
@@ -193,9 +207,10 @@ class _Drawing:
             (clean.line(frame.path), PATH), f":{frame.line or '?'} in ", (clean.line(frame.name), HEAD), no_wrap=True
         )
         rows = [head]
-        source = [pair for pair in frame.source if not item.short or pair[0] == frame.line]
+        around = 0 if item.short else self.in_force.context
+        source = [pair for pair in frame.source if abs(pair[0] - frame.line) <= around]
         if source:
-            rows += [Text(""), *self.source(frame, source, inside)]
+            rows += [*([] if item.short else [Text("")]), *self.source(frame, source, inside)]
         if frame.changed:
             rows.append(Text("       (the file has changed since it was imported: these lines may be others)", DIM))
         if self.in_force.locals == "1" and frame.locals:
@@ -208,12 +223,17 @@ class _Drawing:
         for number, raw in source:
             failing = number == frame.line
             text = self.code(raw, frame, failing)
+            marks = carets.marks(frame) if failing and not self.abilities.colour else ""
             for turn, part in enumerate(_chopped(text, inside - gutter - 3)):
                 label = f"{number:>{gutter}}" if turn == 0 else " " * gutter
                 bar = "❱" if failing and turn == 0 else "│"
                 row = Text.assemble((label, MARK if failing else DIM), (f" {bar} ", MARK if bar == "❱" else DIM), part)
                 row.rstrip()
                 rows.append(row)
+                below = marks[: inside - gutter - 3].rstrip()
+                marks = marks[inside - gutter - 3 :]
+                if below:
+                    rows.append(Text(f"{' ' * gutter} │ {below}"))
         return rows
 
     def code(self, raw: str, frame: Frame, failing: bool) -> Text:

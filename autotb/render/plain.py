@@ -1,144 +1,138 @@
 """The plain style: CPython's own grammar, so that every tool that reads tracebacks reads this one.
 
-Beyond CPython's lines there are only ``  [...]`` lines, the form that CPython itself uses for repeated frames.
+Beyond CPython's lines there are only ``  [...]`` lines, the form that CPython itself uses for repeated frames.  It is never
+longer than what Python itself would print.
 """
 
 from __future__ import annotations
 
 from autotb import settings
-from autotb.render import clean
+from autotb.render import carets, clean
 from autotb.trace import filter as show
-from autotb.trace import words
+from autotb.trace import limits, words
+from autotb.trace.limits import Limits
 from autotb.trace.model import Frame, Gap, Stack, Trace
 
 HEADER = "Traceback (most recent call last):"
-MAX_MEMBERS = 5  # stories of a group that are told in full
 
 
 def lines(trace: Trace, in_force: settings.Settings | None = None, *, with_hints: bool = False) -> list[str]:
     """The story, line by line."""
-    in_force = in_force or settings.current()
-    result = [trace.heading] if trace.heading else []
-    if with_hints:  # before the traceback: a line after its frames would be read as its error
-        result += [clean.line(hint) for hint in trace.hints]
-        result += [clean.line(f"kept in {trace.kept}")] if trace.kept else []
-    result += _stack(trace.stack, trace, in_force, 0)
-    caused = words.caused_by(trace)
-    return [*result, clean.text(caused)] if caused else result
+    used = in_force or settings.current()
+
+    def drawn(shorter: Trace, within: Limits) -> list[str]:
+        return _Text(shorter, used, within).story(with_hints)
+
+    return limits.kept(trace, drawn)
 
 
-def _stack(stack: Stack, trace: Trace, in_force: settings.Settings, depth: int) -> list[str]:
-    result = []
-    for other in stack.also:
-        result += [*_stack(other, trace, in_force, depth), "", words.ALSO, ""]
-    noticed = show.noticed_by(stack, in_force.frames)
-    if stack.before is not None and noticed is None:
-        result += _stack(stack.before, trace, in_force, depth)
-        result += ["", words.CAUSED if stack.cause is not None else words.DURING, ""]
-    body, hidden = _frames(stack, trace, in_force)
-    if noticed is not None:
-        body.append(f"  [{clean.line(words.noticed(noticed))}]")
-    if stack.lost:
-        body.append(f"  [{clean.line(words.lost(stack))}]")
-    if hidden:
-        body.append(f"  [{words.hidden(hidden)}]")
-    final = [line for text in words.final_lines(stack) for line in clean.text(text).split("\n")]
-    after = [clean.text(line) for line in [*stack.broken, *words.notes(stack)]]
-    if stack.members is None:
-        header = [HEADER] if body else []
-        return [*result, *header, *body, *final, *after]
-    header = [f"{'' if depth else '  + '}Exception Group {HEADER}"] if body else []
-    margin = "" if depth else "  | "
-    own = [*header, *(margin + line for line in [*body, *final, *after])]
-    return [*result, *own, *_members(stack, trace, in_force, depth)]
+class _Text:
+    """One story, within some limits."""
 
+    def __init__(self, trace: Trace, in_force: settings.Settings, within: Limits) -> None:
+        self.trace = trace
+        self.in_force = in_force
+        self.within = within
+        self.bare = show.is_bare(trace.stack)
+        self.has_less = False  # than Python would have printed
 
-def _members(stack: Stack, trace: Trace, in_force: settings.Settings, depth: int) -> list[str]:
-    result = []
-    groups = words_grouped(stack.members or ())
-    indent = "    " if depth == 0 else "  "
-    for number, same in enumerate(groups, 1):
-        start = "  +-" if depth == 0 and number == 1 else indent
-        result.append(f"{start}+---------------- {number} ----------------")
-        if number <= MAX_MEMBERS:
-            told = _stack(same[0], trace, in_force, depth + 1)
-        else:
-            told = []
-        told += [count_line(same)] if len(same) > 1 or number > MAX_MEMBERS else []
-        result += [f"{indent}| {line}".rstrip() for line in told]
-    return [*result, f"{indent}+------------------------------------"]
+    def story(self, with_hints: bool) -> list[str]:
+        result = [clean.line(self.trace.heading)] if self.trace.heading else []
+        if with_hints:  # before the traceback: a line after its frames would be read as its error
+            result += [clean.line(hint) for hint in self.trace.hints]
+            result += [clean.line(f"kept in {self.trace.kept}")] if self.trace.kept else []
+        result += self.stack(self.trace.stack, 0)
+        caused = words.caused_by(self.trace) if self.has_less else ""  # Python has no such line
+        return [*result, clean.line(caused)] if caused else result
 
+    def stack(self, stack: Stack, depth: int) -> list[str]:
+        result = self.others(stack, depth)
+        noticed = show.noticed_by(stack, self.in_force.frames)
+        if stack.before is not None and noticed is None:
+            result += [*self.stack(stack.before, depth), "", words.joint(stack), ""]
+        body, hidden = self.frames(stack)
+        if noticed is not None:
+            body.append(f"  [{clean.line(words.noticed(noticed))}]")
+        if stack.lost:
+            body.append(f"  [{clean.line(words.lost(stack))}]")
+        notice = "; ".join(filter(None, (words.hidden(hidden), f"cut: {stack.cut}" if stack.cut else "")))
+        if notice:
+            body.append(f"  [{clean.line(notice)}]")
+        final = [clean.text(line) for line in words.final_lines(stack, self.within.lines)]
+        after = [clean.text(line) for line in [*words.broken(stack, self.within.lines), *words.notes(stack, self.within.lines)]]
+        if stack.members is None:
+            header = [HEADER] if body else []
+            return [*result, *header, *body, *final, *after]
+        header = [f"{'' if depth else '  + '}Exception Group {HEADER}"] if body else []
+        margin = "" if depth else "  | "
+        own = [*header, *(margin + line for line in [*body, *final, *after])]
+        return [*result, *own, *self.members(stack, depth)]
 
-def words_grouped(members: tuple[Stack, ...]) -> list[list[Stack]]:
-    """Members that tell the same story together, in the order of their first."""
-    groups: dict[object, list[Stack]] = {}
-    for member in members:
-        groups.setdefault(words.same_story(member), []).append(member)
-    return list(groups.values())
+    def others(self, stack: Stack, depth: int) -> list[str]:
+        """The other errors that the same tasks failed of."""
+        result: list[str] = []
+        groups = words.grouped(stack.also)
+        for same in groups[: self.within.full]:
+            result += [
+                *self.stack(same[0], depth),
+                *([clean.line(words.count_line(same))] if len(same) > 1 else []),
+                "",
+                words.ALSO,
+                "",
+            ]
+        if len(groups) > self.within.full:
+            result += [words.more_members(sum(map(len, groups[self.within.full :]))), ""]
+        return result
 
+    def members(self, stack: Stack, depth: int) -> list[str]:
+        result = []
+        indent = "    " if depth == 0 else "  "
+        groups = words.grouped(stack.members or ())
+        if depth >= limits.MAX_NESTING:
+            groups = []
+        told = groups[: self.within.listed]
+        for number, same in enumerate(told, 1):
+            start = "  +-" if depth == 0 and number == 1 else indent
+            result.append(f"{start}+---------------- {number} ----------------")
+            inside = self.stack(same[0], depth + 1) if number <= self.within.full else []
+            inside += [clean.line(words.count_line(same))] if words.times(same) > 1 or number > self.within.full else []
+            result += [f"{indent}| {line}".rstrip() for line in inside]
+        more = stack.count - sum(map(words.times, told))
+        if more:
+            start = indent if told or depth else "  +-"
+            result += [f"{start}+---------------- ... ----------------", f"{indent}| {words.more_members(more)}"]
+        return [*result, f"{indent}+------------------------------------"]
 
-def count_line(same: list[Stack]) -> str:
-    """``35 × KeyError: 'id', at load.py:12 in parse``"""
-    place = words.raised_at(same[0])
-    headline = clean.line(same[0].headline)
-    return f"{len(same)} × {headline[:500]}" + (f", at {clean.line(str(place))}" if place else "")
+    def frames(self, stack: Stack) -> tuple[list[str], int]:
+        views, hidden = show.view(stack, self.in_force.frames, bare=self.bare, most=self.within.items)
+        self.has_less = self.has_less or bool(hidden) or bool(stack.hops[1:])
+        result: list[str] = []
+        for view in views:
+            hop = ", ".join(words.where(view.hop, self.trace))
+            if hop:
+                result.append(f"  [{clean.line(hop)}]")
+            if view.hop.call and self.in_force.args:
+                result.append(f"  [{clean.line(view.hop.call)}]")
+            result += [f"  [{clean.line(line)}]" for line in words.beside(view.hop)]
+            for item in view.items:
+                result += self.item(item)
+        return result, hidden
 
-
-def _frames(stack: Stack, trace: Trace, in_force: settings.Settings) -> tuple[list[str], int]:
-    views, hidden = show.view(stack, in_force.frames)
-    result: list[str] = []
-    for view in views:
-        hop = ", ".join(words.where(view.hop, trace))
-        if hop:
-            result.append(f"  [{clean.line(hop)}]")
-        if view.hop.call and in_force.args:
-            result.append(f"  [{clean.line(view.hop.call)}]")
-        result += [f"  [{clean.line(line)}]" for line in words.beside(view.hop)]
-        for item in view.items:
-            result += _item(item, in_force)
-    return result, hidden
-
-
-def _item(item: show.Item, in_force: settings.Settings) -> list[str]:
-    if isinstance(item, Gap):
-        return [f"  [{gap(item)}]"]
-    if isinstance(item, show.Folded):
-        return [f"  [{clean.line(str(item))}]"]
-    result = _frame(item.frame)
-    if in_force.locals == "1":
-        result += [f"    {clean.line(name)} = {clean.line(value)}" for name, value in item.frame.locals]
-    return result
-
-
-def gap(item: Gap) -> str:
-    """What stands for frames that are not listed, in CPython's words where it has them."""
-    if item.omitted:
-        return f"{item.omitted} more frames"
-    if item.cycle == 1:
-        return f"Previous line repeated {item.repeated} more time{'' if item.repeated == 1 else 's'}"
-    return f"Previous {item.cycle} frames repeated {item.repeated} more times"
+    def item(self, item: show.Item) -> list[str]:
+        if isinstance(item, Gap):
+            return [f"  [{words.gap(item)}]"]
+        if isinstance(item, show.Folded):
+            self.has_less = self.has_less or item.count > 1 or bool(item.last.failing_line.strip())
+            return [f"  [{clean.line(str(item))}]"]
+        result = _frame(item.frame)
+        if self.in_force.locals == "1":
+            result += [f"    {clean.line(name)} = {clean.line(value)}" for name, value in item.frame.locals]
+        return result
 
 
 def _frame(frame: Frame) -> list[str]:
     result = [f'  File "{clean.line(frame.path)}", line {frame.line or None}, in {clean.line(frame.name)}']
-    text = frame.failing_line
-    if text.strip():
-        bare = text.strip()
-        result.append(f"    {clean.source(bare)}")
-        carets = _carets(frame, text)
-        if carets:
-            result.append(f"    {carets}")
+    result += [f"    {line}" for line in carets.lines(frame)]
     if frame.changed:
         result.append("    [the file has changed since it was imported]")
     return result
-
-
-def _carets(frame: Frame, text: str) -> str:
-    if frame.span is None:
-        return ""
-    start = len(text) - len(text.lstrip())
-    first, last = max(frame.span[0], start), min(frame.span[1], len(text.rstrip()))
-    if last <= first or (first == start and last == len(text.rstrip())) or not text.isascii():
-        return ""
-    before = clean.source(text[start:first])
-    return " " * len(before) + "^" * len(clean.source(text[first:last]))

@@ -6,7 +6,7 @@ engine frames were left out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from autotb import registry
 from autotb.trace.model import Frame, Gap, Hop, Stack
@@ -14,6 +14,7 @@ from autotb.trace.model import Frame, Gap, Hop, Stack
 HIDDEN = (registry.ENGINE, registry.OWN)
 LIBRARY = (registry.LIBRARY, registry.STDLIB)
 FULL_FRAMES = 8  # of a hop; in deeper ones the first and last half of these are shown in full
+MOST_ITEMS = 40  # of a hop: frames that are shown, and lines that stand for others
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Folded:
 
 @dataclass(frozen=True)
 class Shown:
-    """A frame that is shown, with its lines around it or (``short``) the failing one alone."""
+    """A frame that is shown, with the lines around it or (``short``) with the failing one alone."""
 
     frame: Frame
     short: bool = False
@@ -58,21 +59,40 @@ class View:
     items: tuple[Item, ...]
 
 
-def view(stack: Stack, frames: str = "user") -> tuple[list[View], int]:
-    """The views of a stack's hops, and the count of engine frames that are hidden."""
-    everything = frames == "all" or not any(frame.kind == registry.USER for frame in stack.frames)
+def is_bare(stack: Stack) -> bool:
+    """Whether a whole story has no frame of the user's: then everything of it is shown, for want of anything better."""
+    waiting = [stack]
+    while waiting:
+        told = waiting.pop()
+        if any(frame.kind == registry.USER for frame in told.frames):
+            return False
+        waiting += [other for other in (told.before, *(told.members or ()), *told.also) if other is not None]
+    return True
+
+
+def view(stack: Stack, frames: str = "user", *, bare: bool = False, most: int = MOST_ITEMS) -> tuple[list[View], int]:
+    """The views of a stack's hops, and the count of engine frames that are hidden.
+
+    ``bare`` is what ``is_bare`` says of the whole story; ``most`` is how many frames and lines of folded ones a hop may have.
+    """
+    everything = frames == "all" or bare
+    last = stack.frames[-1] if stack.frames else None
+    keep_own = frames == "all" or (last is not None and last.kind == registry.OWN)  # an error of ours must stay debuggable too
+    of_libraries = not any(frame.kind == registry.USER for frame in stack.frames)
+    raised_in = next((hop for hop in reversed(stack.hops) if hop.frames or not of_libraries), None)
     views = []
     hidden = 0
-    raised_in = stack.hops[-1] if stack.hops else None
-    last = next((frame for frame in reversed(stack.frames)), None)
-    keep_own = frames == "all" or (last is not None and last.kind == registry.OWN)  # an error of ours must stay debuggable too
     for hop in stack.hops:
         whole = [frame for frame in hop.frames if keep_own or isinstance(frame, Gap) or frame.kind != registry.OWN]
-        items, left_out = (
-            (list(map(_as_item, whole)), len(hop.frames) - len(whole)) if everything else _items(hop, hop is raised_in)
-        )
-        hidden += left_out
-        views.append(View(hop, tuple(_shortened(items))))
+        if everything:
+            items: list[Item] = list(map(_as_item, whole))
+            hidden += len(hop.frames) - len(whole)
+        else:
+            sorted_ = _Sorted(hop is raised_in, of_libraries)
+            sorted_.sort(_merged(list(hop.frames)))
+            items = sorted_.items
+            hidden += sorted_.hidden
+        views.append(View(hop, tuple(_shortened(items, most))))
     return views, hidden
 
 
@@ -80,53 +100,82 @@ def _as_item(frame: Frame | Gap) -> Item:
     return frame if isinstance(frame, Gap) else Shown(frame)
 
 
-def _items(hop: Hop, raised_here: bool) -> tuple[list[Item], int]:
-    items: list[Item] = []
-    folding: list[Frame] = []
-    hidden = 0
-    for frame in hop.frames:
-        if isinstance(frame, Gap):
-            hidden += _add_gap(frame, items, folding)
-        elif frame.kind in HIDDEN:
-            hidden += 1
-        elif frame.kind in LIBRARY:
-            folding.append(frame)
+def _merged(frames: list[Frame | Gap]) -> list[Frame | Gap]:
+    """The frames, those of a comprehension and of its caller as one where both stand at one line."""
+    result: list[Frame | Gap] = []
+    for frame in frames:
+        before = result[-1] if result else None
+        if isinstance(frame, Frame) and isinstance(before, Frame) and frame.is_part_of(before):
+            known = dict(before.locals) | dict(frame.locals)
+            result[-1] = replace(before, span=frame.span, end=frame.end, locals=tuple(known.items()))
         else:
-            _fold(items, folding)
-            items.append(Shown(frame))
-    if folding and raised_here and _raised_in_library(hop):
-        last = folding.pop()
-        _fold(items, folding)
-        items.append(Shown(last))
-    elif folding and not items and not raised_here:
-        hidden += len(folding)  # a thread's own start, say: no user frame follows in this hop
-    else:
-        _fold(items, folding)
-    return items, hidden
+            result.append(frame)
+    return result
 
 
-def _add_gap(gap: Gap, items: list[Item], folding: list[Frame]) -> int:
-    if folding or not items:
-        return gap.omitted
-    items.append(gap)
-    return 0
+class _Sorted:
+    """The frames of one hop, sorted into what is shown, folded and hidden.
 
+    A hop without any frame of the user's, in a story that has some, keeps its last one; so does an error that a library raised.
+    """
 
-def _raised_in_library(hop: Hop) -> bool:
-    """Whether the error was raised in a library's code: the last frame that is not an engine's is a library's."""
-    last = [frame for frame in hop.frames if isinstance(frame, Frame)][-1:]
-    return bool(last) and last[0].kind in LIBRARY
+    def __init__(self, raised_here: bool, of_libraries: bool) -> None:
+        self.raised_here, self.of_libraries = raised_here, of_libraries
+        self.items: list[Item] = []
+        self.folding: list[tuple[Frame, int]] = []  # frames of libraries, each with the times that it stands for
+        self.hidden = 0
 
-
-def _fold(items: list[Item], folding: list[Frame]) -> None:
-    groups: list[list[Frame]] = []
-    for frame in folding:
-        if groups and _package(groups[-1][0]) == _package(frame):
-            groups[-1].append(frame)
+    def sort(self, frames: list[Frame | Gap]) -> None:
+        last = self._last_to_show(frames)
+        for at, frame in enumerate(frames):
+            if isinstance(frame, Gap):
+                self._gap(frame, [each for each in frames[max(0, at - frame.cycle) : at] if isinstance(each, Frame)])
+            elif at == last:
+                self._fold()
+                self.items.append(Shown(frame, short=True))
+            elif frame.kind in HIDDEN:
+                self.hidden += 1
+            elif frame.kind in LIBRARY:
+                self.folding.append((frame, 1))
+            else:
+                self._fold()
+                self.items.append(Shown(frame))
+        if self.folding and not self.items and not self.raised_here:
+            self.hidden += sum(times for _, times in self.folding)  # a thread's own start: no user frame follows in this hop
         else:
-            groups.append([frame])
-    items += [Folded(len(group), _package(group[0]), group[-1]) for group in groups]
-    folding.clear()
+            self._fold()
+
+    def _last_to_show(self, frames: list[Frame | Gap]) -> int:
+        """Where the last frame stands, if it is no user's and shown all the same; else -1."""
+        if not self.raised_here:
+            return -1
+        for at in reversed(range(len(frames))):
+            frame = frames[at]
+            if isinstance(frame, Frame) and not (self.of_libraries and frame.kind == registry.OWN):
+                return at if frame.kind in LIBRARY or (self.of_libraries and frame.kind == registry.ENGINE) else -1
+        return -1
+
+    def _gap(self, gap: Gap, cycle: list[Frame]) -> None:
+        """Turns of a recursion in a library are counted with its frames; of any other they have a line of their own."""
+        kinds = {frame.kind for frame in cycle}
+        if gap.omitted or registry.USER in kinds or not cycle or not kinds <= {*HIDDEN, *LIBRARY}:
+            self._fold()
+            self.items.append(gap)
+            return
+        in_folding = sum(frame.kind in LIBRARY for frame in cycle)
+        self.hidden += gap.repeated * (len(cycle) - in_folding)
+        start = len(self.folding) - in_folding
+        self.folding[start:] = [(frame, times + gap.repeated) for frame, times in self.folding[start:]]
+
+    def _fold(self) -> None:
+        groups: list[list[tuple[Frame, int]]] = []
+        for frame, times in self.folding:
+            if groups and _package(groups[-1][0][0]) == _package(frame):
+                groups[-1].append((frame, times))
+            else:
+                groups.append([(frame, times)])
+        self.items += [Folded(sum(times for _, times in group), _package(group[0][0]), group[-1][0]) for group in groups]
+        self.folding.clear()
 
 
 def _package(frame: Frame) -> str:
@@ -135,11 +184,22 @@ def _package(frame: Frame) -> str:
     return frame.path.replace("\\", "/").rpartition("/")[2].removesuffix(".py")
 
 
-def _shortened(items: list[Item]) -> list[Item]:
-    """In a deep hop the frames between the first and the last four keep their head and failing line only."""
+def _shortened(items: list[Item], most: int) -> list[Item]:
+    """In a deep hop the frames between the first and the last four keep their head and failing line only; ``most`` are shown."""
+    if len(items) > most:
+        half = most // 2
+        left_out = items[half : len(items) - half]
+        items = [*items[:half], Gap(omitted=sum(map(_stands_for, left_out))), *items[len(items) - half :]]
     shown = [item for item in items if isinstance(item, Shown)]
     if len(shown) <= FULL_FRAMES:
         return items
     half = FULL_FRAMES // 2
     short = {id(item) for item in shown[half:-half]}
     return [Shown(item.frame, short=True) if isinstance(item, Shown) and id(item) in short else item for item in items]
+
+
+def _stands_for(item: Item) -> int:
+    """How many frames."""
+    if isinstance(item, Gap):
+        return item.omitted or item.repeated * item.cycle
+    return item.count if isinstance(item, Folded) else 1

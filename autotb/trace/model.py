@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+_COMPREHENSIONS = ("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>")
 SCHEMA = 1  # version of to_dict()'s form
 
 
@@ -25,7 +26,8 @@ class Frame(Place):
     """One call of the stack.
 
     ``source`` are ``(number, text)`` pairs around ``line``; ``span`` the failing expression's first and last column on that
-    line, in characters, where known; ``kind`` is ``user``, ``library``, ``stdlib``, ``engine`` or ``own`` (autotb's).
+    line, in characters, where known; ``end`` the line and the column where it ends, if that is another line; ``kind`` is
+    ``user``, ``library``, ``stdlib``, ``engine`` or ``own`` (autotb's).
     """
 
     module: str = ""
@@ -33,8 +35,14 @@ class Frame(Place):
     kind: str = "user"
     source: tuple[tuple[int, str], ...] = ()
     span: tuple[int, int] | None = None
+    end: tuple[int, int] | None = None
     locals: tuple[tuple[str, str], ...] = ()
     changed: bool = False
+
+    def is_part_of(self, outer: Frame) -> bool:
+        """Whether this is a comprehension, a frame of its own before Python 3.12, that stands at its caller's very line."""
+        at_one_line = (outer.path, outer.line, outer.kind) == (self.path, self.line, self.kind)
+        return self.name in _COMPREHENSIONS and at_one_line
 
     @property
     def failing_line(self) -> str:
@@ -87,6 +95,10 @@ class Stack:
     broken: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
     cut: str = ""
+    skipped: int = 0  # exceptions between this one and the one before, of which nothing is kept
+    unlisted: int = 0  # members of which nothing is kept
+    alike: int = 0  # of a member: others like it that were counted only
+    unnoted: int = 0  # notes that were left out, after the first half of those that are kept
     culprit: str = ""  # what could not be pickled: ``config.callbacks[2].fh → _io.TextIOWrapper``
 
     @property
@@ -103,6 +115,11 @@ class Stack:
     def before(self) -> Stack | None:
         """The exception that this one came out of."""
         return self.cause or self.context
+
+    @property
+    def count(self) -> int:
+        """How many members a group has, those that are not kept included."""
+        return sum(1 + member.alike for member in self.members or ()) + self.unlisted
 
     @property
     def headline(self) -> str:
@@ -204,7 +221,7 @@ def _stack_dict(stack: Stack) -> dict[str, Any]:
     }
     if stack.also:
         result["also"] = [_stack_dict(other) for other in stack.also]
-    for key in ("final", "broken", "lost", "cut", "culprit"):
+    for key in ("final", "broken", "lost", "cut", "skipped", "unlisted", "alike", "unnoted", "culprit"):
         if getattr(stack, key):
             value = getattr(stack, key)
             result[key] = list(value) if isinstance(value, tuple) else value
@@ -245,6 +262,7 @@ def _frame_dict(frame: Frame | Gap) -> dict[str, Any]:
         "kind": frame.kind,
         "source": [[number, text] for number, text in frame.source],
         "span": list(frame.span) if frame.span else None,
+        **({"end": list(frame.end)} if frame.end else {}),
         "locals": dict(frame.locals),
         "changed": frame.changed,
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from autotb import registry
 from autotb.trace import limit
-from autotb.trace.model import Frame, Hop, Stack, Trace
+from autotb.trace.model import Frame, Gap, Hop, Stack, Trace
 
 CAUSED = "The above exception was the direct cause of the following exception:"
 ALSO = "The same tasks failed of another error as well:"
@@ -51,20 +51,82 @@ def hidden(count: int) -> str:
     return f"{count} engine {'frame' if count == 1 else 'frames'} hidden, AUTOTB_FRAMES=all"
 
 
-def final_lines(stack: Stack) -> list[str]:
-    """Python's own last lines: type and message, a syntax error's carets before them."""
-    if stack.final:
-        return list(stack.final)
-    line = stack.headline
-    if stack.members is not None and not stack.message.endswith(")"):
-        count = len(stack.members)
-        line += f" ({count} sub-exception{'' if count == 1 else 's'})"
-    return [line]
+def final_lines(stack: Stack, most: int | None = None) -> list[str]:
+    """Python's own last lines: type and message, a syntax error's carets before them; at most ``most`` and one that counts."""
+    text = "\n".join(stack.final) if stack.final else stack.headline
+    if not stack.final and stack.members is not None and not stack.message.endswith(")"):
+        text += f" ({stack.count} sub-exception{'' if stack.count == 1 else 's'})"
+    lines = text.split("\n")
+    return lines if most is None or len(lines) <= most else _cut(lines, most, "line")
 
 
-def notes(stack: Stack) -> list[str]:
-    """What ``add_note`` added, line by line."""
-    return [line for note in stack.notes for line in note.split("\n")]
+def notes(stack: Stack, most: int | None = None) -> list[str]:
+    """What ``add_note`` added, line by line, and the count of what is left out."""
+    half = (len(stack.notes) + 1) // 2
+    lines = [line for note in stack.notes[:half] for line in note.split("\n")]
+    more = [f"… {_counted(stack.unnoted, 'more note')}"] if stack.unnoted else []
+    lines += [*more, *(line for note in stack.notes[half:] for line in note.split("\n"))]
+    if most is None or len(lines) <= most:
+        return lines
+    return _cut([line for line in lines if line not in more], most, "line", *more)
+
+
+def _cut(lines: list[str], most: int, noun: str, *more: str) -> list[str]:
+    last = most // 3
+    first = most - last
+    count = _counted(len(lines) - most, f"more {noun}")
+    return [*lines[:first], f"… {count}", *more, *lines[len(lines) - last :]]
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def broken(stack: Stack, most: int | None = None) -> list[str]:
+    """One line for each task that failed only because of this error."""
+    lines = list(stack.broken)
+    return lines if most is None or len(lines) <= most else _cut(lines, most, "task")
+
+
+def joint(stack: Stack) -> str:
+    """The sentence between the exception that ``stack`` came out of and ``stack``."""
+    if stack.skipped:
+        others = _counted(stack.skipped, "other")
+        return f"The above exception led to {others}, not shown here; the last of these led to the following exception:"
+    return CAUSED if stack.cause is not None else DURING
+
+
+def more_members(count: int) -> str:
+    """For members of a group that are only counted; CPython's words."""
+    return f"and {_counted(count, 'more exception')}"
+
+
+def grouped(stacks: tuple[Stack, ...]) -> list[list[Stack]]:
+    """Errors that tell the same story together, in the order of their first."""
+    groups: dict[object, list[Stack]] = {}
+    for stack in stacks:
+        groups.setdefault(same_story(stack), []).append(stack)
+    return list(groups.values())
+
+
+def times(same: list[Stack]) -> int:
+    """How often the story of a group of ``grouped`` is told."""
+    return sum(1 + stack.alike for stack in same)
+
+
+def count_line(same: list[Stack]) -> str:
+    """``35 × KeyError: 'id', at load.py:12 in parse``"""
+    place = raised_at(same[0])
+    return f"{times(same)} × {same[0].headline[:500]}" + (f", at {place}" if place else "")
+
+
+def gap(item: Gap) -> str:
+    """What stands for frames that are not listed, in CPython's words where it has them."""
+    if item.omitted:
+        return f"{item.omitted} more frame{'' if item.omitted == 1 else 's'}"
+    if item.cycle == 1:
+        return f"Previous line repeated {item.repeated} more time{'' if item.repeated == 1 else 's'}"
+    return f"Previous {item.cycle} frames repeated {item.repeated} more times"
 
 
 def lost(stack: Stack) -> str:
@@ -83,11 +145,13 @@ def caused_by(trace: Trace) -> str:
 
 
 def raised_at(stack: Stack) -> Frame | None:
-    """The innermost user frame; failing that, the innermost one."""
-    for frame in reversed(stack.frames):
-        if frame.kind == registry.USER:
-            return frame
-    return stack.frames[-1] if stack.frames else None
+    """The innermost user frame; failing that, the innermost one.  A comprehension's is the function's that it stands in."""
+    frames = stack.frames
+    users = [at for at, frame in enumerate(frames) if frame.kind == registry.USER]
+    at = users[-1] if users else len(frames) - 1
+    while at > 0 and frames[at].is_part_of(frames[at - 1]):
+        at -= 1
+    return frames[at] if frames else None
 
 
 def same_failure(stack: Stack) -> tuple[object, ...]:
@@ -107,4 +171,5 @@ def same_story(stack: Stack) -> tuple[object, ...]:
         (place.path, place.line) if place else None,
         same_story(before) if before else None,
         tuple(same_story(member) for member in members),
+        stack.unlisted,
     )
