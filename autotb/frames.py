@@ -55,14 +55,14 @@ class Frames:
                 result.append(item)
             else:
                 code, line, lasti, frame = item
-                result.append(self._frame(code, line, lasti, frame))
+                result.append(self._frame(code, line, lasti, frame, is_last=frame is raw[-1][0]))
         if len(result) > 2 * MAX_FRAMES:
             left_out = len(result) - 2 * MAX_FRAMES
             result = [*result[:MAX_FRAMES], {"omitted": left_out}, *result[-MAX_FRAMES:]]
         _adopt_scripts_of_engines(result)
         return result
 
-    def _frame(self, code: CodeType, line: int, lasti: int, frame: Any) -> dict[str, Any]:
+    def _frame(self, code: CodeType, line: int, lasti: int, frame: Any, *, is_last: bool) -> dict[str, Any]:
         path, module = look.exact(code.co_filename), look.name_of(frame)
         module = module if module != registry.REBUILT else ""
         kind = registry.kind_of(path, module)
@@ -77,7 +77,7 @@ class Frames:
         if HAS_POSITIONS and not is_rebuilt:
             result["qualname"] = look.exact(code.co_qualname)  # type: ignore[attr-defined,unused-ignore]
             _add_position(result, code, lasti)
-        if kind in (registry.ENGINE, registry.OWN):
+        if kind in (registry.ENGINE, registry.OWN) and not is_last:
             return result
         source = self._source(path, result["line"], _loading(frame), result)
         if source is not None:
@@ -136,6 +136,7 @@ def walk(tb: TracebackType | None) -> list[RawFrame]:
     while tb is not None:
         raw.append((tb.tb_frame, tb.tb_lasti, tb.tb_lineno))
         tb = tb.tb_next
+    registry.adopt_program(raw)
     return raw
 
 

@@ -24,6 +24,16 @@ _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _STDLIB = tuple({path + os.sep for path in (os.path.dirname(os.__file__), os.path.dirname(os.path.realpath(os.__file__)))})
 
 
+# What starts a program before its own first line: debuggers, profilers, coverage, the loaders of pex and shiv.  Their frames are
+# told as an engine's are.
+_LAUNCHERS = {
+    *("runpy", "debugpy", "pydevd", "pydevconsole", "_pydev_bundle", "_pydevd_bundle", "_pydevd_frame_eval"),
+    *("_pydevd_sys_monitoring", "coverage", "pyinstrument", "viztracer", "pex", "_bootstrap"),
+}
+_LAUNCHERS_SCRIPTS = ("coverage", "coverage3", "debugpy", "pyinstrument", "viztracer")
+_LOADERS = ("pex", "_bootstrap")  # of packed programs: what they call first is the program
+
+
 class Opened:
     """What an engine's wrapper exception really says.
 
@@ -51,6 +61,7 @@ class Facts:
     def __init__(self) -> None:
         # The standard library's engines are engines in every process, whether or not their adapters are loaded there.
         self.own_modules: set[str] = {"asyncio", "concurrent.futures", "concurrent.interpreters", "multiprocessing", "threading"}
+        self.own_modules |= _LAUNCHERS
         self.asks: set[tuple[str, str]] = set()
         self.runs: set[tuple[str, str]] = set()
         self.openers: list[Callable[[BaseException], Opened | None]] = []
@@ -64,6 +75,7 @@ class Facts:
 
 facts = Facts()
 user_packages: set[str] = set()  # top-level packages of submitted functions
+_libraries: set[str] = set()  # those of them that came from an index of packages
 REBUILT = "?"  # the module's name in frames that tblib (PySpark has one of its own) makes of a worker's text
 _kinds: dict[tuple[str, str], str] = {}
 learners: list[Callable[[], None]] = []  # called when an adapter declares modules of its own
@@ -155,7 +167,7 @@ def _classify(path: str, module: str) -> str:
         full = os.path.abspath(file) if file else full
     if full.startswith(_HERE):
         return OWN
-    if os.path.basename(full) in facts.scripts and module in ("__main__", "__mp_main__", ""):
+    if module in ("__main__", "__mp_main__", "") and _is_a_launchers_script(full):
         return ENGINE
     if _is_engine(full, module):
         return ENGINE
@@ -168,6 +180,39 @@ def _classify(path: str, module: str) -> str:
     return USER
 
 
+def _is_a_launchers_script(full: str) -> bool:
+    folder, name = os.path.split(full)
+    if name in facts.scripts:
+        return True
+    if name == "__main__.py":  # of a packed program: it stands beside its loader's folder
+        return any(file and _is_beside(folder, file) for file in map(_folder_of, _LOADERS))
+    return name in _LAUNCHERS_SCRIPTS and os.path.basename(folder) in ("bin", "Scripts")
+
+
+def _is_beside(folder: str, loader: str) -> bool:
+    above = os.path.dirname(loader.rstrip(os.sep))
+    return folder in (above, os.path.dirname(above))
+
+
+def adopt_program(raw: list[Any]) -> None:
+    """A packed program (pex, shiv) is installed as a library is: the first code that its loader calls is the user's."""
+    if not any(name in sys.modules for name in _LOADERS):
+        return
+    loaded = False
+    for frame, _, _ in raw:
+        module = frame.f_globals.get("__name__")
+        if type(module) is not str:
+            return
+        top = module.partition(".")[0]
+        if top in _LOADERS:
+            loaded = True
+        elif loaded and kind_of_code(frame.f_code, module) not in (ENGINE, OWN, STDLIB):
+            if top not in user_packages and top not in ("__main__", "__mp_main__"):
+                user_packages.add(top)
+                _forget()
+            return
+
+
 def is_stdlib(path: str) -> bool:
     """Whether a file is the standard library's, engine or not."""
     return path.startswith(("<frozen", *_STDLIB)) and not path.startswith(tuple(_site_packages()))
@@ -178,7 +223,7 @@ _ZIPPED = f"{sys.base_prefix}{os.sep}lib{os.sep}python{sys.version_info[0]}{sys.
 
 def _kind_of_nameless(path: str, module: str) -> str:
     if path.startswith("<frozen"):
-        return ENGINE if module in ("runpy", "importlib._bootstrap") and "runpy" in path else STDLIB
+        return ENGINE if "runpy" in path else STDLIB
     top = module.partition(".")[0]
     if any(module == own or module.startswith(own + ".") for own in facts.own_modules):
         return ENGINE
@@ -226,7 +271,7 @@ def _site_packages() -> list[str]:
     return [
         os.path.abspath(path) + os.sep
         for path in sys.path
-        if os.path.basename(path.rstrip(os.sep)) in ("site-packages", "dist-packages")
+        if os.path.basename(path.rstrip(os.sep)) in ("site-packages", "dist-packages") or path.endswith(".whl")  # as in a pex
     ]
 
 
@@ -239,12 +284,50 @@ def _users_own() -> set[str]:
 
 
 def note_user_function(function: Any) -> None:
-    """Remember that the package of a submitted function is the user's."""
+    """Remember that the package of a submitted function is the user's, unless it is a library's."""
     module = look.module_of(function)
     top = module.partition(".")[0]
-    if top and top not in user_packages and not _is_known(module):
+    if top and top not in user_packages and top not in _libraries and not _is_known(module):
+        if _is_from_an_index(top, module):
+            _libraries.add(top)
+            return
         user_packages.add(top)
         _forget()
+
+
+def _is_from_an_index(top: str, module: str) -> bool:
+    """Whether a package was installed from an index, as libraries are, and not from a folder or a repository of the user's.
+
+    pip, uv and their like leave a ``direct_url.json`` behind for the latter (PEP 610), as conda does for all that it has built.
+    """
+    file = os.path.abspath(getattr(sys.modules.get(module), "__file__", None) or "")
+    folder = next((folder for folder in _site_packages() if file.startswith(folder)), None)
+    try:
+        info = _distribution(folder, top) if folder is not None else None
+        if info is None:
+            return False
+        if not os.path.exists(os.path.join(info, "direct_url.json")):
+            return True
+        with open(os.path.join(info, "INSTALLER"), "rb") as told:
+            return told.read(20).startswith(b"conda")
+    except OSError:
+        return False
+
+
+def _distribution(folder: str, top: str) -> str | None:
+    """The folder in which an installer described what package ``top`` came with."""
+    infos = [name for name in os.listdir(folder) if name.endswith((".dist-info", ".egg-info"))]
+    for name in infos:
+        if name.partition("-")[0].replace(".", "_").lower() == top.lower():
+            return os.path.join(folder, name)
+    for name in infos:  # scikit-learn brings sklearn
+        try:
+            with open(os.path.join(folder, name, "RECORD"), "rb") as record:
+                if f"\n{top}/".encode() in b"\n" + record.read():
+                    return os.path.join(folder, name)
+        except OSError:
+            continue
+    return None
 
 
 def is_engines(function: Any) -> bool:
