@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from types import TracebackType
 
-from autotb import frames, lastlines, look, registry, summary
+from autotb import frames, intake, lastlines, look, registry, summary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
@@ -35,10 +35,17 @@ KEYS = {
     "broken": "one line for each task that failed only because of this error",
     "lost": "what could not travel",
     "cut": "what was left out to keep the record small",
+    "skipped": "how many exceptions there are between this one and its cause or context, of which nothing is kept",
+    "unlisted": "how many members a group has besides, of which nothing is kept",
+    "alike": "of a member: how many others were like it, and only counted",
+    "unnoted": "how many notes there are besides, after the first half of those that are kept",
 }
 
 MAX_MESSAGE = 10_000  # characters
-MAX_CHAIN = 50  # exceptions in one tree
+MAX_CHAIN = 50  # exceptions of a chain: the first half of them, and those next to the root
+MAX_MEMBERS = 100  # of a group
+MAX_EXCEPTIONS = 1_000  # in one tree
+MAX_NOTES = 100
 
 # Known by these names to those who read and write records.
 fields_of, type_name = look.fields_of, summary.type_name
@@ -53,12 +60,14 @@ class Capture:
     def __init__(self, *, context: int = 3, local_variables: bool = True) -> None:
         self.frames = frames.Frames(context, local_variables)
         self.seen: set[int] = set()
+        self.depth = 0  # in the chain that is being followed
 
     def tree(self, exc: BaseException, tb: TracebackType | None = None, place: Hop | None = None) -> Tree:
         """The tree of ``exc``; ``place`` describes the worker that its traceback belongs to."""
         self.seen.add(id(exc))
         opened = registry.open_wrapper(exc)
         record = attached(exc)
+        record = intake.tree(record) if record is not None else None
         told = record if record is not None and "type" in record else None
         headline = opened.headline if opened is not None and opened.headline is not None else exc
         tree = _headline(headline, told, wrapped=opened is not None)
@@ -88,12 +97,15 @@ class Capture:
     def _chain(self, tree: Tree, exc: BaseException, told: Tree | None, opened: Any) -> None:
         members = look.members(exc)
         if told is not None:
-            for key in ("cause", "context", "lost", "cut", "text", "also", "broken"):
+            for key in ("cause", "context", "lost", "cut", "text", "also", "broken", "skipped", "unlisted"):
                 if told.get(key):
                     tree[key] = told[key] + tree.get(key, []) if key == "broken" else told[key]
-            tree["members"] = told.get("members") if members is None or not _own_members(members) else self._members(members)
+            if members is not None and _own_members(members):
+                self._members(tree, members)
+            else:
+                tree["members"] = told.get("members")
         elif members is not None:
-            tree["members"] = self._members(members)
+            self._members(tree, members)
         if opened is not None and opened.text and told is None:
             tree["text"], tree["where"] = opened.text, opened.where
         cause, context = look.cause_of(exc), look.context_of(exc)
@@ -120,15 +132,56 @@ class Capture:
     def _add(self, tree: Tree, key: str, exc: BaseException | None) -> None:
         if exc is None or id(exc) in self.seen or tree.get(key):
             return
-        if len(self.seen) < MAX_CHAIN:
-            tree[key] = self.tree(exc)
-        else:
-            tree["cut"] = f"the chain goes on beyond {MAX_CHAIN} exceptions"
+        if len(self.seen) >= MAX_EXCEPTIONS or self.depth >= MAX_CHAIN:
+            tree["cut"] = "what it came out of"
+            return
+        if self.depth == MAX_CHAIN // 2:
+            exc, tree_key, skipped = self._next_to_the_root(exc)
+            key = tree_key or key
+            if skipped:
+                tree["skipped"] = skipped
+        self.depth += 1
+        tree[key] = self.tree(exc)
+        self.depth -= 1
 
-    def _members(self, members: Any) -> list[Tree]:
-        return [
-            self.tree(member) if id(member) not in self.seen else {**_headline(member, None), "hops": []} for member in members
-        ]
+    def _next_to_the_root(self, exc: BaseException) -> tuple[BaseException, str, int]:
+        """Where the last part of the chain that begins with ``exc`` begins, and how many come before it.
+
+        The key is ``context`` where not each of those was the cause of the next.
+        """
+        chain, walked, key = [exc], {id(exc)}, ""
+        implicit = 0  # the last of the chain that was not raised from another
+        while True:
+            cause = look.cause_of(chain[-1])
+            before = cause if cause is not None else None if look.suppresses(chain[-1]) else look.context_of(chain[-1])
+            if before is None or id(before) in walked or id(before) in self.seen or registry.is_remote_text(before):
+                break
+            implicit = implicit if cause is not None or implicit else len(chain)
+            chain.append(before)
+            walked.add(id(before))
+        skipped = max(0, len(chain) - (MAX_CHAIN - MAX_CHAIN // 2))
+        if 0 < implicit <= skipped:
+            key = "context"
+        return chain[skipped], key, skipped
+
+    def _members(self, tree: Tree, members: Any) -> None:
+        """Those of a large group that are like another one are only counted, and so are those beyond MAX_MEMBERS."""
+        kept: list[Tree] = []
+        tree["members"] = kept
+        alike: dict[object, Tree] = {}
+        depth, self.depth = self.depth, 0
+        for member in members:
+            key = _likeness(member) if len(members) > MAX_MEMBERS else None
+            if key is not None and key in alike:
+                alike[key]["alike"] = alike[key].get("alike", 0) + 1
+            elif len(kept) >= MAX_MEMBERS or len(self.seen) >= MAX_EXCEPTIONS:
+                tree["unlisted"] = tree.get("unlisted", 0) + 1
+            else:
+                seen = id(member) in self.seen
+                kept.append({**_headline(member, None), "hops": []} if seen else self.tree(member))
+                if key is not None:
+                    alike[key] = kept[-1]
+        self.depth = depth
 
     def _hops(self, tb: TracebackType | None, record: Tree | None, place: Hop | None) -> list[Hop]:
         hops = list(record.get("hops", ())) if record else []
@@ -165,6 +218,22 @@ class Capture:
         if submitted and not hops and not any(hop.get("submitted") for hop in result):
             remote = [{"frames": [], "submitted": submitted}]
         return result + remote
+
+
+def _likeness(exc: BaseException) -> object:
+    """What two members of a large group have in common that tell the same story: enough of it to be told cheaply."""
+    chain = (exc, look.cause_of(exc), look.context_of(exc))
+    record = attached(exc)
+    last = [frame for hop in (record or {}).get("hops", ()) for frame in hop.get("frames", ())][-1:]
+    where = tuple([(_raised_at(each), type_name(type(each))) for each in chain if each is not None])
+    return message_of(exc)[:MAX_MESSAGE], where, tuple([(frame.get("path"), frame.get("line")) for frame in last])
+
+
+def _raised_at(exc: BaseException) -> object:
+    tb = look.traceback_of(exc)
+    while tb is not None and tb.tb_next is not None:
+        tb = tb.tb_next
+    return None if tb is None else (tb.tb_frame.f_code.co_filename, tb.tb_lineno)
 
 
 def _has_user_frame(hop: Hop) -> bool:
@@ -211,9 +280,14 @@ def _headline(exc: BaseException, told: Tree | None, wrapped: bool = False) -> T
             tree["lost"] = told["lost"]
     notes = _notes_of(exc) or (told or {}).get("notes") or []
     if notes:
-        texts = [summary.cut(look.text_of(note) or summary.brief(note), MAX_MESSAGE) for note in notes[:100]]
+        half = MAX_NOTES // 2
+        kept = notes if len(notes) <= MAX_NOTES else [*notes[:half], *notes[-half:]]
+        texts = [summary.cut(look.text_of(note) or summary.brief(note), MAX_MESSAGE) for note in kept]
         # Engines that add a note where an error passes add it again in the driver.
         tree["notes"] = [text for at, text in enumerate(texts) if not at or text != texts[at - 1]]
+        unnoted = len(notes) - len(kept) + ((told or {}).get("unnoted", 0) if notes is (told or {}).get("notes") else 0)
+        if unnoted:
+            tree["unnoted"] = unnoted
     final = told.get("final") if told else lastlines.of(exc, message) if len(message) <= MAX_MESSAGE else None
     if final:
         tree["final"] = final

@@ -201,9 +201,49 @@ def _bounded(tree: Tree) -> Tree:
         tree["cut"] = what if "cut" not in tree else f"{tree['cut']}, {what}"
         if _size(tree) <= MAX_RECORD:
             return tree
-    keep = {key: tree[key] for key in ("v", "type", "cut")}
-    first = {key: value for key, value in tree["hops"][0].items() if key != "call"}
-    return {**keep, "message": tree["message"][:1000], "hops": [first], "cut": tree["cut"] + ", causes and arguments"}
+    _without_middle(tree)
+    tree["cut"] += ", most members and most of a long chain"
+    if _size(tree) <= MAX_RECORD:
+        return tree
+    root = _headline_of(_root(tree))
+    short = {**_headline_of(tree), "cut": tree["cut"] + ", causes and arguments"}
+    return short if root["hops"] == short["hops"] else {**short, "cause": root}
+
+
+def _headline_of(tree: Tree) -> Tree:
+    """An exception without anything that may be large."""
+    hops = [{key: value for key, value in hop.items() if key != "call"} for hop in tree["hops"][:1]]
+    return {"v": VERSION, "type": tree["type"], "message": tree["message"][:1000], "hops": hops}
+
+
+def _root(tree: Tree) -> Tree:
+    while tree.get("cause"):
+        tree = tree["cause"]
+    return tree
+
+
+_KEPT = 3  # of the members of a group; twice as many of a chain
+
+
+def _without_middle(tree: Tree) -> None:
+    """Keep the ends of a long chain, and the first members of a group; count the others."""
+    chain = [tree]
+    while chain[-1].get("cause") or chain[-1].get("context"):
+        chain.append(chain[-1].get("cause") or chain[-1]["context"])
+    left_out = chain[_KEPT:-_KEPT]
+    if left_out:
+        outer = chain[_KEPT - 1]
+        implied = any(not each.get("cause") for each in (outer, *left_out))
+        outer["skipped"] = outer.get("skipped", 0) + sum(1 + each.get("skipped", 0) for each in left_out)
+        outer["cause"], outer["context"] = (None, chain[-_KEPT]) if implied else (chain[-_KEPT], None)
+        chain = [*chain[:_KEPT], *chain[-_KEPT:]]
+    for each in chain:
+        members = each.get("members") or ()
+        if len(members) > _KEPT:
+            each["unlisted"] = each.get("unlisted", 0) + sum(1 + member.get("alike", 0) for member in members[_KEPT:])
+            each["members"] = members[:_KEPT]
+        for member in members[:_KEPT]:
+            _without_middle(member)
 
 
 def _size(tree: Tree) -> int:

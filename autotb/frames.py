@@ -12,7 +12,7 @@ import os
 import sys
 from types import CodeType, TracebackType
 
-from autotb import look, registry, settings, summary
+from autotb import look, registry, settings, sources, summary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
 
 MAX_FRAMES = 60  # at each end of a hop, after repeated cycles are folded
 MAX_LINE = 1_000  # characters of a source line that are kept
+MAX_SPAN = 30  # lines of a failing expression that are kept
 MAX_LOCALS = 30  # variables of a frame
 HAS_POSITIONS = sys.version_info >= (3, 11)
 _CO_OPTIMIZED = 1  # of inspect, which is large
@@ -96,15 +97,16 @@ class Frames:
             if path not in self.checked:
                 self.checked.add(path)
                 linecache.checkcache(path)
-            lines = linecache.getlines(path, globals_)
-        except BaseException:  # a path with NUL in it, a loader of the program's that raises
+        except BaseException:  # a path with NUL in it
             return None
+        lines = sources.lines(path, globals_)
         if not lines or line < 1 or line > len(lines):
             return None
         first = max(1, line - self.context)
-        chosen = [text.rstrip("\r\n") for text in lines[first - 1 : line + self.context]]
+        last = max(line + self.context, min((frame or {}).get("end_line", line), line + MAX_SPAN))
+        chosen = [text.rstrip("\r\n") for text in lines[first - 1 : last]]
         if frame is not None and "col" in frame:
-            _to_characters(frame, chosen[line - first])
+            _to_characters(frame, chosen[line - first], dict(enumerate(chosen, first)).get(frame["end_line"]))
         for number, text in enumerate(chosen):
             if len(text) > MAX_LINE:
                 at = frame if frame is not None and number == line - first else None
@@ -253,14 +255,15 @@ def _add_position(result: dict[str, Any], code: CodeType, lasti: int) -> None:
             return
 
 
-def _to_characters(frame: dict[str, Any], text: str) -> None:
+def _to_characters(frame: dict[str, Any], text: str, end_text: str | None) -> None:
     """Columns come as UTF-8 bytes; the reader's are characters."""
-    if text.isascii():
-        return
-    data = text.encode("utf-8", "surrogatepass")
-    for key in ("col", "end_col"):
-        if key == "col" or frame.get("end_line") == frame["line"]:
-            frame[key] = len(data[: frame[key]].decode("utf-8", "replace"))
+    frame["col"] = _character(text, frame["col"])
+    if end_text is not None:
+        frame["end_col"] = _character(end_text, frame["end_col"])
+
+
+def _character(text: str, column: int) -> int:
+    return column if text.isascii() else len(text.encode("utf-8", "surrogatepass")[:column].decode("utf-8", "replace"))
 
 
 def _window(text: str, frame: dict[str, Any] | None) -> str:
@@ -272,7 +275,8 @@ def _window(text: str, frame: dict[str, Any] | None) -> str:
     if frame is not None and "col" in frame:
         shift = len(before) - start
         frame["col"] += shift
-        frame["end_col"] = min(frame["end_col"], end) + shift
+        if frame["end_line"] == frame["line"]:
+            frame["end_col"] = min(frame["end_col"], end) + shift
     return before + text[start:end] + after
 
 

@@ -200,14 +200,11 @@ def adopt_program(raw: list[Any]) -> None:
         return
     loaded = False
     for frame, _, _ in raw:
-        module = frame.f_globals.get("__name__")
-        if type(module) is not str:
-            return
-        top = module.partition(".")[0]
+        top = look.name_of(frame).partition(".")[0]
         if top in _LOADERS:
             loaded = True
-        elif loaded and kind_of_code(frame.f_code, module) not in (ENGINE, OWN, STDLIB):
-            if top not in user_packages and top not in ("__main__", "__mp_main__"):
+        elif loaded and kind_of_frame(frame) not in (ENGINE, OWN, STDLIB):
+            if top and top not in user_packages and top not in ("__main__", "__mp_main__"):
                 user_packages.add(top)
                 _forget()
             return

@@ -7,7 +7,6 @@ them, which can run any code: a file that others could have written is refused, 
 
 from __future__ import annotations
 
-import json
 import os
 import pickle
 import stat
@@ -15,7 +14,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from autotb import inputs
+from autotb import inputs, intake
+from autotb.render import clean, terminal
 
 
 def command(options: Any) -> int:
@@ -25,7 +25,7 @@ def command(options: Any) -> int:
         call = _load(path, options.trust)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        sys.stderr.write(f"autotb rerun: {options.file}: {reason}\n")
+        terminal.write(sys.stderr, clean.line(f"autotb rerun: {options.file}: {reason}") + "\n")
         return 2
     return _run(*call, debug=options.pdb)
 
@@ -37,7 +37,7 @@ def _inputs_of(path: Path, trust: bool) -> Path:
             return path
     _refuse_others(path, trust)
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = intake.parsed(intake.json_in(path))
     except ValueError as error:
         raise ValueError(f"it is not JSON, or was cut off ({error})") from error
     found = [hop["inputs"] for hop in _hops(record) if isinstance(hop.get("inputs"), str)]
@@ -105,7 +105,6 @@ def _run(function: Any, args: Any, kwargs: Any, *, debug: bool) -> int:
         result = function(*args, **kwargs)
     except Exception as error:
         from autotb import render
-        from autotb.render import terminal
         from autotb.trace.build import build
 
         tb = error.__traceback__.tb_next if error.__traceback__ else None

@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from autotb import render
-from autotb.render import terminal
+from autotb import intake, render
+from autotb.render import clean, terminal
 from autotb.trace.model import Trace
 
 
@@ -21,11 +21,11 @@ def command(options: Any) -> int:
     if Path(options.file).is_dir():
         return _folder(options.file)
     try:
-        told = _stories(Path(options.file).read_text(encoding="utf-8", errors="replace"))
+        told = _stories(intake.json_in(options.file))
     except (OSError, ValueError) as error:
         return _refused(options.file, error)
-    texts = [f"{name}:\n{render.draw(trace, sys.stdout)}" if name else render.draw(trace, sys.stdout) for name, trace in told]
-    terminal.write(sys.stdout, "\n".join(texts) if texts else f"{options.file}: no failure in it\n")
+    texts = [(f"{clean.line(name)}:\n" if name else "") + render.draw(trace, sys.stdout) for name, trace in told]
+    terminal.write(sys.stdout, "\n".join(texts) if texts else f"{clean.line(options.file)}: no failure in it\n")
     return 0
 
 
@@ -42,14 +42,14 @@ def _folder(folder: str) -> int:
 
 def _refused(path: str, error: OSError | ValueError) -> int:
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    sys.stderr.write(f"autotb show: {path}: {reason}\n")
+    terminal.write(sys.stderr, clean.line(f"autotb show: {path}: {reason}") + "\n")
     return 2
 
 
 def _stories(text: str) -> list[tuple[str, Trace]]:
     """The names and stories of a file: one object, or one a line."""
     try:
-        records = [json.loads(text)]
+        records = [intake.parsed(text)]
     except json.JSONDecodeError as whole:
         lines = [line for line in text.splitlines() if line.strip()]
         if len(lines) < 2 or not lines[0].lstrip().startswith("{") or not lines[0].rstrip().endswith("}"):
@@ -63,7 +63,7 @@ def _stories(text: str) -> list[tuple[str, Trace]]:
 
 def _line(number: int, line: str) -> Any:
     try:
-        return json.loads(line)
+        return intake.parsed(line)
     except json.JSONDecodeError as error:
         raise ValueError(f"line {number} is not JSON, or was cut off ({error})") from error
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
+from autotb import intake
 from autotb.flow import shards, table
 from autotb.flow.groups import Groups
 from autotb.flow.index import Index, opened
@@ -55,7 +56,7 @@ def _failures(index: Index, folder: str) -> Iterator[dict[str, Any]]:
     seen: set[str] = set()
     places = (shards.Place(shard, offset, FAILED) for shard, offset in rows)
     for record in shards.read(folder, places, only_text=True):
-        told = json.loads(record.text)
+        told = intake.parsed(record.text)
         if "error" in told and told["id"] not in seen:
             seen.add(told["id"])
             yield told

@@ -21,7 +21,7 @@ from autotb import settings, summary
 from autotb.engines.handles import Handle, handle_of
 from autotb.futures import report
 from autotb.futures.progress import Bar
-from autotb.render import files
+from autotb.render import clean, files
 from autotb.render.logs import say
 from autotb.trace import build, words
 from autotb.trace.model import Stack
@@ -98,7 +98,7 @@ class Collected:
         if not self.failures:
             return ""
         lines = [f"⚠ FAILURE SUMMARY: {len(self.failures)} of {self.total} runs failed"]
-        return "\n".join([*lines, *(f"  • {failure.name}: {failure.error}" for failure in self.failures)])
+        return "\n".join([*lines, *(clean.text(f"  • {failure.name}: {failure.error}") for failure in self.failures)])
 
     def __str__(self) -> str:
         left = self.total - len(self.results) - len(self.failures)
@@ -265,7 +265,7 @@ class _Run:
         count = len(self.values) + len(self.failed)
         self.bar.advance(len(self.failed))
         if succeeded and self.says_success:
-            say(log, logging.INFO, "  [%d/%d] ✓ %s", count, self.total, self.keys[index])
+            say(log, logging.INFO, "  [%d/%d] ✓ %s", count, self.total, clean.line(_text(self.keys[index])))
         if self.lines is not None:
             self.lines.add(lambda: report.succeeded(_text(self.keys[index]), value) if succeeded else _record(self.failed[index]))
 
@@ -279,8 +279,8 @@ class _Run:
             said = headline = type(error).__name__
         self.failed[index] = Failure(_text(self.keys[index]), index, error, headline)
         count = len(self.values) + len(self.failed)
-        say(log, logging.ERROR, "  [%d/%d] ✗ FAILED: %s", count, self.total, self.keys[index])
-        say(log, logging.ERROR, "    Error: %s", said)
+        say(log, logging.ERROR, "  [%d/%d] ✗ FAILED: %s", count, self.total, clean.line(_text(self.keys[index])))
+        say(log, logging.ERROR, "    Error: %s", clean.text(said))
 
     def collected(self) -> Collected:
         """What is there by now, in the order of the input."""
@@ -422,7 +422,7 @@ def _record(failure: Failure) -> dict[str, Any]:
 
 
 def _labels(failures: list[Failure]) -> str:
-    names = [failure.name for failure in failures[:MAX_LABELS]]
+    names = [clean.line(failure.name) for failure in failures[:MAX_LABELS]]
     more = len(failures) - len(names)
     return ", ".join(names) + (f" and {more} more" if more else "")
 

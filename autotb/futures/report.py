@@ -11,7 +11,7 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from autotb import registry, summary
-from autotb.render import as_text
+from autotb.render import as_text, clean
 from autotb.trace import build
 from autotb.trace.model import Stack, Trace
 
@@ -69,7 +69,7 @@ def text(name: str, error: BaseException, trace: Trace) -> str:
     lines += trace.hints
     if trace.kept:
         lines.append(f"kept in {trace.kept}")
-    return "\n".join(lines)
+    return clean.text("\n".join(lines))
 
 
 def short_type(stack: Stack) -> str:

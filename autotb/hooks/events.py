@@ -74,7 +74,7 @@ def nobody_asked(failures: list[tuple[BaseException, dict[str, Any] | None]]) ->
             _untold.append((None, line))
             continue
         _told += 1
-        where = f", submitted at {submitted['path']}:{submitted['line']} in {submitted['name']}" if submitted else ""
+        where = clean.line(f", submitted at {submitted['path']}:{submitted['line']} in {submitted['name']}") if submitted else ""
         story = ["autotb: a future failed and nobody asked for its result" + where, *_short(error)]
         terminal.write(sys.stderr, "\n".join(story[: MAX_UNASKED - 6]) + "\n")
     return True

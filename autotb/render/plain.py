@@ -50,6 +50,7 @@ class _Text:
         noticed = show.noticed_by(stack, self.in_force.frames)
         if stack.before is not None and noticed is None:
             result += [*self.stack(stack.before, depth), "", words.joint(stack), ""]
+            self.has_less = self.has_less or bool(stack.skipped)
         body, hidden = self.frames(stack)
         if noticed is not None:
             body.append(f"  [{clean.line(words.noticed(noticed))}]")

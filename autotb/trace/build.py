@@ -5,12 +5,11 @@ Flows in: exceptions, or trees of ``capture``.  Flows out: frozen data for ``fil
 
 from __future__ import annotations
 
-import linecache
 import os
 from types import TracebackType
 from typing import Any
 
-from autotb import capture, registry, settings
+from autotb import capture, registry, settings, sources
 from autotb.trace import text
 from autotb.trace.model import Frame, Gap, Hop, Place, Stack, Trace
 
@@ -24,7 +23,7 @@ def build(exc: BaseException, tb: TracebackType | None = None) -> Trace:
 
 def root_of(exc: BaseException) -> Stack:
     """The root cause's type and message, without any frames: many errors are told by one line each."""
-    return Trace(_stack(_Headlines().tree(exc), 0)).root_cause
+    return Trace(_stack(_Headlines().tree(exc))).root_cause
 
 
 class _Headlines(capture.Capture):
@@ -35,10 +34,10 @@ class _Headlines(capture.Capture):
 def from_tree(tree: capture.Tree, heading: str = "") -> Trace:
     """The story that a tree tells."""
     host = os.uname().nodename if hasattr(os, "uname") else ""
-    return Trace(_stack(tree, 0), host=host, pid=os.getpid(), heading=heading)
+    return Trace(_stack(tree), host=host, pid=os.getpid(), heading=heading)
 
 
-def _stack(tree: capture.Tree, depth: int) -> Stack:
+def _stack(tree: capture.Tree) -> Stack:
     hops = tuple(_hop(hop) for hop in tree.get("hops", ()))
     cause, context, members = tree.get("cause"), tree.get("context"), tree.get("members")
     stack = Stack(
@@ -47,13 +46,17 @@ def _stack(tree: capture.Tree, depth: int) -> Stack:
         hops=hops,
         final=tuple(map(_str, tree.get("final") or ())),
         notes=tuple(map(_str, tree.get("notes") or ())),
-        cause=_stack(cause, depth + 1) if cause and depth < capture.MAX_CHAIN else None,
-        context=_stack(context, depth + 1) if context and depth < capture.MAX_CHAIN else None,
-        members=tuple(_stack(member, depth + 1) for member in members) if members is not None else None,
-        also=tuple(_stack(other, depth + 1) for other in tree.get("also") or ()),
+        cause=_stack(cause) if cause else None,
+        context=_stack(context) if context else None,
+        members=tuple(map(_stack, members)) if members is not None else None,
+        also=tuple(map(_stack, tree.get("also") or ())),
         broken=tuple(map(_str, tree.get("broken") or ())),
         lost=tuple(map(_str, tree.get("lost") or ())),
         cut=_str(tree.get("cut")),
+        skipped=_count(tree.get("skipped")),
+        unlisted=_count(tree.get("unlisted")),
+        alike=_count(tree.get("alike")),
+        unnoted=_count(tree.get("unnoted")),
         culprit=_str(tree.get("culprit")),
     )
     return _with_text(stack, tree["text"], _str(tree.get("where"))) if tree.get("text") else stack
@@ -112,10 +115,7 @@ def _sourced(frame: Frame | Gap) -> Frame | Gap:
 
 def _local_source(path: str, line: int, context: int | None = None) -> tuple[tuple[int, str], ...]:
     around = settings.current().context if context is None else context
-    try:
-        lines = linecache.getlines(path)
-    except ValueError:  # NUL in a path, or half a surrogate pair
-        return ()
+    lines = sources.lines_from_elsewhere(path)
     if not 1 <= line <= len(lines):
         return ()
     first = max(1, line - around)
@@ -160,6 +160,7 @@ def _frame(frame: dict[str, Any]) -> Frame | Gap:
         kind=frame.get("kind", registry.USER),
         source=_source(frame),
         span=_span(frame),
+        end=(frame["end_line"], frame["end_col"]) if frame.get("end_line", frame["line"]) > frame["line"] else None,
         locals=tuple((frame.get("locals") or {}).items()),
         changed=bool(frame.get("changed")),
     )
@@ -185,7 +186,8 @@ def _source(frame: dict[str, Any]) -> tuple[tuple[int, str], ...]:
         here = dict(_local_source(frame["path"], line))
         if all(here.get(number, text_) == text_ for number, text_ in numbered) and len(here) > len(numbered):
             return tuple(here.items())
-    return tuple(pair for pair in numbered if abs(pair[0] - line) <= wanted)
+    last = max(line + wanted, frame.get("end_line", line))
+    return tuple(pair for pair in numbered if line - wanted <= pair[0] <= last)
 
 
 def _span(frame: dict[str, Any]) -> tuple[int, int] | None:
@@ -193,6 +195,10 @@ def _span(frame: dict[str, Any]) -> tuple[int, int] | None:
         return None
     end = frame["end_col"] if frame["end_line"] == frame["line"] else 1_000_000
     return (frame["col"], end)
+
+
+def _count(value: object) -> int:
+    return value if type(value) is int and value > 0 else 0
 
 
 def _str(value: object) -> str:

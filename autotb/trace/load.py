@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from autotb import intake
 from autotb.trace.model import SCHEMA, Frame, Gap, Hop, Place, Stack, Trace
 
 MAX_DEPTH = 200  # exceptions in one another
+MAX_PARTS = 100_000  # exceptions, processes and frames of one story
 
 
 def trace(data: Any) -> Trace:
@@ -18,9 +20,10 @@ def trace(data: Any) -> Trace:
         raise ValueError("it holds no story of autotb's (an object with `schema` and `error`)")
     if data["schema"] != SCHEMA:
         raise ValueError(f"its form is of version {data['schema']!r}; this autotb reads version {SCHEMA}")
+    parts = Parts()
     try:
         return Trace(
-            _stack(data["error"], 0),
+            _stack(data["error"], 0, parts),
             host=_text(data.get("host")),
             pid=_number(data.get("pid")),
             told_hints=_texts(data.get("hints")),
@@ -29,12 +32,25 @@ def trace(data: Any) -> Trace:
         raise ValueError(f"its story is not whole ({type(error).__name__}: {error})") from error
 
 
-def _stack(data: dict[str, Any], depth: int) -> Stack:
+class Parts:
+    """Counts what a story is made of."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def add(self, count: int) -> None:
+        self.count += count
+        if self.count > MAX_PARTS:
+            raise ValueError(f"it has more than {MAX_PARTS:,} exceptions, processes and frames")
+
+
+def _stack(data: dict[str, Any], depth: int, parts: Parts) -> Stack:
     if depth > MAX_DEPTH:
         raise ValueError(f"more than {MAX_DEPTH} exceptions are inside one another")
+    parts.add(1 + len(data["hops"]) + sum(len(hop["frames"]) for hop in data["hops"]))
 
     def inner(key: str) -> Stack | None:
-        return _stack(data[key], depth + 1) if data.get(key) is not None else None
+        return _stack(data[key], depth + 1, parts) if data.get(key) is not None else None
 
     members = data.get("members")
     return Stack(
@@ -45,11 +61,12 @@ def _stack(data: dict[str, Any], depth: int) -> Stack:
         notes=_texts(data.get("notes")),
         cause=inner("cause"),
         context=inner("context"),
-        members=None if members is None else tuple(_stack(member, depth + 1) for member in members),
-        also=tuple(_stack(other, depth + 1) for other in data.get("also") or ()),
+        members=None if members is None else tuple(_stack(member, depth + 1, parts) for member in members),
+        also=tuple(_stack(other, depth + 1, parts) for other in data.get("also") or ()),
         broken=_texts(data.get("broken")),
         lost=_texts(data.get("lost")),
         cut=_text(data.get("cut")),
+        **{key: max(0, _number(data.get(key)) or 0) for key in ("skipped", "unlisted", "alike", "unnoted")},
         culprit=_text(data.get("culprit")),
     )
 
@@ -74,7 +91,7 @@ def _place(data: dict[str, Any]) -> Place:
 def _frame(data: dict[str, Any]) -> Frame | Gap:
     if "path" not in data:
         return Gap(_line(data["repeated"]), _line(data["cycle"]), _line(data["omitted"]))
-    span = data.get("span")
+    span, end = data.get("span"), data.get("end")
     return Frame(
         _text(data["path"]),
         _line(data["line"]),
@@ -84,6 +101,7 @@ def _frame(data: dict[str, Any]) -> Frame | Gap:
         kind=_text(data.get("kind")) or "user",
         source=tuple((_line(number), _text(text)) for number, text in data.get("source") or ()),
         span=(_line(span[0]), _line(span[1])) if span else None,
+        end=(_line(end[0]), _line(end[1])) if end else None,
         locals=tuple((_text(name), _text(value)) for name, value in (data.get("locals") or {}).items()),
         changed=bool(data.get("changed")),
     )
@@ -94,7 +112,7 @@ def _text(value: Any) -> str:
         return ""
     if not isinstance(value, str):
         raise TypeError(f"{value!r:.50} is no text")
-    return value
+    return intake.shortened(value)
 
 
 def _texts(values: Any) -> tuple[str, ...]:
@@ -102,7 +120,7 @@ def _texts(values: Any) -> tuple[str, ...]:
 
 
 def _line(value: Any) -> int:
-    if not isinstance(value, int):
+    if not isinstance(value, int) or intake.number(int(value)) != value:
         raise TypeError(f"{value!r:.50} is no number")
     return value
 

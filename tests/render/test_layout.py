@@ -78,7 +78,7 @@ def test_the_whole_panel(shows):
             [(5, "│"), (6, "│"), (7, "│"), (8, "❱"), (9, "│"), (10, "│"), (11, "│")],
         ]
         assert [head.partition(" in ")[2] for head in ran.heads] == ["<module>", "divide"]
-        inside = [line[2:-2].rstrip() for line in ran.lines[1:-2]]
+        inside = [line.removeprefix("│ ").removesuffix("│").rstrip() for line in ran.lines[1:-2]]
         at = next(index for index, line in enumerate(inside) if line.endswith("main.py:8 in divide"))
         assert inside[at - 1] == ""
         assert inside[at + 1] == ""

@@ -28,11 +28,10 @@ import struct
 import subprocess
 import sys
 import tempfile
-import tomllib as toml
 import urllib.request
 import uuid
-import xml.etree.ElementTree as etree
 import zipfile
+from xml.etree import ElementTree as etree
 
 HERE = pathlib.Path(tempfile.mkdtemp())
 DEAD = "http://127.0.0.1:9/"
@@ -45,9 +44,25 @@ def optional(name):
         return None
 
 
-np, pd, requests, httpx, yaml, jinja2, pydantic, attrs, click, joblib, sqlalchemy, xarray, sklearn, aiohttp = map(
+toml, np, pd, requests, httpx, yaml, jinja2, pydantic, attrs, click, joblib, sqlalchemy, xarray, sklearn, aiohttp = map(
     optional,
-    "numpy pandas requests httpx yaml jinja2 pydantic attrs click joblib sqlalchemy xarray sklearn.linear_model aiohttp".split(),
+    (
+        *(
+            "tomllib",
+            "numpy",
+            "pandas",
+            "requests",
+            "httpx",
+            "yaml",
+            "jinja2",
+            "pydantic",
+            "attrs",
+            "click",
+            "joblib",
+            "sqlalchemy",
+        ),
+        *("xarray", "sklearn.linear_model", "aiohttp"),
+    ),
 )
 
 
@@ -148,7 +163,7 @@ def command():
 
 ERRORS = {
     "key": lambda: {"a": 1}["b"],
-    "index": lambda: [1, 2][5],
+    "index": lambda: list("ab")[5],
     "attribute": lambda: None.strip(),
     "name": lambda: undefined_name,  # noqa: F821
     "type": lambda: 1 + "a",
@@ -163,7 +178,7 @@ ERRORS = {
     "rethrown": rethrown,
     "in_handler": in_handler,
     "cleaned_up": cleaned_up,
-    "no file": lambda: open("/no/such/file"),
+    "no file": lambda: open("/no/such/file"),  # noqa: SIM115
     "pathlib": lambda: pathlib.Path("/no/such/file").read_text(),
     "json.loads": lambda: json.loads("{'a': 1}"),
     "json.dumps": lambda: json.dumps({"when": datetime.datetime(2020, 1, 1)}),
@@ -217,7 +232,16 @@ ERRORS = {
     "xarray": lambda: xarray.Dataset({"a": ("x", [1])})["b"],
     "aiohttp": fetched,
 }
-_NEEDS = {"numpy": np, "pandas": pd, "requests": requests, "httpx": httpx, "yaml": yaml, "jinja2": jinja2, "pydantic": pydantic}
+_NEEDS = {
+    "toml": toml,
+    "numpy": np,
+    "pandas": pd,
+    "requests": requests,
+    "httpx": httpx,
+    "yaml": yaml,
+    "jinja2": jinja2,
+    "pydantic": pydantic,
+}
 _NEEDS |= {"attrs": attrs, "click": click, "joblib": joblib, "sqlalchemy": sqlalchemy, "xarray": xarray, "sklearn": sklearn}
 _NEEDS |= {"aiohttp": aiohttp}
 

@@ -1,0 +1,74 @@
+"""The lines of source files, for frames: only what Python itself has read, or could have run.
+
+Flows in: paths, of this process's own code or of a record.  Flows out: lines, none where the file is a device, a pipe, too large,
+or (for a record's) no Python.
+"""
+
+from __future__ import annotations
+
+import linecache
+import os
+import sys
+
+from autotb import intake
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
+    from typing import Any
+
+MAX_SOURCE = 10 << 20  # bytes
+_PYTHON = (".py", ".pyw", ".pyx", ".pyi", ".pxd", ".pxi")
+
+
+def lines(path: str, variables: dict[str, Any] | None = None) -> list[str]:
+    """The lines of code that runs in this process; ``variables`` are its globals, which may know where the source is."""
+    cached = linecache.cache.get(path)
+    if cached is None and not _may_be_read(path):
+        return []
+    try:
+        return linecache.getlines(path, variables)
+    except Exception:
+        return []  # a loader of the program's that fails, a name that is no path
+
+
+def lines_from_elsewhere(path: str) -> list[str]:
+    """The lines of a file that a record or a text names."""
+    known = path in linecache.cache
+    return lines(path) if known or path.lower().endswith(_PYTHON) or _is_a_script(path) else []
+
+
+def _may_be_read(path: str) -> bool:
+    """Whether what linecache would open is a regular file of a size for people; where there is none, a loader may know."""
+    if path.startswith("<") and path.endswith(">"):
+        return True
+    found = next((each for each in _candidates(path) if _exists(each)), None)
+    return found is None or intake.is_regular(found, MAX_SOURCE)
+
+
+def _candidates(path: str) -> list[str]:
+    if os.path.isabs(path):
+        return [path]
+    return [path, *(os.path.join(folder, path) for folder in sys.path if isinstance(folder, str))]
+
+
+def _exists(path: str) -> bool:
+    try:
+        os.stat(path)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _is_a_script(path: str) -> bool:
+    """The program that runs, or a file that names Python in its first line."""
+    main = getattr(sys.modules.get("__main__"), "__file__", None)
+    if isinstance(main, str) and os.path.abspath(main) == os.path.abspath(path):
+        return True
+    if not intake.is_regular(path, MAX_SOURCE):
+        return False
+    try:
+        with open(path, "rb") as file:
+            first = file.read(200).partition(b"\n")[0]
+    except OSError:
+        return False
+    return first.startswith(b"#!") and b"python" in first
