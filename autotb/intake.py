@@ -105,7 +105,8 @@ class _Reader:
         for key in ("frames", "brought"):
             if type(hop.get(key)) in (list, tuple):
                 result[key] = self.frames(hop[key])
-        result.setdefault("frames", [])
+        if not result.get("live"):  # whose frames are in the traceback
+            result.setdefault("frames", [])
         return result
 
     def frames(self, frames: Any) -> list[dict[str, Any]]:
