@@ -43,7 +43,8 @@ def report(where, error):
         if cause in told:
             return
         told.add(cause)
-        sys.stderr.write(f"autotb: {where} failed ({problem}); Python goes on without it\n")
+        line = f"autotb: {where} failed ({problem}); Python goes on without it"
+        sys.stderr.write("".join([each if each.isprintable() else ascii(each)[1:-1] for each in line]) + "\n")
     except Exception:
         pass  # stderr may be None or closed: there is nobody left to tell
 
