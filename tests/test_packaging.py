@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -69,6 +70,21 @@ def test_the_wheel_has_it_at_its_top(built):
     assert not [name for name in wheel.namelist() if name.endswith(".start") or ".data/" in name]
     assert wheel.read("autotb.pth") == (ROOT / "autotb.pth").read_bytes()
     assert "autotb/cli/demos/processes.py" in wheel.namelist()
+    assert {"autotb/py.typed", "autotb/__init__.pyi"} <= set(wheel.namelist())
+
+
+def test_the_long_description_stands_on_its_own(built):
+    """An index page has neither the checkout's files nor its pictures."""
+    wheel = zipfile.ZipFile(next(built.glob("*.whl")))
+    name = next(name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
+    headers, _, text = wheel.read(name).decode("utf-8").partition("\n\n")
+    files = [target for target in re.findall(r"\]\(([^)\s]+)\)", text) if re.search(r"\.\w+$", target)]
+
+    assert [target for target in files if "://" not in target] == []
+    assert "│ submitted at" in text  # the picture, as text
+    assert "Description-Content-Type: text/markdown" in headers
+    assert "Author: the autotb developers" in headers
+    assert "Classifier: Typing :: Typed" in headers
 
 
 @pytest.mark.parametrize("how", ["wheel", "sdist", "folder", "editable", "uv", "uv editable"])

@@ -43,6 +43,12 @@ def run_command(arguments: Sequence[str]) -> int:
     if arguments and arguments[0] == "run":
         return _command("run", list(arguments[1:]))
     options = parser().parse_args(arguments)
+    if options.command == "doctor":
+        from autotb import checkup
+
+        problems = checkup.installation()  # before anything is imported that may be the fault
+        if problems:
+            return checkup.tell(problems, as_json=options.json)
     return _command(options.command, options)
 
 

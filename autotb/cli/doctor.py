@@ -18,7 +18,7 @@ import sys
 import sysconfig
 from typing import Any
 
-from autotb import __version__, boot, patch, settings, uncaught
+from autotb import __version__, boot, checkup, patch, settings, uncaught
 
 _DRAWN = "every uncaught error on a terminal; elsewhere those of workers and engines, a plain one is Python's own text"
 _DRAWN_BY_ALL = "every uncaught error everywhere, in the style that is set"
@@ -35,7 +35,10 @@ def command(options: Any) -> int:
             sys.stderr.write("autotb doctor: --config and --import ask the workers of an engine: name it with --engine\n")
             return 2
         return probe.command(options)
-    report = examine()
+    try:
+        report = examine()
+    except Exception as error:  # what this is for must not end it
+        return checkup.tell([f"{type(error).__name__}: {error}"], "this report could not be made", as_json=options.json)
     if options.json:
         sys.stdout.write(json.dumps(report, indent=2) + "\n")
     else:
@@ -69,9 +72,17 @@ def examine() -> dict[str, Any]:
         "workers": _workers(problems, off),
         "problems": problems,
     }
+    if not off:
+        problems += _trial(report)
     problems += boot.problems
     _breadcrumbs(problems)
     return report
+
+
+def _trial(report: dict[str, Any]) -> list[str]:
+    """One task that fails on a process pool, with what this environment has."""
+    style = "plain" if report["versions"].get("rich") == "missing" else "rich"
+    return checkup.trial(style, by_itself=bool(report["startup_files"]))
 
 
 def _versions(problems: list[str]) -> dict[str, str]:
@@ -174,7 +185,7 @@ def _state(declared: patch.Patch) -> str:
         )
     try:
         known = importlib.util.find_spec(declared.module) is not None
-    except ModuleNotFoundError:
+    except Exception:  # a package that is not there, or that cannot be imported: that was told
         known = False
     return "its module was imported before autotb" if known else _NOT_HERE
 
