@@ -6,11 +6,11 @@ No code of the user's runs here: never a ``__repr__``, ``__str__``, ``__len__`` 
 from __future__ import annotations
 
 import functools
-import re
 import sys
 import types
 
-from autotb import look
+from autotb import look, redaction
+from autotb.redaction import MASK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
@@ -21,31 +21,18 @@ MAX_ITEMS = 6  # items of one container
 MAX_DEPTH = 3
 MAX_VALUE = 300  # characters of one value
 MAX_CALL = 1_000  # characters of one call
-MASK = "***"
 
-_SECRET = re.compile(
-    r"password|passwd|secret|token|credential|authorization|cookie|dsn|(api|access|private|secret|auth)_?key$", re.IGNORECASE
-)
-_USERINFO = re.compile(r"(://[^\s:/@]*|\b[\w.+-]+):[^\s/@]+@")
-_USERINFO_URL = re.compile(r"(://[^\s:/@]*):[^\s/]+@")
 _SIMPLE = (int, float, complex, bool, type(None), type(Ellipsis), type(NotImplemented))
 
 
 def is_secret(name: object) -> bool:
     """Whether a value of this name must not be shown."""
-    return type(name) is str and _SECRET.search(name) is not None
-
-
-def mask_text(text: str) -> str:
-    """``user:password@`` without its password."""
-    if "@" not in text:
-        return text
-    return _USERINFO.sub(rf"\1:{MASK}@", _USERINFO_URL.sub(rf"\1:{MASK}@", text))
+    return type(name) is str and redaction.is_secret(name)
 
 
 def brief(value: Any, name: str | None = None) -> str:
     """One line for ``value``, at most MAX_VALUE characters; masked where ``name`` tells a secret."""
-    if is_secret(name):
+    if is_secret(name) and value is not None and type(value) is not bool:
         return MASK
     try:
         return cut(_brief(value, 0), MAX_VALUE)
@@ -69,7 +56,7 @@ def _brief(value: Any, depth: int) -> str:
     if kind is str:
         return _text(value)
     if kind is bytes or kind is bytearray:
-        shown = repr(bytes(value[:MAX_TEXT]))
+        shown = repr(redaction.cut(value[: MAX_TEXT + redaction.MARGIN].decode("latin-1"), MAX_TEXT).encode("latin-1"))
         return shown if len(value) <= MAX_TEXT else f"{shown}… ({len(value):,} bytes)"
     if kind in _BRACKETS:
         return _container(value, kind, depth)
@@ -83,9 +70,8 @@ def _number(value: Any) -> str:
 
 
 def _text(value: str) -> str:
-    if len(value) <= MAX_TEXT:
-        return mask_text(repr(value))
-    return f"{mask_text(repr(value[:MAX_TEXT]))}… ({len(value):,} characters)"
+    shown = repr(redaction.cut(value, MAX_TEXT))
+    return shown if len(value) <= MAX_TEXT else f"{shown}… ({len(value):,} characters)"
 
 
 _BRACKETS: dict[type, str] = {list: "[]", tuple: "()", set: "{}", frozenset: "{}", dict: "{}"}
@@ -97,6 +83,7 @@ def _container(value: Any, kind: type, depth: int) -> str:
     if depth >= MAX_DEPTH:
         return f"<{kind.__name__} of {len(value):,}>"
     parts = []
+    hidden = False
     for number, item in enumerate(value.items() if kind is dict else value):
         if number == MAX_ITEMS:
             parts.append(f"… {len(value) - MAX_ITEMS:,} more")
@@ -106,13 +93,23 @@ def _container(value: Any, kind: type, depth: int) -> str:
             shown = MASK if is_secret(key) else _brief(item, depth + 1) if type(key) is str or type(key) is int else "…"
             parts.append(f"{_brief(key, depth + 1)}: {shown}")
         else:
-            parts.append(_brief(item, depth + 1))
+            parts.append(MASK if hidden else _brief(item, depth + 1))
+            hidden = _tells_of_the_next(value, kind, number, item)
     inside = ", ".join(parts)
     if kind is frozenset:
         return f"frozenset({{{inside}}})"
     if kind is tuple and len(value) == 1:
         inside += ","
     return _BRACKETS[kind][0] + inside + _BRACKETS[kind][1]
+
+
+def _tells_of_the_next(value: Any, kind: type, number: int, item: Any) -> bool:
+    """Whether what follows is a secret: ``("X-Api-Key", …)``, ``["mysql", "--password", …]``."""
+    if type(item) is not str or (kind is not tuple and kind is not list):
+        return False
+    if item.startswith("-"):
+        return "=" not in item and redaction.is_secret(item)
+    return len(value) == 2 and number == 0 and redaction.is_secret(item) and type(value[1]) in (str, bytes)
 
 
 def _object(value: Any, kind: type, depth: int) -> str:
@@ -139,7 +136,7 @@ def _plain_object(value: Any, kind: type) -> str | None:
         return f"<module {look.text_of(look.names_of(value).get('__name__'))}>"
     if kind is functools.partial:
         return f"<partial of {function_name(value.func)}>"
-    return mask_text(repr(value)) if kind in _paths() else None
+    return redaction.mask(repr(value)) if kind in _paths() else None
 
 
 def _paths() -> tuple[type, ...]:
@@ -151,11 +148,16 @@ def _paths() -> tuple[type, ...]:
 
 def _named(fields: dict[str, Any], names: Any, depth: int) -> str:
     parts = [
-        f"{name}={MASK if is_secret(name) else _brief(fields[name], depth + 1)}"
-        for name in list(names)[:MAX_ITEMS]
+        f"{name}={'…' if _is_left_out(field) else MASK if is_secret(name) else _brief(fields[name], depth + 1)}"
+        for name, field in list(names.items())[:MAX_ITEMS]
         if name in fields
     ]
     return ", ".join(parts) + (", …" if len(names) > MAX_ITEMS else "")
+
+
+def _is_left_out(field: Any) -> bool:
+    """``field(repr=False)`` of a dataclass: its author does not want it to be shown."""
+    return look.slot(field, "repr") is False
 
 
 def _shaped(value: Any, kind: type) -> str | None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from autotb.engines.entry import masked
+from autotb.redaction import environment as masked
 
 SOURCE = """
 def probe(modules):

@@ -8,20 +8,16 @@ has the first line and not the second.
 from __future__ import annotations
 
 import os
-import re
 import sys
 import time
 
-from autotb import carrier, settings
+from autotb import carrier, redaction, settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # every worker imports this
     from typing import Any
 
 START, END = "[WORKER START]", "[WORKER END]"
-MASK = "***"
-_SECRET = re.compile(r"(?i)key|token|secret|passw|pwd|credential|auth|cookie|private|session|signature|dsn|cert|salt")
-_IN_URL = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 
 _log: WorkerLog | None = None
 _asked = False
@@ -31,11 +27,11 @@ class WorkerLog:
     """The file of this process."""
 
     def __init__(self, folder: str) -> None:
-        os.makedirs(folder, exist_ok=True)
+        os.makedirs(folder, mode=0o700, exist_ok=True)
         self.path = os.path.abspath(os.path.join(folder, f"worker-{carrier.host()}-{os.getpid()}.log"))
         self.descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         lines = [f"Python {sys.version.split()[0]} at {sys.executable}, in {os.getcwd()}"]
-        lines += [f"{name}={value}" for name, value in sorted(masked(dict(os.environ)).items())]
+        lines += [f"{name}={value}" for name, value in sorted(redaction.environment(dict(os.environ)).items())]
         for line in lines:
             self._write("[WORKER ENVIRONMENT] " + line)
 
@@ -76,15 +72,6 @@ def call_of(function: Any, args: Any, kwargs: Any = None) -> str:
     from autotb import summary
 
     return carrier.call_text(function, args, kwargs) or f"{summary.function_name(function)}(…)"
-
-
-def masked(environment: dict[str, str]) -> dict[str, str]:
-    """Environment variables whose names do not sound like secrets, and the others without their values."""
-    return {
-        name: MASK if _SECRET.search(name) else _IN_URL.sub(MASK, value)
-        for name, value in environment.items()
-        if not name.startswith("BASH_FUNC_")
-    }
 
 
 def _forget() -> None:

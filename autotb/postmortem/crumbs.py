@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import os
 import time
-from types import FunctionType, MethodType
+from types import CodeType, FunctionType, MethodType
 
-from autotb import look
+from autotb import look, redaction
 from autotb.postmortem import folder
 
 TYPE_CHECKING = False
@@ -223,9 +223,30 @@ def plain(function: Any, args: Any, kwargs: Any = None) -> str:
     if chunk is not None:
         return plain(*chunk[:3]) + (f" and {chunk[3] - 1} more" if chunk[3] > 1 else "")
     parts = [_brief(value) for value in args[:8]] if type(args) is tuple or type(args) is list else ["…"]
+    for at in _secrets_of(function) if type(function) is FunctionType else ():
+        if at < len(parts):
+            parts[at] = redaction.MASK
     if type(kwargs) is dict:
-        parts += [f"{key}={_brief(value)}" for key, value in list(kwargs.items())[:8]]
+        parts += [
+            f"{key}={redaction.MASK if type(key) is str and redaction.is_secret(key) else _brief(value)}"
+            for key, value in list(kwargs.items())[:8]
+        ]
     return f"{called}({', '.join(parts)})"
+
+
+_secret: dict[CodeType, tuple[int, ...]] = {}
+
+
+def _secrets_of(function: FunctionType) -> tuple[int, ...]:
+    """The positions of a function's arguments whose names tell a secret."""
+    code = function.__code__
+    found = _secret.get(code)
+    if found is None:
+        if len(_secret) > 1_000:
+            _secret.clear()
+        names = code.co_varnames[: min(code.co_argcount, 8)]
+        found = _secret[code] = tuple([at for at, name in enumerate(names) if redaction.is_secret(name)])
+    return found
 
 
 def _partial(function: Any, args: Any, kwargs: Any) -> str:

@@ -9,6 +9,7 @@ import functools
 import os
 import time
 
+from autotb import redaction
 from autotb.postmortem import crumbs, folder
 from autotb.postmortem.crumbs import (
     BEGUN,
@@ -42,7 +43,7 @@ class Remains:
         if self.words[MARK] != MARKED:
             raise ValueError("no breadcrumb")
         self.pid, self.state = self.words[PID], self.words[STATE]
-        self.text = data[TEXT_AT:HEAD_AT].partition(b"\0")[0].decode("utf-8", "replace")
+        self.text = redaction.mask(data[TEXT_AT:HEAD_AT].partition(b"\0")[0].decode("utf-8", "replace"))
         self.head = data[HEAD_AT : HEAD_AT + HEAD_BYTES]
         self.dump = data[PAGE:].decode("utf-8", "replace")
 

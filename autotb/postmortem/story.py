@@ -10,7 +10,7 @@ import os
 import re
 import signal
 
-from autotb import carrier, registry, settings
+from autotb import carrier, redaction, registry, settings
 from autotb.postmortem import crumbs, memory, remains
 from autotb.postmortem.remains import Remains
 
@@ -125,5 +125,7 @@ def tail(path: str, lines: int = 10, most: int = 4_000, leaving_out: re.Pattern[
             text = file.read().decode("utf-8", "replace")
     except OSError:
         return []
-    found = [line for line in text.rstrip().splitlines() if leaving_out is None or not leaving_out.match(line)][-lines:]
+    found = [line for line in redaction.mask(text.rstrip()).splitlines() if leaving_out is None or not leaving_out.match(line)][
+        -lines:
+    ]
     return [f"the last lines of {path}:", *(f"  {line}" for line in found)] if found else []
