@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
 
 MAX_FRAMES = 60  # at each end of a hop, after repeated cycles are folded
 MAX_LINE = 1_000  # characters of a source line that are kept
+MAX_UNFOLDED = 10_000  # frames of a recursion that are looked for in a traceback
 MAX_SPAN = 30  # lines of a failing expression that are kept
 MAX_LOCALS = 30  # variables of a frame
 HAS_POSITIONS = sys.version_info >= (3, 11)
@@ -200,8 +201,8 @@ def _positions(hops: list[dict[str, Any]]) -> list[tuple[str, int, str]]:
         for frame in hop.get("brought") or hop.get("frames", ()):
             if "path" in frame:
                 found.append(frame)
-            elif frame.get("repeated"):
-                found += found[-frame["cycle"] :] * min(frame["repeated"], 2_000)
+            elif frame.get("repeated") and 0 < frame["cycle"] <= len(found) < MAX_UNFOLDED:
+                found += found[-frame["cycle"] :] * min(frame["repeated"], MAX_UNFOLDED // frame["cycle"])
     return [(frame["path"], frame["line"], frame["name"]) for frame in found if frame.get("kind") == registry.USER]
 
 

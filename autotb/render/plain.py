@@ -60,7 +60,7 @@ class _Text:
         if notice:
             body.append(f"  [{clean.line(notice)}]")
         final = [clean.text(line) for line in words.final_lines(stack, self.within.lines)]
-        after = [clean.text(line) for line in [*words.broken(stack, self.within.lines), *words.notes(stack, self.within.lines)]]
+        after = [clean.line(line) for line in [*words.broken(stack, self.within.lines), *words.notes(stack, self.within.lines)]]
         if stack.members is None:
             header = [HEADER] if body else []
             return [*result, *header, *body, *final, *after]

@@ -6,12 +6,15 @@ Flows in: exceptions, or trees of ``capture``.  Flows out: frozen data for ``fil
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
-from autotb import capture, registry, settings, sources
+from autotb import capture, intake, registry, settings, sources
 from autotb.trace import text
 from autotb.trace.model import Frame, Gap, Hop, Place, Stack, Trace
+
+LAST_LINES = 8  # of a worker's text that is no traceback
 
 
 def build(exc: BaseException, tb: TracebackType | None = None) -> Trace:
@@ -64,9 +67,12 @@ def _stack(tree: capture.Tree) -> Stack:
 
 def _with_text(stack: Stack, remote: str, where: str) -> Stack:
     """Add what a worker's traceback text tells, where no record arrived."""
+    remote = remote[-intake.MAX_WORKER_TEXT :]
     parsed = text.parse(remote)
     if parsed is None:
-        return stack
+        said = "\n".join([line for line in remote.split("\n") if line.strip()][-LAST_LINES:])
+        known = not said or said.split("\n")[-1].strip() in stack.message
+        return stack if known else replace(stack, notes=(*stack.notes, f"{where or 'in a worker'}:\n{said}"))
     hops = list(stack.hops)
     submitted = hops.pop().submitted if hops and hops[-1].submitted and not hops[-1].frames else None
     worker = parsed.hops[0] if parsed.hops else Hop()
@@ -75,21 +81,25 @@ def _with_text(stack: Stack, remote: str, where: str) -> Stack:
         where=where or "in a worker",
         submitted=submitted,
     )
-    return Stack(
-        type=stack.type,
-        message=stack.message,
+    cause, context = _all_sourced(parsed.cause), _all_sourced(parsed.context)
+    if _is_another(parsed, stack):
+        reason = replace(parsed, hops=(worker,), cause=cause, context=context)
+        return replace(stack, hops=tuple(hops), cause=stack.cause or reason)
+    return replace(
+        stack,
         hops=(*hops, worker),
-        final=stack.final,
-        notes=stack.notes,
-        cause=stack.cause or _all_sourced(parsed.cause),
-        context=stack.context or _all_sourced(parsed.context),
+        cause=stack.cause or cause,
+        context=stack.context or context,
         members=stack.members if stack.members is not None else parsed.members,
-        also=stack.also,
-        broken=stack.broken,
-        lost=stack.lost,
-        cut=stack.cut,
-        culprit=stack.culprit,
     )
+
+
+def _is_another(parsed: Stack, stack: Stack) -> bool:
+    """Whether a worker's text is of another error than the one that it hangs on: the reason of that one, which it alone tells."""
+    theirs = parsed.type.rpartition(".")[2]
+    if not theirs or theirs in stack.type or parsed.message == stack.message:
+        return False
+    return not (parsed.message and parsed.headline in stack.message)
 
 
 def _all_sourced(stack: Stack | None) -> Stack | None:
@@ -119,7 +129,8 @@ def _local_source(path: str, line: int, context: int | None = None) -> tuple[tup
     if not 1 <= line <= len(lines):
         return ()
     first = max(1, line - around)
-    return tuple((first + i, text_.rstrip("\r\n")) for i, text_ in enumerate(lines[first - 1 : line + around]))
+    chosen = enumerate(lines[first - 1 : line + around], first)
+    return tuple((number, intake.shortened(text_.rstrip("\r\n"), intake.MAX_LINE)) for number, text_ in chosen)
 
 
 def _hop(hop: dict[str, Any]) -> Hop:

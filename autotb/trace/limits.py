@@ -34,7 +34,8 @@ def kept(trace: Trace, drawn: Callable[[Trace, Limits], list[str]]) -> list[str]
     """The lines of a story, at most MAX_LINES."""
     lines: list[str] = []
     for within in LEVELS:
-        lines = drawn(replace(trace, stack=shorter(trace.stack, within.chain)), within)
+        drawn_now = drawn(replace(trace, stack=shorter(trace.stack, within.chain)), within)
+        lines = [row for line in drawn_now for row in line.split("\n")]
         if len(lines) <= MAX_LINES:
             return lines
     last = MAX_LINES // 3

@@ -13,8 +13,8 @@ from autotb.trace.model import Frame, Gap, Hop, Stack
 from autotb.trace.words import CAUSED, DURING
 
 _HEADER = re.compile(r"^(?:Exception Group )?Traceback \(most recent call last\):$")
-_FILE = re.compile(r'^  File "(?P<path>.*)", line (?P<line>\d+)(?:, in (?P<name>.*))?$')
-_REPEATED = re.compile(r"^  \[Previous line repeated (\d+) more times?\]$")
+_FILE = re.compile(r'^  File "(?P<path>.*)", line (?P<line>\d{1,12})(?:, in (?P<name>.*))?$')
+_REPEATED = re.compile(r"^  \[Previous line repeated (\d{1,12}) more times?\]$")
 _CARETS = re.compile(r"^\s*[~^]+[~^\s]*$")
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _GROUP_PREFIX = re.compile(r"^\s*(?:\+-\+-+ ?\d* ?-*|[|+](?: |-|$))")

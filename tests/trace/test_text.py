@@ -149,3 +149,43 @@ def test_a_worker_without_autotb_is_read_from_its_text(run):
     assert "_RemoteTraceback" not in ran.stderr
     assert ran.last == "ZeroDivisionError: division by zero"
     assert sys.version_info
+
+
+def test_the_reason_that_only_the_workers_text_tells(shows):
+    """A task that loky's worker cannot unpickle: the pool's error names no cause of its own."""
+    pytest.importorskip("loky")
+
+    def check(ran):
+        assert "AttributeError: Can't get attribute 'work' on <module " in ran.stderr
+        assert ran.stderr.index("AttributeError") < ran.stderr.index("BrokenProcessPool: A task has failed to un-serialize")
+        assert "caused by AttributeError: Can't get attribute 'work' on <module " in ran.last
+
+    shows(
+        """
+        import loky
+
+        def work(x):
+            return x
+
+        if __name__ == "__main__":
+            loky.set_loky_pickler("pickle")
+            loky.get_reusable_executor(max_workers=1).submit(work, 1).result()
+        """,
+        check,
+    )
+
+
+@pytest.mark.parametrize("style", ["rich", "plain"])
+def test_a_workers_text_that_is_no_traceback_keeps_its_last_lines(run, style):
+    ran = run(
+        """
+        from concurrent.futures.process import _RemoteTraceback
+
+        error = RuntimeError("the worker failed")
+        error.__cause__ = _RemoteTraceback("line of a log\\nsegfault in libcuda\\n")
+        raise error
+        """,
+        AUTOTB_STYLE=style,
+    )
+
+    assert ran.lines[-4:] == ["RuntimeError: the worker failed", "in a worker:", "line of a log", "segfault in libcuda"]
