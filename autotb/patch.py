@@ -194,13 +194,13 @@ def _caller_of(function: Any) -> Any:
 def _exchange(entry: Applied, function: Any, twin: Any) -> None:
     """Have a function run the patch's code."""
     instead = entry.patch.wrap(twin)
-    if type(instead) is not swap.Body:  # which has the very layout, or is refused
-        _check_signature(instead, function)
+    _check_signature(instead, function)
     code = swap.code_for(function, instead)
-    if swap.can_be(twin) and swap.goes_by_form(function, instead):
-        function.__wrapped__ = twin  # whose signature it has
+    by_form = swap.can_be(twin) and swap.goes_by_form(function, instead)
     entry.function, entry.code, entry.own, entry.twin = function, code, function.__code__, twin
     function.__code__ = code
+    if by_form:
+        function.__wrapped__ = twin  # whose signature it has
 
 
 def _put(entry: Applied, before: Any, now: Any) -> None:
@@ -219,6 +219,9 @@ def _check_signature(new: Any, function: Any) -> None:
 
     Read off the code objects; ``inspect`` costs more to import than all of this.
     """
+    if type(new) is swap.Body:
+        swap.code_for(function, new)  # has the very parameters, or is refused
+        return
     old, ours = getattr(function, "__code__", None), getattr(new, "__code__", None)
     if old is None or ours is None or (ours.co_flags & 0x04 and ours.co_flags & 0x08 and not ours.co_argcount):
         return
