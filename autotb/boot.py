@@ -10,7 +10,8 @@ import sys
 OFF = ("0", "off", "false", "no")
 started = False
 problems = []  # what went wrong inside autotb, for doctor
-told = set()  # the causes of those that stderr was told: files that have gone away are one
+told = set()  # the causes of those that stderr was told: that files of ours are missing or empty is one
+FOLDER = __file__[: -len("boot.py")]
 displaced = None  # the hook that ours stands in front of, where that is not Python's own
 asked = False  # whether the program asked for autotb (install, run), and did not come by it through the start-up file
 
@@ -39,7 +40,8 @@ def report(where, error):
     try:
         problem = f"{type(error).__name__}: {error}"
         problems.append(f"{where}: {problem}")
-        cause = "import" if isinstance(error, ImportError) and str(error.name).startswith("autotb") else problem
+        ours = str(getattr(error, "name", "")).startswith("autotb") or str(error).startswith("module 'autotb")
+        cause = "files" if ours or str(getattr(error, "filename", "")).startswith(FOLDER) else problem
         if cause in told:
             return
         told.add(cause)

@@ -84,11 +84,19 @@ def load(names):
         try:
             __import__(name)
             __import__("autotb.patch")
-            patch = sys.modules["autotb.patch"]
-            found.append((sys.modules[name], patch.before, patch.after))
+            adapter, patch = sys.modules[name], sys.modules["autotb.patch"]
+            for used in vars(adapter).values():
+                if type(used) is type(sys) and used.__name__.startswith("autotb.") and is_empty(used):
+                    raise ImportError(f"{used.__name__} is empty", name=used.__name__)
+            found.append((adapter, patch.before, patch.after))
         except Exception as error:
             boot.report("loading " + name, error)
     return found
+
+
+def is_empty(module):
+    """Whether a module of ours was half written, and has no name that a wrapper will look for at every call."""
+    return all([name.startswith("__") for name in vars(module)])
 
 
 def guarded(function, *arguments):

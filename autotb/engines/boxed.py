@@ -73,8 +73,12 @@ def wrap_rebuild(original: Any, remote_text: Callable[[str], BaseException]) -> 
         try:
             return original(exc, tb)
         except Exception:
-            from autotb.engines import worker
-
+            try:
+                from autotb.engines import worker
+            except Exception:
+                worker = None  # type: ignore[assignment]
+            if worker is None:
+                raise
             return worker.set_cause(exc, remote_text(tb))
 
     return rebuild

@@ -337,8 +337,11 @@ class _Tasks(_Proxy):
 
 def _not_unpickled(error: BaseException, crumb: Any, results: _Results) -> bool:
     """A task that was received whole: its worker would die of it, and whoever waits for its result would for ever."""
-    from autotb import carrier
-    from autotb.postmortem import pipes, remains
+    try:
+        from autotb import carrier
+        from autotb.postmortem import pipes, remains
+    except Exception:
+        return False  # then it dies of it
 
     job = pipes.job_of(remains.Remains(bytes(crumb.page)))
     if job is None:
@@ -448,14 +451,17 @@ class _Initializer:
         except Exception as error:
             if not self.in_process:
                 raise
-            from autotb import carrier
-
             tb = error.__traceback__.tb_next if error.__traceback__ else None
             box = self.results.module.ExceptionWithTraceback(error, tb)
-            hop = carrier.place(
-                "multiprocessing.Pool", "in the initializer of a pool worker", call=carrier.call_text(self.function, args)
-            )
-            box._autotb = carrier.record(error, tb, hop)
+            try:
+                from autotb import carrier
+
+                hop = carrier.place(
+                    "multiprocessing.Pool", "in the initializer of a pool worker", call=carrier.call_text(self.function, args)
+                )
+                box._autotb = carrier.record(error, tb, hop)
+            except Exception:
+                pass  # without a record the driver reads the text
             _put_whole(self.results, (INITIALIZER, 0, (False, box)))
             raise SystemExit(1) from None  # told in the driver: not here as well
 
