@@ -110,7 +110,7 @@ def test_installed_it_works_and_uninstalled_nothing_is_left(how, source, built, 
     assert python(environment, "-c", HOOKED, autotb="0").stdout == "False False\n"
     assert python(environment, "-S", "-c", HOOKED).stdout == "False False\n"
     assert python(environment, "-I", "-c", HOOKED).stdout == "True True\n"
-    assert python(environment, "-c", "def f():\n    1 / 0\nf()").stderr.startswith("╭")
+    assert python(environment, "-c", "def f():\n    1 / 0\nf()", AUTOTB_STYLE="rich").stderr.startswith("╭")
 
     yes = [] if tool is uv else ["-y"]
     subprocess.run(

@@ -37,11 +37,6 @@ def _wrap_default_handler(original: Any) -> Any:
         told = _has_an_error(context) and _will_log() and registry.surface("asyncio_tells", context)
         try:
             return original(self, context)
-        except BaseException as error:
-            tb = error.__traceback__
-            if tb is not None and tb.tb_next is not None:
-                BaseException.with_traceback(error, tb.tb_next)  # asyncio logs it
-            raise
         finally:
             if told:
                 registry.surface("asyncio_has_told")

@@ -138,7 +138,7 @@ def test_a_direct_call_shows_the_same_frames(shows):
         assert without_lines(ran.heads) == [*USER, *WORKER]
         assert ran.last == "ZeroDivisionError: division by zero"
 
-    shows(PROGRAM, check, "direct", "")
+    shows(PROGRAM, check, "direct", "", AUTOTB_STYLE="rich")
 
 
 NESTED = """\
