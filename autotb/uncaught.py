@@ -34,6 +34,8 @@ def show(kind: "Any", value: "Any", traceback: "Any") -> None:
         ours = are_an_errors(value, traceback) and is_ours(value, traceback)
         if ours:
             from autotb.hooks.interpreter import show_uncaught
+        elif sys.version_info < (3, 11) and issubclass(type(value), BaseException):
+            _take_our_frames_out(value)
     except BaseException as error:
         pythons(kind, value, traceback)
         boot.report("loading the renderer", error)
@@ -111,14 +113,8 @@ def has_a_part(value: "Any", traceback: "Any" = None) -> bool:
     if registry is None:
         return False  # no engine was ever imported
     engines = tuple([name for name in registry.facts.own_modules if name not in SURROUNDINGS])
-    waiting: list[BaseException] = [value]
-    seen: set[int] = set()
     frames = MOST
-    while waiting and len(seen) < MOST:
-        exc = waiting.pop()
-        if id(exc) in seen:
-            continue
-        seen.add(id(exc))
+    for exc in _chain(value):
         fields = _fields_of(exc)
         if dict.get(fields, "__autotb__") is not None or _is_of(_namespace_of(type(exc)).get("__module__"), engines):
             return True
@@ -131,8 +127,32 @@ def has_a_part(value: "Any", traceback: "Any" = None) -> bool:
             if _is_of(name, CALLED) or (_is_of(name, engines) and registry.kind_of_frame(tb.tb_frame) == registry.ENGINE):
                 return True
             tb = tb.tb_next
-        waiting += _chained(exc, fields)
     return False
+
+
+def _take_our_frames_out(value: "Any") -> None:
+    """Before Python 3.11 what stands in for a patched function stays in a traceback that passed through it."""
+    swap: Any = sys.modules.get("autotb.swap")
+    for exc in _chain(value) if swap is not None else ():
+        tb = _traceback_of(exc)
+        while tb is not None and tb.tb_next is not None:
+            following = tb.tb_next
+            if following.tb_next is not None and following.tb_frame.f_code.co_name == swap.NAME:
+                tb.tb_next = following.tb_next
+            else:
+                tb = following
+
+
+def _chain(value: BaseException) -> list[BaseException]:
+    """An exception and all that is shown with it."""
+    waiting = [value]
+    found: dict[int, BaseException] = {}
+    while waiting and len(found) < MOST:
+        exc = waiting.pop()
+        if id(exc) not in found:
+            found[id(exc)] = exc
+            waiting += _chained(exc, _fields_of(exc))
+    return list(found.values())
 
 
 def _is_of(module: object, packages: tuple[str, ...]) -> bool:
