@@ -4,6 +4,8 @@ import os
 from collections.abc import Callable, Iterable
 from typing import Any, Literal, Protocol, TypeVar, overload
 
+from autotb.api import install as install
+from autotb.api import uninstall as uninstall
 from autotb.flow.context import ErrorContext as ErrorContext
 from autotb.flow.context import ResourcesEval as ResourcesEval
 from autotb.flow.flow import Flow as Flow
@@ -19,8 +21,6 @@ from autotb.futures.collect import Failure as Failure
 from autotb.futures.collect import collect as collect
 from autotb.futures.collect import collect_async as collect_async
 from autotb.hooks.interpreter import excepthook as excepthook
-from autotb.hooks.interpreter import install as install
-from autotb.hooks.interpreter import uninstall as uninstall
 from autotb.postmortem.died import WorkerDied as WorkerDied
 from autotb.render import explain as explain
 from autotb.trace.model import Trace as Trace

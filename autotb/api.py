@@ -1,10 +1,16 @@
-"""Where each public name lives."""
+"""Where each public name lives, and switching autotb on and off, which ends no program whatever is missing.
+
+Flows in: names that a program uses.  Flows out: the objects, loaded when they are first used.
+"""
 
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import Any
+
+from autotb import boot
 
 HOMES = {
     "unwrap": "autotb.futures.unwrap",
@@ -26,12 +32,41 @@ HOMES = {
     "Reason": "autotb.flow.snapshots",
     "ErrorContext": "autotb.flow.context",
     "ResourcesEval": "autotb.flow.context",
-    "install": "autotb.hooks.interpreter",
-    "uninstall": "autotb.hooks.interpreter",
+    "install": "autotb.api",
+    "uninstall": "autotb.api",
     "excepthook": "autotb.hooks.interpreter",
     "explain": "autotb.render",
     "Trace": "autotb.trace.model",
 }
+
+
+def install() -> None:
+    """Switch autotb on in this process: the hooks, and the patches of engines that are imported already or will be.
+
+    May be called twice.  It is for frozen programs and others whose start-up runs no ``.pth`` file; elsewhere ``pip install``
+    has done it.  Does nothing under ``AUTOTB=0``.  Where it fails, for a module that was not packed, it says so in one line.
+    """
+    if os.environ.get("AUTOTB", "").lower() in boot.OFF:
+        return
+    try:
+        importlib.import_module("autotb.hooks.interpreter").install()
+    except Exception as error:
+        boot.report("install()", error)
+
+
+def uninstall() -> list[str]:
+    """Take every hook and patch off again; each attribute gets back the identical object.
+
+    Returns the names of patches that stay because somebody wrapped ours after us.
+    """
+    if not boot.started:
+        return []
+    try:
+        left: list[str] = importlib.import_module("autotb.hooks.interpreter").uninstall()
+    except Exception as error:
+        boot.report("uninstall()", error)
+        return []
+    return left
 
 
 def load(name: str) -> Any:

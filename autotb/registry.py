@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # typing and dataclasses cost more to import than all of this
 USER, LIBRARY, STDLIB, ENGINE, OWN = "user", "library", "stdlib", "engine", "own"
 
 _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_PACKED = str(getattr(sys, "_MEIPASS", "")) + os.sep if getattr(sys, "frozen", False) else ""  # PyInstaller's
 _STDLIB = tuple({path + os.sep for path in (os.path.dirname(os.__file__), os.path.dirname(os.path.realpath(os.__file__)))})
 
 
@@ -171,6 +172,9 @@ def _classify(path: str, module: str) -> str:
         return ENGINE
     if _is_engine(full, module):
         return ENGINE
+    if _PACKED and full.startswith(_PACKED):  # one folder for all: the standard library, packages and the program
+        top = module.partition(".")[0] or full[len(_PACKED) :].split(os.sep, 1)[0].partition(".")[0]
+        return STDLIB if top in sys.stdlib_module_names else USER
     for folder in _site_packages():
         if full.startswith(folder):
             top = full[len(folder) :].split(os.sep, 1)[0].removesuffix(".py")

@@ -7,16 +7,15 @@ two fresh interpreters.
 from __future__ import annotations
 
 import ast
+import importlib.resources
 import importlib.util
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-DEMOS = Path(__file__).parent / "demos"
 LIMIT = 300  # seconds
 
 
@@ -38,16 +37,18 @@ def command(options: Any) -> int:
     return _show(chosen)
 
 
-def demos() -> dict[str, Path]:
-    """The scripts, by the engine's name."""
-    return {path.stem.replace("_", "-"): path for path in sorted(DEMOS.glob("*.py"))}
+def demos() -> dict[str, Any]:
+    """The scripts, by the engine's name: files, of a folder or of an archive."""
+    folder = importlib.resources.files("autotb.cli").joinpath("demos")
+    scripts = sorted((file for file in folder.iterdir() if file.name.endswith(".py")), key=lambda file: file.name)
+    return {file.name.removesuffix(".py").replace("_", "-"): file for file in scripts}
 
 
-def _doc(path: Path) -> str:
+def _doc(path: Any) -> str:
     return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
 
 
-def _missing(path: Path) -> str | None:
+def _missing(path: Any) -> str | None:
     """The first package that a script imports and that is not installed."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         names: list[str] = []
@@ -66,10 +67,10 @@ def _missing(path: Path) -> str | None:
     return None
 
 
-def _show(path: Path) -> int:
+def _show(path: Any) -> int:
     with tempfile.TemporaryDirectory(prefix="autotb-demo-", ignore_cleanup_errors=True) as folder:
         script = Path(folder) / "train.py"
-        shutil.copyfile(path, script)
+        script.write_bytes(path.read_bytes())
         statuses = []
         for title, switch in (("Python shows it so:", "0"), ("autotb shows it so:", "1")):
             sys.stdout.write(f"\n--- {title} {'-' * (74 - len(title))}\n\n")
@@ -83,8 +84,10 @@ def _show(path: Path) -> int:
 
 
 def _run(script: Path, switch: str) -> int:
+    ours = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # an archive too
     environment = {
         **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, (ours if switch == "1" else "", os.environ.get("PYTHONPATH", "")))),
         "AUTOTB": switch,
         "PATH": os.path.dirname(sys.executable) + os.pathsep + os.environ.get("PATH", ""),
     }

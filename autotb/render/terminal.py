@@ -97,9 +97,18 @@ def rich_is_there() -> bool:
         spec = importlib.util.find_spec("rich")
     except (ImportError, ValueError, OSError):
         return False
-    return spec is not None and any(
-        os.path.isfile(os.path.join(folder, "console.py")) for folder in spec.submodule_search_locations or ()
-    )
+    return spec is not None and bool(spec.submodule_search_locations) and _is_found("rich.console", spec)
+
+
+def _is_found(name: str, package: Any) -> bool:
+    """Whether a package has this module: in a folder, in an archive, or in a program that was packed into one file."""
+    for finder in sys.meta_path:
+        try:
+            if finder.find_spec(name, package.submodule_search_locations) is not None:
+                return True
+        except Exception:
+            pass  # a finder of another make
+    return False
 
 
 def write(stream: Any, text: str) -> None:
