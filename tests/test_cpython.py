@@ -1,0 +1,27 @@
+"""CPython's own tests, a fast part of them: no outcome changes, nothing stays behind.  ``python -m tests.cpython`` runs many more."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests import cpython
+
+PARTS = {
+    "test_traceback": [],
+    "test_doctest": [],
+    "test_cmd_line_script": [],
+    "test_exceptions": [],
+    "test_concurrent_futures": ["*ForkExecutorDeadlock*", "*ForkserverExecutorDeadlock*"],
+    "test_concurrent_futures.test_deadlock": ["*ForkExecutorDeadlock*", "*exit_during_result*"],  # where it is a package
+}
+
+
+@pytest.mark.parametrize("module", list(PARTS))
+def test_cpythons_own_tests_are_as_without_us(module):
+    if not cpython.there(module) or (module == "test_concurrent_futures" and cpython.there(f"{module}.test_deadlock")):
+        pytest.skip(f"this Python does not ship test.{module}")
+
+    count, told = cpython.compare(module, PARTS[module])
+
+    assert count > 10
+    assert told == []
