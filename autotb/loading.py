@@ -96,7 +96,7 @@ def load(names):
 
 def is_empty(module):
     """Whether a module of ours was half written, and has no name that a wrapper will look for at every call."""
-    return all([name.startswith("__") for name in vars(module)])
+    return all(name.startswith("__") for name in vars(module))
 
 
 def guarded(function, *arguments):
