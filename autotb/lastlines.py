@@ -49,7 +49,8 @@ def _of_syntax(exc: BaseException) -> list[str] | None:
 
 
 def _printed(kind: type[BaseException], stand_in: BaseException, tb: TracebackType | None) -> str:
-    shown = traceback.TracebackException(kind, stand_in, tb, limit=-1, compact=True)
+    # No lines of source: they are not asked for, and the file may be one that has no end.
+    shown = traceback.TracebackException(kind, stand_in, tb, limit=-1, lookup_lines=False, compact=True)
     return "".join(shown.format_exception_only()).rstrip("\n")
 
 

@@ -342,9 +342,10 @@ def _chopped(text: Text, width: int, limit: int = FOLD_ROWS) -> list[Text]:
         if cells + size > width:
             offsets.append(index)
             cells = 0
+            if len(offsets) == limit:
+                break
         cells += size
     rows = list(text.divide(offsets))
-    if len(rows) <= limit:
+    if len(offsets) < limit:
         return rows
-    left_out = sum(len(row.plain) for row in rows[limit:])
-    return [*rows[:limit], Text(f"… ({left_out:,} more characters)", DIM)]
+    return [*rows[:limit], Text(f"… ({len(text.plain) - offsets[-1]:,} more characters)", DIM)]
