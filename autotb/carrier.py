@@ -95,8 +95,15 @@ def record(exc: BaseException, tb: TracebackType | None, hop: Hop) -> Tree | Lig
     in_force = settings.current()
     tree = Capture(context=max(3, in_force.context), local_variables=in_force.locals != "0").tree(exc, tb, hop)
     hop = tree["hops"][0]
-    hop["versions"] = {"python": f"{sys.version_info[0]}.{sys.version_info[1]}", **versions(tb, exc)}
+    hop["versions"] = {"python": f"{sys.version_info[0]}.{sys.version_info[1]}", **versions(tb, exc), **_searched(exc)}
     return _bounded(tree)
+
+
+def _searched(exc: BaseException) -> dict[str, str]:
+    """Where a module was looked for that was not found: another interpreter, or the same without a folder of the driver's."""
+    folders = [folder for folder in sys.path if type(folder) is str] if type(exc) is ModuleNotFoundError else []
+    text = os.pathsep.join(map(os.path.abspath, folders))
+    return {"executable": sys.executable or "", "sys.path": text} if text and len(text) < 4_000 else {}
 
 
 def versions(tb: TracebackType | None, exc: BaseException | None = None) -> dict[str, str]:

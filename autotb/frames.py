@@ -10,6 +10,7 @@ import itertools
 import linecache
 import os
 import sys
+import time
 from types import CodeType, TracebackType
 
 from autotb import look, registry, settings, sources, summary
@@ -24,6 +25,7 @@ MAX_UNFOLDED = 10_000  # frames of a recursion that are looked for in a tracebac
 MAX_SPAN = 30  # lines of a failing expression that are kept
 MAX_LOCALS = 30  # variables of a frame
 HAS_POSITIONS = sys.version_info >= (3, 11)
+_FILE_LOADER = sys.modules["_frozen_importlib_external"].SourceFileLoader
 _CO_OPTIMIZED = 1  # of inspect, which is large
 
 RawFrame = tuple["Any", int, int]  # frame, tb_lasti, tb_lineno
@@ -81,10 +83,11 @@ class Frames:
             _add_position(result, code, lasti)
         if kind in (registry.ENGINE, registry.OWN) and not is_last:
             return result
-        source = self._source(path, result["line"], _loading(frame), result)
+        loading = _loading(frame)
+        source = self._source(path, result["line"], loading, result)
         if source is not None:
             result["source"] = source
-            if not is_rebuilt and changed(code):
+            if not is_rebuilt and _is_files_own(code, loading) and changed(code):
                 result["changed"] = True
         elif kind == registry.USER and not is_rebuilt:
             result["code"] = code.co_code.hex()[:16] + f"-{len(code.co_code)}-{code.co_firstlineno}"
@@ -131,7 +134,7 @@ def _loading(frame: Any) -> dict[str, Any]:
     """What linecache asks a frame's globals for: how the module was loaded."""
     if type(frame.f_globals) is dict:
         return frame.f_globals
-    return {key: dict.get(frame.f_globals, key) for key in ("__name__", "__loader__", "__spec__")}
+    return {key: dict.get(frame.f_globals, key) for key in ("__name__", "__loader__", "__spec__", "__file__")}
 
 
 def walk(tb: TracebackType | None) -> list[RawFrame]:
@@ -302,8 +305,6 @@ def changed(code: CodeType) -> bool:
 
     Only a file written after its module was imported can have changed, so nearly always one ``stat`` answers.
     """
-    if "_pytest.assertion.rewrite" in sys.modules:
-        return False  # which compiles something else than the file from the start
     try:
         status = os.stat(code.co_filename)
         if status.st_mtime < _process_start() or status.st_size > _MAX_CHANGED_SIZE:
@@ -316,6 +317,19 @@ def changed(code: CodeType) -> bool:
         return (code.co_name, code.co_firstlineno, code.co_code) not in _changed[key]
     except (OSError, SyntaxError, ValueError):
         return code.co_filename.endswith(".py") and os.path.isabs(code.co_filename) and os.path.exists(code.co_filename)
+
+
+def _is_files_own(code: CodeType, loading: dict[str, Any]) -> bool:
+    """Whether Python itself compiled ``code`` from the file, all of it and nothing else.
+
+    Notebooks (marimo), pytest and others compile what they make of a file, under its name, and may do so at any time.
+    """
+    loader = loading.get("__loader__")
+    if type(loader) is _FILE_LOADER:
+        path = loader.__dict__.get("path")
+    else:
+        path = loading.get("__file__") if loading.get("__name__") == "__mp_main__" else None  # of a spawned worker
+    return type(path) is str and os.path.abspath(path) == os.path.abspath(code.co_filename)
 
 
 def _is_rebuilt(code: CodeType) -> bool:
@@ -343,10 +357,10 @@ def _process_start() -> float:
     try:
         with open("/proc/self/stat", "rb") as file:
             ticks = int(file.read().rpartition(b")")[2].split()[19])
-        with open("/proc/stat", "rb") as file:
-            booted = next(int(line.split()[1]) for line in file if line.startswith(b"btime"))
-        return booted + ticks / os.sysconf("SC_CLK_TCK") - 1
-    except (OSError, ValueError, StopIteration):
+        with open("/proc/uptime", "rb") as file:  # btime, of /proc/stat, is of whole seconds
+            up = float(file.read().split()[0])
+        return time.time() - (up - ticks / os.sysconf("SC_CLK_TCK")) - 0.1
+    except (OSError, ValueError, IndexError):
         return 0.0
 
 

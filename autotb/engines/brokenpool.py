@@ -27,13 +27,19 @@ class Autopsy:
         self.engine, self.pool = _names(manager)
         self.dead: dict[int | None, dict[str, Any]] = {}
         self.alive: dict[int, int] = {}
+        self.ended: dict[int, int] = {}  # tasks that ran to their end, with their worker, and whose results did not arrive
+        self.waiting = {work_id for work_id, item in pending.items() if item.future._state == "PENDING"}  # given to no worker
+        self.all_tell = True  # whether every worker left word of what it does
         self.ids = {id(item.future): work_id for work_id, item in pending.items()}
         gone = _gone(processes)
         for pid, process in processes.items():
             left = remains.of_child(process)
             remains.bury(pid)  # those that live are about to be ended
+            self.all_tell = self.all_tell and left is not None
             work_id = left.words[crumbs.INDEX] if left is not None and left.running else None
             item = pending.get(work_id)
+            if left is not None and left.state == crumbs.IDLE and left.words[crumbs.STARTED]:
+                self.ended[left.words[crumbs.INDEX]] = pid
             if pid not in gone:
                 if item is not None and work_id is not None:
                     self.alive[work_id] = pid
@@ -57,11 +63,19 @@ class Autopsy:
             return [own, *(hop for hop in told if hop is not own)]
         if work_id is None or not told:
             return told
+        return [{"engine": self.engine, "where": f"in a {self.pool}", "frames": [], "died": [self._fate(work_id)]}, *told]
+
+    def _fate(self, work_id: int) -> str:
+        """Of a task that the dead workers did not run; one that no worker tells of may have run all the same."""
         if work_id in self.alive:
-            fate = f"started on worker {self.alive[work_id]}, which was ended with the pool"
-        else:
-            fate = f"{story.NEVER}: the pool broke before"
-        return [{"engine": self.engine, "where": f"in a {self.pool}", "frames": [], "died": [fate]}, *told]
+            return f"started on worker {self.alive[work_id]}, which was ended with the pool"
+        if work_id in self.waiting:
+            return f"{story.NEVER}: the pool broke before"
+        if work_id in self.ended:
+            return f"ended on worker {self.ended[work_id]}, and its result did not arrive before the pool broke"
+        if self.all_tell:
+            return f"{story.NEVER}: the pool broke before"
+        return "not known whether it started: the pool broke"
 
 
 def note(future: Any, manager: Any, call_of: Callable[..., str | None]) -> None:

@@ -100,26 +100,41 @@ def _depends(trace: Any) -> dict[str, str] | None:
     return {} if any(" skipped: it depends on " in line for line in trace.stack.broken) else None
 
 
-def _lacks_module(trace: Any) -> dict[str, str] | None:
+def _in_parsls_worker(trace: Any) -> bool:
     root = trace.root_cause
-    if root.type != "ModuleNotFoundError" or not root.hops or root.hops[-1].where != "in a Parsl worker":
+    return root.type == "ModuleNotFoundError" and bool(root.hops) and root.hops[-1].where == "in a Parsl worker"
+
+
+def _lacks_folder(trace: Any) -> dict[str, str] | None:
+    from autotb.trace import hints
+
+    found = hints.found_here(trace) if _in_parsls_worker(trace) else None
+    return found if found and found["lacks"] else None
+
+
+def _lacks_module(trace: Any) -> dict[str, str] | None:
+    if not _in_parsls_worker(trace) or _lacks_folder(trace):
         return None
-    return {"name": root.message.removeprefix("No module named ")}
+    return {"name": trace.root_cause.message.removeprefix("No module named ")}
 
 
 _UPSTREAM = (
-    "a task named in inputs=[...], or given as an argument, failed, and this one was not run: look for the earlier failure, "
-    "unwrap that task's future, and fix the upstream task"
+    "a task named in inputs=[...], or given as an argument, failed, and this one was not run: the error above is that earlier "
+    "failure's; fix the upstream task (autotb.unwrap of its own future tells of it first)"
+)
+_FOLDER = (
+    "{name} is in {folder}, which is not on the worker's sys.path, though its Python is this one: in the executor's config, "
+    "worker_init='export PYTHONPATH={folder}:$PYTHONPATH'"
 )
 _ENVIRONMENT = (
-    "no module named {name} in the worker: its environment is not activated there, worker_init is missing in the executor's "
-    "config, or the module is installed in a different environment; for example "
+    "no module named {name} in the worker: perhaps its environment is not activated there, worker_init is missing in the "
+    "executor's config, or the module is installed in a different environment; for example "
     "worker_init='source /path/to/venv/bin/activate; export PYTHONPATH=/path/to/project:$PYTHONPATH'"
 )
 
 registry.register(
     crashes=("parsl.executors.high_throughput.errors.WorkerLost", "parsl.executors.high_throughput.errors.ManagerLost"),
-    hints=((_depends, _UPSTREAM), (_lacks_module, _ENVIRONMENT)),
+    hints=((_depends, _UPSTREAM), (_lacks_folder, _FOLDER), (_lacks_module, _ENVIRONMENT)),
     scripts=("process_worker_pool.py",),
     own=("parsl", "tblib", "typeguard", "dill"),
     runs=(("parsl.app.errors", "wrapper"),),

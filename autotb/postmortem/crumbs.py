@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # every worker imports this
 
 PAGE = 4096
 WORDS = 16
-MARK, PID, STATE, JOB, INDEX, READS, WRITES, OOM, BEGUN, STARTED, TAKEN, PARENT = range(12)
+MARK, PID, STATE, JOB, INDEX, READS, WRITES, OOM, BEGUN, STARTED, TAKEN, PARENT, GROUP = range(13)
 IDLE, RUNNING, FAILING, STARTING = range(4)  # of STATE; FAILING: no task could be unpickled; STARTING: its initializer runs
 UNKNOWN = -1  # of JOB: a task was received, and which is not known yet
 MARKED = 0x0000_6175_746F_7462  # "autotb"
@@ -141,7 +141,8 @@ def _made() -> Crumb:
     from autotb.postmortem import memory
 
     crumb = folder.made(_swept)
-    crumb.words[OOM] = memory.oom_kills() or 0
+    kills = memory.oom_kills()
+    crumb.words[OOM], crumb.words[GROUP] = -1 if kills is None else kills, memory.group()
     os.register_at_fork(after_in_child=_not_mine)
     crumb.watch()
     return crumb

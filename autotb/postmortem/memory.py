@@ -24,6 +24,13 @@ def oom_kills() -> int | None:
     return None
 
 
+def group() -> int:
+    """A number for the control group of this process: counters of two are not compared."""
+    import zlib
+
+    return zlib.crc32(_read("/proc/self/cgroup").encode())
+
+
 def limit() -> int | None:
     """How many bytes this control group may use; None for no limit."""
     for group in _groups():
@@ -49,7 +56,8 @@ def verdict(kills_before: int | None) -> str:
     sizes = f"; the largest worker had {size(peak)}, of a limit of {size(most)}" if most and peak > _NEAR * most else ""
     if now is not None and kills_before is not None:
         if now > kills_before:
-            return f"out of memory: the kernel's count of such kills rose by {now - kills_before} since the worker began{sizes}"
+            more = now - kills_before
+            return f"probably out of memory: the kernel's count of such kills rose by {more} since the worker began{sizes}"
         return "the kernel counts no out-of-memory kill"
     return f"perhaps by the kernel, out of memory{sizes}" if sizes else ""
 

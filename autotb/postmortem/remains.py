@@ -36,7 +36,8 @@ _SLACK = 1_000_000_000  # nanoseconds by which clocks may have been set back, fa
 class Remains:
     """What a worker left: its numbers, the text of what it ran, and what faulthandler wrote when it crashed."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, written: int = 0) -> None:
+        """``written``, in nanoseconds, is when the file was written to last: where a crash stands in it, when it crashed."""
         if len(data) < PAGE:
             raise ValueError("this breadcrumb is only being made")
         self.words = memoryview(bytearray(data[: WORDS * 8])).cast("q")
@@ -46,6 +47,7 @@ class Remains:
         self.text = redaction.mask(data[TEXT_AT:HEAD_AT].partition(b"\0")[0].decode("utf-8", "replace"))
         self.head = data[HEAD_AT : HEAD_AT + HEAD_BYTES]
         self.dump = data[PAGE:].decode("utf-8", "replace")
+        self.crashed = written if self.dump.startswith("Fatal") else 0
 
     @property
     def running(self) -> bool:
@@ -57,6 +59,11 @@ class Remains:
         """Since the task that runs, or ran last, began."""
         return max(0.0, (time.time_ns() - self.words[STARTED]) / 1e9)
 
+    @property
+    def crashed_after(self) -> float | None:
+        """Seconds from the task's begin to the crash that faulthandler wrote; None where it wrote none."""
+        return max(0.0, (self.crashed - self.words[STARTED]) / 1e9) if self.crashed else None
+
 
 def of(pid: int, since: int = 0) -> Remains | None:
     """What process ``pid`` of this machine, dead or alive, is or was doing.
@@ -65,10 +72,14 @@ def of(pid: int, since: int = 0) -> Remains | None:
     not that of this one.
     """
     try:
-        found = Remains(folder.read(folder.name(pid), 1 << 20))
+        found = Remains(*folder.inside(lambda at: _read(at, folder.name(pid))))
     except (OSError, ValueError, AttributeError):
         return None
     return found if found.words[BEGUN] >= since - _SLACK else None
+
+
+def _read(at: int, file: str) -> tuple[bytes, int]:
+    return folder.read_in(at, file, 1 << 20), os.stat(file, dir_fd=at, follow_symlinks=False).st_mtime_ns
 
 
 def of_child(process: Any) -> Remains | None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 STARTED, NEVER = "started and then crashed", "never started"
+_AT_ONCE = ("process pool", "loky", "multiprocessing.Pool")  # wait for deaths; other engines look now and then
 _FRAME = re.compile(r'^  File "(?P<path>.*)", line (?P<line>\d+),? in (?P<name>.*)$')
 
 
@@ -28,7 +29,7 @@ def hop(
     """What is known of one dead worker; ``call`` where the driver knows it better than the worker's own few words."""
     call = call or (left.text if left is not None and left.running and settings.switch("args") else None)
     place = {"engine": engine, "where": where, "pid": pid, "host": carrier.host()}
-    told = [f"{doing(left)}: {ended_by(exitcode)}{why(exitcode, left)}"]
+    told = [f"{doing(left, engine in _AT_ONCE)}: {ended_by(exitcode)}{why(exitcode, left)}"]
     frames = crashed_at(left.dump) if left is not None else []
     found = {**place, "call": call, "log": _log(place["host"], pid), **more}
     return {key: value for key, value in found.items() if value is not None} | {"frames": frames, "died": told}
@@ -50,12 +51,14 @@ def _log(host: object, pid: int | None) -> str | None:
     return path if os.path.exists(path) else None
 
 
-def doing(left: Remains | None) -> str:
-    """What a worker was doing when it died."""
+def doing(left: Remains | None, at_once: bool = True) -> str:
+    """What a worker was doing when it died; ``at_once`` says whether it is no longer dead than it takes to tell of it."""
     if left is None:
         return "died"
     if left.running:
-        return f"{STARTED}, within {duration(left.seconds)}"
+        if left.crashed_after is not None:
+            return f"{STARTED}, after {duration(left.crashed_after)}"
+        return f"{STARTED}, within {duration(left.seconds)}" if at_once else STARTED
     if left.state == crumbs.FAILING:
         return f"could not unpickle a task, and died of {left.text}"
     if left.state == crumbs.STARTING:
@@ -89,7 +92,8 @@ def why(exitcode: int | None, left: Remains | None) -> str:
     """What more is known of the cause, as the end of a sentence."""
     first = left.dump.partition("\n")[0] if left is not None else ""
     if exitcode == -9 or (exitcode is None and not first):
-        verdict = memory.verdict(left.words[crumbs.OOM] if left is not None else None)
+        known = left is not None and left.words[crumbs.OOM] >= 0 and left.words[crumbs.GROUP] == memory.group()
+        verdict = memory.verdict(left.words[crumbs.OOM] if left is not None and known else None)
         return f", {verdict}" if verdict else ""
     return f", {first}" if first.startswith("Fatal Python error") else ""
 

@@ -6,6 +6,8 @@ which registers rows of the same form.
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from types import ModuleType
@@ -25,7 +27,10 @@ def of(trace: Trace) -> tuple[str, ...]:
     for when, text in (*registry.facts.hints, *TABLE):
         names = when(trace)
         if names is not None and len(found) < MOST:
-            found.append("hint: " + text.format_map(names))
+            hint = "hint: " + text.format_map(names)
+            if any(said.startswith(hint.partition(", ")[0]) for said in found):
+                continue  # an engine's own row says it, with a better remedy
+            found.append(hint)
             if when in _LAST_WORD:
                 break
     return tuple(found)
@@ -50,17 +55,49 @@ def missing_module(trace: Trace) -> str:
     return quoted[1] if elsewhere and len(quoted) == 3 and quoted[0] == "No module named " else ""
 
 
-def _only_here(trace: Trace) -> dict[str, str] | None:
+def found_here(trace: Trace) -> dict[str, str] | None:
+    """Of a module that a worker lacks and this program finds: where, and in what the two differ.
+
+    ``folder`` is where it is, ``theirs`` the worker's interpreter, ``lacks`` is true text where that is this very one, and lacks
+    the folder.
+    """
     name = missing_module(trace)
     if not name or "." in name:  # to look for a part of a package would import the package
         return None
     try:
         import importlib.util
 
-        here = importlib.util.find_spec(name) is not None
+        spec = importlib.util.find_spec(name)
     except (ImportError, ValueError, AttributeError):
         return None
-    return {"name": name, "python": sys.executable} if here else None
+    if spec is None:
+        return None
+    at = next(iter(spec.submodule_search_locations or ()), None) if spec.submodule_search_locations else spec.origin
+    folder = os.path.dirname(os.path.abspath(at)) if at and os.path.exists(at) else ""
+    theirs = dict(trace.root_cause.hops[-1].versions)
+    same = theirs.get("executable") == sys.executable
+    lacks = same and folder and folder not in theirs.get("sys.path", "").split(os.pathsep)
+    if same and not lacks:
+        return None  # it has come since, or is found by other means
+    return {
+        "name": name,
+        "python": sys.executable,
+        "folder": folder,
+        "theirs": theirs.get("executable", ""),
+        "lacks": "yes" if lacks else "",
+    }
+
+
+def _lacks_folder(trace: Trace) -> dict[str, str] | None:
+    found = found_here(trace)
+    return found if found and found["lacks"] else None
+
+
+def _only_here(trace: Trace) -> dict[str, str] | None:
+    found = found_here(trace)
+    if not found or found["lacks"]:
+        return None
+    return {**found, "theirs": f" ({found['theirs']})" if found["theirs"] else ""}
 
 
 _NOT_PICKLED = (
@@ -96,7 +133,69 @@ def _is_pickler(module: str) -> bool:
 
 
 def _crashed(trace: Trace) -> dict[str, str] | None:
-    return {} if any(stack.type in registry.facts.crashes or stack.tells_of_a_death for stack in stacks(trace.stack)) else None
+    for stack in stacks(trace.stack):
+        if stack.type in registry.facts.crashes or stack.tells_of_a_death:
+            died = next((hop for hop in stack.hops if any(_ENDED.search(line) for line in hop.died)), None)
+            cause, steps = _death(next(filter(_ENDED.search, died.died)) if died is not None else "")
+            parsls = "parsl" in (died.engine if died is not None else stack.type)
+            return {"cause": cause, "steps": steps.replace("{logs}", _LOGS_OF_PARSL if parsls else _LOGS)}
+    return None
+
+
+def _death(told: str) -> tuple[str, str]:
+    """What may have ended a worker, after what is told of its end, and what to do then."""
+    by_signal = re.search(r"killed by signal \d+ \((\w+)\)", told)
+    if "could not unpickle a task" in told:
+        return _DEATHS["unpickled"]
+    if "Fatal Python error" in told or (by_signal and by_signal[1] in _NATIVE):
+        return _DEATHS["crash"]
+    if by_signal:
+        if by_signal[1] != "SIGKILL":
+            return _DEATHS["signal"]
+        return _DEATHS["memory" if "out of memory" in told else "killed" if "no out-of-memory kill" in told else "SIGKILL"]
+    status = re.search(r"exit status (\d+)", told)
+    return _DEATHS["exit" if status and int(status[1]) < 256 and sys.platform != "win32" else "unknown"]
+
+
+_NATIVE = ("SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT", "SIGTRAP", "SIGSYS")
+_LOGS = "the workers' stderr files"
+_LOGS_OF_PARSL = "the workers' stderr files, in Parsl's worker_logdir_root,"
+_ENDED = re.compile(r": (killed by signal|exit status|gone, )")
+_BY_HAND = "run the task by hand outside the engine"
+_DEATHS = {
+    "crash": (
+        "it ended as a crash in compiled code does (an extension module, or a library that one calls)",
+        f"{_BY_HAND}, with `python -X faulthandler`, and look at the versions of the packages whose lines are above",
+    ),
+    "memory": (
+        "the kernel ends processes with SIGKILL where there is no memory left",
+        f"give them less at a time, let fewer run at once, set memory limits on the executor, or {_BY_HAND} and watch it grow",
+    ),
+    "killed": (
+        "SIGKILL was sent to it, by a batch system or a container at a limit or a timeout, or by a person or a program",
+        f"look at {{logs}} and at the batch system's, search them for `Killed`, and {_BY_HAND}",
+    ),
+    "SIGKILL": (
+        "SIGKILL was sent to it, by the kernel, out of memory, by a batch system at a limit or a timeout, or by somebody",
+        f"look at {{logs}} and at the system's log, search them for `Killed`, set memory limits on the executor, and {_BY_HAND}",
+    ),
+    "signal": (
+        "the signal was sent to it, by a batch system at a limit or a timeout, or by a person or a program",
+        f"look at {{logs}} and at the batch system's, and {_BY_HAND}",
+    ),
+    "exit": (
+        "the process ended itself: os._exit() or sys.exit() in the task or in a library, or an error outside of the task",
+        f"look at {{logs}}, and {_BY_HAND}",
+    ),
+    "unpickled": (
+        "what the task is made of could not be loaded there",
+        "define it where the workers can import it, and start them after it is defined",
+    ),
+    "unknown": (
+        "out of memory, a segmentation fault, a signal such as SIGKILL, or a timeout",
+        f"look at {{logs}}, search them for `Killed`, set memory limits on the executor, and {_BY_HAND}",
+    ),
+}
 
 
 def _other_version(trace: Trace) -> dict[str, str] | None:
@@ -159,13 +258,13 @@ _PICKLES = (
     "locks, threads, lambdas and local functions, and JAX arrays as return values: pass paths instead of file objects, convert "
     "arrays with np.asarray before returning, return only primitives and plain containers"
 )
-_SILENT = (
-    "a worker process died without a Python exception: out of memory, a segmentation fault, a signal such as SIGKILL, or a "
-    "timeout; look at the workers' stderr files (in Parsl's worker_logdir_root), search them for `Killed`, set memory limits "
-    "on the executor, and run the task by hand outside the engine"
+_SILENT = "a worker process died without a Python exception: {cause}; {steps}"
+_FOLDER = (
+    "{name} is in {folder}, which is not on the worker's sys.path, though its Python is this one: "
+    "start the workers with PYTHONPATH={folder}, or install {name}"
 )
 _ELSEWHERE = (
-    "{name} is installed for this Python ({python}), but not for the worker's: let the workers run in the same environment"
+    "{name} is found by this Python ({python}), and not by the worker's{theirs}: let the workers run in the same environment"
 )
 _VERSIONS = "{name} is {theirs} in the worker and {here} here: let the workers run in the same environment"
 _CUDA = (
@@ -191,6 +290,7 @@ TABLE: tuple[Row, ...] = (
     (_before_main, _GUARD),
     (_not_pickled, _PICKLES),
     (_crashed, _SILENT),
+    (_lacks_folder, _FOLDER),
     (_only_here, _ELSEWHERE),
     (_other_version, _VERSIONS),
     (_no_cuda_after_fork, _CUDA),

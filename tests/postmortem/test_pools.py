@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+from tests import programs
+
 PROGRAM = """
 import ctypes
 import multiprocessing as mp
@@ -49,7 +51,7 @@ if __name__ == "__main__":
     main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
 """
 
-KILLED = r"started and then crashed, within \d+\.\d s: killed by signal 9 \(SIGKILL\)"
+KILLED = r"started and then crashed(, within \d+\.\d s)?: killed by signal 9 \(SIGKILL\)"
 
 
 def flat(text: str) -> str:
@@ -112,6 +114,63 @@ def test_without_breadcrumbs_the_exit_is_still_told(run):
     assert "killed by signal 9 (SIGKILL)" in flat(ran.stderr)
     assert "started and then" not in ran.stderr
     assert ran.last.startswith("concurrent.futures.process.BrokenProcessPool: ")
+
+
+NEVER = """
+import multiprocessing
+import os
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+
+def work(n, folder):
+    open(f"{folder}/{n}", "w").close()
+    while not all(os.path.exists(f"{folder}/{other}") for other in (0, 1)):
+        time.sleep(0.01)
+    if n == 1:
+        os._exit(7)
+    time.sleep(600)
+
+def main(kind, folder):
+    if kind == "loky":
+        from loky import ProcessPoolExecutor as pools
+        pool = pools(2)
+    else:
+        pool = ProcessPoolExecutor(2, mp_context=multiprocessing.get_context(kind))
+    futures = [pool.submit(work, n, folder) for n in range(6)]
+    for n in (0, 1, 2, 5):
+        try:
+            futures[n].result()
+        except Exception as error:
+            import autotb
+            print(f"=== {n}", autotb.explain(error), sep="\\n")
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
+"""
+
+
+@pytest.mark.behaviour("S1-44")
+@pytest.mark.parametrize("kind", ["fork", "spawn", "loky"])
+@pytest.mark.parametrize("without", ["", "switched off", "no folder"])
+def test_of_a_task_that_ran_is_never_said_that_it_did_not_start(run, tmp_path, kind, without):
+    """Where no worker leaves word, only a task that was given to none is known not to have started."""
+    settings = {
+        "switched off": {"AUTOTB_POSTMORTEM": "0"},
+        "no folder": {"TMPDIR": str(tmp_path / "none"), "XDG_RUNTIME_DIR": ""},
+    }
+    told = programs.sections(run(NEVER, kind, str(tmp_path), **settings.get(without, {})).stdout)
+
+    if without:
+        assert "not known whether it started: the pool broke" in told["0"]
+        assert "not known whether it started: the pool broke" in told["1"]
+        assert "not known whether it started: the pool broke" in told["2"]  # it may be with a worker already
+        assert "never started" not in told["0"] + told["1"] + told["2"]
+    else:
+        assert re.search(r"started on worker \d+, which was ended with the pool", told["0"])
+        assert "started and then crashed" in told["1"]
+        assert "never started: the pool broke before" in told["2"]
+    assert "never started: the pool broke before" in told["5"]
 
 
 LATE = """

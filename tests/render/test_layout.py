@@ -344,6 +344,30 @@ def test_frames_that_were_made_anew_do_not_look_like_a_changed_file(run, by):
     assert "changed" not in ran.stderr
 
 
+def test_code_that_a_notebook_compiles_itself_is_compared_with_no_file(run):
+    """Under the file's name, of a cell's lines, and of a file that was just saved."""
+    ran = run(
+        """
+        import os
+
+        def cell(x):
+            def ratio(a, b):
+                return a / b
+            return ratio(x, 0)
+
+        os.utime(__file__, (2**31, 2**31))
+        text = open(__file__).read().split(chr(10))
+        at = text.index("def cell(x):")
+        body = [line[4:] for line in text[at + 1 : at + 3]] + ["ratio(1, 0)"]
+        exec(compile(chr(10) * (at + 1) + chr(10).join(body), __file__, "exec"), {"__name__": "__main__", "__file__": __file__})
+        """,
+        AUTOTB_STYLE="plain",
+    )
+
+    assert "in ratio\n    return a / b\n" in ran.stderr
+    assert "changed" not in ran.stderr
+
+
 def test_a_file_that_changed_since_it_was_imported(run):
     ran = run(
         """

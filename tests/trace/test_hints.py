@@ -13,6 +13,7 @@ import time
 
 import pytest
 
+from autotb import registry
 from tests import programs
 from tests.engines import kit
 
@@ -167,20 +168,51 @@ def test_large_and_deep_values_are_searched_within_bounds():
 
 
 @pytest.mark.behaviour("S1-52", "S1-53")
-def test_a_worker_that_was_killed(run):
-    hint = lone_hint(run(POOL, "killed"))
+@pytest.mark.parametrize("breadcrumbs", ["1", "0"])
+def test_a_worker_that_was_killed(run, breadcrumbs):
+    """The signal is known: no other cause is named, and the kernel not where it counts no such kill."""
+    ran = run(POOL, "killed", AUTOTB_POSTMORTEM=breadcrumbs)
+    hint = lone_hint(ran)
 
-    for text in (
-        "out of memory",
-        "segmentation fault",
-        "SIGKILL",
-        "timeout",
-        "worker_logdir_root",
-        "`Killed`",
-        "memory limits",
-        "by hand",
-    ):
+    for text in ("without a Python exception: SIGKILL was sent to it", "a timeout", "stderr files", "`Killed`", "by hand"):
         assert text in hint
+    counts = "no out-of-memory kill" in ran.stderr
+    assert ("out of memory" in hint, "memory limits" in hint) == (not counts, not counts)
+    assert "segmentation fault" not in hint
+    assert "Parsl" not in hint
+
+
+@pytest.mark.behaviour("S1-52", "S1-53")
+def test_a_worker_whose_end_is_not_known():
+    from autotb.trace import hints
+    from autotb.trace.model import Hop, Stack, Trace
+
+    def told(*died, engine="parsl"):
+        stack = Stack("WorkerLost", "", (Hop(engine=engine, died=died),) if died else ())
+        registry.facts.crashes.add("WorkerLost")
+        (hint,) = hints.of(Trace(stack))
+        return hint
+
+    try:
+        for text in ("out of memory", "segmentation fault", "SIGKILL", "timeout"):
+            assert text in told("started and then crashed: gone, its exit status is not known")
+        for text in ("worker_logdir_root", "`Killed`", "memory limits", "by hand"):
+            assert text in told("started and then crashed: gone, its exit status is not known")
+        assert "worker_logdir_root" not in told("died: gone, its exit status is not known", engine="ray")
+        for died, cause in (
+            ("died: killed by signal 11 (SIGSEGV)", "as a crash in compiled code does"),
+            ("died: gone, its exit status is not known, Fatal Python error: Bus error", "as a crash in compiled code does"),
+            ("died: killed by signal 9 (SIGKILL), probably out of memory: the kernel's count …", "where there is no memory left"),
+            ("died: killed by signal 9 (SIGKILL), the kernel counts no out-of-memory kill", "SIGKILL was sent to it, by a batch"),
+            ("died: killed by signal 9 (SIGKILL)", "SIGKILL was sent to it, by the kernel"),
+            ("died: killed by signal 15 (SIGTERM)", "the signal was sent to it"),
+            ("died: exit status 3", "the process ended itself"),
+            ("died: exit status 3221225477", "out of memory, a segmentation fault"),  # of Windows
+            ("could not unpickle a task, and died of X: exit status 1", "could not be loaded there"),
+        ):
+            assert cause in told("never started: the pool broke before", died)
+    finally:
+        registry.facts.crashes.discard("WorkerLost")
 
 
 def test_a_pool_inside_a_daemon(run):
@@ -478,7 +510,25 @@ def test_a_module_that_only_the_driver_has(run, tmp_path):
         """
     )
 
-    assert re.match(r"hint: only_here is installed for this Python \(.*\), but not for the worker's", lone_hint(ran))
+    folder = re.escape(str(tmp_path / "only"))
+    wanted = (
+        f"hint: only_here is in {folder}, which is not on the worker's sys.path, though its Python is this one: .*={folder}, "
+    )
+    assert re.match(wanted, lone_hint(ran))
+
+
+def test_another_interpreter_than_this_one():
+    from autotb.trace import hints
+    from autotb.trace.model import Hop, Stack, Trace
+
+    def told(**versions):
+        hop = Hop(where="in a worker", pid=1, versions=tuple((name.replace("_", "."), text) for name, text in versions.items()))
+        return hints.of(Trace(Stack("ModuleNotFoundError", "No module named 'json'", (hop,))))
+
+    here = f"json is found by this Python ({sys.executable}), and not by the worker's"
+    assert told(executable="/other/python", sys_path="/other")[0].startswith(f"hint: {here} (/other/python): ")
+    assert told()[0].startswith(f"hint: {here}: ")  # nothing is known of the worker's
+    assert told(executable=sys.executable, sys_path=os.pathsep.join(sys.path)) == ()  # so it was not the folder
 
 
 MISSING = """\
@@ -508,6 +558,23 @@ def test_a_module_that_parsls_worker_lacks(tmp_path):
 
     for text in ("not activated", "worker_init", "different environment", "source ", "export PYTHONPATH"):
         assert text in hint
+
+
+BESIDE = MISSING.replace("import parsl\n", "import beside\nimport parsl\n", 1).replace(
+    "        needs_module()", "        beside.app()"
+)
+
+
+@pytest.mark.behaviour("S1-50")
+def test_a_module_beside_the_script_that_parsls_worker_does_not_find(tmp_path):
+    """Python and environment are the same; the worker lacks the script's folder."""
+    (tmp_path / "beside.py").write_text("from parsl import python_app\n\n@python_app\ndef app():\n    return 1\n")
+    hint = lone_hint(programs.run(tmp_path, BESIDE, timeout=200))
+
+    assert hint.startswith(
+        f"hint: beside is in {tmp_path}, which is not on the worker's sys.path, though its Python is this one: "
+    )
+    assert hint.endswith(f"worker_init='export PYTHONPATH={tmp_path}:$PYTHONPATH'")
 
 
 #: Everyday failures, each of which a hint would only misread.
