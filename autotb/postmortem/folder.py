@@ -79,12 +79,8 @@ def leave() -> None:
         pass  # it holds others' files
 
 
-def read(file: str, most: int) -> bytes:
-    """What a file of it holds, a regular one of this user's.  Raises OSError."""
-    return inside(lambda found: read_in(found, file, most))
-
-
 def read_in(found: int, file: str, most: int) -> bytes:
+    """What a file of it holds, a regular one of this user's.  Raises OSError."""
     descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=found)
     with open(descriptor, "rb") as opened_file:
         status = os.fstat(descriptor)
