@@ -105,26 +105,27 @@ def _in_parsls_worker(trace: Any) -> bool:
     return root.type == "ModuleNotFoundError" and bool(root.hops) and root.hops[-1].where == "in a Parsl worker"
 
 
-def _lacks_folder(trace: Any) -> dict[str, str] | None:
-    from autotb.trace import hints
-
-    found = hints.found_here(trace) if _in_parsls_worker(trace) else None
-    return found if found and found["lacks"] else None
-
-
 def _lacks_module(trace: Any) -> dict[str, str] | None:
-    if not _in_parsls_worker(trace) or _lacks_folder(trace):
+    if not _in_parsls_worker(trace):
         return None
-    return {"name": trace.root_cause.message.removeprefix("No module named ")}
+    name = trace.root_cause.message.removeprefix("No module named ")
+    if dict(trace.root_cause.hops[-1].versions).get("executable") == sys.executable and _is_here(name.strip("'")):
+        return None  # the environment is the same: what the worker lacks is a folder, and that is told of any engine's
+    return {"name": name}
+
+
+def _is_here(name: str) -> bool:
+    import importlib.util
+
+    try:
+        return "." not in name and importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError, AttributeError):
+        return False
 
 
 _UPSTREAM = (
     "a task named in inputs=[...], or given as an argument, failed, and this one was not run: the error above is that earlier "
     "failure's; fix the upstream task (autotb.unwrap of its own future tells of it first)"
-)
-_FOLDER = (
-    "{name} is in {folder}, which is not on the worker's sys.path, though its Python is this one: in the executor's config, "
-    "worker_init='export PYTHONPATH={folder}:$PYTHONPATH'"
 )
 _ENVIRONMENT = (
     "no module named {name} in the worker: perhaps its environment is not activated there, worker_init is missing in the "
@@ -134,7 +135,7 @@ _ENVIRONMENT = (
 
 registry.register(
     crashes=("parsl.executors.high_throughput.errors.WorkerLost", "parsl.executors.high_throughput.errors.ManagerLost"),
-    hints=((_depends, _UPSTREAM), (_lacks_folder, _FOLDER), (_lacks_module, _ENVIRONMENT)),
+    hints=((_depends, _UPSTREAM), (_lacks_module, _ENVIRONMENT)),
     scripts=("process_worker_pool.py",),
     own=("parsl", "tblib", "typeguard", "dill"),
     runs=(("parsl.app.errors", "wrapper"),),

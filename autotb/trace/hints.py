@@ -28,8 +28,6 @@ def of(trace: Trace) -> tuple[str, ...]:
         names = when(trace)
         if names is not None and len(found) < MOST:
             hint = "hint: " + text.format_map(names)
-            if any(said.startswith(hint.partition(", ")[0]) for said in found):
-                continue  # an engine's own row says it, with a better remedy
             found.append(hint)
             if when in _LAST_WORD:
                 break
@@ -261,7 +259,8 @@ _PICKLES = (
 _SILENT = "a worker process died without a Python exception: {cause}; {steps}"
 _FOLDER = (
     "{name} is in {folder}, which is not on the worker's sys.path, though its Python is this one: "
-    "start the workers with PYTHONPATH={folder}, or install {name}"
+    "start the workers with PYTHONPATH={folder}, or install {name}; "
+    "in Parsl's config, worker_init='export PYTHONPATH={folder}:$PYTHONPATH'"
 )
 _ELSEWHERE = (
     "{name} is found by this Python ({python}), and not by the worker's{theirs}: let the workers run in the same environment"
