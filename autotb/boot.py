@@ -12,16 +12,18 @@ started = False
 problems = []  # what went wrong inside autotb, for doctor
 told = set()  # the causes of those that stderr was told: that files of ours are missing or empty is one
 FOLDER = __file__[: -len("boot.py")]
+path = ()  # sys.path as start-up found it
 displaced = None  # the hook that ours stands in front of, where that is not Python's own
 asked = False  # whether the program asked for autotb (install, run), and did not come by it through the start-up file
 
 
 def main():
     """Switch autotb on in this interpreter.  Harmless when called twice; does nothing under ``AUTOTB=0``."""
-    global started
+    global started, path
     if started or os.environ.get("AUTOTB", "").lower() in OFF:
         return
     started = True
+    path = tuple(sys.path)
     try:
         start()
     except Exception as error:
@@ -42,6 +44,8 @@ def report(where, error):
         problems.append(f"{where}: {problem}")
         ours = str(getattr(error, "name", "")).startswith("autotb") or str(error).startswith("module 'autotb")
         cause = "files" if ours or str(getattr(error, "filename", "")).startswith(FOLDER) else problem
+        if getattr(error, "errno", None) in (23, 24):
+            cause = "descriptors"  # none is left, for whatever file is wanted
         if cause in told:
             return
         told.add(cause)
@@ -63,11 +67,15 @@ def excepthook(kind, value, traceback):
 
 
 class Finder:
-    """A look-up of the module's name, and a step aside for every name that is not an engine's."""
+    """A look-up of the module's name, and a step aside for every name that is neither an engine's nor ours."""
 
     triggers = None
+    guard = None  # imports.find, once a module of ours is imported
 
     def find_spec(self, name, path=None, target=None):
+        spec = None
+        if self.guard is not None or name.startswith("autotb."):
+            spec = self.find_ours(name, path)
         triggers = self.triggers
         if triggers is None:
             if name == "sitecustomize" or name == "usercustomize":
@@ -79,8 +87,18 @@ class Finder:
             except Exception as error:
                 report("loading autotb.loading", error)
             else:
-                return find(self, name, path, target)
-        return None
+                return find(self, name, path, target, spec)
+        return spec
+
+    def find_ours(self, name, path):
+        """The spec of what autotb imports for itself, which a file of the user's may not stand in for."""
+        if self.guard is None:
+            if name in EARLY:
+                return None
+            from autotb.imports import find
+
+            self.guard = find
+        return self.guard(name, path)
 
     def read_triggers(self):
         self.triggers = {}  # importing the table comes back here
@@ -93,4 +111,6 @@ class Finder:
         return self.triggers
 
 
+# These import nothing that is not there already.
+EARLY = ("autotb.uncaught", "autotb.project", "autotb.loading", "autotb._triggers", "autotb.imports", "autotb.boot")
 finder = Finder()

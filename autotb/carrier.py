@@ -16,6 +16,7 @@ from types import CodeType, FunctionType, ModuleType, TracebackType
 
 from autotb import look, registry, settings, summary
 from autotb.capture import KEY, VERSION, Capture, Hop, Tree, attached, fields_of, type_name
+from autotb.imports import own
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
@@ -93,7 +94,8 @@ def record(exc: BaseException, tb: TracebackType | None, hop: Hop) -> Tree | Lig
     if is_flood(tb) and attached(exc) is None:
         return _light(exc, tb, hop)
     in_force = settings.current()
-    tree = Capture(context=max(3, in_force.context), local_variables=in_force.locals != "0").tree(exc, tb, hop)
+    with own:
+        tree = Capture(context=max(3, in_force.context), local_variables=in_force.locals != "0").tree(exc, tb, hop)
     hop = tree["hops"][0]
     hop["versions"] = {"python": f"{sys.version_info[0]}.{sys.version_info[1]}", **versions(tb, exc), **_searched(exc)}
     return _bounded(tree)

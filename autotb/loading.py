@@ -9,17 +9,16 @@ import sys
 from autotb import boot
 
 
-def find(ours, name, path, target):
+def find(ours, name, path, target, spec=None):
     """The real spec of an engine's module, its loader in a :class:`Loader`."""
     for finder in sys.meta_path:
-        if finder is ours or not hasattr(finder, "find_spec"):
-            continue
-        spec = finder.find_spec(name, path, target)
         if spec is not None:
-            if hasattr(spec.loader, "exec_module") and type(spec.loader) is not Loader:
-                spec.loader = Loader(spec.loader, ours.triggers[name])
-            return spec
-    return None
+            break
+        if finder is not ours and hasattr(finder, "find_spec"):
+            spec = finder.find_spec(name, path, target)
+    if spec is not None and hasattr(spec.loader, "exec_module") and type(spec.loader) is not Loader:
+        spec.loader = Loader(spec.loader, ours.triggers[name])
+    return spec
 
 
 class Loader:
@@ -67,7 +66,8 @@ class Loader:
         name = module.__name__
         if name == "threading":
             real.exec_module(module)
-            guarded(wait_for_a_thread, module)
+            if hasattr(module, "Thread"):  # not so of a script of that name
+                guarded(wait_for_a_thread, module)
             return
         adapters = load(self._adapters)
         for adapter, before, _ in adapters:

@@ -378,8 +378,11 @@ def surface(event: str, *args: Any) -> bool:
 def _surface(event: str, args: tuple[Any, ...]) -> bool:
     import importlib
 
+    from autotb.imports import own
+
     try:
-        return bool(getattr(importlib.import_module("autotb.hooks.events"), event)(*args))
+        with own:
+            return bool(getattr(importlib.import_module("autotb.hooks.events"), event)(*args))
     except Exception as error:
         if not any(_is_half_imported(name) for name in list(sys.modules) if name.startswith("autotb.")):
             importlib.import_module("autotb.boot").report(event, error)

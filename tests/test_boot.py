@@ -74,7 +74,7 @@ def test_an_engine_brings_neither_rich_nor_the_failing_path(run):
                 "autotb.engines.futures",
                 "autotb.engines.threads",
             ]
-            + ["autotb.loading", "autotb.look", "autotb.patch", "autotb.registry", "autotb.swap"]
+            + ["autotb.imports", "autotb.loading", "autotb.look", "autotb.patch", "autotb.registry", "autotb.swap"]
         )
         + "\n"
     )

@@ -7,7 +7,6 @@ their replacements; the record rides on the pickle.  What only failures need is 
 from __future__ import annotations
 
 import functools
-import pickle
 import sys
 
 TYPE_CHECKING = False
@@ -39,7 +38,7 @@ def wrap_init(original: Any, record: Callable[..., Any], unpack: Callable[..., A
     return __init__
 
 
-def wrap_reduce(original: Any, dumps: Callable[[Any], Any] | None = None, loads: Callable[[Any], Any] = pickle.loads) -> Any:
+def wrap_reduce(original: Any, dumps: Callable[[Any], Any] | None = None, loads: Callable[[Any], Any] | None = None) -> Any:
     """What is pickled: the engine's own rebuild function, with an exception that is fit to travel and carries its record.
 
     ``dumps`` and ``loads`` are the engine's, where they are not the standard library's.
@@ -49,9 +48,11 @@ def wrap_reduce(original: Any, dumps: Callable[[Any], Any] | None = None, loads:
     def __reduce__(self: Any) -> Any:
         reduced = original(self)
         try:
+            import pickle
+
             from autotb.engines import worker
 
-            return worker.reduced(self, reduced[0], reduced[1], dumps, loads)
+            return worker.reduced(self, reduced[0], reduced[1], dumps, loads or pickle.loads)
         except Exception:
             return reduced
 

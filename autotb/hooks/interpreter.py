@@ -37,9 +37,24 @@ def _show_once_more(value: BaseException, traceback: TracebackType | None) -> No
         _show(value, traceback)
         return
     except Exception as error:
+        if not _came_by_a_signal(error.__traceback__):
+            raise
         interruption = error
     _show(value, traceback)
     boot.report("a first try at drawing the error", interruption)
+
+
+def _came_by_a_signal(traceback: TracebackType | None) -> bool:
+    """Whether a handler for a signal is among the frames: anything else would happen again, and may be the user's code."""
+    import signal
+
+    handlers = [signal.getsignal(number) for number in range(1, signal.NSIG)]
+    codes = {getattr(getattr(handler, "__func__", handler), "__code__", None) for handler in handlers} - {None}
+    while traceback is not None:
+        if traceback.tb_frame.f_code in codes:
+            return True
+        traceback = traceback.tb_next
+    return False
 
 
 def _show(value: BaseException, traceback: TracebackType | None) -> None:

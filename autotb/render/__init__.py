@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 from autotb import settings
+from autotb.imports import own
 from autotb.render import plain, terminal
 from autotb.trace import build, limit
 from autotb.trace.model import Trace
@@ -26,11 +27,17 @@ def explain(exc: BaseException) -> Trace:
 
 def as_text(trace: Trace) -> str:
     """The plain style, CPython's own grammar, without a newline at its end."""
-    return "\n".join(plain.lines(limit.limited(trace)))
+    with own:
+        return "\n".join(plain.lines(limit.limited(trace)))
 
 
 def draw(trace: Trace, stream: Any, style: str = "") -> str:
     """The story in the style that the settings and ``stream`` ask for, or in this one, ending with a newline."""
+    with own:
+        return _drawn(trace, stream, style)
+
+
+def _drawn(trace: Trace, stream: Any, style: str) -> str:
     trace = limit.limited(trace)
     in_force = settings.current()
     abilities = terminal.abilities(stream)

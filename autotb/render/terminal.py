@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import os
 import sys
 from dataclasses import dataclass
 from typing import Any
+
+from autotb.imports import is_the_users
 
 DEFAULT_WIDTH = 80
 #: Set where a program reads what is written and looks for Python's own grammar: CI services, functions as a service, an IDE.
@@ -90,25 +91,12 @@ def _unicode(stream: Any) -> bool:
 
 
 def rich_is_there() -> bool:
-    """Whether ``import rich`` would find the library, and not a ``rich.py`` that lies beside the user's script."""
-    if "rich" in sys.modules:
-        return hasattr(sys.modules["rich"], "__path__")
+    """Whether there is the library, and the program has no rich of its own: not beside its script, nor on ``PYTHONPATH``."""
     try:
-        spec = importlib.util.find_spec("rich")
-    except (ImportError, ValueError, OSError):
+        import rich
+    except Exception:  # a rich that is broken, or can't be read now, is none
         return False
-    return spec is not None and bool(spec.submodule_search_locations) and _is_found("rich.console", spec)
-
-
-def _is_found(name: str, package: Any) -> bool:
-    """Whether a package has this module: in a folder, in an archive, or in a program that was packed into one file."""
-    for finder in sys.meta_path:
-        try:
-            if finder.find_spec(name, package.submodule_search_locations) is not None:
-                return True
-        except Exception:
-            pass  # a finder of another make
-    return False
+    return not is_the_users("rich") and hasattr(rich, "__path__")
 
 
 def write(stream: Any, text: str) -> None:

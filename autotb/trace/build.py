@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from autotb import capture, intake, registry, settings, sources
+from autotb.imports import own
 from autotb.trace import text
 from autotb.trace.model import Frame, Gap, Hop, Place, Stack, Trace
 
@@ -19,9 +20,10 @@ LAST_LINES = 8  # of a worker's text that is no traceback
 
 def build(exc: BaseException, tb: TracebackType | None = None) -> Trace:
     """The story of ``exc`` as it is now; ``tb`` where its traceback is not the one that it carries."""
-    in_force = settings.current()
-    tree = capture.Capture(context=in_force.context, local_variables=in_force.locals != "0").tree(exc, tb)
-    return from_tree(tree)
+    with own:
+        in_force = settings.current()
+        tree = capture.Capture(context=in_force.context, local_variables=in_force.locals != "0").tree(exc, tb)
+        return from_tree(tree)
 
 
 def root_of(exc: BaseException) -> Stack:
