@@ -13,7 +13,7 @@ import sys
 import time
 from types import CodeType, TracebackType
 
-from autotb import look, registry, settings, sources, summary
+from autotb import look, registry, settings, shipped, sources, summary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
@@ -67,7 +67,7 @@ class Frames:
         return result
 
     def _frame(self, code: CodeType, line: int, lasti: int, frame: Any, *, is_last: bool) -> dict[str, Any]:
-        path, module = look.exact(code.co_filename), look.name_of(frame)
+        path, module = shipped.path_of(code, frame.f_globals), look.name_of(frame)
         module = module if module != registry.REBUILT else ""
         kind = registry.kind_of(path, module)
         result: dict[str, Any] = {
@@ -90,7 +90,7 @@ class Frames:
             if not is_rebuilt and _is_files_own(code, loading) and changed(code):
                 result["changed"] = True
         elif kind == registry.USER and not is_rebuilt:
-            result["code"] = code.co_code.hex()[:16] + f"-{len(code.co_code)}-{code.co_firstlineno}"
+            result["code"] = shipped.fingerprint(code)
         if self.local_variables and kind == registry.USER and code.co_name != "<module>":
             result["locals"] = _locals(frame)
         return result

@@ -10,7 +10,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
-from autotb import capture, intake, registry, settings, sources
+from autotb import capture, intake, registry, settings, shipped, sources
 from autotb.imports import own
 from autotb.trace import text
 from autotb.trace.model import Frame, Gap, Hop, Place, Stack, Trace
@@ -121,8 +121,9 @@ def _all_sourced(stack: Stack | None) -> Stack | None:
 def _sourced(frame: Frame | Gap) -> Frame | Gap:
     if isinstance(frame, Gap):
         return frame
-    kind = registry.kind_of(frame.path, registry.module_of(frame.path))
-    return Frame(frame.path, frame.line, frame.name, kind=kind, source=_local_source(frame.path, frame.line) or frame.source)
+    path = frame.path if frame.path != shipped.NAME else shipped.found_again(frame.name, frame.line)
+    kind = registry.kind_of(path, registry.module_of(path))
+    return Frame(path, frame.line, frame.name, kind=kind, source=_local_source(path, frame.line) or frame.source)
 
 
 def _local_source(path: str, line: int, context: int | None = None) -> tuple[tuple[int, str], ...]:
@@ -157,12 +158,16 @@ def _hop(hop: dict[str, Any]) -> Hop:
 
 
 def _place(place: dict[str, Any]) -> Place:
-    return Place(_absolute(place["path"]), place["line"], place["name"])
+    path, line, name = place["path"], place["line"], place["name"]
+    return Place(_absolute(path if path != shipped.NAME else shipped.found_again(name, line)), line, name)
 
 
 def _frame(frame: dict[str, Any]) -> Frame | Gap:
     if "path" not in frame:
         return Gap(frame.get("repeated", 0), frame.get("cycle", 0), frame.get("omitted", 0))
+    if frame["path"] == shipped.NAME:
+        found = shipped.found_again(frame["name"], frame["line"], frame.get("code", ""), frame.get("module", ""))
+        frame = {**frame, "path": found}
     path, line = frame["path"], frame["line"]
     return Frame(
         path=_absolute(path),

@@ -1,0 +1,84 @@
+"""Functions that cloudpickle sends by value: newer versions of it drop the file's name, and we find it again."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+PROGRAM = """
+import dataclasses
+import sys
+from loky import ProcessPoolExecutor
+
+def fail(item):
+    return 1 / item
+
+class Scorer:
+    def score(self, item):
+        return [fail(each) for each in (1, item)][0]
+
+@dataclasses.dataclass
+class Point:
+    x: int
+
+    def __post_init__(self):
+        fail(self.x)
+
+def main(work):
+    with ProcessPoolExecutor(1) as pool:
+        pool.submit(work, 0).result()
+
+if __name__ == "__main__":
+    main({"function": fail, "method": Scorer().score, "lambda": lambda item: fail(item), "made": Point}[sys.argv[1]])
+"""
+
+
+@pytest.mark.parametrize("kind", ["function", "method", "lambda", "made"])
+def test_the_file_and_the_lines_of_the_main_program(shows, kind):
+    def check(ran):
+        assert ran.heads, ran.stderr
+        assert "in fail" in ran.heads[-1]
+        assert ran.heads[-1].startswith("main.py:7 ")
+        assert str(ran.folder) in ran.stderr
+        assert "❱     return 1 / item" in ran.stderr
+        names = {"method": ["score"], "lambda": ["<lambda>"], "made": ["__post_init__"]}.get(kind, [])
+        assert all(any(head.startswith("main.py:") and name in head for head in ran.heads) for name in names)
+        if kind == "made":  # dataclasses made that method: it is of no file, and is said to be of none
+            assert not any("main.py" in head and "__init__" in head and "__post" not in head for head in ran.heads)
+
+    shows(PROGRAM, check, kind)
+
+
+CELL = """
+import linecache, sys, types
+from loky import ProcessPoolExecutor
+
+SOURCE = "def fail(item):\\n    return 1 / item\\n"
+linecache.cache["<cell 7>"] = (len(SOURCE), None, SOURCE.splitlines(True), "<cell 7>")
+
+if __name__ == "__main__":
+    del __file__  # a notebook's kernel has none
+    exec(compile(SOURCE, "<cell 7>", "exec"), globals())
+    with ProcessPoolExecutor(1) as pool:
+        pool.submit(fail, 0).result()
+"""
+
+
+def test_a_cell_of_a_notebook_is_known_by_the_process_that_has_it(shows):
+    def check(ran):
+        assert ran.heads, ran.stderr
+        assert ran.heads[-1] == "<cell 7>:2 in fail"
+        assert "❱     return 1 / item" in ran.stderr
+
+    shows(CELL, check)
+
+
+def test_nothing_is_said_of_code_that_is_not_there():
+    from autotb import shipped
+
+    assert shipped.found_again("no_such_function", 3, module=__name__) == shipped.NAME
+    here = shipped.found_again("test_nothing_is_said_of_code_that_is_not_there", sys._getframe().f_lineno, module=__name__)
+    assert here == __file__
+    wrong = shipped.found_again("test_nothing_is_said_of_code_that_is_not_there", sys._getframe().f_lineno, "00-1-1", __name__)
+    assert wrong == shipped.NAME
