@@ -26,6 +26,7 @@ TRIGGERS = {
     "distributed.deploy.local": ("autotb.engines.distributed",),
     "distributed.nanny": ("autotb.engines.distributed",),
     "distributed.process": ("autotb.engines.distributed",),
+    "distributed.scheduler": ("autotb.engines.distributed",),
     "distributed.worker": ("autotb.engines.distributed",),
     "exceptiongroup._formatting": ("autotb.hooks.exceptiongroup",),
     "executorlib.executor.base": ("autotb.engines.executorlib",),

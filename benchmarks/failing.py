@@ -34,7 +34,7 @@ if __name__ == "__main__":
 
 def rows() -> list[Row]:
     """The failing-path budgets."""
-    return [_raise_to_exit(), *_many_failures(), *_record()]
+    return [_raise_to_exit(), *_many_failures(), *_nobody_asks(), *_record()]
 
 
 def _raise_to_exit() -> Row:
@@ -104,6 +104,46 @@ def _many_failures() -> list[Row]:
                 pairs(f"many failures caught, {kind}: {what}", lambda t=timing: t("1"), lambda t=timing: t("0"), 1.5, count=7)  # type: ignore[misc]
             )
     return found
+
+
+_DROPPED = """
+import json, sys, time
+from concurrent.futures import ThreadPoolExecutor, ProcessPoolExecutor
+def fail(x): raise ValueError(f"request {x} failed")
+def drop(pool, count):
+    for number in range(count):
+        future = pool.submit(fail, number)
+        if number % 200 == 199:
+            while not future.done(): time.sleep(0.0005)
+def kept():
+    return int(open("/proc/self/statm").read().split()[1]) * 4
+kind, count = sys.argv[1], int(sys.argv[2])
+with (ThreadPoolExecutor(1) if kind == "threads" else ProcessPoolExecutor(1)) as pool:
+    drop(pool, 400)
+    before, start = kept(), time.process_time()
+    drop(pool, count)
+    spent, more = time.process_time() - start, kept() - before
+if kind == "processes":
+    import resource
+    spent += sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
+print(json.dumps([spent, more]))
+"""
+
+
+def _nobody_asks() -> list[Row]:
+    """Failures by the thousand whose futures are dropped: processor time beside bare Python, and what the process grows by."""
+    found, grown = [], []
+    for kind, count in (("threads", 20_000), ("processes", 5_000)):
+
+        def timing(autotb: str, kind: str = kind, count: int = count) -> float:
+            spent, more = json.loads(python(_DROPPED, autotb=autotb, args=(kind, str(count))))
+            if autotb == "1" and kind == "threads":
+                grown.append(float(more))
+            return float(spent)
+
+        what = f"{count:,} failures that nobody asks for, {kind}: time"
+        found.append(pairs(what, lambda t=timing: t("1"), lambda t=timing: t("0"), 1.5, count=7))  # type: ignore[misc]
+    return [*found, row("20,000 failures that nobody asks for, threads: memory, added", grown, 1_000, "KB")]
 
 
 def _fail(depth: int, values: dict[str, Any]) -> None:

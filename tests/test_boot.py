@@ -70,6 +70,7 @@ def test_an_engine_brings_neither_rich_nor_the_failing_path(run):
                 "autotb.boot",
                 "autotb.callsite",
                 "autotb.engines",
+                "autotb.engines.batches",
                 "autotb.engines.boxed",
                 "autotb.engines.futures",
                 "autotb.engines.threads",

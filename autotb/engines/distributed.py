@@ -3,7 +3,8 @@
 A worker turns what a task raises into a message by ``error_message(e)`` while the exception is alive: exception and traceback
 are pickled (tblib makes tracebacks pickle), one that cannot be is replaced by ``Exception(repr(e))``.  The record rides on the
 exception's pickle.  Actors' methods send theirs by ``actor_execute``.  Every failed task is also logged by its worker, on the
-driver's own terminal where a ``LocalCluster`` started it: there the driver tells it, at exit at the latest.
+driver's own terminal where a ``LocalCluster`` started it: there the driver tells what nobody asked for, as soon as nobody can any
+more; every other handler of the log gets Dask's record.
 Source: https://distributed.dask.org/en/stable/resilience.html
 """
 
@@ -17,13 +18,14 @@ from typing import Any
 
 from autotb import callsite, carrier, look, registry, settings, summary, travel
 from autotb.capture import attached, message_of
-from autotb.engines import doing, worker
+from autotb.engines import batches, doing, worker
 from autotb.patch import Patch, noise_is_kept
 
 MODULES = (
     "distributed.core",
     "distributed.worker",
     "distributed.client",
+    "distributed.scheduler",
     "distributed.nanny",
     "distributed.process",
     "distributed.deploy.local",
@@ -35,7 +37,7 @@ TESTED = "2023.5 to 2026.8"
 NOISE: dict[str, str] = {}
 
 MAX_SITES = 100_000  # tasks whose line of submission is remembered
-_sites: dict[Any, Any] = {}  # task's key: (code, instruction)
+_sites: dict[Any, Any] = {}  # task's key: (code, instruction, the client's batch)
 
 _UNSENT = "Could not serialize object of type "
 
@@ -389,7 +391,7 @@ def _wrap_process_init(original: Any) -> Any:
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
         try:
-            if _local and settings.switch("unretrieved") and not noise_is_kept():
+            if _is_told_here():
                 self._process._autotb_told_by_driver = True
         except Exception:
             pass  # the worker logs as ever
@@ -413,14 +415,40 @@ def _wrap_local_cluster(original: Any) -> Any:
 
 
 def _is_new(record: logging.LogRecord) -> bool:
-    """Drops the record of an error that the driver tells: of a failed task, or of what could not be sent."""
+    """A terminal's filter: drops the record of an error that the driver tells there: of a task, or of what could not be sent."""
     text = str(record.msg)
     if not text.startswith(("Compute Failed", "Failed to serialize")):
         error = record.exc_info[1] if record.exc_info else None
         if text != "Failed to deserialize" or not str(error).startswith(_UNSENT):
             return True
-    told = _local or getattr(multiprocessing.current_process(), "_autotb_told_by_driver", False)
-    return not told or noise_is_kept()
+    return not _is_told_here() and not getattr(multiprocessing.current_process(), "_autotb_told_by_driver", False)
+
+
+def _is_told_here() -> bool:
+    """Whether this process has workers that write to its terminal, and tells their errors itself."""
+    return _local and settings.switch("unretrieved") and not noise_is_kept()
+
+
+def _spare_the_terminal(record: logging.LogRecord) -> bool:
+    """A logger's filter, which drops nothing: files, the dashboard's deque and whoever else listens get every record."""
+    try:
+        if not _is_new(record):
+            logger: logging.Logger | None = logging.getLogger(record.name)
+            while logger is not None:
+                for handler in logger.handlers:
+                    if _writes_to_terminal(handler) and _is_new not in handler.filters:
+                        handler.addFilter(_is_new)
+                logger = logger.parent if logger.propagate else None
+    except Exception:
+        pass  # then the error is told twice
+    return True
+
+
+def _writes_to_terminal(handler: logging.Handler) -> bool:
+    if not isinstance(handler, logging.StreamHandler) or isinstance(handler, logging.FileHandler):
+        return False
+    stream = handler.stream
+    return any(stream is known for known in (sys.stderr, sys.__stderr__, sys.stdout, sys.__stdout__))
 
 
 # The driver
@@ -433,7 +461,8 @@ def _wrap_graph_to_futures(original: Any) -> Any:
     def _graph_to_futures(self: Any, *args: Any, **kwargs: Any) -> Any:
         futures = original(self, *args, **kwargs)
         try:
-            site = callsite.here(3)
+            found = callsite.here(3)
+            site = (*found, batches.of(self)) if found is not None else None
             for key in futures:
                 if len(_sites) >= MAX_SITES:
                     del _sites[next(iter(_sites))]
@@ -445,8 +474,7 @@ def _wrap_graph_to_futures(original: Any) -> Any:
     return _graph_to_futures
 
 
-_failed: dict[Any, tuple[BaseException, Any]] = {}  # errors that nobody asked for so far
-_reached = False  # whether an error of a task has reached the program
+_failed: dict[tuple[str, Any], Any] = {}  # by client and key: the watches of failed tasks that nobody asked for so far
 
 
 def _wrap_task_erred(original: Any) -> Any:
@@ -456,52 +484,126 @@ def _wrap_task_erred(original: Any) -> Any:
     def _handle_task_erred(self: Any, key: Any = None, exception: Any = None, traceback: Any = None) -> None:
         original(self, key, exception, traceback)
         try:
-            error = self.futures[key].exception
-            place = worker.place_of(_sites.get(key))
-            carrier.note_submitted(error, place)
-            if not _reached and len(_failed) < 1_000 and settings.switch("unretrieved"):
-                _watch(key, error, place)
+            _note_failed(self, key, exception)  # the frames that tblib makes hold this one: its locals must hold no more
         except Exception:
             pass  # the error is the user's and goes on
 
     return _handle_task_erred
 
 
-def _watch(key: Any, error: BaseException, place: Any) -> None:
-    if not _failed:
-        import atexit
-
-        atexit.unregister(_tell)
-        atexit.register(_tell)
-    if place is not None:
-        _failed[key] = (error, place)
-
-
-def _tell() -> None:
-    """At exit: failed tasks, of which no error reached the program."""
-    told = list(_failed.values())
-    _failed.clear()
-    if told and not _reached:
-        registry.surface("nobody_asked", told)
-        registry.surface("nobody_asked_at_exit")
+def _note_failed(client: Any, key: Any, exception: Any) -> None:
+    state, site = client.futures.get(key), _sites.get(key)
+    if state is None:  # dropped, and the scheduler does not know it yet
+        _nobody_can_ask(_unpacked(exception), site)
+        return
+    watch = _watch(state.exception, site)
+    carrier.note_submitted(state.exception, worker.place_of(site))
+    if watch is not None:
+        _failed[(client.id, key)] = watch
 
 
-def _somebody_asked() -> None:
-    global _reached
-    _reached = True
-    _failed.clear()
+def _watch(error: BaseException, site: Any) -> Any:
+    """Tells the error once it is dropped; None where it is not to be told."""
+    if not issubclass(type(error), Exception) or site is None or not settings.switch("unretrieved"):
+        return None
+    from autotb.engines import kinds, unasked
+
+    return unasked.begin(error, (*site, True), kinds.of(error))
+
+
+def _nobody_can_ask(error: BaseException, site: Any) -> None:
+    """Tell it now, unless the very same has reached the program; where it was submitted is not known for another program's."""
+    if site is None:
+        registry.surface("nobody_asked", [(error, None)])
+    else:
+        _watch(error, site)  # which is dropped at once
+
+
+def _wrap_release_key(original: Any) -> Any:
+    """The last future of a task was dropped, or its client is closed."""
+
+    @functools.wraps(original)
+    def _release_key(self: Any, key: Any) -> None:
+        original(self, key)
+        if _failed:
+            _failed.pop((self.id, key), None)  # its watch tells
+
+    return _release_key
+
+
+def _wrap_exit(original: Any) -> Any:
+    """A client is closed for an error that it brought: the program most likely ends with it, and the others are one line."""
+
+    @functools.wraps(original)
+    def __exit__(self: Any, exc_type: Any, exc_value: Any, traceback: Any) -> Any:
+        try:
+            pool = batches.of(self).pool
+            if exc_value is not None and pool.last == id(exc_value):
+                pool.is_over, pool.is_plain = True, False
+        except Exception:
+            pass  # then they are told one by one
+        return original(self, exc_type, exc_value, traceback)
+
+    return __exit__
+
+
+def _wrap_scheduler_erred(original: Any) -> Any:
+    """A failed task of which no client hears: its future was given to ``fire_and_forget``, a queue, a variable, a data set."""
+
+    @functools.wraps(original)
+    def handle_task_erred(self: Any, *args: Any, **kwargs: Any) -> None:
+        unheard = None
+        try:
+            if _is_told_here():
+                unheard = _unheard(self, kwargs["key"] if "key" in kwargs else args[0])
+        except Exception:
+            pass  # then it is in the worker's log alone
+        original(self, *args, **kwargs)
+        try:
+            if unheard is not None and unheard.state in ("erred", "forgotten", "released"):
+                _nobody_can_ask(_unpacked(kwargs["exception"]), _sites.get(unheard.key))
+        except Exception:
+            pass  # as above
+
+    return handle_task_erred
+
+
+def _unheard(scheduler: Any, key: Any) -> Any:
+    """The task, where it or what depends on it is wanted, and no program waits for any of them."""
+    first = scheduler.tasks.get(key)
+    if first is None or first.state != "processing" or first.retries > 0:
+        return None
+    tasks, seen, is_wanted = [first], {first.key}, False
+    for task in tasks:  # it grows
+        wants = [client.client_key for client in task.who_wants or ()]
+        if any(client in scheduler.client_comms for client in wants):
+            return None
+        is_wanted = is_wanted or bool(wants)
+        tasks += [other for other in task.dependents if other.key not in seen]
+        seen.update(other.key for other in task.dependents)
+    return first if is_wanted else None
+
+
+def _unpacked(sent: Any) -> BaseException:
+    """An error as a scheduler or a client got it."""
+    found = getattr(sent, "data", sent)
+    if hasattr(sent, "frames"):
+        found = sys.modules["distributed.protocol"].deserialize(sent.header, sent.frames)
+    error: BaseException = sys.modules["distributed.core"].clean_exception(found, None)[1]
+    return error
 
 
 def _wrap_ask(original: Any) -> Any:
-    """``result()``, ``exception()``, ``gather()``, awaited or not, end here: an error that is asked for is not told at exit."""
+    """``result()``, ``exception()``, ``gather()``, awaited or not, end here: an error that is asked for is not told."""
 
     @functools.wraps(original)
     async def ask(self: Any, *args: Any, **kwargs: Any) -> Any:
         try:
             found = await original(self, *args, **kwargs)
         except BaseException as error:
-            _somebody_asked()
             await _wait_for_death(error)
+            if _failed:
+                _note_asking(self, error)
             tb = error.__traceback__
             if tb is not None and tb.tb_next is not None:
                 BaseException.with_traceback(error, tb.tb_next)
@@ -511,10 +613,27 @@ def _wrap_ask(original: Any) -> Any:
         if look.is_exception(inner):
             await _wait_for_death(inner)
         if _failed and original.__name__ != "_gather" and issubclass(type(inner), (BaseException, bytes)):
-            _somebody_asked()
+            _note_asking(self, inner)
         return found
 
     return ask
+
+
+def _note_asking(asked: Any, error: Any) -> None:
+    """An error reached the program, by a future or by a client's ``gather``; a wait that ended early asked for no task's."""
+    try:
+        if hasattr(asked, "client"):
+            keys = [(asked.client.id, asked.key)] if asked.status == "error" else []
+        else:
+            keys = [key for key, watch in list(_failed.items()) if watch.error is error]
+        for key in keys:
+            watch = _failed.pop(key, None)
+            if watch is not None:
+                from autotb.engines import unasked
+
+                unasked.end(watch, error if look.is_exception(error) else watch.error)
+    except Exception:
+        pass  # then it is told once more
 
 
 def ready(module: str) -> None:
@@ -522,8 +641,8 @@ def ready(module: str) -> None:
     if module == "distributed.core":
         for name in ("distributed.worker", "distributed.protocol.pickle", "distributed.protocol.core"):
             logger = logging.getLogger(name)
-            if _is_new not in logger.filters:
-                logger.addFilter(_is_new)
+            if _spare_the_terminal not in logger.filters:
+                logger.addFilter(_spare_the_terminal)
 
 
 PATCHES = (
@@ -541,6 +660,9 @@ PATCHES = (
     Patch("distributed.deploy.local", "LocalCluster.__init__", _wrap_local_cluster),
     Patch("distributed.client", "Client._graph_to_futures", _wrap_graph_to_futures),
     Patch("distributed.client", "Client._handle_task_erred", _wrap_task_erred),
+    Patch("distributed.client", "Client._release_key", _wrap_release_key),
+    Patch("distributed.client", "Client.__exit__", _wrap_exit),
+    Patch("distributed.scheduler", "Scheduler.handle_task_erred", _wrap_scheduler_erred),
     Patch("distributed.client", "Future._result", _wrap_ask),
     Patch("distributed.client", "Future._exception", _wrap_ask),
     Patch("distributed.client", "Client._gather", _wrap_ask),

@@ -10,10 +10,9 @@ from __future__ import annotations
 import functools
 import operator
 import sys
-import weakref
 
 from autotb import callsite, look, registry, swap
-from autotb.engines import boxed
+from autotb.engines import batches, boxed
 from autotb.patch import Patch
 
 TYPE_CHECKING = False
@@ -27,7 +26,7 @@ CAPTURED = "thread, process (fork, spawn, forkserver) and interpreter pools; sub
 NOISE: dict[str, str] = {}
 
 DEAD = "_autotb_dead"  # hops of the workers that took a future's task with them
-SITE = "_autotb_site"  # (code, instruction, the pool's token, whether the user called submit)
+SITE = "_autotb_site"  # (code, instruction, the pool's batch, whether the user called submit)
 
 _FUNCTION, _BUILTIN, _MODULE = type(lambda: None), type(len), type(sys)
 _CALLED = frozenset((_FUNCTION, type))
@@ -69,7 +68,8 @@ def _note_site(executor: Any, future: Any, snapshot: Any) -> None:
         code = frame.f_code
         whose = callsite._users.get(code)
         if whose == callsite.USER:
-            site = (code, frame.f_lasti, _token(executor), True)
+            pool = getattr(executor, "_autotb_pool", None)
+            site = (code, frame.f_lasti, pool.batch if pool is not None else batches.of(executor), True)
         elif whose == callsite.ENGINE:
             return  # which notes the place itself
         else:
@@ -77,8 +77,9 @@ def _note_site(executor: Any, future: Any, snapshot: Any) -> None:
         future._autotb_site = site
         if snapshot:
             future._autotb_given = snapshot
-        if "_autotb_watch" in future.__dict__:
-            future._autotb_watch.site = site
+        watch = getattr(future, "_autotb_watch", None)  # to ask for the future's __dict__ would make one
+        if watch is not None:
+            watch.site = site
     except Exception:
         pass  # a future of some library that takes no attributes: its place of submission is lost, nothing else
 
@@ -109,16 +110,7 @@ def _look(*call: Any) -> tuple[Any, ...]:
 def _site(executor: Any) -> Any:
     """The user's line further up the stack; an engine or a library called submit, unless this code is simply new to us."""
     found = callsite.here(4, through_engines=False)
-    return (*found, _token(executor), found[0] is sys._getframe(3).f_code) if found else None
-
-
-def _token(executor: Any) -> list[Any]:
-    """The mark of one pool: whether an error of its tasks has reached the program, and a weak reference to the pool."""
-    try:
-        return executor._autotb_token  # type: ignore[no-any-return]
-    except AttributeError:
-        executor._autotb_token = mark = [False, weakref.ref(executor)]
-        return mark
+    return (*found, batches.of(executor), found[0] is sys._getframe(3).f_code) if found else None
 
 
 def _wrap_result(original: Any) -> Any:
@@ -169,12 +161,10 @@ def _asked(future: Any, error: BaseException) -> None:
     if error is not fields.get("_exception", error):
         # A timeout or a cancellation of the waiting, not the task's own error.  After a Ctrl-C nobody asks for what it took down.
         if issubclass(type(error), KeyboardInterrupt) and fields.get(SITE) is not None:
-            fields[SITE][2][0] = True
+            fields[SITE][2].pool.was_interrupted()
         return
-    _answered(fields)
-    site = fields.get(SITE)
-    if site is not None:
-        site[2][0] = True
+    if "_autotb_watch" in fields:
+        _unasked().answered(fields, error)
     _note_submitted(fields, error)
 
 
@@ -191,10 +181,10 @@ def _note_submitted(fields: dict[str, Any], error: BaseException) -> None:
             carrier.note_submitted(error, place)
 
 
-def _answered(fields: dict[str, Any]) -> None:
-    found = fields.pop("_autotb_watch", None)
-    if found is not None:
-        found.error = None
+def _unasked() -> Any:
+    from autotb.engines import unasked
+
+    return unasked
 
 
 def _wrap_add_done_callback(original: Any) -> Any:
@@ -218,7 +208,7 @@ def _add_done_callback(self: Any, fn: Any) -> Any:
 def _called_back(future: Any) -> None:
     try:
         if "_autotb_watch" in future.__dict__:
-            _answered(future.__dict__)
+            _unasked().answered(future.__dict__)
     except TypeError:
         pass  # a library's future whose ``__dict__`` is a method of its own (ipyparallel's)
 
@@ -228,29 +218,50 @@ _BREAKING = ("terminate_broken", "_terminate_broken")  # loky's too
 
 def _wrap_set_exception(original: Any) -> Any:
     """In a thread pool this runs in the worker, with the exception in hand: who ran it and with which arguments is known here."""
+    return swap.Body(_set_exception, {"twin": original, "failed": _failed})
 
-    @functools.wraps(original)
-    def set_exception(self: Any, exception: Any) -> Any:
-        try:
-            if exception is not None:
-                from autotb.engines import kept, unasked, worker
 
-                caller = sys._getframe(2)
-                _note_thread(exception, caller)
-                if caller.f_code.co_name in _BREAKING:
-                    from autotb.engines import brokenpool
+def _set_exception(self: Any, exception: Any) -> Any:
+    failed: Any = "failed"
+    failed(self, exception)
+    twin: Any = "twin"
+    try:
+        return twin(self, exception)
+    except BaseException as error:
+        clean: Any = "autotb:clean"
+        clean(error)
+        self = exception = None
+        raise
 
-                    brokenpool.note(self, worker.local(caller, "self"), _call_of)
-                _note_submitted(self.__dict__, exception)
-                kept.keep_call(self, exception, caller)
-                if caller.f_code.co_name == "_on_queue_feeder_error":
-                    _note_culprit(exception, caller)
-                unasked.watch(self, exception, SITE)
-        except Exception:
-            pass  # the exception itself must be set, whatever we make of it
-        return original(self, exception)
 
-    return set_exception
+def _failed(future: Any, exception: Any) -> None:
+    try:
+        if exception is not None and not (_took and _took(future, exception)):
+            _note_failure(future, exception, sys._getframe(2))
+    except Exception:
+        pass  # the exception itself must be set, whatever we make of it
+
+
+_took: Any = None  # the short way, for failures of a line that failed many times; known once something has failed
+
+
+def _note_failure(future: Any, exc: BaseException, caller: Any) -> None:
+    global _took
+    from autotb.engines import flood, kept, kinds, unasked, worker
+
+    _took = flood.took
+    _note_thread(exc, caller)
+    if caller.f_code.co_name in _BREAKING:
+        from autotb.engines import brokenpool
+
+        brokenpool.note(future, worker.local(caller, "self"), _call_of)
+    kind = kinds.of(exc)  # while its record is as it came
+    _note_submitted(future.__dict__, exc)
+    kept.keep_call(future, exc, caller)
+    if caller.f_code.co_name == "_on_queue_feeder_error":
+        _note_culprit(exc, caller)
+    unasked.watch(future, exc, SITE, kind)
+    flood.learn(future, exc, caller)
 
 
 def _note_culprit(exc: BaseException, caller: Any) -> None:

@@ -101,7 +101,7 @@ class Standard(Handle):
         why = self.why_not_again(future)
         if call is None or site is None or why:
             raise NotAgainError(why or _NOT_KEPT)
-        executor = site[2][1]()
+        executor = site[2].pool.executor()
         if executor is None:
             raise NotAgainError("its pool is gone")
         function, args, kwargs = call

@@ -13,7 +13,7 @@ import pickle
 import sys
 
 from autotb import callsite, registry
-from autotb.engines import boxed, futures, inherited
+from autotb.engines import batches, boxed, futures, inherited
 from autotb.patch import Patch
 
 TYPE_CHECKING = False
@@ -45,7 +45,7 @@ def _wrap_submit(original: Any) -> Any:
             if snapshot:
                 future._autotb_given = snapshot
             found = callsite.here(3)
-            future._autotb_site = (*found, futures._token(self), found[0] is sys._getframe(2).f_code) if found else None
+            future._autotb_site = (*found, batches.of(self), found[0] is sys._getframe(2).f_code) if found else None
         except Exception:
             pass  # the place of submission is lost, nothing else
         return future

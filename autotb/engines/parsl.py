@@ -17,7 +17,7 @@ from typing import Any
 
 from autotb import callsite, carrier, registry, summary, travel
 from autotb.capture import Tree, attached
-from autotb.engines import doing, worker
+from autotb.engines import batches, doing, worker
 from autotb.patch import Patch
 
 MODULES = (
@@ -226,7 +226,7 @@ def _wrap_submit(original: Any) -> Any:
                 future._autotb_submitted = call
             site = callsite.here(3)
             if site is not None:
-                future._autotb_site = (*site, self.__dict__.setdefault("_autotb_token", [False]), True)
+                future._autotb_site = (*site, batches.of(self), True)
         except Exception:
             pass  # the place of submission is lost, nothing else
         return future

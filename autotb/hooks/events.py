@@ -12,12 +12,8 @@ from typing import Any
 
 from autotb import callsite, capture, carrier, render, settings, uncaught
 from autotb.engines import worker
-from autotb.render import clean, terminal
-from autotb.trace import build, words
-
-MAX_UNASKED = 20  # lines of the story of failed futures that nobody asked for
-_untold: list[tuple[BaseException | None, str]] = []
-_told = 0
+from autotb.render import terminal
+from autotb.trace import build
 
 
 def _trace(exc: BaseException, tb: Any, place: dict[str, Any], heading: str = "") -> Any:
@@ -66,45 +62,20 @@ def greenlet_failed(exc: BaseException, tb: Any, place: dict[str, Any], name: st
 
 
 def nobody_asked(failures: list[tuple[BaseException, dict[str, Any] | None]]) -> bool:
-    """Failed futures that were dropped: the first is told at once, the rest is counted and told at exit."""
-    global _told
-    for error, submitted in failures:
-        line = _one_line(error)
-        if _told:
-            _untold.append((None, line))
-            continue
-        _told += 1
-        where = clean.line(f", submitted at {submitted['path']}:{submitted['line']} in {submitted['name']}") if submitted else ""
-        story = ["autotb: a future failed and nobody asked for its result" + where, *_short(error)]
-        terminal.write(sys.stderr, "\n".join(story[: MAX_UNASKED - 6]) + "\n")
+    """Failed futures that were dropped, or that were held to the end."""
+    from autotb.hooks import untold
+
+    untold.tell(failures)
     return True
 
 
-def nobody_asked_at_exit() -> bool:
-    """The failed futures that were not told yet, grouped."""
-    if not _untold:
-        return True
-    counts: dict[str, int] = {}
-    for _, line in _untold:
-        counts[line] = counts.get(line, 0) + 1
-    total = len(_untold)
-    lines = [f"autotb: {total} more future{'s' if total != 1 else ''} failed, and nobody asked:"]
-    lines += [f"  {count} × {line}" for line, count in list(counts.items())[:3]]
-    if len(counts) > 3:
-        lines.append(f"  and {sum(list(counts.values())[3:])} others")
-    _untold.clear()
-    terminal.write(sys.stderr, "\n".join(lines) + "\n")
+def nobody_asked_at_exit(over: dict[Any, int] | None = None) -> bool:
+    """What was only counted so far; ``over`` are those of a pool whose error ended the program."""
+    from autotb.hooks import untold
+
+    untold.tell_the_rest()
+    untold.tell_in_a_line(over or {})
     return True
-
-
-def _one_line(error: BaseException) -> str:
-    stack = build.build(error).stack
-    place = words.raised_at(stack)
-    return clean.line(stack.headline)[:300] + (f", at {clean.line(str(place))}" if place else "")
-
-
-def _short(error: BaseException) -> list[str]:
-    return render.as_text(build.build(error)).split("\n")
 
 
 def shorten_logs() -> bool:

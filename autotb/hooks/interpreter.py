@@ -5,6 +5,7 @@ Flows in: an uncaught exception.  Flows out: its story on stderr; Python's own d
 
 from __future__ import annotations
 
+import importlib
 import sys
 from types import TracebackType
 from typing import Any
@@ -71,6 +72,7 @@ def _show(value: BaseException, traceback: TracebackType | None) -> None:
         from autotb.render import files
 
         trace = files.keep(trace)
+    _tell_of_its_pool(value)
     render.show(trace)
 
 
@@ -83,6 +85,16 @@ def keep_story(value: BaseException, traceback: TracebackType | None) -> None:
         files.keep(build.build(value, traceback))
     except Exception as error:
         boot.report("keeping the error", error)
+
+
+def _tell_of_its_pool(value: BaseException) -> None:
+    """One line, where other futures of the pool that this error came from failed and nobody asked for them."""
+    if "autotb.engines.unasked" not in sys.modules:
+        return
+    try:
+        importlib.import_module("autotb.hooks.untold").with_the_end(value)
+    except Exception as error:
+        boot.report("counting the other failures of a pool", error)
 
 
 def _is_an_engines_process(traceback: TracebackType | None) -> bool:
