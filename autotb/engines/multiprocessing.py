@@ -83,9 +83,12 @@ def _tidy_at_the_end(util: Any) -> None:
 
 
 def _bury_children() -> None:
-    from autotb.postmortem import remains
+    try:
+        from autotb.postmortem import remains
 
-    remains.bury_children()
+        remains.bury_children()
+    except Exception:
+        pass  # they are swept away later
 
 
 _forked: dict[int, list[str]] = {}  # a process that was forked while other threads of the user's ran: their names
