@@ -213,6 +213,8 @@ def forget(session):
 
 def give_up(sessions):
     """In a forked child: threads that are no more leave no module half loaded, and no lock of one."""
+    global _lock
+    _lock = _thread.RLock()  # the thread that held it may be no more
     locks = getattr(_bootstrap, "_module_locks", {})
     for name in list(locks):
         lock = locks[name]()

@@ -1,7 +1,7 @@
 """Code that travelled by value and has lost its file's name on the way: from 3.1.3 on, cloudpickle names it ``<dynamic-code>``.
 
-Flows in: a worker's frames; names, lines and fingerprints of them in the driver.  Flows out: the path of the file that the code is
-of, where the very same code is found there; nothing else, for a path that may be another's would be worse than none.
+Flows in: a worker's frames; names, lines and fingerprints of them in the driver.  Flows out: the path of the file that the code
+is of, where the very same code is found there; nothing else, for a path that may be another's would be worse than none.
 Source: https://github.com/cloudpipe/cloudpickle/blob/master/CHANGES.md
 """
 
