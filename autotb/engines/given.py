@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 GIVEN = "_autotb_given"  # the snapshot that a future keeps; a future without one was given nothing that can change
 ROOM = 15  # objects and nested containers that are looked at in one argument; what holds more is not known to be the same
 FLAT = 100  # items of a container
-LARGE = 10_000  # bytes of a buffer or of an array that are looked at
+LARGE = 10_000  # bytes of a buffer or of an array, and characters of texts, that are looked at
 LONG = 200  # characters or bytes that are held; of what is longer its length and hash are
 
 #: What never changes, or is what it is whatever its state: functions keep to their names, as the task itself would find them.
@@ -35,6 +35,7 @@ _FIXED_NAMES = {
     *("pandas._libs.tslibs.timestamps.Timestamp", "pandas._libs.tslibs.timedeltas.Timedelta"),
 }
 _PLAIN = frozenset((int, float, complex, bool, str, bytes, type(None)))
+_TEXTS = frozenset((str, bytes))
 
 
 _BY_CLASS, _TYPES = 1 << 9, 1 << 31  # Py_TPFLAGS_HEAPTYPE, Py_TPFLAGS_TYPE_SUBCLASS
@@ -124,12 +125,20 @@ def part(value: Any, atoms: tuple[type, ...] = ()) -> tuple[Any, ...] | None:
 
 def _is_flat(value: Any, kind: type) -> bool:
     """Whether a builtin container holds small plain values only: by far the commonest."""
-    if len(value) > FLAT or not _PLAIN.issuperset(map(type, value)):
+    if len(value) > FLAT:
         return False
-    return kind is not dict or _PLAIN.issuperset(map(type, value.values()))
+    for part_of_it in (value, value.values()) if kind is dict else (value,):
+        kinds = set(map(type, part_of_it))
+        if not kinds <= _PLAIN:
+            return False
+        if not kinds.isdisjoint(_TEXTS) and sum([len(one) for one in part_of_it if type(one) in _TEXTS]) > LARGE:
+            raise _UnknownError  # to look at all of it would cost the program more than a retry is worth
+    return True
 
 
 def _noted(value: Any) -> Any:
+    if type(value) in _TEXTS and len(value) > LARGE:
+        raise _UnknownError
     text = marshal.dumps(value, 2)  # in this version equal values give equal bytes
     return text if len(text) <= LONG else (len(text), hash(text))
 

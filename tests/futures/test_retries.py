@@ -177,6 +177,20 @@ class Both(Slotted):
     pass
 
 
+def test_what_is_large_is_not_looked_at():
+    """A snapshot is made when a task is submitted: it must cost nothing that grows with what the task is given."""
+
+    class Holder:
+        pass
+
+    held = Holder()
+    held.text = "x" * (given.LARGE + 1)
+    texts = ["y" * (given.LARGE // 2)] * 3
+    for value in (held, texts, dict(enumerate(texts)), [b"z" * given.LARGE, b"z"], [texts]):
+        assert given.part(value) is None
+    assert given.part(["y"] * given.FLAT) is not None
+
+
 def test_what_is_compared():
     nest = []
     nest.append(nest)
