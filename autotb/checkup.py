@@ -21,6 +21,7 @@ LIMIT = 120  # seconds for a child
 _MOST = 20  # problems that are told
 _BROKEN = "the installed package is not whole; install it again (pip install --force-reinstall autotb)"
 _APART = ("cli/demos/", "cli/children/")  # scripts that are run, not imported
+_HOOK = "hook-"  # files that PyInstaller runs: read here, and not imported
 
 _IMPORT_ALL = """
 import importlib, sys
@@ -69,7 +70,7 @@ def installation() -> list[str]:
         if not tree.body:
             problems.append(f"{files[name]} is empty")
     problems += _unlinked(trees, files)
-    return problems if problems else _imported([name for name in files if not name.endswith("__main__")])
+    return problems if problems else _imported([name for name in files if not name.endswith("__main__") and _HOOK not in name])
 
 
 def tell(problems: list[str], headline: str = _BROKEN, *, as_json: bool = False) -> int:
@@ -94,7 +95,8 @@ def _files() -> dict[str, Path] | None:
     found = {}
     for path in sorted(PACKAGE.rglob("*.py")):
         relative = path.relative_to(PACKAGE).as_posix()
-        if not relative.startswith(_APART) and relative.replace("/", "").replace(".py", "").replace("_", "a").isidentifier():
+        letters = relative.replace(_HOOK, "").replace("/", "").replace(".py", "").replace("_", "a")
+        if not relative.startswith(_APART) and letters.isidentifier():
             found[".".join(("autotb", *Path(relative).with_suffix("").parts)).removesuffix(".__init__")] = path
     return found
 

@@ -189,7 +189,7 @@ def without_tail(segments: list[tuple[bool, list[RawFrame]]], hops: list[dict[st
             frame, _, line = kept[-1]
             path, name = look.exact(frame.f_code.co_filename), look.exact(frame.f_code.co_name)
             if registry.kind_of_frame(frame) == registry.USER:
-                if (path, line, name) != told[-1]:
+                if (path if path != shipped.NAME else told[-1][0], line, name) != told[-1]:  # the record may know the lost file
                     return [*segments[:-1], (is_run, kept)]
                 told.pop()
             kept.pop()

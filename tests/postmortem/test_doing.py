@@ -81,4 +81,4 @@ def test_tasks_of_several_threads_are_all_named_and_the_file_goes_with_the_proce
         env={"PATH": "/usr/bin:/bin", "XDG_RUNTIME_DIR": str(tmp_path), "AUTOTB": "1"},
     )
     assert ran.stdout.splitlines() == ["one of work(1), work(2), work(3)", "work(1) False", "True True"], ran.stderr
-    assert list(tmp_path.iterdir()) == []  # the folder has gone with the last file
+    assert list(tmp_path.iterdir()) == [script]  # the folder has gone with the last file
