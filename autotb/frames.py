@@ -310,11 +310,13 @@ def changed(code: CodeType) -> bool:
         if status.st_mtime < _process_start() or status.st_size > _MAX_CHANGED_SIZE:
             return False
         key = (code.co_filename, status.st_mtime)
-        if key not in _changed:
-            _changed.clear()
+        known = _changed.get(key)
+        if known is None:
             with open(code.co_filename, "rb") as file:
-                _changed[key] = _codes(compile(file.read(), code.co_filename, "exec", dont_inherit=True, optimize=-1))
-        return (code.co_name, code.co_firstlineno, code.co_code) not in _changed[key]
+                known = _codes(compile(file.read(), code.co_filename, "exec", dont_inherit=True, optimize=-1))
+            _changed.clear()  # other threads may do so at any time
+            _changed[key] = known
+        return (code.co_name, code.co_firstlineno, code.co_code) not in known
     except (OSError, SyntaxError, ValueError):
         return code.co_filename.endswith(".py") and os.path.isabs(code.co_filename) and os.path.exists(code.co_filename)
 

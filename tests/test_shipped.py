@@ -82,3 +82,21 @@ def test_nothing_is_said_of_code_that_is_not_there():
     assert here == __file__
     wrong = shipped.found_again("test_nothing_is_said_of_code_that_is_not_there", sys._getframe().f_lineno, "00-1-1", __name__)
     assert wrong == shipped.NAME
+
+
+def test_other_threads_forget_what_a_file_held_at_any_time(tmp_path, monkeypatch):
+    """Several threads fail at once, each in a file that was just written."""
+    from autotb import frames
+
+    class Crowded(dict):
+        def __setitem__(self, key, value):
+            super().__setitem__(key, value)
+            self.clear()  # as another thread does right then
+
+    monkeypatch.setattr(frames, "_changed", Crowded())
+    path = tmp_path / "module.py"
+    path.write_text("def fail():\n    return 1\n", encoding="utf-8")
+    code = compile(path.read_text(encoding="utf-8"), str(path), "exec")
+    assert not frames.changed(code)
+    path.write_text("def fail():\n    return 1, 2\n\n\nX = 1\n", encoding="utf-8")
+    assert frames.changed(code)
