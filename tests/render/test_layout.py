@@ -72,7 +72,8 @@ def test_the_whole_panel(shows):
         assert ran.last == "ZeroDivisionError: division by zero"
         assert {len(line) for line in ran.lines[:-1] if line.endswith(("│", "╮", "╯"))} == {80}
         assert all("main.py:" in line for line in ran.lines[:-1] if len(line) != 80)
-        assert re.search(r"^│ +│ +~~\^~~ +│$", ran.stderr, re.M)
+        if sys.version_info >= (3, 11):  # before, a frame has no columns
+            assert re.search(r"^│ +│ +~~\^~~ +│$", ran.stderr, re.M)
         assert rows(ran) == [
             [(18, "│"), (19, "│"), (20, "│"), (21, "❱")],
             [(5, "│"), (6, "│"), (7, "│"), (8, "❱"), (9, "│"), (10, "│"), (11, "│")],
