@@ -244,6 +244,8 @@ def import_(name, globals, fromlist, level):
         name = name[len(PREFIX) :]
     with _lock, imports.own:
         module = _load(name)
+        if type(fromlist) is list and not fromlist:
+            return _for_the_interpreter(name, module)
         if not fromlist:
             return _load(name.partition(".")[0])
         if hasattr(module, "__path__"):
@@ -251,6 +253,17 @@ def import_(name, globals, fromlist, level):
                 if not hasattr(module, item):
                     _load_if_any(f"{name}.{item}")
         return module
+
+
+def _for_the_interpreter(name, module):
+    """Code in C takes a module from ``sys.modules`` once it is imported (``PyImport_Import``, whose empty list nobody else gives):
+    there it is until what is done for us has ended."""
+    session = imports.busy[_thread.get_ident()]
+    if session.depth > 1 and name not in sys.modules:
+        sys.modules[name] = module
+        session.names.append(name)
+        session.tainted = True
+    return module
 
 
 def _load_if_any(name):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import pytest
 
@@ -63,6 +64,7 @@ print("done")
 def test_a_child_forked_in_the_midst_is_whole(tmp_path, siblings):
     for name in siblings:
         (tmp_path / name).write_text("raise SystemExit('the user has not asked for this')\n")
-    for autotb in ("1", "0"):
+    # From 3.13 on Python's own printer imports when it prints, and such a child hangs without us.
+    for autotb in ("1", "0") if sys.version_info < (3, 13) else ("1",):
         ran = programs.run(tmp_path, PROGRAM, autotb=autotb, AUTOTB_STYLE="rich")
         assert ran.stdout == "done\n", (autotb, ran.stdout, ran.stderr[-2000:])
