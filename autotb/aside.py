@@ -256,8 +256,9 @@ def import_(name, globals, fromlist, level):
 
 
 def _for_the_interpreter(name, module):
-    """Code in C takes a module from ``sys.modules`` once it is imported (``PyImport_Import``, whose empty list nobody else gives):
-    there it is until what is done for us has ended."""
+    """Code in C takes a module from ``sys.modules`` once it is imported: there it is until what is done for us has ended.
+
+    ``PyImport_Import`` gives an empty list of names, which nobody else does."""
     session = imports.busy[_thread.get_ident()]
     if session.depth > 1 and name not in sys.modules:
         sys.modules[name] = module

@@ -87,13 +87,13 @@ class Standard(Handle):
         site, call = fields.get("_autotb_site"), fields.get(CALL)
         if site is None:
             return _UNSEEN
-        if len(site[2]) < 2:
-            return "its engine keeps neither function nor arguments"
         if not future.done() or future.cancelled() or future._exception is None:
             return ""
         if call is None:
             return _NOT_KEPT
-        return given.why_not_same(fields.get(given.GIVEN, ()), *call) or ("its pool is gone" if site[2][1]() is None else "")
+        return given.why_not_same(fields.get(given.GIVEN, ()), *call) or (
+            "its pool is gone" if site[2].pool.executor() is None else ""
+        )
 
     def again(self, future: Any) -> Any:
         fields = _fields(future)
