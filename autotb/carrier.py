@@ -108,6 +108,13 @@ def _searched(exc: BaseException) -> dict[str, str]:
     return {"executable": sys.executable or "", "sys.path": text} if text and len(text) < 4_000 else {}
 
 
+def is_this_python(executable: str) -> bool:
+    """Whether a worker's interpreter is this environment's: ``python`` and ``python3.11`` in one folder are links to one file."""
+    own = sys.executable or ""
+    beside = os.path.dirname(executable) == os.path.dirname(own)
+    return executable == own or (beside and os.path.realpath(executable) == os.path.realpath(own))
+
+
 def versions(tb: TracebackType | None, exc: BaseException | None = None) -> dict[str, str]:
     """The packages that a traceback's frames are of, or that the user's own lines name, by what they say is their version."""
     found: dict[str, str] = {}

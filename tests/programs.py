@@ -74,7 +74,7 @@ class Ran:
         return [
             head.rpartition("/")[2]
             for head in found
-            if not head.startswith(("in ", "submitted at", "started at", "spawned at", "…", "lost"))
+            if ", at " not in head and not head.startswith(("in ", "submitted at", "started at", "spawned at", "…", "lost"))
         ]
 
 

@@ -109,7 +109,8 @@ def _lacks_module(trace: Any) -> dict[str, str] | None:
     if not _in_parsls_worker(trace):
         return None
     name = trace.root_cause.message.removeprefix("No module named ")
-    if dict(trace.root_cause.hops[-1].versions).get("executable") == sys.executable and _is_here(name.strip("'")):
+    worker_python = dict(trace.root_cause.hops[-1].versions).get("executable", "")
+    if carrier.is_this_python(worker_python) and _is_here(name.strip("'")):
         return None  # the environment is the same: what the worker lacks is a folder, and that is told of any engine's
     return {"name": name}
 

@@ -73,7 +73,7 @@ def found_here(trace: Trace) -> dict[str, str] | None:
     at = next(iter(spec.submodule_search_locations or ()), None) if spec.submodule_search_locations else spec.origin
     folder = os.path.dirname(os.path.abspath(at)) if at and os.path.exists(at) else ""
     theirs = dict(trace.root_cause.hops[-1].versions)
-    same = theirs.get("executable") == sys.executable
+    same = carrier.is_this_python(theirs.get("executable", ""))
     lacks = same and folder and folder not in theirs.get("sys.path", "").split(os.pathsep)
     if same and not lacks:
         return None  # it has come since, or is found by other means

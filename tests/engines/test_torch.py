@@ -100,7 +100,7 @@ if __name__ == "__main__":
     cases.run(globals())
 """
 FRAMES = {
-    "loader": ["loader", "<listcomp>", "__getitem__"],
+    "loader": ["loader", "__getitem__"],
     "spawned": ["spawned", "__getitem__"],
     "stream": ["stream", "__iter__"],
     "collate": ["collate", "__call__"],
