@@ -19,7 +19,7 @@ from typing import Any
 from autotb import callsite, carrier, look, registry, settings, summary, travel
 from autotb.capture import attached, message_of
 from autotb.engines import batches, doing, worker
-from autotb.patch import Patch, noise_is_kept
+from autotb.patch import APPLIED, Patch, applied, noise_is_kept
 
 MODULES = (
     "distributed.core",
@@ -426,7 +426,16 @@ def _is_new(record: logging.LogRecord) -> bool:
 
 def _is_told_here() -> bool:
     """Whether this process has workers that write to its terminal, and tells their errors itself."""
-    return _local and settings.switch("unretrieved") and not noise_is_kept()
+    return _local and settings.switch("unretrieved") and not noise_is_kept() and _asking_is_seen()
+
+
+_ASKING = ("Future._result", "Future._exception", "Client._gather", "Client._release_key")
+
+
+def _asking_is_seen() -> bool:
+    """Whether it is known which futures are asked and which are dropped; where it is not, each would seem to be unasked for."""
+    entries = [applied.get(("distributed.client", name)) for name in _ASKING]
+    return all(entry is not None and entry.state == APPLIED for entry in entries)
 
 
 def _spare_the_terminal(record: logging.LogRecord) -> bool:
@@ -504,7 +513,7 @@ def _note_failed(client: Any, key: Any, exception: Any) -> None:
 
 def _watch(error: BaseException, site: Any) -> Any:
     """Tells the error once it is dropped; None where it is not to be told."""
-    if not issubclass(type(error), Exception) or site is None or not settings.switch("unretrieved"):
+    if not issubclass(type(error), Exception) or site is None or not settings.switch("unretrieved") or not _asking_is_seen():
         return None
     from autotb.engines import kinds, unasked
 
