@@ -29,6 +29,8 @@ class Autopsy:
         self.alive: dict[int, int] = {}
         self.ended: dict[int, int] = {}  # tasks that ran to their end, with their worker, and whose results did not arrive
         self.waiting = {work_id for work_id, item in pending.items() if item.future._state == "PENDING"}  # given to no worker
+        self.latest = -1  # the last task that any worker has begun: they are taken in the order of their numbers
+        self.free: list[int] = []  # of each worker that runs none, the last one that it ran: it may just have taken another
         self.all_tell = True  # whether every worker left word of what it does
         self.ids = {id(item.future): work_id for work_id, item in pending.items()}
         gone = _gone(processes)
@@ -36,6 +38,10 @@ class Autopsy:
             left = remains.of_child(process)
             remains.bury(pid)  # those that live are about to be ended
             self.all_tell = self.all_tell and left is not None
+            began = left.words[crumbs.INDEX] if left is not None and left.words[crumbs.STARTED] else -1
+            self.latest = max(self.latest, began)
+            if left is not None and not left.running:
+                self.free.append(began)
             work_id = left.words[crumbs.INDEX] if left is not None and left.running else None
             item = pending.get(work_id)
             if left is not None and left.state == crumbs.IDLE and left.words[crumbs.STARTED]:
@@ -73,8 +79,10 @@ class Autopsy:
             return f"{story.NEVER}: the pool broke before"
         if work_id in self.ended:
             return f"ended on worker {self.ended[work_id]}, and its result did not arrive before the pool broke"
-        if self.all_tell:
+        if self.all_tell and work_id > self.latest:
             return f"{story.NEVER}: the pool broke before"
+        if self.all_tell and all(began > work_id for began in self.free):  # whoever took it has begun another since
+            return "ended on a worker, and its result did not arrive before the pool broke"
         return "not known whether it started: the pool broke"
 
 

@@ -24,7 +24,9 @@ import autotb
 ACCOUNTS = {
     "never started": r"never started: the pool broke before",
     "ended with the pool": r"started on worker \\d+, which was ended with the pool",
-    "named casualty": r"work\\(k?=?\\d+\\).{0,4}started and then crashed, within \\d+\\.\\d s: killed by signal 9",
+    "ended, its result lost": r"ended on (a worker|worker \\d+), and its result did not arrive before the pool broke",
+    "not known": r"not known whether it started: the pool broke",
+    "named casualty": r"work\\((k=)?OWN\\).{0,4}started and then crashed(, within \\d+\\.\\d s)?: killed by signal 9",
     "worker died between tasks": r"died( between two tasks| before its first task)?: killed by signal 9",
     "Pebble gave up": r"BrokenProcessPool: All workers expired",
 }
@@ -33,9 +35,9 @@ def work(k):
     time.sleep(random.random() * 0.02)
     return k
 
-def account(error):
+def account(k, error):
     story = " ".join(str(autotb.explain(error)).split())
-    return next((name for name, told in ACCOUNTS.items() if re.search(told, story)), "unknown: " + story)
+    return next((name for name, told in ACCOUNTS.items() if re.search(told.replace("OWN", str(k)), story)), "unknown: " + story)
 
 def kills(chance, workers, once, stop):
     while not stop.wait(0.05 + chance.random() * 0.25):
@@ -75,7 +77,7 @@ def main(engine, seed):
         try:
             outcome = "result" if future.result(timeout=120) == k else "wrong result"
         except Exception as error:
-            outcome = account(error)
+            outcome = account(k, error)
         counts[outcome] = counts.get(outcome, 0) + 1
     stop.set()
     killer.join()
@@ -90,7 +92,16 @@ if __name__ == "__main__":
     main(sys.argv[1], int(sys.argv[2]))
 """
 
-KNOWN = {"result", "named casualty", "never started", "ended with the pool", "worker died between tasks", "Pebble gave up"}
+KNOWN = {
+    "result",
+    "named casualty",
+    "never started",
+    "ended with the pool",
+    "ended, its result lost",
+    "not known",
+    "worker died between tasks",
+    "Pebble gave up",
+}
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

@@ -173,6 +173,58 @@ def test_of_a_task_that_ran_is_never_said_that_it_did_not_start(run, tmp_path, k
     assert "never started: the pool broke before" in told["5"]
 
 
+ON = """
+import multiprocessing
+import os
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+
+def work(n, folder):
+    open(f"{folder}/{n}", "w").close()
+    if n == 0:
+        while not os.path.exists(f"{folder}/1"):
+            time.sleep(0.01)
+        os.closerange(3, 200)  # it is missed from now on
+        while not os.path.exists(f"{folder}/2"):
+            time.sleep(0.01)
+        time.sleep(0.3)
+        os._exit(7)
+    time.sleep(0.05)
+
+def main(kind, folder):
+    if kind == "loky":
+        from loky import ProcessPoolExecutor as pools
+        pool = pools(2)
+    else:
+        pool = ProcessPoolExecutor(2, mp_context=multiprocessing.get_context(kind))
+    futures = [pool.submit(work, n, folder) for n in range(20)]
+    for n, future in enumerate(futures):
+        try:
+            future.result()
+        except Exception as error:
+            import autotb
+            print(f"=== {n}", autotb.explain(error), sep="\\n")
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize("kind", ["fork", "spawn", "loky"])
+def test_a_task_that_ended_while_the_pool_broke_is_not_said_to_have_never_started(run, tmp_path, kind):
+    """Other workers run on while one dies, and nobody reads their results any more."""
+    told = programs.sections(run(ON, kind, str(tmp_path)).stdout)
+
+    assert "started and then crashed" in told.pop("0")
+    ran = {n for n in told if (tmp_path / n).exists()}
+    assert {"2"} <= ran
+    for n in ran:
+        fate = r"\[(ended on (a worker|worker \d+), and its result did not arrive|started on worker \d+, which was ended)"
+        assert re.search(fate, told[n]), told[n]
+    assert all("[never started: the pool broke before]" in told[n] for n in told.keys() - ran)
+
+
 LATE = """
 import multiprocessing as mp
 from concurrent.futures import ProcessPoolExecutor
