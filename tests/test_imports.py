@@ -167,4 +167,6 @@ def test_out_of_file_descriptors_it_is_pythons_text_and_one_line(tmp_path, where
         return
     ours = [line for line in ran.lines if line.startswith("autotb: ")]
     assert len(ours) <= 1
-    assert [line for line in ran.lines if line not in ours] == bare.lines
+    # Before 3.11 a frame of what stands in for `result` stays in its traceback.
+    kept = [line for line in ran.lines if sys.version_info >= (3, 11) or not line.endswith("in <autotb>")]
+    assert [line for line in kept if line not in ours] == bare.lines
