@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import base64
+import csv
 import hashlib
 import importlib.metadata
 import os
@@ -105,22 +106,23 @@ def _against_record() -> list[str]:
     """Files that are not what the installer wrote; an editable install has no list of them."""
     try:
         distribution = importlib.metadata.distribution("autotb")
-        noted = distribution.files or []
+        # Not `files`: the importlib_metadata package, where something imported it, leaves those out that are missing.
+        noted = csv.reader((distribution.read_text("RECORD") or "").splitlines())
     except importlib.metadata.PackageNotFoundError:
         return []
     problems = []
-    for file in noted:
-        path = Path(str(distribution.locate_file(file)))
-        if file.parts[0] != "autotb" or file.hash is None or PACKAGE not in path.parents:
+    for name, hashed, *_ in noted:
+        path, (mode, _, value) = Path(str(distribution.locate_file(name))), hashed.partition("=")
+        if not name.startswith("autotb/") or not value or PACKAGE not in path.parents:
             continue  # what is not the package's, and what belongs to another copy of it
         try:
-            digest = hashlib.new(file.hash.mode, path.read_bytes()).digest()
+            digest = hashlib.new(mode, path.read_bytes()).digest()
         except FileNotFoundError:
             problems.append(f"{path} is missing")
         except (OSError, ValueError) as error:
             problems.append(f"{path} cannot be read ({error})")
         else:
-            if base64.urlsafe_b64encode(digest).decode().rstrip("=") != file.hash.value:
+            if base64.urlsafe_b64encode(digest).decode().rstrip("=") != value:
                 problems.append(f"{path} is not what was installed")
     return problems
 

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import pickle
+import re
 import threading
 import time
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -257,7 +258,7 @@ def test_a_broken_pool_is_loud(mode, schedule):
 @pytest.mark.parametrize("numbers", ["[1, 2]", "[1] * 1_000"])  # of many calls some are refused by a pool that is broken already
 def test_the_story_of_a_worker_that_died(shows, mode, numbers):
     def told(ran):
-        assert "dies(x=1, y=3)" in ran.stderr
+        assert re.search(r"dies\(x=[12], y=3\)", ran.stderr)  # whichever was the first
         assert "exit status 3" in ran.stderr
         assert ran.last.startswith("concurrent.futures.process.BrokenProcessPool: ")
 
