@@ -177,7 +177,7 @@ def check(name, text):
     ] == frames, text
     assert ran.last.startswith(last), text
     assert "/parsl/" not in text
-    assert text.count("\n") <= 60, text
+    assert text.count("\n") <= 66, text
 
 
 @pytest.mark.behaviour("S1-19", "S1-20", "S1-22", "S1-24", "S1-27", "S1-63", "S0-5")
