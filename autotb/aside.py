@@ -76,7 +76,8 @@ class Places:
                 folder = os.path.abspath(entry)
                 named = os.path.basename(folder) in ("site-packages", "dist-packages")
                 added = named or folder.endswith(".whl") or entry in boot.path  # the second in a pex
-                good = (named and folder.startswith(prefixes)) or (added and folder not in users)
+                holds_us = imports.HERE.startswith(folder + os.sep) and os.path.isfile(folder)  # packed together in one archive
+                good = (named and folder.startswith(prefixes)) or (added and folder not in users) or holds_us
                 (self.installed if good else self.others).append(entry)
         self.library = ("<frozen ", *[entry + os.sep for entry in (*STDLIB, *self.installed)])
 
