@@ -313,10 +313,11 @@ def changed(code: CodeType) -> bool:
         known = _changed.get(key)
         if known is None:
             with open(code.co_filename, "rb") as file:
-                known = _codes(compile(file.read(), code.co_filename, "exec", dont_inherit=True, optimize=-1))
+                whole = compile(file.read(), code.co_filename, "exec", dont_inherit=True, optimize=-1)
+            known = set(map(shipped.identity, shipped.within(whole)))
             _changed.clear()  # other threads may do so at any time
             _changed[key] = known
-        return (code.co_name, code.co_firstlineno, code.co_code) not in known
+        return shipped.identity(code) not in known
     except (OSError, SyntaxError, ValueError):
         return code.co_filename.endswith(".py") and os.path.isabs(code.co_filename) and os.path.exists(code.co_filename)
 
@@ -343,14 +344,6 @@ def _is_rebuilt(code: CodeType) -> bool:
         return False  # a function, the body of a class
     is_modules = code.co_name.startswith(("<module>", "<cell line: "))  # the latter of IPython
     return not is_modules or "__traceback_maker" in code.co_names
-
-
-def _codes(code: CodeType) -> set[tuple[str, int, bytes]]:
-    found = {(code.co_name, code.co_firstlineno, code.co_code)}
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            found.update(_codes(constant))
-    return found
 
 
 @functools.lru_cache(1)

@@ -28,16 +28,18 @@ def fingerprint(code: CodeType) -> str:
     return code.co_code.hex()[:16] + f"-{len(code.co_code)}-{code.co_firstlineno}"
 
 
+def identity(code: CodeType) -> tuple[str, int, bytes]:
+    """Equal of two code objects that were compiled from the same lines at the same place of a file."""
+    return code.co_name, code.co_firstlineno, code.co_code
+
+
 def path_of(code: CodeType, variables: dict[str, Any]) -> str:
     """The path of a frame's code; where it was lost, that of the file which its globals name, if the same code is in there."""
     path = look.exact(code.co_filename)
     if path != NAME:
         return path
     file = dict.get(variables, "__file__")
-    if type(file) is str and any(
-        found.co_name == code.co_name and found.co_firstlineno == code.co_firstlineno and found.co_code == code.co_code
-        for found in _codes_of_file(file)
-    ):
+    if type(file) is str and identity(code) in map(identity, _codes_of_file(file)):
         return file
     return path
 
@@ -85,15 +87,16 @@ def _codes_of_function(value: Any) -> Iterator[CodeType]:
             value = value.__func__
         if type(value) is not FunctionType:
             return
-        yield from _within(value.__code__)
+        yield from within(value.__code__)
         value = dict.get(value.__dict__, "__wrapped__")
 
 
-def _within(code: CodeType) -> Iterator[CodeType]:
+def within(code: CodeType) -> Iterator[CodeType]:
+    """A code object, and those of the functions and classes that are defined in it."""
     yield code
     for constant in code.co_consts:
         if type(constant) is CodeType:
-            yield from _within(constant)
+            yield from within(constant)
 
 
 def _codes_of_file(path: str) -> list[CodeType]:
@@ -114,4 +117,4 @@ def _compiled(path: str) -> list[CodeType]:
             code = compile(text, path, "exec", dont_inherit=True, optimize=-1)
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         return []
-    return list(_within(code))[:MOST]
+    return list(within(code))[:MOST]
