@@ -247,6 +247,12 @@ def _check_signature(new: Any, function: Any) -> None:
         raise swap.Moved(f"it is called in another way by now: ({names})")
 
 
+def is_applied(module: str, *qualnames: str) -> bool:
+    """Whether all of these functions run our code: what is told because of what they see is not told where they see nothing."""
+    entries = [applied.get((module, qualname)) for qualname in qualnames]
+    return all(entry is not None and entry.state == APPLIED for entry in entries)
+
+
 def take_off(entry: Applied) -> None:
     """Give the function its own code back.  What others have put around it stays, around the function as it was."""
     if entry.state != APPLIED:

@@ -19,7 +19,7 @@ from typing import Any
 from autotb import callsite, carrier, look, registry, settings, summary, travel
 from autotb.capture import attached, message_of
 from autotb.engines import batches, doing, worker
-from autotb.patch import APPLIED, Patch, applied, noise_is_kept
+from autotb.patch import Patch, is_applied, noise_is_kept
 
 MODULES = (
     "distributed.core",
@@ -434,8 +434,7 @@ _ASKING = ("Future._result", "Future._exception", "Client._gather", "Client._rel
 
 def _asking_is_seen() -> bool:
     """Whether it is known which futures are asked and which are dropped; where it is not, each would seem to be unasked for."""
-    entries = [applied.get(("distributed.client", name)) for name in _ASKING]
-    return all(entry is not None and entry.state == APPLIED for entry in entries)
+    return is_applied("distributed.client", *_ASKING)
 
 
 def _spare_the_terminal(record: logging.LogRecord) -> bool:

@@ -76,18 +76,9 @@ def is_wanted(error: BaseException) -> bool:
     return issubclass(type(error), Exception) and _asking_is_seen() and settings.switch("unretrieved")
 
 
-_asking: tuple[Any, ...] = ()
-
-
 def _asking_is_seen() -> bool:
     """Whether ``result()`` and ``exception()`` tell us; where they do not, every failed future would seem unasked for."""
-    global _asking
-    if not _asking:
-        found = [patch.applied.get(("concurrent.futures._base", f"Future.{name}")) for name in ("result", "exception")]
-        if None in found:
-            return False
-        _asking = tuple(found)
-    return all(entry.state == patch.APPLIED for entry in _asking)
+    return patch.is_applied("concurrent.futures._base", "Future.result", "Future.exception")
 
 
 def answered(fields: dict[str, Any], error: BaseException | None = None) -> None:
