@@ -137,7 +137,7 @@ def wait_for_a_thread(threading):
         return start(thread)
 
     own, code = start.__code__, stand_in.__code__  # as in `swap`, which waits for the first thread as well
-    constants = {"first": first, "clean": clean}
+    constants = {"autotb:call": first, "autotb:clean": clean}
     code = code.replace(
         co_consts=tuple([constants.get(value, value) for value in code.co_consts]),
         co_filename=own.co_filename,
@@ -152,11 +152,12 @@ def wait_for_a_thread(threading):
 
 
 def stand_in(self):
-    first = "first"
+    """Whose code calls what is put in for the first of its constants: for functions of one parameter, in ``swap`` too."""
+    call = "autotb:call"
     try:
-        return first(self)
+        return call(self)
     except BaseException as error:
-        clean = "clean"
+        clean = "autotb:clean"
         clean(error)
         self = None
         raise

@@ -10,6 +10,8 @@ Flows in: a function, and what is to be called in its stead.  Flows out: the cod
 import sys
 from types import FunctionType
 
+from autotb import loading
+
 NAME = "<autotb>"  # of the code that stands in: stacks show it, and we know it by that
 CALL, CLEAN = "autotb:call", "autotb:clean"  # constants of the templates, for which `filled` puts in what they stand for
 MORE, NAMED, COROUTINE = 0x04, 0x08, 0x80  # inspect's CO_VARARGS, CO_VARKEYWORDS, CO_COROUTINE
@@ -180,15 +182,4 @@ def _is_our_code(code):
 
 
 if sys.version_info >= (3, 11):  # made beforehand for threads' start, which nearly every program has: nothing is compiled for it
-
-    def _one(_0):
-        call = "autotb:call"
-        try:
-            return call(_0)
-        except BaseException as error:
-            clean = "autotb:clean"
-            clean(error)
-            _0 = None
-            raise
-
-    _templates[(1, 0, (), 0, 0)] = _one.__code__
+    _templates[(1, 0, (), 0, 0)] = loading.stand_in.__code__
