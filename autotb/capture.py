@@ -230,9 +230,7 @@ def _likeness(exc: BaseException) -> object:
 
 
 def _raised_at(exc: BaseException) -> object:
-    tb = look.traceback_of(exc)
-    while tb is not None and tb.tb_next is not None:
-        tb = tb.tb_next
+    tb = look.innermost(look.traceback_of(exc))
     return None if tb is None else (tb.tb_frame.f_code.co_filename, tb.tb_lineno)
 
 

@@ -154,8 +154,7 @@ def version_of(module: str) -> str:
 
 def is_flood(tb: TracebackType | None) -> bool:
     """Whether this place has failed so often that a light record must do."""
-    while tb is not None and tb.tb_next is not None:
-        tb = tb.tb_next
+    tb = look.innermost(tb)
     if tb is None:
         return False
     code = tb.tb_frame.f_code

@@ -57,9 +57,7 @@ def _printed(kind: type[BaseException], stand_in: BaseException, tb: TracebackTy
 def _suggestion(exc: BaseException, message: str) -> str:
     """``. Did you mean: 'x'?``, where it can be found without asking an object of the user's."""
     name = look.slot(exc, "name")
-    tb = look.traceback_of(exc)
-    while tb is not None and tb.tb_next is not None:
-        tb = tb.tb_next
+    tb = look.innermost(look.traceback_of(exc))
     if type(name) is not str:
         return ""
     if not HAS_SUGGESTIONS:

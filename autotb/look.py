@@ -23,7 +23,7 @@ from types import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
     from collections.abc import Callable
-    from types import FrameType
+    from types import FrameType, TracebackType
     from typing import Any, TypeGuard
 
 mro: Callable[[type], tuple[type, ...]] = type.__dict__["__mro__"].__get__
@@ -41,6 +41,13 @@ traceback_of = BaseException.__dict__["__traceback__"].__get__
 
 _C_MADE = (WrapperDescriptorType, GetSetDescriptorType, MethodDescriptorType, MemberDescriptorType)
 _ANSWERS = ("__dir__", "__getattribute__", "__getattr__", "__class__", "__bases__")
+
+
+def innermost(tb: TracebackType | None) -> TracebackType | None:
+    """The last entry of a traceback: where the exception was raised."""
+    while tb is not None and tb.tb_next is not None:
+        tb = tb.tb_next
+    return tb
 
 
 def exact(text: str) -> str:

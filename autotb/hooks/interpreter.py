@@ -113,10 +113,10 @@ def _is_an_engines_process(traceback: TracebackType | None) -> bool:
 def _show_interruption(traceback: TracebackType | None) -> None:
     import os
 
+    from autotb import look
     from autotb.render import terminal
 
-    while traceback is not None and traceback.tb_next is not None:
-        traceback = traceback.tb_next
+    traceback = look.innermost(traceback)
     if traceback is not None:
         code = traceback.tb_frame.f_code
         where = f"{code.co_filename}:{traceback.tb_lineno} in {code.co_name}"
