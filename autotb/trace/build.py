@@ -126,8 +126,8 @@ def _sourced(frame: Frame | Gap) -> Frame | Gap:
     return Frame(path, frame.line, frame.name, kind=kind, source=_local_source(path, frame.line) or frame.source)
 
 
-def _local_source(path: str, line: int, context: int | None = None) -> tuple[tuple[int, str], ...]:
-    around = settings.current().context if context is None else context
+def _local_source(path: str, line: int) -> tuple[tuple[int, str], ...]:
+    around = settings.value("context")
     lines = sources.lines_from_elsewhere(path)
     if not 1 <= line <= len(lines):
         return ()
@@ -194,7 +194,7 @@ def _absolute(path: str) -> str:
 
 def _source(frame: dict[str, Any]) -> tuple[tuple[int, str], ...]:
     """The lines that travelled, as many as are wanted here; more of them, or all, from this machine's file where it agrees."""
-    wanted = settings.current().context
+    wanted = settings.value("context")
     sent = frame.get("source")
     line = frame["line"]
     if not sent:
