@@ -18,8 +18,11 @@ from autotb.loading import Loader
 HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 # Start-up has these already, or they serve the program's own ``import autotb`` and command lines: they import as any library.
 _AS_ANY = {"boot", "loading", "_triggers", "imports", "aside", "swap", "api", "cli", "flow", "futures", "__main__"}
+_AS_ANY_IN = ("cli.", "flow.", "futures.")
 # Engines bring these while the program still succeeds: nothing is looked for then.
-_EARLY = {"engines", "registry", "patch", "callsite", "summary", "inputs", "hooks", "look", "uncaught", "project"}
+_EARLY = {"engines", "hooks", "record", "registry", "patch", "uncaught", "project"}
+_EARLY |= {"record.callsite", "record.safe_repr", "record.inputs", "record.static"}
+_EARLY_IN = ("engines.", "hooks.")
 NEEDED = {"rich", "pygments", "markdown_it", "mdurl", "commonmark", "typing_extensions", "exceptiongroup", "tomli"}
 busy = {}  # by thread: what it imports for us at this moment
 apart = None  # aside.import_, once the program turned out to have files that are named like what we import
@@ -111,7 +114,7 @@ def find(name, path):
 
 
 def _find_own(name, path):
-    if path is None or name.split(".")[1] in _AS_ANY:
+    if path is None or _is_among(name, _AS_ANY, _AS_ANY_IN):
         return None
     for finder in sys.meta_path:
         if finder is not boot.finder and hasattr(finder, "find_spec"):
@@ -123,12 +126,17 @@ def _find_own(name, path):
     return None
 
 
+def _is_among(name, modules, folders):
+    rest = name[len("autotb.") :]
+    return rest in modules or rest.startswith(folders)
+
+
 class OwnLoader(Loader):
     """The real loader, for a module of ours: its imports are ours."""
 
     def exec_module(self, module):
         module.__spec__.loader = module.__loader__ = self._real
-        if module.__name__.split(".")[1] not in _EARLY:
+        if not _is_among(module.__name__, _EARLY, _EARLY_IN):
             _aside().decide()
         module.__builtins__ = names
         with own:

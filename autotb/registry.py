@@ -1,7 +1,7 @@
 """Facts of the engines as data: which modules are theirs, which of their functions ask for a result or run the user's
 function, and how their wrapper exceptions are opened.
 
-Flows in: adapters call :func:`register`.  Flows out: ``carrier`` and ``trace`` read; neither knows an engine by name.
+Flows in: adapters call :func:`register`.  Flows out: ``build`` and ``trace`` read; neither knows an engine by name.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import _thread
 import os
 import sys
 
-from autotb import look
+from autotb.record import static
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # typing and dataclasses cost more to import than all of this: the success path does without
@@ -134,13 +134,13 @@ def is_remote_text(exc: BaseException | None) -> bool:
     """Whether ``exc`` is no error at all but the text of a worker's traceback, hung on an exception as its cause."""
     if exc is None:
         return False
-    named = f"{look.module(type(exc))}.{look.qualname(type(exc))}" in facts.remote_texts
+    named = f"{static.module(type(exc))}.{static.qualname(type(exc))}" in facts.remote_texts
     return named or any(is_text(exc) for is_text in facts.texts)
 
 
 def kind_of_frame(frame: FrameType) -> str:
     """Whose code a frame runs."""
-    return kind_of(look.exact(frame.f_code.co_filename), look.name_of(frame))
+    return kind_of(static.exact(frame.f_code.co_filename), static.name_of(frame))
 
 
 def kind_of(path: str, module: str | None) -> str:
@@ -204,7 +204,7 @@ def adopt_program(raw: list[Any]) -> None:
         return
     loaded = False
     for frame, _, _ in raw:
-        top = look.name_of(frame).partition(".")[0]
+        top = static.name_of(frame).partition(".")[0]
         if top in _LOADERS:
             loaded = True
         elif loaded and kind_of_frame(frame) not in (ENGINE, OWN, STDLIB):
@@ -286,7 +286,7 @@ def _users_own() -> set[str]:
 
 def note_user_function(function: Any) -> None:
     """Remember that the package of a submitted function is the user's, unless it is a library's."""
-    module = look.module_of(function)
+    module = static.module_of(function)
     top = module.partition(".")[0]
     if top and top not in user_packages and top not in _libraries and not _is_known(module):
         if _is_from_an_index(top, module):
@@ -333,14 +333,14 @@ def _distribution(folder: str, top: str) -> str | None:
 
 def is_engines(function: Any) -> bool:
     """Whether a submitted function is an engine's own, around the user's."""
-    module = look.module_of(look.behind_partials(function))
+    module = static.module_of(static.behind_partials(function))
     return any(module == own or module.startswith(own + ".") for own in facts.own_modules)
 
 
 def batch_of(function: Any) -> list[Any] | None:
     """The user's calls in one of joblib's batches of them, which a pool calls; None for any other function."""
-    inner = look.attributes(function).get("func", function)
-    batch = look.attributes(inner).get("items")
+    inner = static.attributes(function).get("func", function)
+    batch = static.attributes(inner).get("items")
     return batch if type(batch) is list and batch and is_engines(inner) else None
 
 

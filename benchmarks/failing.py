@@ -154,16 +154,16 @@ def _fail(depth: int, values: dict[str, Any]) -> None:
 
 
 def _record() -> list[Row]:
-    from autotb import carrier
+    from autotb.record import build
 
     times, size = [], 0
     for _ in range(60):
-        carrier._seen.clear()
+        build._seen.clear()
         try:
             _fail(6, {"a": 1})
         except ValueError as error:
             start = time.perf_counter()
-            tree = carrier.record(error, error.__traceback__, carrier.place("benchmark", "here", call="f()"))
+            tree = build.record(error, error.__traceback__, build.place("benchmark", "here", call="f()"))
             times.append((time.perf_counter() - start) * 1e3)
             size = len(pickle.dumps(tree))
     return [

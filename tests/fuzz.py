@@ -18,7 +18,8 @@ import traceback
 from types import CodeType
 from typing import Any
 
-from autotb import capture, render, settings
+from autotb import render, settings
+from autotb.record import capture
 from autotb.render import panels, plain, terminal
 from autotb.trace import build
 

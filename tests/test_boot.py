@@ -68,14 +68,14 @@ def test_an_engine_brings_neither_rich_nor_the_failing_path(run):
                 "autotb",
                 "autotb._triggers",
                 "autotb.boot",
-                "autotb.callsite",
+                "autotb.record.callsite",
                 "autotb.engines",
                 "autotb.engines.batches",
                 "autotb.engines.boxed",
                 "autotb.engines.futures",
                 "autotb.engines.threads",
             ]
-            + ["autotb.imports", "autotb.loading", "autotb.look", "autotb.patch", "autotb.registry", "autotb.swap"]
+            + ["autotb.imports", "autotb.loading", "autotb.record.static", "autotb.patch", "autotb.registry", "autotb.swap"]
         )
         + "\n"
     )
@@ -236,7 +236,7 @@ def test_a_fork_while_another_thread_imports_us_hangs_nothing(run):
         import _frozen_importlib
 
         def hold():  # what a thread does that is in the middle of importing the module
-            with _frozen_importlib._ModuleLockManager("autotb.carrier"):
+            with _frozen_importlib._ModuleLockManager("autotb.record.build"):
                 entered.set()
                 time.sleep(60)
 
@@ -245,7 +245,7 @@ def test_a_fork_while_another_thread_imports_us_hangs_nothing(run):
         entered.wait()
         child = os.fork()
         if child == 0:
-            import autotb.carrier
+            import autotb.record.build
             os._exit(7)
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
         """,

@@ -6,7 +6,8 @@ import pickle
 
 import pytest
 
-from autotb import capture, carrier, travel
+from autotb.record import build as carrier
+from autotb.record import capture, pickling
 from autotb.trace import build
 
 
@@ -106,7 +107,7 @@ def test_a_light_record_is_shown_with_this_machines_source(run):
 def test_fit_to_travel_leaves_a_plain_exception_alone():
     error = ValueError("x", 1)
 
-    assert travel.fit_to_travel(error) == (error, [])
+    assert pickling.fit_to_travel(error) == (error, [])
 
 
 def test_a_record_of_a_later_version_is_ignored():

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from autotb import redaction, summary
+from autotb.record import redaction, safe_repr
 
 SECRET_NAMES = [
     "password",
@@ -189,7 +189,7 @@ ORDINARY_VALUES = [
 @pytest.mark.parametrize("name", SECRET_NAMES)
 def test_names_of_secrets(name):
     assert redaction.is_secret(name)
-    assert summary.brief(SECRET, name) == "***"
+    assert safe_repr.brief(SECRET, name) == "***"
 
 
 @pytest.mark.parametrize("name", ORDINARY_NAMES)
@@ -199,7 +199,7 @@ def test_ordinary_names(name):
 
 @pytest.mark.parametrize("value", SECRET_VALUES, ids=lambda value: str(value)[:30])
 def test_secrets_in_values(value):
-    shown = summary.brief(value)
+    shown = safe_repr.brief(value)
 
     assert "***" in shown or "characters)" in shown
     for at in range(0, len(SECRET), 7):
@@ -208,7 +208,7 @@ def test_secrets_in_values(value):
 
 @pytest.mark.parametrize("value", ORDINARY_VALUES, ids=lambda value: str(value)[:30])
 def test_ordinary_values(value):
-    assert "***" not in summary.brief(value)
+    assert "***" not in safe_repr.brief(value)
 
 
 def test_a_field_that_its_class_does_not_show_is_not_shown():
@@ -217,13 +217,13 @@ def test_a_field_that_its_class_does_not_show_is_not_shown():
         user: str
         number: str = dataclasses.field(repr=False)
 
-    assert summary.brief(Login("bob", SECRET)).endswith("Login(user='bob', number=…)")
+    assert safe_repr.brief(Login("bob", SECRET)).endswith("Login(user='bob', number=…)")
 
 
 def test_objects_that_hold_a_secret_are_told_by_their_type():
     pydantic = pytest.importorskip("pydantic")
 
-    assert SECRET not in summary.brief([pydantic.SecretStr(SECRET), {"x": pydantic.SecretBytes(SECRET.encode())}])
+    assert SECRET not in safe_repr.brief([pydantic.SecretStr(SECRET), {"x": pydantic.SecretBytes(SECRET.encode())}])
 
 
 def test_the_environment_of_a_worker():

@@ -75,18 +75,20 @@ def test_a_cell_of_a_notebook_is_known_by_the_process_that_has_it(shows):
 
 
 def test_nothing_is_said_of_code_that_is_not_there():
-    from autotb import shipped
+    from autotb.record import shipped_code
 
-    assert shipped.found_again("no_such_function", 3, module=__name__) == shipped.NAME
-    here = shipped.found_again("test_nothing_is_said_of_code_that_is_not_there", sys._getframe().f_lineno, module=__name__)
+    assert shipped_code.found_again("no_such_function", 3, module=__name__) == shipped_code.NAME
+    here = shipped_code.found_again("test_nothing_is_said_of_code_that_is_not_there", sys._getframe().f_lineno, module=__name__)
     assert here == __file__
-    wrong = shipped.found_again("test_nothing_is_said_of_code_that_is_not_there", sys._getframe().f_lineno, "00-1-1", __name__)
-    assert wrong == shipped.NAME
+    wrong = shipped_code.found_again(
+        "test_nothing_is_said_of_code_that_is_not_there", sys._getframe().f_lineno, "00-1-1", __name__
+    )
+    assert wrong == shipped_code.NAME
 
 
 def test_other_threads_forget_what_a_file_held_at_any_time(tmp_path, monkeypatch):
     """Several threads fail at once, each in a file that was just written."""
-    from autotb import frames
+    from autotb.record import frames
 
     class Crowded(dict):
         def __setitem__(self, key, value):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from autotb import summary
+from autotb.record import safe_repr
 
 
 class Hostile:
@@ -61,13 +61,13 @@ class Colour(enum.Enum):
     ],
 )
 def test_brief(value, text):
-    assert summary.brief(value).replace(f"{__name__}.", "") == text
+    assert safe_repr.brief(value).replace(f"{__name__}.", "") == text
 
 
 def test_no_code_of_the_users_runs():
-    assert summary.brief(Hostile()).endswith("Hostile object>")
-    assert summary.brief([Hostile()]).endswith("Hostile object>]")
-    assert summary.brief({Hostile(): 1}).startswith("{<")
+    assert safe_repr.brief(Hostile()).endswith("Hostile object>")
+    assert safe_repr.brief([Hostile()]).endswith("Hostile object>]")
+    assert safe_repr.brief({Hostile(): 1}).startswith("{<")
 
 
 @pytest.mark.parametrize(
@@ -89,29 +89,29 @@ def test_no_code_of_the_users_runs():
     ],
 )
 def test_secrets_are_masked_by_name(name):
-    assert summary.brief("value", name) == "***"
-    assert summary.brief({name: "value", "other": {name: 1}}) == "{" + f"'{name}': ***, 'other': {{'{name}': ***}}" + "}"
+    assert safe_repr.brief("value", name) == "***"
+    assert safe_repr.brief({name: "value", "other": {name: 1}}) == "{" + f"'{name}': ***, 'other': {{'{name}': ***}}" + "}"
 
 
 @pytest.mark.parametrize("name", ["key", "monkey", "keys", "path", "primary_key"])
 def test_other_names_are_shown(name):
-    assert summary.brief("value", name) == "'value'"
+    assert safe_repr.brief("value", name) == "'value'"
 
 
 def test_calls_name_their_arguments():
     def f(a, b, *rest, c=1):
         pass
 
-    assert summary.call(f, (1, 2, 3), {"c": 4}) == "f(a=1, b=2, 3, c=4)"
-    assert summary.call(functools.partial(f, 1), (2,), {"password": "x"}) == "f(a=1, b=2, password=***)"
-    assert summary.call(Config(1, "k").__init__, (1,)) == "Config.__init__(rate=1)"
-    assert summary.call(functools.lru_cache(f), (1, 2)) == "f(a=1, b=2)"
-    assert len(summary.call(f, tuple("x" * 500 for _ in range(30)))) < 1_100
+    assert safe_repr.call(f, (1, 2, 3), {"c": 4}) == "f(a=1, b=2, 3, c=4)"
+    assert safe_repr.call(functools.partial(f, 1), (2,), {"password": "x"}) == "f(a=1, b=2, password=***)"
+    assert safe_repr.call(Config(1, "k").__init__, (1,)) == "Config.__init__(rate=1)"
+    assert safe_repr.call(functools.lru_cache(f), (1, 2)) == "f(a=1, b=2)"
+    assert len(safe_repr.call(f, tuple("x" * 500 for _ in range(30)))) < 1_100
 
 
 def test_numpy_arrays_by_shape():
     import numpy
 
-    assert summary.brief(numpy.zeros((3, 4))) == "ndarray(shape=(3, 4), dtype=float64)"
-    assert summary.call(numpy.sum, ([1, 2],)) == "sum([1, 2])"
-    assert summary.call(numpy.add, (1, 2)) == "add(1, 2)"
+    assert safe_repr.brief(numpy.zeros((3, 4))) == "ndarray(shape=(3, 4), dtype=float64)"
+    assert safe_repr.call(numpy.sum, ([1, 2],)) == "sum([1, 2])"
+    assert safe_repr.call(numpy.add, (1, 2)) == "add(1, 2)"

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from autotb.redaction import environment as masked
+from autotb.record.redaction import environment as masked
 
 SOURCE = """
 def probe(modules):

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from autotb import inputs, intake
+from autotb.record import arrival, inputs
 from autotb.render import clean, terminal
 
 
@@ -37,7 +37,7 @@ def _inputs_of(path: Path, trust: bool) -> Path:
             return path
     _refuse_others(path, trust)
     try:
-        record = intake.parsed(intake.json_in(path))
+        record = arrival.parsed(arrival.json_in(path))
     except ValueError as error:
         raise ValueError(f"it is not JSON, or was cut off ({error})") from error
     found = [hop["inputs"] for hop in _hops(record) if isinstance(hop.get("inputs"), str)]

@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from autotb import intake, render
+from autotb import render
+from autotb.record import arrival
 from autotb.render import clean, terminal
 from autotb.trace.model import Trace
 
@@ -21,7 +22,7 @@ def command(options: Any) -> int:
     if Path(options.file).is_dir():
         return _folder(options.file)
     try:
-        told = _stories(intake.json_in(options.file))
+        told = _stories(arrival.json_in(options.file))
     except (OSError, ValueError) as error:
         return _refused(options.file, error)
     texts = [(f"{clean.line(name)}:\n" if name else "") + render.draw(trace, sys.stdout) for name, trace in told]
@@ -49,7 +50,7 @@ def _refused(path: str, error: OSError | ValueError) -> int:
 def _stories(text: str) -> list[tuple[str, Trace]]:
     """The names and stories of a file: one object, or one a line."""
     try:
-        records = [intake.parsed(text)]
+        records = [arrival.parsed(text)]
     except json.JSONDecodeError as whole:
         lines = [line for line in text.splitlines() if line.strip()]
         if len(lines) < 2 or not lines[0].lstrip().startswith("{") or not lines[0].rstrip().endswith("}"):
@@ -63,7 +64,7 @@ def _stories(text: str) -> list[tuple[str, Trace]]:
 
 def _line(number: int, line: str) -> Any:
     try:
-        return intake.parsed(line)
+        return arrival.parsed(line)
     except json.JSONDecodeError as error:
         raise ValueError(f"line {number} is not JSON, or was cut off ({error})") from error
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import functools
 import sys
 
-from autotb import callsite, registry
+from autotb import registry
 from autotb.patch import Patch, put_on
+from autotb.record import callsite
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -66,9 +66,9 @@ def wrap_rebuild(original: Any, remote_text: Callable[[str], BaseException]) -> 
     def rebuild(*args: Any, **kwargs: Any) -> Any:
         exc, tb = (*args, *kwargs.values())
         try:
-            from autotb import carrier
+            from autotb.record import build
 
-            carrier.share(exc)
+            build.share(exc)
         except Exception:
             pass  # it only shares memory
         try:

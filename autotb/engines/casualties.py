@@ -198,9 +198,9 @@ def forget(processes: list[Any]) -> None:
 
 
 def _error(process: Any, left: remains.Remains | None) -> BaseException:
-    from autotb import carrier
     from autotb.postmortem import story
     from autotb.postmortem.died import WorkerDied
+    from autotb.record import build
 
     known = left is not None and left.running and left.words[crumbs.JOB] >= 0
     if left is not None and not known:
@@ -209,7 +209,7 @@ def _error(process: Any, left: remains.Remains | None) -> BaseException:
     known_why = why if "out of memory" in why or "Fatal" in why else ""
     error = WorkerDied(process.pid, process.exitcode, left.text if left is not None else "", known_why)
     hop = story.hop(_POOL, "in a pool worker", process.pid, process.exitcode, left, label=process.name)
-    carrier.note_death(error, [hop], None)
+    build.note_death(error, [hop], None)
     return error
 
 

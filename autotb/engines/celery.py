@@ -11,9 +11,10 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from autotb import capture, carrier, registry, travel
+from autotb import registry
 from autotb.engines import places, worker
 from autotb.patch import Patch
+from autotb.record import build, capture, pickling
 
 MODULES = ("celery.backends.base", "celery.result", "celery.app.task")
 NAME = "Celery"
@@ -47,10 +48,10 @@ def _wrap_prepare(original: Any) -> Any:
             tb = exc.__traceback__
             if tb is None or not worker.has_user_frame(tb):
                 return stored
-            tree = carrier.record(exc, tb, carrier.place("celery", "in a Celery worker", call=worker.frame_call(tb)))
+            tree = build.record(exc, tb, build.place("celery", "in a Celery worker", call=worker.frame_call(tb)))
             if isinstance(stored, dict):
                 return {**stored, FIELD: tree} if isinstance(tree, dict) else stored
-            return travel.carrying(stored, tree)
+            return pickling.carrying(stored, tree)
         except Exception:
             return stored  # then as Celery does it
 
@@ -66,7 +67,7 @@ def _wrap_to_python(original: Any) -> Any:
         made = original(self, exc)
         try:
             if isinstance(tree, dict) and tree.get("v") == capture.VERSION and isinstance(made, BaseException):
-                carrier.attach(made, tree)
+                build.attach(made, tree)
         except Exception:
             pass  # the text is read
         return made
@@ -95,8 +96,8 @@ def _note(result: Any, error: BaseException) -> None:
     text = (result._cache or {}).get("traceback")
     if capture.attached(error) is None and isinstance(text, str) and "Traceback (most recent call last)" in text:
         told = {"type": capture.type_name(type(error)), "message": str(error), "text": text}
-        carrier.attach(error, {"v": capture.VERSION, "hops": [], **told})
-    carrier.note_submitted(error, worker.place_of(result.__dict__.get("_autotb_site")))
+        build.attach(error, {"v": capture.VERSION, "hops": [], **told})
+    build.note_submitted(error, worker.place_of(result.__dict__.get("_autotb_site")))
 
 
 PATCHES = (

@@ -11,8 +11,9 @@ from __future__ import annotations
 import functools
 import sys
 
-from autotb import callsite, registry
+from autotb import registry
 from autotb.patch import Patch
+from autotb.record import callsite
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def _open(exc: BaseException) -> registry.Opened | None:
     module = sys.modules.get("dask.multiprocessing")
     if module is None or not issubclass(type(exc), module.RemoteException):
         return None
-    from autotb.capture import attached
+    from autotb.record.capture import attached
 
     inner, text = exc.__dict__.get("exception"), exc.__dict__.get("traceback")
     return registry.Opened(
@@ -59,16 +60,16 @@ def _wrap_execute_task(original: Any) -> Any:
 
 def _pack(original: Any, loads: Any, exc: BaseException, dumps: Any) -> Any:
     try:
-        from autotb import carrier, travel
         from autotb.engines import worker
+        from autotb.record import build, pickling
 
         tb = exc.__traceback__
         in_process = original.__module__ == "dask.multiprocessing"
         where = "in a Dask worker" if in_process else "in a Dask worker thread"
-        tree = carrier.record(exc, tb, carrier.place("dask", where, call=worker.frame_call(tb), twice=True))
+        tree = build.record(exc, tb, build.place("dask", where, call=worker.frame_call(tb), twice=True))
         if in_process:
-            return original(travel.packed(exc, tree, dumps, loads), dumps)
-        carrier.attach(exc, tree)
+            return original(pickling.packed(exc, tree, dumps, loads), dumps)
+        build.attach(exc, tree)
     except Exception:
         pass  # then as Dask does it
     return original(exc, dumps)
@@ -81,12 +82,12 @@ def _wrap_remote_exception(original: Any) -> Any:
     def remote_exception(exc: Any, tb: Any) -> Any:
         made = original(exc, tb)
         try:
-            from autotb import carrier
-            from autotb.capture import attached
+            from autotb.record import build
+            from autotb.record.capture import attached
 
             tree = attached(exc)
             if tree is not None and made is not exc:
-                carrier.attach(made, tree)
+                build.attach(made, tree)
         except Exception:
             pass  # the text is read
         return made
@@ -103,12 +104,12 @@ def _wrap_get_async(original: Any) -> Any:
             return original(*args, **kwargs)
         except Exception as error:
             try:
-                from autotb import carrier
-                from autotb.capture import attached
+                from autotb.record import build
+                from autotb.record.capture import attached
 
                 tree = attached(error)
                 if tree is not None and tree.get("hops"):
-                    carrier.note_submitted(error, callsite.decode(callsite.here(3)))
+                    build.note_submitted(error, callsite.decode(callsite.here(3)))
             except Exception:
                 pass  # the error is the user's and goes on
             raise

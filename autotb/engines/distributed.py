@@ -16,10 +16,11 @@ import multiprocessing
 import sys
 from typing import Any
 
-from autotb import callsite, carrier, look, registry, settings, summary, travel
-from autotb.capture import attached, message_of
+from autotb import registry, settings
 from autotb.engines import batches, doing, worker
 from autotb.patch import Patch, is_applied, noise_is_kept
+from autotb.record import build, callsite, pickling, safe_repr, static
+from autotb.record.capture import attached, message_of
 
 MODULES = (
     "distributed.core",
@@ -46,7 +47,7 @@ def _open(exc: BaseException) -> registry.Opened | None:
     """What could not be sent is told by three chained tracebacks in one message."""
     if type(exc) is not TypeError or "distributed" not in sys.modules:
         return None
-    text = next(map(look.text_of, look.args_of(exc)), "")
+    text = next(map(static.text_of, static.args_of(exc)), "")
     if not text.startswith(_UNSENT):
         return None
     first, _, rest = text.partition("\n")
@@ -209,12 +210,12 @@ def _packed(exc: BaseException) -> tuple[bytes, bool] | None:
     if not worker.has_user_frame(tb) or len(message_of(exc)) > dask.config.get("distributed.admin.max-error-length", 10_000):
         return None
     pickle = sys.modules["distributed.protocol.pickle"]
-    hop = carrier.place("dask", "in a Dask worker", call=worker.frame_call(tb), twice=True)
-    tree = carrier.record(exc, tb, hop)
+    hop = build.place("dask", "in a Dask worker", call=worker.frame_call(tb), twice=True)
+    tree = build.record(exc, tb, hop)
     log = logging.getLogger("distributed.protocol.pickle")
     disabled, log.disabled = log.disabled, True
     try:
-        packed = travel.packed(exc, tree, pickle.dumps, pickle.loads)
+        packed = pickling.packed(exc, tree, pickle.dumps, pickle.loads)
         survives = packed.args[0][0] is exc
         data = pickle.dumps(packed)
         pickle.loads(data)
@@ -232,14 +233,14 @@ def _wrap_actor_execute(original: Any) -> Any:
         try:
             found = result.get("exception")
             exc = getattr(found, "data", None)
-            if look.is_exception(exc):
+            if static.is_exception(exc):
                 pickle = sys.modules["distributed.protocol.pickle"]
                 call = worker.frame_call(exc.__traceback__)
-                tree = carrier.record(exc, exc.__traceback__, carrier.place("dask", "in a Dask actor", call=call, twice=True))
+                tree = build.record(exc, exc.__traceback__, build.place("dask", "in a Dask actor", call=call, twice=True))
                 if self.address.startswith("inproc:"):
-                    carrier.attach(exc, tree)
+                    build.attach(exc, tree)
                 else:
-                    result["exception"] = type(found)(travel.packed(exc, tree, pickle.dumps, pickle.loads))
+                    result["exception"] = type(found)(pickling.packed(exc, tree, pickle.dumps, pickle.loads))
         except Exception:
             pass  # then as Dask does it
         return result
@@ -267,7 +268,7 @@ def _task(task: Any, data: Any, *_: Any) -> Any:
 
 def _given(value: Any, data: Any) -> Any:
     """An argument, or what another task has made in its place."""
-    if look.module(type(value)).partition(".")[0] not in ("dask", "distributed"):
+    if static.module(type(value)).partition(".")[0] not in ("dask", "distributed"):
         return value
     return data.get(value.key, value) if hasattr(value, "key") else value
 
@@ -282,7 +283,7 @@ def _applied(function: Any, args: Any, kwargs: Any, *_: Any) -> Any:
         return None
     if registry.is_engines(function) and args and type(args[0]) is tuple and args[0] and callable(args[0][0]):
         function, args = args[0][0], args[0][1:]
-    if registry.is_engines(function) and summary.function_name(function) == "apply" and len(args) in (2, 3):
+    if registry.is_engines(function) and safe_repr.function_name(function) == "apply" and len(args) in (2, 3):
         function, args, kwargs = args[0], args[1], args[2] if len(args) == 3 else {}
     if type(args) is tuple and len(args) == 2 and args[0] in (tuple, list):  # a part of a graph that makes them
         args = tuple(args[1])
@@ -349,13 +350,13 @@ def _tell_of_death(error: Any) -> bool:
     if not found:
         fate = "not known to have started: the workers it was given to died, the last one as follows"
         hops = [{"engine": "dask", "where": "in a Dask cluster", "frames": [], "died": [fate]}, _dead_at[last.address]]
-        carrier.note_death(error, hops, worker.place_of(_sites.get(key)))
+        build.note_death(error, hops, worker.place_of(_sites.get(key)))
         return True
     hop = dict(found[-1])
     if len(found) > 1:
         others = ", ".join(str(earlier["pid"]) for earlier in found[:-1])
         hop["died"] = [*hop["died"], f"{len(found) - 1} workers before it died of the same task, pids {others}"]
-    carrier.note_death(error, [hop], worker.place_of(_sites.get(key)))
+    build.note_death(error, [hop], worker.place_of(_sites.get(key)))
     return True
 
 
@@ -505,7 +506,7 @@ def _note_failed(client: Any, key: Any, exception: Any) -> None:
         _nobody_can_ask(_unpacked(exception), site)
         return
     watch = _watch(state.exception, site)
-    carrier.note_submitted(state.exception, worker.place_of(site))
+    build.note_submitted(state.exception, worker.place_of(site))
     if watch is not None:
         _failed[(client.id, key)] = watch
 
@@ -618,7 +619,7 @@ def _wrap_ask(original: Any) -> Any:
             raise
         # Before 2024, ``result()`` raised what ``_result`` returned: a triple with the exception.
         inner = found[1] if type(found) is tuple and len(found) == 3 else found
-        if look.is_exception(inner):
+        if static.is_exception(inner):
             await _wait_for_death(inner)
         if _failed and original.__name__ != "_gather" and issubclass(type(inner), (BaseException, bytes)):
             _note_asking(self, inner)
@@ -639,7 +640,7 @@ def _note_asking(asked: Any, error: Any) -> None:
             if watch is not None:
                 from autotb.engines import unasked
 
-                unasked.end(watch, error if look.is_exception(error) else watch.error)
+                unasked.end(watch, error if static.is_exception(error) else watch.error)
     except Exception:
         pass  # then it is told once more
 

@@ -105,15 +105,16 @@ def _begin() -> tuple[Any, Any, Any]:
     import os
     from multiprocessing import util
 
-    from autotb import settings, summary
+    from autotb import settings
     from autotb.engines import entry
     from autotb.postmortem import crumbs
+    from autotb.record import safe_repr
 
     crumb = crumbs.begin()
     if crumb is not None:
         atexit.register(crumb.end)
         util.Finalize(None, crumb.end, exitpriority=-1_000)  # a process of multiprocessing knows no atexit
-    brief = crumbs.plain if settings.switch("args") else lambda function, *_: summary.function_name(function)
+    brief = crumbs.plain if settings.switch("args") else lambda function, *_: safe_repr.function_name(function)
     _here = crumb, entry.log(), brief
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=_forget)

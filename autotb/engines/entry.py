@@ -11,7 +11,8 @@ import os
 import sys
 import time
 
-from autotb import carrier, redaction, settings
+from autotb import settings
+from autotb.record import build, redaction
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # every worker imports this
@@ -28,7 +29,7 @@ class WorkerLog:
 
     def __init__(self, folder: str) -> None:
         os.makedirs(folder, mode=0o700, exist_ok=True)
-        self.path = os.path.abspath(os.path.join(folder, f"worker-{carrier.host()}-{os.getpid()}.log"))
+        self.path = os.path.abspath(os.path.join(folder, f"worker-{build.host()}-{os.getpid()}.log"))
         self.descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         lines = [f"Python {sys.version.split()[0]} at {sys.executable}, in {os.getcwd()}"]
         lines += [f"{name}={value}" for name, value in sorted(redaction.environment(dict(os.environ)).items())]
@@ -59,7 +60,7 @@ def log() -> WorkerLog | None:
         try:
             _log = WorkerLog(folder) if folder else None
             if _log is not None:
-                carrier.worker_log = _log.path
+                build.worker_log = _log.path
         except OSError as error:
             sys.stderr.write(f"autotb: the worker's log cannot be written (worker_log={folder}: {error.strerror})\n")
         if hasattr(os, "register_at_fork"):
@@ -69,11 +70,11 @@ def log() -> WorkerLog | None:
 
 def call_of(function: Any, args: Any, kwargs: Any = None) -> str:
     """The call as it is logged; the name alone under ``AUTOTB_ARGS=0``."""
-    from autotb import summary
+    from autotb.record import safe_repr
 
-    return carrier.call_text(function, args, kwargs) or f"{summary.function_name(function)}(…)"
+    return build.call_text(function, args, kwargs) or f"{safe_repr.function_name(function)}(…)"
 
 
 def _forget() -> None:
     global _log, _asked
-    _log, _asked, carrier.worker_log = None, False, None
+    _log, _asked, build.worker_log = None, False, None

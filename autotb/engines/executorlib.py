@@ -10,9 +10,10 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from autotb import carrier, registry, travel
+from autotb import registry
 from autotb.engines import places, worker
 from autotb.patch import Patch, together_with
+from autotb.record import build, pickling
 
 MODULES = (
     "executorlib.standalone.interactive.communication",
@@ -58,8 +59,8 @@ def _with_record(message: Any) -> Any:
         import cloudpickle
 
         tb = error.__traceback__
-        tree = carrier.record(error, tb, carrier.place("executorlib", "in an executorlib worker", call=worker.frame_call(tb)))
-        return {**message, "error": travel.packed(error, tree, cloudpickle.dumps, cloudpickle.loads)}
+        tree = build.record(error, tb, build.place("executorlib", "in an executorlib worker", call=worker.frame_call(tb)))
+        return {**message, "error": pickling.packed(error, tree, cloudpickle.dumps, cloudpickle.loads)}
     except Exception:
         return message  # then as executorlib does it
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 import threading
 from _thread import get_ident
 
-from autotb import callsite, settings
-from autotb.capture import KEY
+from autotb import settings
 from autotb.engines import kinds, unasked
-from autotb.look import cause_of, context_of, fields_of, traceback_of
+from autotb.record import callsite
+from autotb.record.capture import KEY
+from autotb.record.static import cause_of, context_of, fields_of, traceback_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,9 +11,10 @@ import functools
 import operator
 import sys
 
-from autotb import callsite, look, registry, swap
+from autotb import registry, swap
 from autotb.engines import batches, boxed
 from autotb.patch import Patch
+from autotb.record import callsite, static
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -146,9 +147,9 @@ def _wrap_exception(original: Any) -> Any:
         if error is not None:
             try:
                 _asked(self, error)
-                from autotb import carrier
+                from autotb.record import build
 
-                carrier.note(error, asked=callsite.decode(callsite.here(3)))
+                build.note(error, asked=callsite.decode(callsite.here(3)))
             except Exception:
                 pass  # as above
         return error
@@ -171,14 +172,14 @@ def _asked(future: Any, error: BaseException) -> None:
 def _note_submitted(fields: dict[str, Any], error: BaseException) -> None:
     site, dead = fields.get(SITE), fields.get(DEAD)
     if site is not None or dead is not None:
-        from autotb import carrier
         from autotb.engines import worker
+        from autotb.record import build
 
         place = worker.place_of(site) if site is not None else None
         if dead is not None:
-            carrier.note_death(error, dead, place)
+            build.note_death(error, dead, place)
         else:
-            carrier.note_submitted(error, place)
+            build.note_submitted(error, place)
 
 
 def _unasked() -> Any:
@@ -266,29 +267,29 @@ def _note_failure(future: Any, exc: BaseException, caller: Any) -> None:
 
 def _note_culprit(exc: BaseException, caller: Any) -> None:
     """The call could not be sent: which part of it is at fault."""
-    from autotb import carrier
     from autotb.engines import unpicklable, worker
+    from autotb.record import build
 
     call = worker.call_of(worker.local(caller, "work_item"))
     calls = registry.batch_of(call[0]) or [call]
     found = (unpicklable.of_call(function, args, kwargs, pickler_of(caller)) for function, args, kwargs in calls)
-    carrier.note(exc, culprit=next(filter(None, found), None))
+    build.note(exc, culprit=next(filter(None, found), None))
 
 
 def pickler_of(caller: Any) -> Any:
     """The class that the caller's engine pickles with: the standard library's, or loky's, which the user may set."""
-    package = look.name_of(caller).rpartition(".")[0]
+    package = static.name_of(caller).rpartition(".")[0]
     theirs = sys.modules.get(package + ".backend.reduction")
     found = theirs.get_loky_pickler() if theirs is not None and hasattr(theirs, "get_loky_pickler") else None
     return found or sys.modules["multiprocessing.reduction"].ForkingPickler
 
 
 def _note_thread(exc: BaseException, caller: Any) -> None:
-    if caller.f_code.co_name != "run" or look.name_of(caller) != "concurrent.futures.thread":
+    if caller.f_code.co_name != "run" or static.name_of(caller) != "concurrent.futures.thread":
         return
-    from autotb import carrier
-    from autotb.capture import attached
     from autotb.engines import worker
+    from autotb.record import build
+    from autotb.record.capture import attached
 
     call = worker.call_of(worker.local(caller, "self"))
     inner = attached(exc)
@@ -297,7 +298,7 @@ def _note_thread(exc: BaseException, caller: Any) -> None:
     tb = exc.__traceback__
     engines = registry.is_engines(call[0])
     worker.note_thread(
-        exc, "thread pool", "in a thread-pool worker", lambda: worker.frame_call(tb) if engines else carrier.call_text(*call)
+        exc, "thread pool", "in a thread-pool worker", lambda: worker.frame_call(tb) if engines else build.call_text(*call)
     )
 
 
@@ -389,7 +390,7 @@ class _Calls:
             try:
                 item = take(*args, **kwargs)
             except Exception as error:
-                if look.name(type(error)) != "Empty":
+                if static.name(type(error)) != "Empty":
                     crumb.fails(error)  # it will die of it
                 raise
             if item is not None:
@@ -407,12 +408,12 @@ def _initialize(initializer: Any, *args: Any) -> None:
         initializer(*args)
     except BaseException as error:
         try:
-            from autotb import carrier
+            from autotb.record import build
 
-            hop = carrier.place(
-                "process pool", "in the initializer of a process-pool worker", call=carrier.call_text(initializer, args)
+            hop = build.place(
+                "process pool", "in the initializer of a process-pool worker", call=build.call_text(initializer, args)
             )
-            carrier.note_live(error, hop)
+            build.note_live(error, hop)
         except Exception:
             pass  # then the log shows it as ever
         raise
@@ -424,15 +425,15 @@ def _wrap_boxed_init(original: Any) -> Any:
 
 
 def _record(exc: BaseException, tb: Any, caller: Any) -> Any:
-    from autotb import carrier
     from autotb.engines import worker
+    from autotb.record import build
 
     frame = worker.find_frame(caller, "_process_worker")
     call = None
     if frame is not None:
         item = worker.local(frame, "call_item")
         call = _call_of(item.fn, item.args, item.kwargs, tb)
-    return unsent(carrier.record(exc, tb, carrier.place("process pool", "in a process-pool worker", call=call)), caller)
+    return unsent(build.record(exc, tb, build.place("process pool", "in a process-pool worker", call=call)), caller)
 
 
 def unsent(tree: Any, caller: Any) -> Any:
@@ -447,12 +448,12 @@ def unsent(tree: Any, caller: Any) -> Any:
 
 
 def _call_of(function: Any, args: Any, kwargs: Any, tb: Any) -> str | None:
-    from autotb import carrier, summary
     from autotb.engines import worker
+    from autotb.record import build, safe_repr
 
     inner = function.func if type(function) is functools.partial else None
-    if look.module_of(inner) != "concurrent.futures.process" or summary.function_name(inner) != "_process_chunk":
-        return worker.frame_call(tb) if registry.is_engines(function) else carrier.call_text(function, args, kwargs)
+    if static.module_of(inner) != "concurrent.futures.process" or safe_repr.function_name(inner) != "_process_chunk":
+        return worker.frame_call(tb) if registry.is_engines(function) else build.call_text(function, args, kwargs)
     return worker.chunk_call(function.args[0], list(args[0]), tb, star=True)
 
 
@@ -484,12 +485,12 @@ class _Results:
         sent = value
         if issubclass(type(value), BaseException):
             try:
-                from autotb import carrier, travel
+                from autotb.record import build, pickling
 
-                call = carrier.call_text(*self.call)
-                hop = carrier.place("interpreter", "in an interpreter-pool worker", call=call)
-                sent = travel.travelling(value, "", carrier.record(value, value.__traceback__, hop))
-                sent = travel.Rebuild(operator.getitem, (sent, 0))
+                call = build.call_text(*self.call)
+                hop = build.place("interpreter", "in an interpreter-pool worker", call=call)
+                sent = pickling.travelling(value, "", build.record(value, value.__traceback__, hop))
+                sent = pickling.Rebuild(operator.getitem, (sent, 0))
             except BaseException:  # of pickling it: the queue will see the same
                 sent = value  # without a record the driver reads the text
         self.queue.put(sent)

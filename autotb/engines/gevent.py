@@ -10,10 +10,11 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from autotb import carrier, registry
-from autotb.capture import attached
+from autotb import registry
 from autotb.engines import worker
 from autotb.patch import Patch
+from autotb.record import build
+from autotb.record.capture import attached
 
 MODULES = ("gevent.hub",)
 NAME = "gevent"
@@ -37,12 +38,12 @@ def _wrap_print(original: Any) -> Any:
                     return  # told when the first greenlet failed of it; this one only asked for that one's result
                 name = getattr(context, "name", None)
                 where = f"in greenlet {name}" if isinstance(name, str) else "in a greenlet"
-                place = carrier.place("gevent", where, call=worker.frame_call(tb))
+                place = build.place("gevent", where, call=worker.frame_call(tb))
                 place = {**place, "submitted": _spawned(context), "verb": "spawned"}
                 if place["submitted"] is None:
                     del place["submitted"]
                 shown = registry.surface("greenlet_failed", v, tb, place, getattr(context, "name", ""))
-                carrier.note_live(v, place)
+                build.note_live(v, place)
                 if shown:
                     return
         except Exception:

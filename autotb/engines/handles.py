@@ -15,8 +15,8 @@ from collections.abc import Callable
 from typing import Any
 
 from autotb import registry
-from autotb.capture import attached
 from autotb.engines import given
+from autotb.record.capture import attached
 
 _UNSEEN = "autotb has not seen this future being made, and nothing else knows its function and arguments"
 _NOT_KEPT = (

@@ -12,9 +12,10 @@ import re
 import sys
 from typing import Any
 
-from autotb import capture, carrier, registry
+from autotb import registry
 from autotb.engines import places, worker
 from autotb.patch import Patch, together_with
+from autotb.record import build, capture
 
 MODULES = ("ipyparallel.error", "ipyparallel.client.asyncresult", "ipyparallel.engine.kernel")
 NAME = "ipyparallel"
@@ -58,7 +59,7 @@ def _text(exc: Any) -> str | None:
 def _attach(error: Any) -> None:
     tree = (error.engine_info or {}).get(FIELD)
     if isinstance(tree, dict) and tree.get("v") == capture.VERSION:
-        carrier.attach(error, tree)
+        build.attach(error, tree)
 
 
 registry.register(own=("ipyparallel", "ipykernel", "zmq", "tornado", "decorator"), openers=(_open,))
@@ -74,10 +75,10 @@ def _wrap_engine_info(original: Any) -> Any:
         if exc is None or "method" not in info:
             return info
         try:
-            place = carrier.place(
+            place = build.place(
                 "ipyparallel", f"in ipyparallel engine {info.get('engine_id')}", call=worker.frame_call(_user_tb(exc))
             )
-            tree = carrier.record(exc, _user_tb(exc), place)
+            tree = build.record(exc, _user_tb(exc), place)
             return {**info, FIELD: tree} if isinstance(tree, dict) else info
         except Exception:
             return info  # the text is read

@@ -11,10 +11,11 @@ from __future__ import annotations
 import functools
 import sys
 
-from autotb import callsite, look, registry
+from autotb import registry
 from autotb.engines import boxed, futures, inherited
 from autotb.engines.loky import wrap_process_worker, wrap_rebuild, wrap_reduce
 from autotb.patch import Patch
+from autotb.record import callsite, static
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,10 +65,10 @@ def _wrap_get_result(original: Any) -> Any:
             return original(self, timeout)
         except BaseException as error:
             try:
-                from autotb import carrier
                 from autotb.engines import worker
+                from autotb.record import build
 
-                carrier.note_submitted(error, worker.place_of(self.parallel.__dict__.get("_autotb_site")))
+                build.note_submitted(error, worker.place_of(self.parallel.__dict__.get("_autotb_site")))
             except Exception:
                 pass  # the error is the user's and goes on
             self = None  # the traceback's frames lead to this one
@@ -82,43 +83,44 @@ def _wrap_boxed_init(original: Any) -> Any:
 
 
 def _record(exc: BaseException, tb: Any, caller: Any) -> Any:
-    from autotb import carrier
+    from autotb.record import build
 
-    place = carrier.place("joblib", "in a joblib worker", call=_call(tb) or _unsent(caller))
+    place = build.place("joblib", "in a joblib worker", call=_call(tb) or _unsent(caller))
     if "thread" in place:
         place["where"] = "in a joblib worker thread"
-    return futures.unsent(carrier.record(exc, tb, place), caller)
+    return futures.unsent(build.record(exc, tb, place), caller)
 
 
 def _call(tb: Any) -> str | None:
     """The failing call of a batch: a local variable of joblib's loop over it."""
-    from autotb import carrier, settings, summary
+    from autotb import settings
     from autotb.engines import worker
+    from autotb.record import build, safe_repr
 
     whole = tb
     while tb is not None:
         frame, tb = tb.tb_frame, tb.tb_next
-        if look.name_of(frame) == "joblib.parallel" and "func" in frame.f_code.co_varnames:
+        if static.name_of(frame) == "joblib.parallel" and "func" in frame.f_code.co_varnames:
             function, args, kwargs = (worker.local(frame, name) for name in ("func", "args", "kwargs"))
             if function is None:  # a comprehension of Python 3.12 and newer, whose variables are gone with it
                 break
-            wrapped = look.attributes(function).get("__wrapped__")
-            if wrapped is not None and summary.code_of(function) is None:
+            wrapped = static.attributes(function).get("__wrapped__")
+            if wrapped is not None and safe_repr.code_of(function) is None:
                 # A library's own wrapper (scikit-learn's): that library submitted it, not the user.
-                return summary.call(wrapped, args, kwargs) if settings.switch("args") else None
-            return carrier.call_text(function, args, kwargs)
+                return safe_repr.call(wrapped, args, kwargs) if settings.switch("args") else None
+            return build.call_text(function, args, kwargs)
     return worker.frame_call(whole)
 
 
 def _unsent(caller: Any) -> str | None:
     """The call whose result could not be sent, where its batch was of one."""
-    from autotb import carrier
     from autotb.engines import worker
+    from autotb.record import build
 
     frame = worker.find_frame(caller, "_process_worker")
     batch = getattr(worker.local(frame, "call_item"), "fn", None) if frame is not None else None
     items: Any = getattr(batch, "items", ())
-    return carrier.call_text(*items[0]) if len(items) == 1 else None
+    return build.call_text(*items[0]) if len(items) == 1 else None
 
 
 def _wrap_reduce(original: Any) -> Any:
@@ -127,7 +129,7 @@ def _wrap_reduce(original: Any) -> Any:
 
     @functools.wraps(original)
     def __reduce__(self: Any) -> Any:
-        module = look.name_of(sys._getframe(2))
+        module = static.name_of(sys._getframe(2))
         in_place = module.startswith("joblib.") and not module.startswith("joblib.externals.") and module != "joblib.pool"
         return original(self) if in_place else pickled(self)
 
@@ -160,9 +162,9 @@ def _unbox(out: Any = None) -> None:
     tree = getattr(out, "_autotb", None)
     if tree is not None:
         try:
-            from autotb import carrier
+            from autotb.record import build
 
-            carrier.attach(out.exc, tree)
+            build.attach(out.exc, tree)
         except Exception:
             pass  # without a record the text is read
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from autotb import look, registry
-from autotb.capture import KEY, fields_of
+from autotb import registry
 from autotb.engines import worker
+from autotb.record import static
+from autotb.record.capture import KEY, fields_of
 
 LARGE = 1_000_000  # bytes, or elements
 MANY = 1_000  # elements of a container that are looked at
@@ -34,7 +35,7 @@ def is_small(value: Any, depth: int) -> bool:
     """Whether to keep a value costs little, as far as can be seen without running any code of its class."""
     kind = type(value)
     if type(kind) is not type:  # a metaclass of the user's answers when it is compared
-        return depth == 0 or all(is_small(item, depth - 1) for item in look.attributes(value).values())
+        return depth == 0 or all(is_small(item, depth - 1) for item in static.attributes(value).values())
     if kind in _SCALARS:
         return True
     if kind in (str, bytes, bytearray):
@@ -43,9 +44,9 @@ def is_small(value: Any, depth: int) -> bool:
         return len(value) <= MANY and (depth == 0 or all(is_small(item, depth - 1) for item in value))
     if kind is dict:
         return len(value) <= MANY and (depth == 0 or all(is_small(item, depth - 1) for item in value.values()))
-    if look.module(kind).partition(".")[0] in _ARRAYS:
+    if static.module(kind).partition(".")[0] in _ARRAYS:
         return _bytes_of(value) <= LARGE
-    return depth == 0 or all(is_small(item, depth - 1) for item in look.attributes(value).values())
+    return depth == 0 or all(is_small(item, depth - 1) for item in static.attributes(value).values())
 
 
 def _bytes_of(array: Any) -> int:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 
-from autotb import callsite, look, registry
-from autotb.capture import KEY, type_name
+from autotb import registry
+from autotb.record import callsite, static
+from autotb.record.capture import KEY, type_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
@@ -66,12 +67,12 @@ _kinds: dict[object, Kind] = {}
 OTHERS = Kind("other errors", None, 0, "", None)
 
 
-_of_bases: dict[int, tuple[Any, Kind]] = {}  # by what light records from another process share (``carrier.share``)
+_of_bases: dict[int, tuple[Any, Kind]] = {}  # by what light records from another process share (``build.share``)
 
 
 def of(exc: BaseException) -> Kind:
     """The kind of a failure."""
-    record = dict.get(look.fields_of(exc), KEY)
+    record = dict.get(static.fields_of(exc), KEY)
     found = of_record(record)
     if found is None:
         key = _key(exc)
@@ -103,7 +104,7 @@ def every() -> list[Kind]:
 
 def said(exc: BaseException) -> tuple[Any, ...] | None:
     """What an exception's message is made of, where that is plain to see; two that say the same have it equal."""
-    args = look.args_of(exc)
+    args = static.args_of(exc)
     shown = type.__getattribute__(type(exc), "__str__")
     if shown not in _PLAIN_STR:
         if shown is not OSError.__str__:
@@ -116,12 +117,12 @@ def said(exc: BaseException) -> tuple[Any, ...] | None:
 
 
 def _key(exc: BaseException, depth: int = 0) -> tuple[Any, ...]:
-    record = dict.get(look.fields_of(exc), KEY)
+    record = dict.get(static.fields_of(exc), KEY)
     frames = _frames_of(record)
-    place = (_of_frames(frames) if frames else None) or _of_traceback(look.traceback_of(exc))
-    cause = look.cause_of(exc)
-    if cause is None and not look.suppresses(exc):
-        cause = look.context_of(exc)
+    place = (_of_frames(frames) if frames else None) or _of_traceback(static.traceback_of(exc))
+    cause = static.cause_of(exc)
+    if cause is None and not static.suppresses(exc):
+        cause = static.context_of(exc)
     if cause is None or registry.is_remote_text(cause):
         below = _key_of_tree(record.get("cause") or record.get("context"), depth + 1) if type(record) is dict else None
     else:

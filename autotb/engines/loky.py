@@ -12,9 +12,10 @@ import functools
 import pickle
 import sys
 
-from autotb import callsite, registry
+from autotb import registry
 from autotb.engines import batches, boxed, futures, inherited
 from autotb.patch import Patch
+from autotb.record import callsite
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,15 +60,15 @@ def _wrap_boxed_init(original: Any) -> Any:
 
 
 def _record(exc: BaseException, tb: Any, caller: Any) -> Any:
-    from autotb import carrier
     from autotb.engines import worker
+    from autotb.record import build
 
     frame = worker.find_frame(caller, "_process_worker")
     call = None
     if frame is not None:
         item = worker.local(frame, "call_item")
         call = futures._call_of(item.fn, item.args, item.kwargs, tb)
-    return futures.unsent(carrier.record(exc, tb, carrier.place("loky", "in a loky worker", call=call)), caller)
+    return futures.unsent(build.record(exc, tb, build.place("loky", "in a loky worker", call=call)), caller)
 
 
 def wrap_reduce(original: Any) -> Any:

@@ -34,13 +34,13 @@ def _wrap_format(original: Any) -> Any:
     def _format_exc(exc: Any, comm: Any) -> Any:
         text = original(exc, comm)
         try:
-            from autotb import carrier
             from autotb.engines import worker
+            from autotb.record import build
 
             frame = worker.find_frame(sys._getframe(2), "call")
-            call = carrier.call_text(*(worker.local(frame, name) for name in ("func", "args", "kwargs"))) if frame else None
-            place = carrier.place("mpi4py", f"in MPI worker {comm.Get_rank()}", call=call)
-            carrier.attach(exc, carrier.record(exc, exc.__traceback__, place))
+            call = build.call_text(*(worker.local(frame, name) for name in ("func", "args", "kwargs"))) if frame else None
+            place = build.place("mpi4py", f"in MPI worker {comm.Get_rank()}", call=call)
+            build.attach(exc, build.record(exc, exc.__traceback__, place))
         except Exception:
             pass  # without a record the driver reads the text
         return text
@@ -55,10 +55,10 @@ def _wrap_wrap(original: Any) -> Any:
     def _wrap_exc(exc: Any, tb: Any) -> Any:
         wrapper = original(exc, tb)
         try:
-            from autotb import travel
-            from autotb.capture import KEY, fields_of
+            from autotb.record import pickling
+            from autotb.record.capture import KEY, fields_of
 
-            wrapper.args = travel.travelling(exc, tb, dict.get(fields_of(exc), KEY))
+            wrapper.args = pickling.travelling(exc, tb, dict.get(fields_of(exc), KEY))
         except BaseException:  # of pickling it: mpi4py will see the same
             pass  # then as mpi4py does it
         return wrapper

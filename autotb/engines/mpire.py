@@ -14,10 +14,11 @@ import re
 import sys
 from typing import Any
 
-from autotb import callsite, carrier, look, registry, settings, summary, travel
-from autotb.capture import KEY, attached, fields_of
+from autotb import registry, settings
 from autotb.engines import doing, places, worker
 from autotb.patch import Patch
+from autotb.record import build, callsite, pickling, safe_repr, static
+from autotb.record.capture import KEY, attached, fields_of
 
 MODULES = ("mpire.worker", "mpire.pool", "mpire.async_result")
 NAME = "mpire"
@@ -28,7 +29,7 @@ NOISE: dict[str, str] = {}
 
 
 def _is_text(exc: BaseException) -> bool:
-    return type(exc) is Exception and "Exception occurred in " in next(map(look.text_of, look.args_of(exc)), "")[:60]
+    return type(exc) is Exception and "Exception occurred in " in next(map(static.text_of, static.args_of(exc)), "")[:60]
 
 
 registry.register(own=("mpire", "tqdm"), texts=(_is_text,))
@@ -40,10 +41,10 @@ def _wrap_get_exception(original: Any) -> Any:
     @functools.wraps(original)
     def _get_exception(self: Any, args: Any, err: Any) -> Any:
         try:
-            place = carrier.place("mpire", "in an mpire worker", call=worker.frame_call(err.__traceback__))
+            place = build.place("mpire", "in an mpire worker", call=worker.frame_call(err.__traceback__))
             if "thread" in place:
                 place["where"] += " thread"
-            tree = carrier.record(err, err.__traceback__, place)
+            tree = build.record(err, err.__traceback__, place)
             parts = _parts(err, tree)
         except Exception:
             tree, parts = None, None
@@ -59,16 +60,16 @@ def _wrap_get_exception(original: Any) -> Any:
 def _parts(exc: BaseException, tree: Any) -> tuple[Any, Any, Any] | None:
     """Type, args and fields of an exception that mpire could not send; None for one that it can."""
     dict.pop(fields_of(exc), KEY, None)
-    if not settings.switch("rescue") or not travel.is_suspect(exc):
+    if not settings.switch("rescue") or not pickling.is_suspect(exc):
         return None
     fields = dict(dict.items(fields_of(exc)))
-    if _can((type(exc), look.args_of(exc), fields), if_it_ends=True):  # mpire's own trial will end as well
+    if _can((type(exc), static.args_of(exc), fields), if_it_ends=True):  # mpire's own trial will end as well
         return None
     lost: list[str] = []
-    kind = travel._nearest_class(type(exc), pickle.dumps, lost)
-    args = tuple(_fit(f"args[{at}]", value, lost, True) for at, value in enumerate(look.args_of(exc)))
+    kind = pickling._nearest_class(type(exc), pickle.dumps, lost)
+    args = tuple(_fit(f"args[{at}]", value, lost, True) for at, value in enumerate(static.args_of(exc)))
     fields = {name: _fit(name, value, lost, False) for name, value in fields.items()}
-    travel.tell_lost(tree, lost)
+    pickling.tell_lost(tree, lost)
     return kind, args, {**{name: value for name, value in fields.items() if value is not _LOST}, KEY: tree}
 
 
@@ -88,8 +89,8 @@ def _can(value: Any, *, if_it_ends: bool = False) -> bool:
 def _fit(name: str, value: Any, lost: list[str], needed: bool) -> Any:
     if _can(value):
         return value
-    lost.append(f"{name} ({summary.brief(value, name)})")
-    return summary.brief(value, name) if needed else _LOST
+    lost.append(f"{name} ({safe_repr.brief(value, name)})")
+    return safe_repr.brief(value, name) if needed else _LOST
 
 
 def _wrap_populate(original: Any) -> Any:
@@ -173,7 +174,7 @@ def _note_death(error: BaseException, caller: Any) -> None:
 
     pool, worker_id = (worker.local(caller, name) for name in ("self", "worker_id"))
     hop = story.of_process("mpire", "in an mpire worker", pool._workers[worker_id], patience=2)
-    carrier.note_death(error, [hop], None)
+    build.note_death(error, [hop], None)
 
 
 def _wrap_handle(original: Any) -> Any:
@@ -186,7 +187,7 @@ def _wrap_handle(original: Any) -> Any:
         except BaseException as error:
             try:
                 if KEY in dict.keys(fields_of(error)):
-                    carrier.note_submitted(error, callsite.decode(callsite.here(3)))
+                    build.note_submitted(error, callsite.decode(callsite.here(3)))
             except Exception:
                 pass  # the error is the user's and goes on
             raise

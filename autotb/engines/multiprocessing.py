@@ -16,9 +16,10 @@ import sys
 import time
 import weakref
 
-from autotb import callsite, look, registry, settings, summary
+from autotb import registry, settings
 from autotb.engines import boxed, inherited, places
 from autotb.patch import Patch
+from autotb.record import callsite, safe_repr, static
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # every worker imports this: what only failures need is imported where they are handled
@@ -186,12 +187,12 @@ def _wrap_get(original: Any) -> Any:
 
 def _note(job: Any, error: BaseException) -> None:
     try:
-        from autotb import carrier
         from autotb.engines import worker
+        from autotb.record import build
 
         timeout = sys.modules[type(job).__module__.partition(".")[0]].TimeoutError
         if not issubclass(type(error), (timeout, StopIteration)):
-            carrier.note_submitted(error, worker.place_of(job.__dict__.get("_autotb_site")))
+            build.note_submitted(error, worker.place_of(job.__dict__.get("_autotb_site")))
         tb = error.__traceback__
         if tb is not None and tb.tb_next is not None:
             BaseException.with_traceback(error, tb.tb_next)
@@ -313,7 +314,7 @@ class _Tasks(_Proxy):
                     if not words[2] or not settings.switch("rescue") or not _not_unpickled(error, crumb, results):
                         raise  # the pipe is at its end
             if task is not None:
-                begins(task[0], task[1] or 0, _brief(task, plain) if with_arguments else summary.function_name(task[2]))
+                begins(task[0], task[1] or 0, _brief(task, plain) if with_arguments else safe_repr.function_name(task[2]))
             else:
                 words[2] = 0
             return task
@@ -341,8 +342,8 @@ class _Tasks(_Proxy):
 def _not_unpickled(error: BaseException, crumb: Any, results: _Results) -> bool:
     """A task that was received whole: its worker would die of it, and whoever waits for its result would for ever."""
     try:
-        from autotb import carrier
         from autotb.postmortem import pipes, remains
+        from autotb.record import build
     except Exception:
         return False  # then it dies of it
 
@@ -351,7 +352,7 @@ def _not_unpickled(error: BaseException, crumb: Any, results: _Results) -> bool:
         return False
     tb = error.__traceback__
     box = results.module.ExceptionWithTraceback(error, tb)
-    box._autotb = carrier.record(error, tb, carrier.place("multiprocessing.Pool", "in a pool worker, which unpickled a task"))
+    box._autotb = build.record(error, tb, build.place("multiprocessing.Pool", "in a pool worker, which unpickled a task"))
     results.put((*job, (False, box)))
     return True
 
@@ -457,12 +458,12 @@ class _Initializer:
             tb = error.__traceback__.tb_next if error.__traceback__ else None
             box = self.results.module.ExceptionWithTraceback(error, tb)
             try:
-                from autotb import carrier
+                from autotb.record import build
 
-                hop = carrier.place(
-                    "multiprocessing.Pool", "in the initializer of a pool worker", call=carrier.call_text(self.function, args)
+                hop = build.place(
+                    "multiprocessing.Pool", "in the initializer of a pool worker", call=build.call_text(self.function, args)
                 )
-                box._autotb = carrier.record(error, tb, hop)
+                box._autotb = build.record(error, tb, hop)
             except Exception:
                 pass  # without a record the driver reads the text
             _put_whole(self.results, (INITIALIZER, 0, (False, box)))
@@ -497,30 +498,30 @@ def _unpacked(exc: Any, tb: Any) -> tuple[Any, Any]:
 
 
 def _record(exc: BaseException, tb: Any, caller: Any) -> Any:
-    from autotb import carrier
     from autotb.engines import worker
+    from autotb.record import build
 
     frame = worker.find_frame(caller, "worker")
     call = None
     if frame is not None:
         function, args, kwargs = (worker.local(frame, name) for name in ("func", "args", "kwds"))
         call = _call_of(function, args, kwargs, tb)
-    return carrier.record(exc, tb, carrier.place("multiprocessing.Pool", "in a pool worker", call=call))
+    return build.record(exc, tb, build.place("multiprocessing.Pool", "in a pool worker", call=call))
 
 
 _POOLS = ("multiprocessing.pool", "multiprocess.pool")
 
 
 def _call_of(function: Any, args: Any, kwargs: Any, tb: Any) -> str | None:
-    from autotb import carrier
     from autotb.engines import worker
+    from autotb.record import build
 
     if type(function) is _Guarded:
         function = function.function
-    if look.module_of(function) in _POOLS and function.__name__ in ("mapstar", "starmapstar"):
+    if static.module_of(function) in _POOLS and function.__name__ in ("mapstar", "starmapstar"):
         function_, chunk = args[0]
         star = function.__name__ == "starmapstar"
-        if look.module_of(function_) == "pathos.helpers.mp_helper" and function_.__closure__:
+        if static.module_of(function_) == "pathos.helpers.mp_helper" and function_.__closure__:
             # pathos' own lambda around the user's function, which it gives the arguments of one call as one
             function_, chunk, star = (
                 function_.__closure__[0].cell_contents,
@@ -530,7 +531,7 @@ def _call_of(function: Any, args: Any, kwargs: Any, tb: Any) -> str | None:
         return worker.chunk_call(function_, list(chunk), tb, star=star)
     if registry.is_engines(function):
         return worker.frame_call(tb)
-    return carrier.call_text(function, args, kwargs)
+    return build.call_text(function, args, kwargs)
 
 
 def _wrap_rebuild(original: Any) -> Any:

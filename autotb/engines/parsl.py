@@ -15,10 +15,11 @@ import os
 import sys
 from typing import Any
 
-from autotb import callsite, carrier, registry, summary, travel
-from autotb.capture import Tree, attached
+from autotb import registry
 from autotb.engines import batches, doing, worker
 from autotb.patch import Patch
+from autotb.record import build, callsite, pickling, safe_repr
+from autotb.record.capture import Tree, attached
 
 MODULES = (
     "parsl.app.errors",
@@ -110,7 +111,7 @@ def _lacks_module(trace: Any) -> dict[str, str] | None:
         return None
     name = trace.root_cause.message.removeprefix("No module named ")
     worker_python = dict(trace.root_cause.hops[-1].versions).get("executable", "")
-    if carrier.is_this_python(worker_python) and _is_here(name.strip("'")):
+    if build.is_this_python(worker_python) and _is_here(name.strip("'")):
         return None  # the environment is the same: what the worker lacks is a folder, and that is told of any engine's
     return {"name": name}
 
@@ -157,7 +158,7 @@ def _wrap_remote_init(original: Any) -> Any:
                 self._autotb = attached(e_value)  # the manager's own frames are nobody's
             elif caller.f_code.co_name != "__init__":
                 tree = _record(e_value, traceback, caller)
-                carrier.attach(e_value, tree)
+                build.attach(e_value, tree)
                 self._autotb = tree  # for the trip, where there is one: see _wrap_reduce
         except Exception:
             pass  # without a record the driver shows the traceback that Parsl brings
@@ -165,17 +166,17 @@ def _wrap_remote_init(original: Any) -> Any:
     return __init__
 
 
-def _record(exc: BaseException, tb: Any, caller: Any) -> Tree | carrier.Light:
+def _record(exc: BaseException, tb: Any, caller: Any) -> Tree | build.Light:
     call = None
     if caller.f_code.co_name == "wrapper":
-        call = carrier.call_text(*_app(*(worker.local(caller, name) for name in ("func", "args", "kwargs"))))
-    hop = carrier.place("parsl", "in a Parsl worker" if _in_worker() else "in a Parsl worker thread", call=call, twice=True)
-    return carrier.record(exc, tb, hop)
+        call = build.call_text(*_app(*(worker.local(caller, name) for name in ("func", "args", "kwargs"))))
+    hop = build.place("parsl", "in a Parsl worker" if _in_worker() else "in a Parsl worker thread", call=call, twice=True)
+    return build.record(exc, tb, hop)
 
 
 def _app(function: Any, args: Any, kwargs: Any) -> tuple[Any, Any, Any]:
     """The user's function and its arguments; a bash app's runs inside a function of Parsl's."""
-    is_bash = type(function) is functools.partial and summary.function_name(function) == "remote_side_bash_executor"
+    is_bash = type(function) is functools.partial and safe_repr.function_name(function) == "remote_side_bash_executor"
     if is_bash and function.args:
         return function.args[0], (*function.args[1:], *args), {**function.keywords, **kwargs}
     return function, args, kwargs
@@ -202,11 +203,11 @@ def _wrap_reduce(original: Any) -> Any:
     return __reduce_ex__
 
 
-def _fit_state(box: Any, tree: Tree | carrier.Light) -> tuple[Any, ...]:
+def _fit_state(box: Any, tree: Tree | build.Light) -> tuple[Any, ...]:
     import dill
 
     state = {key: value for key, value in box.__dict__.items() if key != "_autotb"}
-    state["e_value"] = travel.packed(state["e_value"], tree, dill.dumps, dill.loads)
+    state["e_value"] = pickling.packed(state["e_value"], tree, dill.dumps, dill.loads)
     return copyreg.__newobj__, (type(box),), state  # type: ignore[attr-defined]
 
 
@@ -311,7 +312,7 @@ def _note_death(error: BaseException, process: Any) -> None:
     hop = story.of_process("parsl", "in a Parsl worker", process)
     for path in _logs():
         hop["died"] += story.tail(path, 5)
-    carrier.note_death(error, [hop], None)
+    build.note_death(error, [hop], None)
 
 
 def _logs() -> list[str]:

@@ -11,9 +11,10 @@ import functools
 import sys
 from types import FunctionType
 
-from autotb import look, registry
+from autotb import registry
 from autotb.engines import boxed, places
 from autotb.patch import Patch, together_with
+from autotb.record import static
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,14 +49,14 @@ def _wrap_boxed_init(original: Any) -> Any:
 
 
 def _record(exc: BaseException, tb: Any, caller: Any) -> Any:
-    from autotb import carrier
     from autotb.engines import worker
+    from autotb.record import build
 
     call = None
     frame = worker.find_frame(caller, "process_execute", 1)
     if frame is not None:
-        call = carrier.call_text(*(worker.local(frame, name) for name in ("function", "args", "kwargs")))
-    return carrier.record(exc, tb, carrier.place("pebble", "in a Pebble worker", call=call))
+        call = build.call_text(*(worker.local(frame, name) for name in ("function", "args", "kwargs")))
+    return build.record(exc, tb, build.place("pebble", "in a Pebble worker", call=call))
 
 
 def _wrap_rebuild(original: Any) -> Any:
@@ -71,11 +72,11 @@ def _wrap_execute(original: Any) -> Any:
         result = original(function, *args, **kwargs)
         try:
             if result.status:  # 0 is success
-                from autotb import carrier
                 from autotb.engines import worker
+                from autotb.record import build
 
                 worker.note_thread(
-                    result.value, "pebble", "in a Pebble worker thread", lambda: carrier.call_text(function, args, kwargs)
+                    result.value, "pebble", "in a Pebble worker thread", lambda: build.call_text(function, args, kwargs)
                 )
         except Exception:
             pass  # its frames are in its traceback
@@ -106,10 +107,10 @@ def _wrap_next(original: Any) -> Any:
             raise
         except BaseException as error:
             try:
-                from autotb import carrier
                 from autotb.engines import worker
+                from autotb.record import build
 
-                carrier.note_submitted(error, worker.place_of(self._autotb_site))
+                build.note_submitted(error, worker.place_of(self._autotb_site))
             except Exception:
                 pass  # the error is the user's and goes on
             self = None  # the traceback's frames lead to this one
@@ -129,7 +130,7 @@ def _wrap_process_execute(original: Any) -> Any:
 
 
 def _is_well(result: Any) -> bool:
-    if look.module(type(result)).partition(".")[0] == "pebble":
+    if static.module(type(result)).partition(".")[0] == "pebble":
         return not result.status  # 0 is success
     return not issubclass(type(result), BaseException)  # before 5.1
 
@@ -162,9 +163,9 @@ def _wrap_expired_init(original: Any) -> Any:
 
 
 def _note_death(error: BaseException, caller: Any) -> None:
-    from autotb import carrier
     from autotb.engines import worker
     from autotb.postmortem import remains, story
+    from autotb.record import build
 
     if caller.f_code.co_name == "handle_worker_expiration":
         pid, exitcode = (worker.local(caller, name) for name in ("worker_id", "exitcode"))
@@ -174,7 +175,7 @@ def _note_death(error: BaseException, caller: Any) -> None:
         pid, exitcode = process.pid, process.exitcode
     left = remains.of(pid, remains.own_start())
     remains.bury(pid)
-    carrier.note_death(error, [story.hop("pebble", "in a Pebble worker", pid, exitcode, left)], None)
+    build.note_death(error, [story.hop("pebble", "in a Pebble worker", pid, exitcode, left)], None)
 
 
 def ready(_module: str) -> None:

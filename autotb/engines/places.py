@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import sys
 
-from autotb import callsite
+from autotb.record import callsite
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,12 +71,12 @@ def noted_when_raised(original: Any) -> Any:
             return original(self, *args, **kwargs)
         except BaseException as error:
             try:
-                from autotb import carrier
-                from autotb.capture import attached
                 from autotb.engines import worker
+                from autotb.record import build
+                from autotb.record.capture import attached
 
                 if attached(error) is not None:
-                    carrier.note_submitted(error, worker.place_of(getattr(self, "_autotb_site", None)))
+                    build.note_submitted(error, worker.place_of(getattr(self, "_autotb_site", None)))
             except Exception:
                 pass  # the error is the user's and goes on
             self = None  # the traceback's frames lead to this one

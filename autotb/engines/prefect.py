@@ -9,9 +9,10 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from autotb import capture, carrier, registry
+from autotb import registry
 from autotb.engines import places, worker
 from autotb.patch import Patch
+from autotb.record import build, capture
 
 MODULES = ("prefect.task_engine", "prefect.task_runners")
 NAME = "Prefect"
@@ -35,7 +36,7 @@ def _wrap_result(original: Any) -> Any:
                 submitted = worker.place_of(self.__dict__.get("_autotb_site"))
                 known = (capture.attached(error) or {}).get("hops", ())
                 if submitted is not None and not any(hop.get("engine") == "prefect" for hop in known):
-                    carrier.note_live(error, {"engine": "prefect", "where": "in a Prefect task", "submitted": submitted})
+                    build.note_live(error, {"engine": "prefect", "where": "in a Prefect task", "submitted": submitted})
             except Exception:
                 pass  # the error is the user's and goes on
             raise

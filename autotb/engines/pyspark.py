@@ -14,9 +14,10 @@ import functools
 import re
 from typing import Any
 
-from autotb import capture, carrier, registry
+from autotb import registry
 from autotb.engines import worker
 from autotb.patch import Patch, noise_is_kept
+from autotb.record import build, capture
 
 MODULES = ("pyspark.errors.exceptions.captured", "pyspark.core.context", "pyspark.context")
 NAME = "PySpark"
@@ -68,7 +69,7 @@ def _note(converted: Any) -> None:
     found = _PYTHON.search(str(converted)) if tb is not None else None
     if found is None or not worker.has_user_frame(tb):
         return
-    record = carrier.record(converted, tb, {"engine": "pyspark", "where": "in a PySpark worker", "twice": True})
+    record = build.record(converted, tb, {"engine": "pyspark", "where": "in a PySpark worker", "twice": True})
     if not isinstance(record, dict):
         return
     frames = record["hops"][0]["frames"]
@@ -78,7 +79,7 @@ def _note(converted: Any) -> None:
         inner, tree = tree, _tree(block, frames)
         tree["cause" if sentence.startswith("The above") else "context"] = inner
     tree["hops"][0].update(engine="pyspark", where="in a PySpark worker", twice=True, brought=frames)
-    carrier.attach(converted, tree)
+    build.attach(converted, tree)
 
 
 def _tree(block: str, frames: list[dict[str, Any]]) -> dict[str, Any]:

@@ -13,10 +13,11 @@ import re
 import sys
 from typing import Any
 
-from autotb import callsite, carrier, look, registry, settings, travel
-from autotb.capture import KEY, Tree, attached
+from autotb import registry, settings
 from autotb.engines import doing, worker
 from autotb.patch import Patch, noise_is_kept
+from autotb.record import build, callsite, pickling, static
+from autotb.record.capture import KEY, Tree, attached
 
 MODULES = ("ray.exceptions", "ray.remote_function", "ray.actor", "ray._private.worker", "ray._private.function_manager")
 NAME = "Ray"
@@ -38,7 +39,7 @@ def _open(exc: BaseException) -> registry.Opened | None:
     if issubclass(type(exc), errors.RayTaskError):
         cause = getattr(exc, "cause", None)
         return registry.Opened(
-            headline=cause if look.is_exception(cause) else None,
+            headline=cause if static.is_exception(cause) else None,
             text=None if attached(exc) else _text(exc),
         )
     if issubclass(type(exc), errors.RayActorError) and "type" in (attached(exc) or {}):
@@ -130,7 +131,7 @@ def _wrap_task_error_init(original: Any) -> Any:
     return __init__
 
 
-def _record(live: BaseException, kwargs: dict[str, Any], args: tuple[Any, ...]) -> Tree | carrier.Light:
+def _record(live: BaseException, kwargs: dict[str, Any], args: tuple[Any, ...]) -> Tree | build.Light:
     name = str(args[0]) if args else str(kwargs.get("function_name", ""))
     name = name.rpartition("::")[2].rpartition("__main__.")[2].removesuffix("()")
     upstream = attached(live)
@@ -138,14 +139,14 @@ def _record(live: BaseException, kwargs: dict[str, Any], args: tuple[Any, ...]) 
         skipped = f"{name} was not called: a task whose result it takes failed"
         return {**upstream, "broken": [skipped, *upstream.get("broken", ())]}
     actor = kwargs.get("actor_id")
-    hop = carrier.place(
+    hop = build.place(
         "ray",
         f"in a Ray {'actor' if actor else 'worker'}",
         call=worker.frame_call(live.__traceback__) or f"{name}(…)",
         task=_current_task(),
         actor=actor if isinstance(actor, str) else None,
     )
-    return carrier.record(live, live.__traceback__, hop)
+    return build.record(live, live.__traceback__, hop)
 
 
 def _current_task() -> str | None:
@@ -155,16 +156,16 @@ def _current_task() -> str | None:
         return None
 
 
-def _with_fit_cause(args: tuple[Any, ...], tree: Tree | carrier.Light) -> tuple[Any, ...]:
+def _with_fit_cause(args: tuple[Any, ...], tree: Tree | build.Light) -> tuple[Any, ...]:
     """Ray replaces a cause that cannot be pickled by a RayError: it is given one that can."""
-    if len(args) < 3 or not look.is_exception(args[2]):
+    if len(args) < 3 or not static.is_exception(args[2]):
         return args
     import ray.cloudpickle as pickle
 
     fit, lost = _fit(args[2])
     if fit is args[2] or not lost:
         return args
-    travel.tell_lost(tree, lost)
+    pickling.tell_lost(tree, lost)
     return (*args[:2], pickle.loads(pickle.dumps(fit)), *args[3:])
 
 
@@ -172,7 +173,7 @@ def _fit(cause: BaseException) -> tuple[Any, list[str]]:
     """Ray pickles an exception again where it arrives: it must survive that as well."""
     import ray.cloudpickle as pickle
 
-    return travel.fit_to_travel(cause, lambda value: pickle.dumps(pickle.loads(pickle.dumps(value))), pickle.loads)
+    return pickling.fit_to_travel(cause, lambda value: pickle.dumps(pickle.loads(pickle.dumps(value))), pickle.loads)
 
 
 def _wrap_to_bytes(original: Any) -> Any:
@@ -183,7 +184,7 @@ def _wrap_to_bytes(original: Any) -> Any:
         try:
             cause = self.__dict__.get("cause")
             fit: Any = cause
-            if look.is_exception(cause):
+            if static.is_exception(cause):
                 fit, _ = _fit(cause)
             if fit is cause:
                 return original(self)
@@ -209,7 +210,7 @@ def _wrap_as_instanceof_cause(original: Any) -> Any:
             tree = attached(self)
             if tree is not None:
                 _note_submitted(tree)
-                carrier.attach(error, tree)
+                build.attach(error, tree)
         except Exception:
             pass  # the error is the user's and goes on
         return error
@@ -234,10 +235,10 @@ def _wrap_actor_died_init(original: Any) -> Any:
         original(self, *args, **kwargs)
         try:
             cause = args[0] if args else kwargs.get("cause")
-            tree = attached(cause) if look.is_exception(cause) else None
+            tree = attached(cause) if static.is_exception(cause) else None
             if tree is not None:
                 _note_submitted(tree)
-                carrier.attach(self, tree)
+                build.attach(self, tree)
                 if _in_worker() and not noise_is_kept():
                     _shorten(self, tree)
             else:
@@ -352,7 +353,7 @@ def _tell_of_death(error: Any, caller: Any) -> None:
     for left in dead:
         remains.bury(left.pid)
     site = _sites.get(task.binary()) or _sites.get(task.actor_id().binary())
-    carrier.note_death(error, [hop], worker.place_of(site))
+    build.note_death(error, [hop], worker.place_of(site))
 
 
 _MARKS = re.compile(r"^:(job_id|task_name|actor_name):")

@@ -12,10 +12,11 @@ import functools
 import sys
 from typing import Any
 
-from autotb import callsite, carrier, look, registry
-from autotb.capture import KEY, attached
+from autotb import registry
 from autotb.engines import worker
 from autotb.patch import Patch, noise_is_kept
+from autotb.record import build, callsite, static
+from autotb.record.capture import KEY, attached
 
 MODULES = ("speedy_utils.common.exceptions", "speedy_utils.multi_worker.thread", "speedy_utils.multi_worker._mp_backends")
 NAME = "speedy-utils"
@@ -30,7 +31,7 @@ def _open(exc: BaseException) -> registry.Opened | None:
     if module is None or not issubclass(type(exc), module.SpeedyWorkerError):
         return None
     original = getattr(exc, "original_exception", None) or exc.__cause__ or exc.__context__
-    if look.is_exception(original):
+    if static.is_exception(original):
         return registry.Opened(roots=(original,))
     return registry.Opened() if attached(exc) is not None else None
 
@@ -52,7 +53,7 @@ def _wrap_worker(original: Any) -> Any:
                     exc,
                     "speedy-utils",
                     "in a thread-pool worker",
-                    lambda: carrier.call_text(func, (item,), dict(fixed_kwargs)),
+                    lambda: build.call_text(func, (item,), dict(fixed_kwargs)),
                 )
             except Exception:
                 pass  # its frames are in its traceback
@@ -67,7 +68,7 @@ def _wrap_panel(original: Any) -> Any:
     @functools.wraps(original)
     def format_rich(self: Any) -> None:
         try:
-            carrier.note_submitted(self.original_exception, callsite.decode(callsite.here(3)))
+            build.note_submitted(self.original_exception, callsite.decode(callsite.here(3)))
         except Exception:
             pass  # the place of submission is lost, nothing else
         if noise_is_kept():
@@ -84,7 +85,7 @@ def _wrap_frames(original: Any) -> Any:
         frames = original(exc)
         try:
             tb = exc.__traceback__
-            tree = carrier.record(exc, tb, carrier.place("speedy-utils", "in a worker process", call=worker.frame_call(tb)))
+            tree = build.record(exc, tb, build.place("speedy-utils", "in a worker process", call=worker.frame_call(tb)))
             if frames and isinstance(tree, dict):
                 path, line, name, held = frames[-1]
                 frames[-1] = (path, line, name, {**held, KEY: tree})
@@ -117,8 +118,8 @@ def _wrap_display(original: Any) -> Any:
         except Exception as raised:
             try:
                 if tree is not None:
-                    carrier.attach(raised, tree)
-                    carrier.note_submitted(raised, callsite.decode(callsite.here(3)))
+                    build.attach(raised, tree)
+                    build.note_submitted(raised, callsite.decode(callsite.here(3)))
             except Exception:
                 pass  # the error is the user's and goes on
             raise
@@ -132,7 +133,7 @@ def _wrap_exit(original: Any) -> Any:
     @functools.wraps(original)
     def _exit_on_worker_error(error: Any, pbar: Any = None, *args: Any, **kwargs: Any) -> None:
         try:
-            carrier.note_submitted(error, callsite.decode(callsite.here(3)))
+            build.note_submitted(error, callsite.decode(callsite.here(3)))
         except Exception:
             pass  # its frames are in its traceback
         if noise_is_kept():

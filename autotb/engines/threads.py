@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import functools
 
-from autotb import callsite, loading, registry
+from autotb import loading, registry
 from autotb.patch import Patch
+from autotb.record import callsite
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -14,10 +14,11 @@ import re
 import sys
 from typing import Any
 
-from autotb import carrier, look, registry, settings
-from autotb.capture import attached
+from autotb import registry, settings
 from autotb.engines import doing, places, worker
 from autotb.patch import Patch
+from autotb.record import build, static
+from autotb.record.capture import attached
 
 MODULES = (
     "torch._utils",
@@ -39,7 +40,7 @@ _SPAWNED = re.compile(r"^\n\n-- Process (?P<index>\d+) terminated with the follo
 
 def _open(exc: BaseException) -> registry.Opened | None:
     """The messages that hold a worker's whole traceback."""
-    message = next(map(look.text_of, look.args_of(exc)), "")
+    message = next(map(static.text_of, static.args_of(exc)), "")
     if message.startswith("Caught ") and (match := _CAUGHT.match(message)):
         return worker.opened_text(exc, match["text"])
     if message.startswith("\n\n-- Process ") and (match := _SPAWNED.match(message)):
@@ -85,8 +86,8 @@ def _wrap_wrapper_init(original: Any) -> Any:
         original(self, exc_info, where)
         try:
             exc, tb = exc_info[1], exc_info[2]
-            hop = carrier.place("torch", f"{where[:3]}a {where[3:]}", call=worker.frame_call(tb))
-            self._autotb = carrier.record(exc, tb, hop)
+            hop = build.place("torch", f"{where[:3]}a {where[3:]}", call=worker.frame_call(tb))
+            self._autotb = build.record(exc, tb, hop)
         except Exception:
             pass  # without a record the driver reads the text
 
@@ -104,7 +105,7 @@ def _wrap_reraise(original: Any) -> Any:
             try:
                 tree = self.__dict__.get("_autotb")
                 if tree is not None:
-                    carrier.attach(error, tree)
+                    build.attach(error, tree)
             except Exception:
                 pass  # the text is read
             raise
@@ -204,7 +205,7 @@ def _wrap_next(original: Any) -> Any:
 def _note_place(error: BaseException, iterator: Any) -> None:
     try:
         if attached(error) is not None:
-            carrier.note_submitted(error, worker.place_of(getattr(iterator, "_autotb_site", None)))
+            build.note_submitted(error, worker.place_of(getattr(iterator, "_autotb_site", None)))
     except Exception:
         pass  # the error is the user's and goes on
 
@@ -216,14 +217,14 @@ def _try_to_note_death(error: BaseException, iterator: Any = None) -> None:
         if "hops" in (attached(error) or {}):
             return
         if known and known.get("hops") and _PIDS.match(str(error)):
-            carrier.attach(error, known)
+            build.attach(error, known)
         else:
             dead = _dead(error, iterator)
             if dead:
                 from autotb.postmortem import story
 
                 where = "in a DataLoader worker process"
-                carrier.note_death(error, [story.of_process("torch", where, process, patience=1) for process in dead[:3]], None)
+                build.note_death(error, [story.of_process("torch", where, process, patience=1) for process in dead[:3]], None)
     except Exception:
         pass  # then it is told in torch's words alone
 
@@ -269,8 +270,8 @@ def _append(exc: BaseException | None, function: Any, args: tuple[Any, ...], err
     """The record stands after the text: who reads only that finds it as ever."""
     if exc is None or not isinstance(error_file, str):
         return
-    hop = carrier.place("torch", "in a process of torch.multiprocessing.spawn", call=carrier.call_text(function, args))
-    tree = carrier.record(exc, exc.__traceback__, hop)
+    hop = build.place("torch", "in a process of torch.multiprocessing.spawn", call=build.call_text(function, args))
+    tree = build.record(exc, exc.__traceback__, hop)
     with open(error_file, "ab") as file:
         pickle.dump(tree, file)
 
@@ -288,7 +289,7 @@ def _wrap_join(original: Any) -> Any:
             except Exception:
                 pass  # without a record the text is read
             try:
-                carrier.note_submitted(error, worker.place_of(self.__dict__.get("_autotb_site")))
+                build.note_submitted(error, worker.place_of(self.__dict__.get("_autotb_site")))
             except Exception:
                 pass  # the error is the user's and goes on
             raise
@@ -301,7 +302,7 @@ def _attach(error: BaseException, context: Any) -> None:
     if type(error).__name__ == "ProcessRaisedException":
         with open(context.error_files[error.error_index], "rb") as file:  # type: ignore[attr-defined]
             pickle.load(file)
-            carrier.attach(error, pickle.load(file))
+            build.attach(error, pickle.load(file))
 
 
 PATCHES = (

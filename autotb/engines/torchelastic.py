@@ -16,9 +16,10 @@ import sys
 import time
 from typing import Any
 
-from autotb import capture, carrier, registry, summary
+from autotb import registry
 from autotb.engines import worker
 from autotb.patch import Patch, noise_is_kept
+from autotb.record import build, capture, safe_repr
 
 MODULES = (
     "torch.distributed.elastic.multiprocessing.errors",
@@ -60,7 +61,7 @@ def _after(rank: Any, failure: Any, error: BaseException | None, root: BaseExcep
 
 def _line(error: BaseException) -> str:
     error = (_open_text(error) or registry.Opened()).headline or error
-    return summary.cut(f"{capture.type_name(type(error))}: {error}".splitlines()[0], 300)
+    return safe_repr.cut(f"{capture.type_name(type(error))}: {error}".splitlines()[0], 300)
 
 
 def _told(rank: Any, failure: Any) -> tuple[float, Any, Any, BaseException | None]:
@@ -75,7 +76,7 @@ def _told(rank: Any, failure: Any) -> tuple[float, Any, Any, BaseException | Non
     if isinstance(tree, dict) and tree.get("v") == capture.VERSION:
         when = tree.get("time", when)
         error = worker.named(tree["type"], tree["message"])
-        carrier.attach(error, tree)
+        build.attach(error, tree)
     elif isinstance(text, str):
         error = _Text(text)
     return when, rank, failure, error
@@ -112,7 +113,7 @@ def _add(path: str, exc: BaseException) -> None:
     with open(path, encoding="utf-8") as file:
         data = json.load(file)
     rank = os.environ.get("RANK", "?")
-    tree = carrier.record(exc, exc.__traceback__, carrier.place("torchrun", f"in rank {rank}"))
+    tree = build.record(exc, exc.__traceback__, build.place("torchrun", f"in rank {rank}"))
     if not isinstance(tree, dict):
         return
     tree["time"] = time.time()
@@ -121,7 +122,7 @@ def _add(path: str, exc: BaseException) -> None:
     with open(path, "w", encoding="utf-8") as file:
         file.write(text)
     if _terminal() is not None and _terminal() == os.environ.get(TERMINAL) and not noise_is_kept():
-        carrier.note(exc, told=True)
+        build.note(exc, told=True)
 
 
 def _terminal() -> str | None:

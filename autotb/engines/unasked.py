@@ -16,9 +16,10 @@ import os
 from time import monotonic
 from typing import Any
 
-from autotb import look, patch, registry, settings
-from autotb.capture import KEY
+from autotb import patch, registry, settings
 from autotb.engines import kinds, worker
+from autotb.record import static
+from autotb.record.capture import KEY
 
 _registered = False
 _open = 0  # failed futures that nobody has asked for so far
@@ -103,7 +104,7 @@ def end(found: Watch, error: BaseException | None) -> None:
 
 def _give(error: BaseException, record: Any) -> None:
     if record is not None:
-        dict.setdefault(look.fields_of(error), KEY, record)
+        dict.setdefault(static.fields_of(error), KEY, record)
 
 
 def _dropped(error: BaseException, site: Any, kind: kinds.Kind, record: Any) -> None:

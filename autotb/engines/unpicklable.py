@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from types import FunctionType, MethodType
 from typing import Any
 
-from autotb import capture, look, summary
+from autotb.record import capture, safe_repr, static
 
 MAX_BYTES = 10_000_000  # of one part; a larger one is taken to be sound
 MAX_DEPTH, MAX_PARTS, MAX_SECONDS = 20, 500, 0.5
@@ -22,8 +22,8 @@ MAX_DEPTH, MAX_PARTS, MAX_SECONDS = 20, 500, 0.5
 
 def of_call(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], pickler: Any = pickle.Pickler) -> str:
     """The path to what is at fault in a call; empty where nothing is found."""
-    names = summary._parameters(function)
-    parts: list[tuple[str, Any]] = [(summary.function_name(function), function)]
+    names = safe_repr._parameters(function)
+    parts: list[tuple[str, Any]] = [(safe_repr.function_name(function), function)]
     parts += [(names[at] if at < len(names) else f"args[{at}]", value) for at, value in enumerate(args)]
     parts += list(kwargs.items())
     return _Search(pickler).among(parts)
@@ -69,7 +69,7 @@ class _Search:
             if inner is None:
                 break
             path, value = inner
-        return f"{summary.cut(path, 200)} → {capture.type_name(type(value))}" if path else ""
+        return f"{safe_repr.cut(path, 200)} → {capture.type_name(type(value))}" if path else ""
 
     def fails(self, value: Any) -> bool:
         if self.left <= 0 or time.monotonic() > self.until:
@@ -94,7 +94,7 @@ def _parts(path: str, value: Any) -> Iterator[tuple[str, Any]]:
     elif issubclass(kind, dict):
         for key, item in dict.items(value):
             yield f"a key of {path}", key
-            yield f"{path}[{summary.brief(key)}]", item
+            yield f"{path}[{safe_repr.brief(key)}]", item
     elif kind is functools.partial:
         yield from ((f"{path}.func", value.func), (f"{path}.args", value.args), (f"{path}.keywords", value.keywords))
     elif kind is MethodType:
@@ -103,7 +103,7 @@ def _parts(path: str, value: Any) -> Iterator[tuple[str, Any]]:
         cells = zip(value.__code__.co_freevars, value.__closure__ or (), strict=False)
         yield from ((f"{name} in {path}", cell.cell_contents) for name, cell in cells if _is_full(cell))
     else:
-        yield from ((f"{path}.{name}", item) for name, item in look.attributes(value).items())
+        yield from ((f"{path}.{name}", item) for name, item in static.attributes(value).items())
 
 
 def _is_full(cell: Any) -> bool:

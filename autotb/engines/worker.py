@@ -1,6 +1,6 @@
 """What adapters share on the failing path: whose call failed, frames' locals without keeping them, pickling with a record.
 
-Flows in: an engine's frames and wrapper objects.  Flows out: hops' parts and pickles, through ``carrier``.
+Flows in: an engine's frames and wrapper objects.  Flows out: hops' parts and pickles, through ``build``.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import traceback
 from collections.abc import Callable
 from types import CodeType, FrameType, TracebackType
 
-from autotb import callsite, carrier, look, registry, settings, summary, travel
-from autotb.capture import attached
+from autotb import registry, settings
+from autotb.record import build, callsite, pickling, safe_repr, static
+from autotb.record.capture import attached
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
@@ -64,11 +65,11 @@ def find_frame(frame: FrameType | None, name: str, limit: int = 5) -> FrameType 
 
 def note_thread(exc: BaseException, engine: str, where: str, call: Callable[[], str | None]) -> None:
     """Note that ``exc`` was raised by work in a thread of this process; ``call`` gives the failing call's text."""
-    if attached(exc) is None and carrier.is_flood(exc.__traceback__):
-        carrier.attach_shared(exc, engine, where)
+    if attached(exc) is None and build.is_flood(exc.__traceback__):
+        build.attach_shared(exc, engine, where)
         return
     text = call()
-    carrier.note_live(exc, carrier.place(engine, where, call=text))
+    build.note_live(exc, build.place(engine, where, call=text))
 
 
 def chunk_call(function: Any, chunk: list[Any], tb: TracebackType | None, *, star: bool) -> str | None:
@@ -77,15 +78,15 @@ def chunk_call(function: Any, chunk: list[Any], tb: TracebackType | None, *, sta
     One element: that one.  More: what the function's own frame holds, unless it rebinds its parameters.
     """
     if len(chunk) == 1:
-        return carrier.call_text(function, tuple(chunk[0]) if star else (chunk[0],))
+        return build.call_text(function, tuple(chunk[0]) if star else (chunk[0],))
     registry.note_user_function(function)
     if not settings.switch("args"):
         return None
     found = _frame_of(function, tb)
-    call = summary.frame_call(found, summary.function_name(function)) if found is not None else None
+    call = safe_repr.frame_call(found, safe_repr.function_name(function)) if found is not None else None
     if call is not None:
         return call
-    return f"{summary.function_name(function)}, for one of {len(chunk)} elements: {summary.brief(chunk)}"
+    return f"{safe_repr.function_name(function)}, for one of {len(chunk)} elements: {safe_repr.brief(chunk)}"
 
 
 def has_user_frame(tb: TracebackType | None) -> bool:
@@ -104,11 +105,11 @@ def frame_call(tb: TracebackType | None, name: str | None = None) -> str | None:
         if registry.kind_of_frame(frame) == registry.USER:
             break
         tb = tb.tb_next
-    return summary.frame_call(tb.tb_frame, name) if tb is not None and settings.switch("args") else None
+    return safe_repr.frame_call(tb.tb_frame, name) if tb is not None and settings.switch("args") else None
 
 
 def _frame_of(function: Any, tb: TracebackType | None) -> FrameType | None:
-    code = summary.code_of(look.behind_partials(function))
+    code = safe_repr.code_of(static.behind_partials(function))
     while tb is not None:
         if tb.tb_frame.f_code is code:
             return tb.tb_frame
@@ -147,7 +148,7 @@ def reduced(
     """What an engine's wrapper pickles into: its own rebuild function, called with a fit exception that carries the record."""
     try:
         exc, text = arguments
-        return rebuild, travel.travelling(exc, text, getattr(box, "_autotb", None), dumps or _forking_dumps, loads)
+        return rebuild, pickling.travelling(exc, text, getattr(box, "_autotb", None), dumps or _forking_dumps, loads)
     except Exception:
         return rebuild, arguments
 

@@ -12,11 +12,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from autotb import carrier, registry, summary
-from autotb.capture import attached
+from autotb import registry
 from autotb.flow import packing
 from autotb.flow.packing import Packed
 from autotb.postmortem import crumbs
+from autotb.record import build, safe_repr
+from autotb.record.capture import attached
 
 registry.register(runs=((__name__, "run"),))  # where a worker's frames begin
 
@@ -122,8 +123,8 @@ def run(
     return results if is_here else _pickled(results)
 
 
-summary.chunk_runner = run.__code__
-crumbs.chunk_of = summary.chunk_of
+safe_repr.chunk_runner = run.__code__
+crumbs.chunk_of = safe_repr.chunk_of
 
 
 class Sealed:
@@ -136,7 +137,7 @@ class Sealed:
         return self.function(*self.args)
 
 
-summary.sealed = Sealed
+safe_repr.sealed = Sealed
 
 
 def rows_of(columns: tuple[list[Any], ...]) -> Iterator[tuple[Any, ...]]:
@@ -158,13 +159,13 @@ def _failed(error: Exception, function: Any, args: tuple[Any, ...], constants: d
     """An exception that is about to be raised in this process keeps its frames; else a record stands for them, which holds
     nothing of the user's."""
     try:
-        call = carrier.call_text(function, args, constants)
-        hop = carrier.place("flow", "in a worker of a flow", call=call)
+        call = build.call_text(function, args, constants)
+        hop = build.place("flow", "in a worker of a flow", call=call)
         if is_raised:
-            carrier.note_live(error, hop)
+            build.note_live(error, hop)
         else:
             begun = error.__traceback__.tb_next if error.__traceback__ is not None else None  # without our own
-            carrier.attach(error, carrier.record(error, begun, hop))
+            build.attach(error, build.record(error, begun, hop))
             error.__traceback__ = None
     except Exception:
         pass  # the error itself is told

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from autotb import look, summary
 from autotb.flow import snapshots
 from autotb.flow.snapshots import ArrayReference, ErrorInfo, ErrorSnapshot, PropagatedErrorSnapshot, Reason, Source
+from autotb.record import safe_repr, static
 
 RAISE, CONTINUE = "raise", "continue"
 UNKNOWN, EVALUATED, SKIPPED, ERROR = "unknown", "evaluated", "skipped", "error"
@@ -215,14 +215,14 @@ def maybe_wrap_exception(
 
 def hang(snapshot: ErrorSnapshot, function: Any, owners: tuple[Any, ...]) -> str:
     """Hang the newest snapshot on the function and the flow.  Returns the name of one that has it; a built-in takes none."""
-    named = look.behind_partials(function)
+    named = static.behind_partials(function)
     if type(named) is types.MethodType:
         named = named.__func__  # a bound method takes no attributes
     is_named = _hung(named, snapshot)
     flows = [owner for owner in owners if _hung(owner, snapshot)]
     is_partials = named is not function and _hung(function, snapshot)
     if is_named:
-        return summary.function_name(function)
+        return safe_repr.function_name(function)
     return "flow" if flows else "partial" if is_partials else ""
 
 

@@ -13,8 +13,8 @@ import sys
 from types import FunctionType
 from typing import Any
 
-from autotb import summary, travel
-from autotb.capture import KEY, fields_of, message_of, type_name
+from autotb.record import pickling, safe_repr
+from autotb.record.capture import KEY, fields_of, message_of, type_name
 
 PROTOCOL = 4
 
@@ -42,7 +42,7 @@ def pack(value: Any) -> Packed:
     """The value as text, and as a pickle if it has one; else why it has none."""
     if type(value) is Opaque:
         return value.text, value.data, value.why
-    text = summary.brief(value)
+    text = safe_repr.brief(value)
     try:
         return text, dumps(value), ""
     except BaseException as error:  # SystemExit too: it is of a copy that only we make
@@ -73,7 +73,7 @@ def pack_exception(exception: BaseException, tree: Any) -> Packed:
     text = headline(exception)[:300]
     kept = dict.get(fields_of(exception), KEY)
     try:
-        return text, dumps(exception if tree is None else travel.packed(exception, tree, dumps, pickle.loads)), ""
+        return text, dumps(exception if tree is None else pickling.packed(exception, tree, dumps, pickle.loads)), ""
     except BaseException as error:  # as above
         return text, None, f"{type(error).__name__}: {error}"[:300]
     finally:

@@ -10,7 +10,6 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from autotb import carrier
 from autotb.flow import cache
 from autotb.flow.cache import Cache
 from autotb.flow.chunks import Failed, Partly
@@ -19,6 +18,7 @@ from autotb.flow.shards import Place
 from autotb.flow.snapshots import ErrorSnapshot
 from autotb.flow.store import Memory
 from autotb.flow.work import Call, Work
+from autotb.record import build
 
 
 @dataclass
@@ -98,7 +98,7 @@ def settle_chunk(run: Run, work: Work, ats: Sequence[int], columns: tuple[list[A
 def _wrapped(run: Run, work: Work, args: tuple[Any, ...], kwargs: dict[str, Any], error: BaseException) -> ErrorSnapshot:
     """The snapshot of a call that failed; in raise mode the error leaves."""
     try:
-        carrier.note_submitted(error, work.node.place)
+        build.note_submitted(error, work.node.place)
     except Exception:
         pass  # a nicety of the story
     return wrapped_or_leaving(run.mode, work.function, args, kwargs, error, run.owners)

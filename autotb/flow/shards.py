@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from autotb import carrier
+from autotb.record import build
 
 FOLDER = "shards"
 OK, FAILED, SKIPPED, MISSING = range(4)  # the states of an element
@@ -53,7 +53,7 @@ class Shard:
     """The file that this process appends to."""
 
     def __init__(self, folder: str) -> None:
-        self.name = f"{carrier.host()}-{os.getpid()}-{uuid.uuid4().hex[:8]}.shard"
+        self.name = f"{build.host()}-{os.getpid()}-{uuid.uuid4().hex[:8]}.shard"
         self.path = os.path.join(folder, FOLDER, self.name)
         self.file = open(self.path, "ab", buffering=0)  # noqa: SIM115  closed by close()
         self.lock = threading.Lock()

@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
-from autotb import intake
 from autotb.flow import shards, table
 from autotb.flow.groups import Groups
 from autotb.flow.index import Index, opened
 from autotb.flow.running import Tally
 from autotb.flow.shards import FAILED, SKIPPED
+from autotb.record import arrival
 from autotb.trace.model import Trace
 
 
@@ -56,7 +56,7 @@ def _failures(index: Index, folder: str) -> Iterator[dict[str, Any]]:
     seen: set[str] = set()
     places = (shards.Place(shard, offset, FAILED) for shard, offset in rows)
     for record in shards.read(folder, places, only_text=True):
-        told = intake.parsed(record.text)
+        told = arrival.parsed(record.text)
         if "error" in told and told["id"] not in seen:
             seen.add(told["id"])
             yield told

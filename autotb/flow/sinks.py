@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from autotb import carrier
 from autotb.flow import chunks, packing, shards, store
 from autotb.flow.context import CONTINUE, maybe_wrap_exception
 from autotb.flow.snapshots import ErrorStub
+from autotb.record import build
 
 _seen: set[str] = set()  # marks of run folders that this process sees
 
@@ -49,7 +49,7 @@ def _kept(sink: chunks.Sink, function: Any, args: Any, constants: dict[str, Any]
             return (_stub(result) if sink.owned else result), store.write(sink.folder, sink.step, at, result, data)
     if not sink.owned:
         return result, None
-    carrier.note_submitted(result.exception, sink.place)
+    build.note_submitted(result.exception, sink.place)
     snapshot = maybe_wrap_exception(CONTINUE, function, args, constants, result.exception)
     return ErrorStub(False), store.write(sink.folder, sink.step, at, snapshot)
 

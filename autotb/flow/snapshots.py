@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Protocol
 
-from autotb import carrier, summary
-from autotb.capture import attached
 from autotb.flow import binding, packing
 from autotb.flow.packing import Opaque, Packed, pack, unpack
+from autotb.record import build, safe_repr
+from autotb.record.capture import attached
 
 _MAGIC = b"autotb error snapshot 1\n"
 
@@ -141,7 +141,7 @@ class ErrorSnapshot(Noted):
         return loaded
 
     def __repr__(self) -> str:
-        return f"<ErrorSnapshot of {self.call}: {summary.cut(packing.headline(self.exception), 300)}>"
+        return f"<ErrorSnapshot of {self.call}: {safe_repr.cut(packing.headline(self.exception), 300)}>"
 
     def _repr_html_(self) -> str:
         from autotb import render
@@ -154,11 +154,11 @@ class ErrorSnapshot(Noted):
         """The call as safe text, cut to a line; without arguments under ``AUTOTB_ARGS=0``."""
         args, kwargs = binding.unbind(self.function, self.kwargs)
         name = self.function.text if isinstance(self.function, Opaque) else None
-        return name or carrier.call_text(self.function, args, kwargs) or f"{summary.function_name(self.function)}(…)"
+        return name or build.call_text(self.function, args, kwargs) or f"{safe_repr.function_name(self.function)}(…)"
 
     def __getstate__(self) -> dict[str, Any]:
         if getattr(_packing, "function", False):  # it hangs on a function that is pickled by value: it has no part in that
-            text = summary.brief(self.function), None, "it hung on a function"
+            text = safe_repr.brief(self.function), None, "it hung on a function"
             return {"function": text, "kwargs": {}, "exception": (packing.headline(self.exception), *text[1:])}
         _packing.function = True
         try:
@@ -257,7 +257,7 @@ class PropagatedErrorSnapshot(Noted):
 
     def __repr__(self) -> str:
         name = self.skipped_function.text if isinstance(self.skipped_function, Opaque) else None
-        name = name or summary.function_name(self.skipped_function)
+        name = name or safe_repr.function_name(self.skipped_function)
         inputs = ", ".join(_told(parameter, info) for parameter, info in self.error_info.items())
         return f"<PropagatedErrorSnapshot: {name} was not called, {self.reason}: {inputs}>"
 
@@ -348,7 +348,7 @@ def _packed_exception(exception: BaseException) -> Packed:
     """The exception with its story, made fit to travel."""
     tree = attached(exception)
     if tree is None:
-        tree = carrier.record(exception, exception.__traceback__, carrier.place("flow", ""))  # type: ignore[assignment]
+        tree = build.record(exception, exception.__traceback__, build.place("flow", ""))  # type: ignore[assignment]
     return packing.pack_exception(exception, tree)
 
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from autotb import callsite
 from autotb.flow.binding import Names
+from autotb.record import callsite
 
 ELEMENT, MAP = "element", "map"
 

@@ -17,10 +17,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from autotb import settings, summary
+from autotb import settings
 from autotb.engines.handles import Handle, handle_of
 from autotb.futures import report
 from autotb.futures.progress import Bar
+from autotb.record import safe_repr
 from autotb.render import clean, files
 from autotb.render.logs import say
 from autotb.trace import build, words
@@ -414,7 +415,7 @@ def _text(key: Any) -> str:
     try:
         return str(key)
     except Exception:
-        return summary.brief(key)
+        return safe_repr.brief(key)
 
 
 def _record(failure: Failure) -> dict[str, Any]:

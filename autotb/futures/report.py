@@ -10,7 +10,8 @@ import traceback
 from types import FrameType, TracebackType
 from typing import Any
 
-from autotb import registry, summary
+from autotb import registry
+from autotb.record import safe_repr
 from autotb.render import as_text, clean
 from autotb.trace import build
 from autotb.trace.model import Stack, Trace
@@ -134,5 +135,5 @@ def succeeded(name: str, value: Any) -> dict[str, Any]:
         if type(shown) is not str:
             shown = str.__str__(shown)
     except Exception as error:
-        shown = f"<{summary.brief(value)}: its str() raised {type(error).__name__}>"
+        shown = f"<{safe_repr.brief(value)}: its str() raised {type(error).__name__}>"
     return {"name": name, "status": "success", "result": shown}

@@ -10,8 +10,10 @@ import os
 import sys
 from typing import Any
 
-from autotb import callsite, capture, carrier, render, settings, uncaught
+from autotb import render, settings, uncaught
 from autotb.engines import worker
+from autotb.record import build as carrier
+from autotb.record import callsite, capture
 from autotb.render import terminal
 from autotb.trace import build
 

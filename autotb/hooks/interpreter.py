@@ -59,12 +59,13 @@ def _came_by_a_signal(traceback: TracebackType | None) -> bool:
 
 
 def _show(value: BaseException, traceback: TracebackType | None) -> None:
-    from autotb import look, render, settings
+    from autotb import render, settings
+    from autotb.record import static
     from autotb.trace import build
 
     if sys.stderr is None or _is_told_elsewhere(value):
         return
-    if issubclass(type(value), KeyboardInterrupt) and not look.context_of(value) and _is_an_engines_process(traceback):
+    if issubclass(type(value), KeyboardInterrupt) and not static.context_of(value) and _is_an_engines_process(traceback):
         _show_interruption(traceback)
         return
     trace = build.build(value, traceback)
@@ -113,10 +114,10 @@ def _is_an_engines_process(traceback: TracebackType | None) -> bool:
 def _show_interruption(traceback: TracebackType | None) -> None:
     import os
 
-    from autotb import look
+    from autotb.record import static
     from autotb.render import terminal
 
-    traceback = look.innermost(traceback)
+    traceback = static.innermost(traceback)
     if traceback is not None:
         code = traceback.tb_frame.f_code
         where = f"{code.co_filename}:{traceback.tb_lineno} in {code.co_name}"
@@ -125,7 +126,7 @@ def _show_interruption(traceback: TracebackType | None) -> None:
 
 def _is_told_elsewhere(value: BaseException) -> bool:
     """Whether an adapter has handed this error to a process that tells it on this very terminal."""
-    from autotb.capture import attached
+    from autotb.record.capture import attached
 
     return bool((attached(value) or {}).get("told"))
 

@@ -13,8 +13,9 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from autotb import capture, render, settings
+from autotb import render, settings
 from autotb.patch import Patch, put_on
+from autotb.record import capture
 from autotb.trace import build, limit
 
 expected = threading.local()  # .error, .story: what asyncio is logging in this thread

@@ -35,7 +35,7 @@ def _wrap_makereport(original: Any) -> Any:
 
 
 def _story(error: BaseException) -> str:
-    from autotb.capture import attached
+    from autotb.record.capture import attached
 
     if attached(error) is None:
         return ""

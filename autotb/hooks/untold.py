@@ -12,8 +12,9 @@ import sys
 import time
 from typing import Any
 
-from autotb import look, render, settings
+from autotb import render, settings
 from autotb.engines import kinds, unasked
+from autotb.record import static
 from autotb.render import clean, terminal
 from autotb.trace import build, words
 
@@ -100,8 +101,8 @@ def with_the_end(error: BaseException) -> None:
     one: BaseException | None = error
     while one is not None and id(one) not in chain and len(chain) < 50:
         chain.add(id(one))
-        cause = look.cause_of(one)
-        one = look.context_of(one) if cause is None else cause
+        cause = static.cause_of(one)
+        one = static.context_of(one) if cause is None else cause
     tell_in_a_line(unasked.of_the_same_pool(chain))
 
 

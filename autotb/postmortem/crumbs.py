@@ -13,8 +13,8 @@ import os
 import time
 from types import CodeType, FunctionType, MethodType
 
-from autotb import look, redaction
 from autotb.postmortem import folder
+from autotb.record import redaction, static
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # every worker imports this
@@ -208,13 +208,13 @@ def has_ended(pid: int) -> bool:
         return os.path.exists("/proc/self")  # it has just gone; without /proc it lives, as far as is known
 
 
-chunk_of: Any = None  # ``summary.chunk_of``, once there are chunks of calls
+chunk_of: Any = None  # ``safe_repr.chunk_of``, once there are chunks of calls
 
 
 def plain(function: Any, args: Any, kwargs: Any = None) -> str:
     """A call in few words, made in under a microsecond for usual ones: plain values, and others by their type."""
     if type(function) is not FunctionType:
-        inner = look.behind_partials(function)
+        inner = static.behind_partials(function)
         if inner is not function:
             return _partial(function, args, kwargs)
         called = _name_of(function)
@@ -258,10 +258,10 @@ def _partial(function: Any, args: Any, kwargs: Any) -> str:
 
 def _name_of(function: Any) -> str:
     if type(function) is MethodType or issubclass(type(function), type):
-        from autotb import summary
+        from autotb.record import safe_repr
 
-        return summary.function_name(function)
-    return look.text_of(look.slot(function, "__qualname__")) or look.name(type(function))
+        return safe_repr.function_name(function)
+    return static.text_of(static.slot(function, "__qualname__")) or static.name(type(function))
 
 
 _PLAIN = {int, float, bool, type(None), complex}
@@ -270,12 +270,12 @@ _PLAIN = {int, float, bool, type(None), complex}
 def _brief(value: Any) -> str:
     kind = type(value)
     if type(kind) is not type:  # a metaclass of the user's answers when it is compared
-        return f"<{look.name(kind)}>"
+        return f"<{static.name(kind)}>"
     if kind in _PLAIN:
         return repr(value) if kind is not int or -_BIG < value < _BIG else f"<int of {value.bit_length()} bits>"
     if kind is str or kind is bytes:
         return repr(value) if len(value) < 80 else repr(value[:77])[:-1] + "…" + repr(value[:0])[-1]
-    return f"<{look.name(kind)}>"
+    return f"<{static.name(kind)}>"
 
 
 _BIG = 10**20

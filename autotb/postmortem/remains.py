@@ -9,7 +9,6 @@ import functools
 import os
 import time
 
-from autotb import redaction
 from autotb.postmortem import crumbs, folder
 from autotb.postmortem.crumbs import (
     BEGUN,
@@ -25,6 +24,7 @@ from autotb.postmortem.crumbs import (
     TEXT_AT,
     WORDS,
 )
+from autotb.record import redaction
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

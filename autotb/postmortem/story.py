@@ -10,9 +10,10 @@ import os
 import re
 import signal
 
-from autotb import carrier, redaction, registry, settings
+from autotb import registry, settings
 from autotb.postmortem import crumbs, memory, remains
 from autotb.postmortem.remains import Remains
+from autotb.record import build, redaction
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def hop(
 ) -> dict[str, Any]:
     """What is known of one dead worker; ``call`` where the driver knows it better than the worker's own few words."""
     call = call or (left.text if left is not None and left.running and settings.switch("args") else None)
-    place = {"engine": engine, "where": where, "pid": pid, "host": carrier.host()}
+    place = {"engine": engine, "where": where, "pid": pid, "host": build.host()}
     told = [f"{doing(left, engine in _AT_ONCE)}: {ended_by(exitcode)}{why(exitcode, left)}"]
     frames = crashed_at(left.dump) if left is not None else []
     found = {**place, "call": call, "log": _log(place["host"], pid), **more}

@@ -10,8 +10,9 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
-from autotb import capture, intake, registry, settings, shipped, sources
+from autotb import registry, settings
 from autotb.imports import own
+from autotb.record import arrival, capture, shipped_code, sources
 from autotb.trace import text
 from autotb.trace.model import Frame, Gap, Hop, Place, Stack, Trace
 
@@ -69,7 +70,7 @@ def _stack(tree: capture.Tree) -> Stack:
 
 def _with_text(stack: Stack, remote: str, where: str) -> Stack:
     """Add what a worker's traceback text tells, where no record arrived."""
-    remote = remote[-intake.MAX_WORKER_TEXT :]
+    remote = remote[-arrival.MAX_WORKER_TEXT :]
     parsed = text.parse(remote)
     if parsed is None:
         said = "\n".join([line for line in remote.split("\n") if line.strip()][-LAST_LINES:])
@@ -121,7 +122,7 @@ def _all_sourced(stack: Stack | None) -> Stack | None:
 def _sourced(frame: Frame | Gap) -> Frame | Gap:
     if isinstance(frame, Gap):
         return frame
-    path = frame.path if frame.path != shipped.NAME else shipped.found_again(frame.name, frame.line)
+    path = frame.path if frame.path != shipped_code.NAME else shipped_code.found_again(frame.name, frame.line)
     kind = registry.kind_of(path, registry.module_of(path))
     return Frame(path, frame.line, frame.name, kind=kind, source=_local_source(path, frame.line) or frame.source)
 
@@ -133,7 +134,7 @@ def _local_source(path: str, line: int) -> tuple[tuple[int, str], ...]:
         return ()
     first = max(1, line - around)
     chosen = enumerate(lines[first - 1 : line + around], first)
-    return tuple((number, intake.shortened(text_.rstrip("\r\n"), intake.MAX_LINE)) for number, text_ in chosen)
+    return tuple((number, arrival.shortened(text_.rstrip("\r\n"), arrival.MAX_LINE)) for number, text_ in chosen)
 
 
 def _hop(hop: dict[str, Any]) -> Hop:
@@ -159,14 +160,14 @@ def _hop(hop: dict[str, Any]) -> Hop:
 
 def _place(place: dict[str, Any]) -> Place:
     path, line, name = place["path"], place["line"], place["name"]
-    return Place(_absolute(path if path != shipped.NAME else shipped.found_again(name, line)), line, name)
+    return Place(_absolute(path if path != shipped_code.NAME else shipped_code.found_again(name, line)), line, name)
 
 
 def _frame(frame: dict[str, Any]) -> Frame | Gap:
     if "path" not in frame:
         return Gap(frame.get("repeated", 0), frame.get("cycle", 0), frame.get("omitted", 0))
-    if frame["path"] == shipped.NAME:
-        found = shipped.found_again(frame["name"], frame["line"], frame.get("code", ""), frame.get("module", ""))
+    if frame["path"] == shipped_code.NAME:
+        found = shipped_code.found_again(frame["name"], frame["line"], frame.get("code", ""), frame.get("module", ""))
         frame = {**frame, "path": found}
     path, line = frame["path"], frame["line"]
     return Frame(

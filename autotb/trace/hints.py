@@ -12,7 +12,8 @@ import sys
 from collections.abc import Callable, Iterator
 from types import ModuleType
 
-from autotb import carrier, registry
+from autotb import registry
+from autotb.record import build
 from autotb.trace.model import Stack, Trace
 
 MOST = 2
@@ -73,7 +74,7 @@ def found_here(trace: Trace) -> dict[str, str] | None:
     at = next(iter(spec.submodule_search_locations or ()), None) if spec.submodule_search_locations else spec.origin
     folder = os.path.dirname(os.path.abspath(at)) if at and os.path.exists(at) else ""
     theirs = dict(trace.root_cause.hops[-1].versions)
-    same = carrier.is_this_python(theirs.get("executable", ""))
+    same = build.is_this_python(theirs.get("executable", ""))
     lacks = same and folder and folder not in theirs.get("sys.path", "").split(os.pathsep)
     if same and not lacks:
         return None  # it has come since, or is found by other means
@@ -211,7 +212,7 @@ def _version_here(name: str) -> str:
     if name == "python":
         return f"{sys.version_info[0]}.{sys.version_info[1]}"
     if isinstance(sys.modules.get(name), ModuleType):
-        return carrier.version_of(name)
+        return build.version_of(name)
     from importlib import metadata
 
     try:

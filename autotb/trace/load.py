@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from autotb import intake
+from autotb.record import arrival
 from autotb.trace.model import SCHEMA, Frame, Gap, Hop, Place, Stack, Trace
 
 MAX_DEPTH = 200  # exceptions in one another
@@ -112,7 +112,7 @@ def _text(value: Any) -> str:
         return ""
     if not isinstance(value, str):
         raise TypeError(f"{value!r:.50} is no text")
-    return intake.shortened(value)
+    return arrival.shortened(value)
 
 
 def _texts(values: Any) -> tuple[str, ...]:
@@ -120,7 +120,7 @@ def _texts(values: Any) -> tuple[str, ...]:
 
 
 def _line(value: Any) -> int:
-    if not isinstance(value, int) or intake.number(int(value)) != value:
+    if not isinstance(value, int) or arrival.number(int(value)) != value:
         raise TypeError(f"{value!r:.50} is no number")
     return value
 

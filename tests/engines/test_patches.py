@@ -169,11 +169,11 @@ def test_a_function_whose_code_somebody_exchanged_stays_and_is_reported(tmp_path
 BROKEN = """
 import sys
 sys.argv = ["x"]
-from autotb import capture, carrier, travel
+from autotb.record import build, capture, pickling
 import autotb.engines.worker as worker
 def broken(*args, **kwargs):
     raise RuntimeError("ours")
-for module, name in ((carrier, "record"), (carrier, "note_submitted"), (carrier, "note_live"), (travel, "travelling"), (worker, "place_of")):
+for module, name in ((build, "record"), (build, "note_submitted"), (build, "note_live"), (pickling, "travelling"), (worker, "place_of")):
     setattr(module, name, broken)
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing.pool import Pool, ThreadPool

@@ -22,12 +22,10 @@ if os.environ.get("AUTOTB") != "0" and ("BREAK" in os.environ or "RAISE" in os.e
             raise RuntimeError("autotb's own function raised")
 
         def break_them():
-            import autotb.callsite
-            import autotb.carrier
-            import autotb.engines.worker
-            import autotb.travel
+            from autotb.engines import worker
+            from autotb.record import build, callsite, pickling
 
-            for module in (autotb.callsite, autotb.carrier, autotb.engines.worker, autotb.travel):
+            for module in (callsite, build, worker, pickling):
                 for name, value in list(vars(module).items()):
                     own = callable(value) and getattr(value, "__module__", "") == module.__name__
                     if own and not isinstance(value, type) and not name.startswith("_") and name not in LEFT:

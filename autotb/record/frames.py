@@ -13,7 +13,8 @@ import sys
 import time
 from types import CodeType, TracebackType
 
-from autotb import look, registry, settings, shipped, sources, summary
+from autotb import registry, settings
+from autotb.record import safe_repr, shipped_code, sources, static
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
@@ -67,19 +68,19 @@ class Frames:
         return result
 
     def _frame(self, code: CodeType, line: int, lasti: int, frame: Any, *, is_last: bool) -> dict[str, Any]:
-        path, module = shipped.path_of(code, frame.f_globals), look.name_of(frame)
+        path, module = shipped_code.path_of(code, frame.f_globals), static.name_of(frame)
         module = module if module != registry.REBUILT else ""
         kind = registry.kind_of(path, module)
         result: dict[str, Any] = {
             "path": path,
             "line": line or 0,  # code that was made by hand may have no lines at all
-            "name": look.exact(code.co_name),
+            "name": static.exact(code.co_name),
             "module": module,
             "kind": kind,
         }
         is_rebuilt = _is_rebuilt(code)
         if HAS_POSITIONS and not is_rebuilt:
-            result["qualname"] = look.exact(code.co_qualname)  # type: ignore[attr-defined,unused-ignore]
+            result["qualname"] = static.exact(code.co_qualname)  # type: ignore[attr-defined,unused-ignore]
             _add_position(result, code, lasti)
         if kind in (registry.ENGINE, registry.OWN) and not is_last:
             return result
@@ -90,7 +91,7 @@ class Frames:
             if not is_rebuilt and _is_files_own(code, loading) and changed(code):
                 result["changed"] = True
         elif kind == registry.USER and not is_rebuilt:
-            result["code"] = shipped.fingerprint(code)
+            result["code"] = shipped_code.fingerprint(code)
         if self.local_variables and kind == registry.USER and code.co_name != "<module>":
             result["locals"] = _locals(frame)
         return result
@@ -122,12 +123,12 @@ def live_call(raw: list[RawFrame]) -> str:
     """The call that the first user frame of a hop is, with its arguments, as far as the frame still holds them."""
     for frame, _, _ in raw:
         if registry.kind_of_frame(frame) == registry.USER:
-            return (summary.frame_call(frame) or "") if settings.switch("args") else ""
+            return (safe_repr.frame_call(frame) or "") if settings.switch("args") else ""
     return ""
 
 
 def _where(frame: Any) -> tuple[str, str]:
-    return look.name_of(frame), look.exact(frame.f_code.co_name)
+    return static.name_of(frame), static.exact(frame.f_code.co_name)
 
 
 def _loading(frame: Any) -> dict[str, Any]:
@@ -187,9 +188,11 @@ def without_tail(segments: list[tuple[bool, list[RawFrame]]], hops: list[dict[st
         kept = list(raw)
         while kept and told:
             frame, _, line = kept[-1]
-            path, name = look.exact(frame.f_code.co_filename), look.exact(frame.f_code.co_name)
+            path, name = static.exact(frame.f_code.co_filename), static.exact(frame.f_code.co_name)
             if registry.kind_of_frame(frame) == registry.USER:
-                if (path if path != shipped.NAME else told[-1][0], line, name) != told[-1]:  # the record may know the lost file
+                if (path if path != shipped_code.NAME else told[-1][0], line, name) != told[
+                    -1
+                ]:  # the record may know the lost file
                     return [*segments[:-1], (is_run, kept)]
                 told.pop()
             kept.pop()
@@ -286,9 +289,9 @@ def _window(text: str, frame: dict[str, Any] | None) -> str:
 
 def _locals(frame: Any) -> dict[str, str]:
     try:
-        values = look.variables(frame)
+        values = static.variables(frame)
         names = [name for name in values if type(name) is str and not name.startswith(".")]
-        shown = {name: summary.brief(values[name], name) for name in names[:MAX_LOCALS]}
+        shown = {name: safe_repr.brief(values[name], name) for name in names[:MAX_LOCALS]}
     except Exception:
         return {}
     if len(names) > MAX_LOCALS:
@@ -314,10 +317,10 @@ def changed(code: CodeType) -> bool:
         if known is None:
             with open(code.co_filename, "rb") as file:
                 whole = compile(file.read(), code.co_filename, "exec", dont_inherit=True, optimize=-1)
-            known = set(map(shipped.identity, shipped.within(whole)))
+            known = set(map(shipped_code.identity, shipped_code.within(whole)))
             _changed.clear()  # other threads may do so at any time
             _changed[key] = known
-        return shipped.identity(code) not in known
+        return shipped_code.identity(code) not in known
     except (OSError, SyntaxError, ValueError):
         return code.co_filename.endswith(".py") and os.path.isabs(code.co_filename) and os.path.exists(code.co_filename)
 

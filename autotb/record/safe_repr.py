@@ -9,8 +9,8 @@ import functools
 import sys
 import types
 
-from autotb import look, redaction
-from autotb.redaction import MASK
+from autotb.record import redaction, static
+from autotb.record.redaction import MASK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
@@ -118,11 +118,11 @@ def _object(value: Any, kind: type, depth: int) -> str:
     shaped = _shaped(value, kind)
     if shaped:
         return shaped
-    names, fields = look.own(kind).get("__dataclass_fields__"), look.attributes(value)
+    names, fields = static.own(kind).get("__dataclass_fields__"), static.attributes(value)
     if type(names) is dict and depth < MAX_DEPTH:
-        return f"{look.qualname(kind)}({_named(fields, names, depth)})"
+        return f"{static.qualname(kind)}({_named(fields, names, depth)})"
     if type(fields.get("_name_")) is str and "_value_" in fields:  # an Enum's member
-        return f"{look.qualname(kind)}.{fields['_name_']}"
+        return f"{static.qualname(kind)}.{fields['_name_']}"
     if issubclass(kind, BaseException):
         return f"<{type_name(kind)}>"
     return f"<{type_name(kind)} object>"
@@ -133,7 +133,7 @@ def _plain_object(value: Any, kind: type) -> str | None:
     if kind in (types.FunctionType, types.BuiltinFunctionType, types.MethodType):
         return f"<function {function_name(value)}>"
     if kind is types.ModuleType:
-        return f"<module {look.text_of(look.names_of(value).get('__name__'))}>"
+        return f"<module {static.text_of(static.names_of(value).get('__name__'))}>"
     if kind is functools.partial:
         return f"<partial of {function_name(value.func)}>"
     return redaction.mask(repr(value)) if kind in _paths() else None
@@ -143,7 +143,7 @@ def _paths() -> tuple[type, ...]:
     """The classes of paths, where pathlib is loaded."""
     pathlib = sys.modules.get("pathlib")
     names = ("PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath")
-    return tuple([look.names_of(pathlib)[name] for name in names]) if type(pathlib) is types.ModuleType else ()
+    return tuple([static.names_of(pathlib)[name] for name in names]) if type(pathlib) is types.ModuleType else ()
 
 
 def _named(fields: dict[str, Any], names: Any, depth: int) -> str:
@@ -157,12 +157,12 @@ def _named(fields: dict[str, Any], names: Any, depth: int) -> str:
 
 def _is_left_out(field: Any) -> bool:
     """``field(repr=False)`` of a dataclass: its author does not want it to be shown."""
-    return look.slot(field, "repr") is False
+    return static.slot(field, "repr") is False
 
 
 def _shaped(value: Any, kind: type) -> str | None:
     """Arrays, frames and tensors of libraries that are loaded, by attribute; what the user derived from them is not asked."""
-    top, name = look.module(kind).partition(".")[0], look.name(kind)
+    top, name = static.module(kind).partition(".")[0], static.name(kind)
     if top not in ("numpy", "pandas", "torch") or not _is_of(top, kind):
         return None
     if top == "numpy" and name == "ndarray":
@@ -178,22 +178,22 @@ def _shaped(value: Any, kind: type) -> str | None:
 
 def _is_of(top: str, kind: type) -> bool:
     """Whether a class is a library's own: it stands under its name in the library, or in the module that it says it is of."""
-    for library in (sys.modules.get(top), sys.modules.get(look.module(kind))):
-        if issubclass(type(library), types.ModuleType) and look.names_of(library).get(look.name(kind)) is kind:
+    for library in (sys.modules.get(top), sys.modules.get(static.module(kind))):
+        if issubclass(type(library), types.ModuleType) and static.names_of(library).get(static.name(kind)) is kind:
             return True
     return False
 
 
 def type_name(kind: type) -> str:
     """A type as Python's last line names it."""
-    module = look.module(kind)
-    name = look.qualname(kind)
+    module = static.module(kind)
+    name = static.qualname(kind)
     return name if module in ("builtins", "__main__", "__mp_main__", "") else f"{module}.{name}"
 
 
 def function_name(function: Any) -> str:
     """The name that a reader knows a callable by; ``functools.partial`` is looked through."""
-    function = _uncached(look.behind_partials(function))
+    function = _uncached(static.behind_partials(function))
     name = _name_of(function)
     return name.rpartition("<locals>.")[2] if name else f"<{type_name(type(function))} object>"
 
@@ -203,31 +203,31 @@ def _name_of(function: Any) -> str:
         function = function.__func__
     kind = type(function)
     if kind is types.FunctionType:
-        return look.text_of(function.__qualname__)
+        return static.text_of(function.__qualname__)
     if kind is types.BuiltinFunctionType:
         owner = function.__self__
         if owner is None or type(owner) is types.ModuleType:
-            return look.text_of(function.__name__)
-        return f"{look.qualname(owner if issubclass(type(owner), type) else type(owner))}.{function.__name__}"
+            return static.text_of(function.__name__)
+        return f"{static.qualname(owner if issubclass(type(owner), type) else type(owner))}.{function.__name__}"
     if kind is types.MethodDescriptorType:
-        return f"{look.qualname(function.__objclass__)}.{function.__name__}"
+        return f"{static.qualname(function.__objclass__)}.{function.__name__}"
     if issubclass(kind, type):
-        return look.qualname(function)
-    if look.module(kind) == "numpy" and _is_numpys(kind):
-        return look.text_of(function.__name__)
+        return static.qualname(function)
+    if static.module(kind) == "numpy" and _is_numpys(kind):
+        return static.text_of(function.__name__)
     return ""
 
 
 def _is_numpys(kind: type) -> bool:
     """Whether this is the type of ufuncs, or of functions that arrays of other kinds may take over."""
     numpy = sys.modules.get("numpy")
-    names = look.names_of(numpy) if issubclass(type(numpy), types.ModuleType) else {}
+    names = static.names_of(numpy) if issubclass(type(numpy), types.ModuleType) else {}
     return kind is type(names.get("add")) or kind is type(names.get("sum"))
 
 
 def _uncached(function: Any) -> Any:
     """The function that ``functools.cache`` or ``lru_cache`` is around."""
-    return look.attributes(function).get("__wrapped__", function) if type(function) is _Cached else function
+    return static.attributes(function).get("__wrapped__", function) if type(function) is _Cached else function
 
 
 _Cached = type(functools.lru_cache(len))
@@ -252,7 +252,7 @@ def chunk_of(function: Any, args: tuple[Any, ...]) -> tuple[Any, Any, Any, int] 
 
 def call(function: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None) -> str:
     """``score(item={'key': 100})``: a call with its arguments named where the function's code tells their names."""
-    args, kwargs, unread = _read(args), dict(look.named(kwargs) or {}), _unread(args, kwargs)
+    args, kwargs, unread = _read(args), dict(static.named(kwargs) or {}), _unread(args, kwargs)
     while type(function) is functools.partial:
         args = (*function.args, *args)
         kwargs = {**function.keywords, **kwargs}
@@ -282,7 +282,7 @@ def _read(args: Any) -> tuple[Any, ...]:
 def _unread(args: Any, kwargs: Any) -> list[str]:
     """What stands for arguments that are given in an iterable or a mapping of the user's."""
     unread = [] if type(args) is tuple or type(args) is list else [f"*{brief(args)}"]
-    return unread if kwargs is None or look.named(kwargs) is not None else [*unread, f"**{brief(kwargs)}"]
+    return unread if kwargs is None or static.named(kwargs) is not None else [*unread, f"**{brief(kwargs)}"]
 
 
 def _is_run_of_a_context(function: Any) -> bool:
@@ -317,11 +317,11 @@ def frame_call(frame: types.FrameType, name: str | None = None) -> str | None:
     """The call that a frame is: its parameters as it holds them, None where it assigns to any of them."""
     code = frame.f_code
     names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-    if rebound(code) & set(names) or look.exact(code.co_name).startswith("<"):
+    if rebound(code) & set(names) or static.exact(code.co_name).startswith("<"):
         return None
-    values = look.variables(frame)
+    values = static.variables(frame)
     shown = [f"{key}={brief(values[key], key)}" for key in names if key in values and key != "self"]
-    called = name or look.exact(getattr(code, "co_qualname", code.co_name)).rpartition("<locals>.")[2]
+    called = name or static.exact(getattr(code, "co_qualname", code.co_name)).rpartition("<locals>.")[2]
     return cut(f"{called}({', '.join(shown)})", MAX_CALL)
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from types import TracebackType
 
-from autotb import frames, intake, lastlines, look, registry, summary
+from autotb import registry
+from autotb.record import arrival, frames, last_lines, safe_repr, static
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
@@ -48,7 +49,7 @@ MAX_EXCEPTIONS = 1_000  # in one tree
 MAX_NOTES = 100
 
 # Known by these names to those who read and write records.
-fields_of, type_name = look.fields_of, summary.type_name
+fields_of, type_name = static.fields_of, safe_repr.type_name
 
 Tree = dict[str, "Any"]
 Hop = dict[str, "Any"]
@@ -67,11 +68,11 @@ class Capture:
         self.seen.add(id(exc))
         opened = registry.open_wrapper(exc)
         record = attached(exc)
-        record = intake.tree(record) if record is not None else None
+        record = arrival.tree(record) if record is not None else None
         told = record if record is not None and "type" in record else None
         headline = opened.headline if opened is not None and opened.headline is not None else exc
         tree = _headline(headline, told, wrapped=opened is not None)
-        tree["hops"] = self._hops(tb or look.traceback_of(exc), record, place)
+        tree["hops"] = self._hops(tb or static.traceback_of(exc), record, place)
         if record is not None and record.get("culprit"):
             tree["culprit"] = record["culprit"]
         if opened is not None and opened.broken:
@@ -95,7 +96,7 @@ class Capture:
         return inner
 
     def _chain(self, tree: Tree, exc: BaseException, told: Tree | None, opened: Any) -> None:
-        members = look.members(exc)
+        members = static.members(exc)
         if told is not None:
             for key in ("cause", "context", "lost", "cut", "text", "also", "broken", "skipped", "unlisted"):
                 if told.get(key):
@@ -108,7 +109,7 @@ class Capture:
             self._members(tree, members)
         if opened is not None and opened.text and told is None:
             tree["text"], tree["where"] = opened.text, opened.where
-        cause, context = look.cause_of(exc), look.context_of(exc)
+        cause, context = static.cause_of(exc), static.context_of(exc)
         if registry.is_remote_text(cause):
             if told is None:
                 tree.setdefault("text", _text_of(cause))
@@ -118,7 +119,7 @@ class Capture:
             )
             if context is not None and (hidden or registry.is_remote_text(context)):
                 context = None
-        elif look.suppresses(exc):
+        elif static.suppresses(exc):
             context = None
         if told is not None and told.get("suppress"):
             tree["suppress"] = True
@@ -126,7 +127,7 @@ class Capture:
             context = None
         self._add(tree, "cause", cause)
         self._add(tree, "context", context)
-        if look.suppresses(exc) and cause is None and told is None:
+        if static.suppresses(exc) and cause is None and told is None:
             tree["suppress"] = True
 
     def _add(self, tree: Tree, key: str, exc: BaseException | None) -> None:
@@ -152,8 +153,8 @@ class Capture:
         chain, walked, key = [exc], {id(exc)}, ""
         implicit = 0  # the last of the chain that was not raised from another
         while True:
-            cause = look.cause_of(chain[-1])
-            before = cause if cause is not None else None if look.suppresses(chain[-1]) else look.context_of(chain[-1])
+            cause = static.cause_of(chain[-1])
+            before = cause if cause is not None else None if static.suppresses(chain[-1]) else static.context_of(chain[-1])
             if before is None or id(before) in walked or id(before) in self.seen or registry.is_remote_text(before):
                 break
             implicit = implicit if cause is not None or implicit else len(chain)
@@ -222,7 +223,7 @@ class Capture:
 
 def _likeness(exc: BaseException) -> object:
     """What two members of a large group have in common that tell the same story: enough of it to be told cheaply."""
-    chain = (exc, look.cause_of(exc), look.context_of(exc))
+    chain = (exc, static.cause_of(exc), static.context_of(exc))
     record = attached(exc)
     last = [frame for hop in (record or {}).get("hops", ()) for frame in hop.get("frames", ())][-1:]
     where = tuple([(_raised_at(each), type_name(type(each))) for each in chain if each is not None])
@@ -230,7 +231,7 @@ def _likeness(exc: BaseException) -> object:
 
 
 def _raised_at(exc: BaseException) -> object:
-    tb = look.innermost(look.traceback_of(exc))
+    tb = static.innermost(static.traceback_of(exc))
     return None if tb is None else (tb.tb_frame.f_code.co_filename, tb.tb_lineno)
 
 
@@ -262,14 +263,14 @@ def _unfolded(exc: BaseException, base: Hop, call: str | None) -> Tree:
 def message_of(exc: BaseException) -> str:
     """``str(exc)``, or Python's own substitute where that raises."""
     try:
-        return look.exact(str(exc))
+        return static.exact(str(exc))
     except BaseException:  # Python lets none pass either: a SystemExit here must not end a worker
         return "<exception str() failed>"
 
 
 def _headline(exc: BaseException, told: Tree | None, wrapped: bool = False) -> Tree:
     message = message_of(exc)
-    tree: Tree = {"v": VERSION, "type": type_name(type(exc)), "message": summary.cut(message, MAX_MESSAGE)}
+    tree: Tree = {"v": VERSION, "type": type_name(type(exc)), "message": safe_repr.cut(message, MAX_MESSAGE)}
     if told is not None and (
         wrapped or told.get("lost") or told["type"].rpartition(".")[2] != type_name(type(exc)).rpartition(".")[2]
     ):
@@ -280,13 +281,13 @@ def _headline(exc: BaseException, told: Tree | None, wrapped: bool = False) -> T
     if notes:
         half = MAX_NOTES // 2
         kept = notes if len(notes) <= MAX_NOTES else [*notes[:half], *notes[-half:]]
-        texts = [summary.cut(look.text_of(note) or summary.brief(note), MAX_MESSAGE) for note in kept]
+        texts = [safe_repr.cut(static.text_of(note) or safe_repr.brief(note), MAX_MESSAGE) for note in kept]
         # Engines that add a note where an error passes add it again in the driver.
         tree["notes"] = [text for at, text in enumerate(texts) if not at or text != texts[at - 1]]
         unnoted = len(notes) - len(kept) + ((told or {}).get("unnoted", 0) if notes is (told or {}).get("notes") else 0)
         if unnoted:
             tree["unnoted"] = unnoted
-    final = told.get("final") if told else lastlines.of(exc, message) if len(message) <= MAX_MESSAGE else None
+    final = told.get("final") if told else last_lines.of(exc, message) if len(message) <= MAX_MESSAGE else None
     if final:
         tree["final"] = final
     return tree
@@ -303,7 +304,7 @@ def _notes_of(exc: BaseException) -> list[Any] | tuple[Any, ...]:
 
 
 def _own_members(members: Any) -> bool:
-    return any(look.traceback_of(member) is not None or attached(member) for member in members)
+    return any(static.traceback_of(member) is not None or attached(member) for member in members)
 
 
 def _text_of(cause: BaseException | None) -> str:

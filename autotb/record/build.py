@@ -1,7 +1,7 @@
 """What a worker attaches to an exception, and what the driver adds to it.
 
 Flows in: an exception in a worker, and where it ran.  Flows out: a *record* on it, a tree of ``capture`` in bounds.
-``travel`` makes the two fit to be pickled.
+``pickling`` makes the two fit to be pickled.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ import threading
 from collections.abc import Callable
 from types import CodeType, FunctionType, ModuleType, TracebackType
 
-from autotb import look, registry, settings, summary
-from autotb.capture import KEY, VERSION, Capture, Hop, Tree, attached, fields_of, type_name
+from autotb import registry, settings
 from autotb.imports import own
+from autotb.record import safe_repr, static
+from autotb.record.capture import KEY, VERSION, Capture, Hop, Tree, attached, fields_of, type_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
@@ -50,7 +51,7 @@ def place(engine: str, where: str, *, call: str | None = None, **more: Any) -> H
     if thread is not None and thread is not threading.main_thread():
         hop["thread"] = thread.name
     if settings.switch("keep_inputs"):
-        from autotb import inputs
+        from autotb.record import inputs
 
         more["inputs"] = inputs.taken()
     if worker_log is not None:
@@ -81,12 +82,12 @@ def call_text(function: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] 
     """The failing call with its arguments as safe text; without them under ``AUTOTB_ARGS=0``."""
     registry.note_user_function(function)
     if settings.switch("keep_inputs"):
-        from autotb import inputs
+        from autotb.record import inputs
 
         inputs.keep(function, args, kwargs)
     if not settings.switch("args"):
         return None
-    return summary.call(function, args, kwargs)
+    return safe_repr.call(function, args, kwargs)
 
 
 def record(exc: BaseException, tb: TracebackType | None, hop: Hop) -> Tree | Light:
@@ -121,17 +122,17 @@ def versions(tb: TracebackType | None, exc: BaseException | None = None) -> dict
     if type(exc) is ImportError:
         _add_version(found, exc.name)
     elif type(exc) is AttributeError and type(exc.obj) is ModuleType:
-        _add_version(found, look.names_of(exc.obj).get("__name__"))
+        _add_version(found, static.names_of(exc.obj).get("__name__"))
     while tb is not None and len(found) < _MOST_VERSIONS:
         frame = tb.tb_frame
-        names = [look.name_of(frame)]
+        names = [static.name_of(frame)]
         for name in frame.f_code.co_names if registry.kind_of_frame(frame) == registry.USER else ():
             value: Any = dict.get(frame.f_globals, name)
             kind = type(value)
             if kind is ModuleType:
-                names.append(look.text_of(look.names_of(value).get("__name__")))
+                names.append(static.text_of(static.names_of(value).get("__name__")))
             elif kind is FunctionType or kind is type:
-                names.append(look.module_of(value))
+                names.append(static.module_of(value))
         for module in names:
             _add_version(found, module)
         tb = tb.tb_next
@@ -148,13 +149,13 @@ def _add_version(found: dict[str, str], module: object) -> None:
 def version_of(module: str) -> str:
     """What a loaded module says is its version.  No code of its own is run: it may be one that is loaded on first use."""
     loaded = sys.modules.get(module)
-    version = look.names_of(loaded).get("__version__") if issubclass(type(loaded), ModuleType) else None
+    version = static.names_of(loaded).get("__version__") if issubclass(type(loaded), ModuleType) else None
     return version if type(version) is str else ""
 
 
 def is_flood(tb: TracebackType | None) -> bool:
     """Whether this place has failed so often that a light record must do."""
-    tb = look.innermost(tb)
+    tb = static.innermost(tb)
     if tb is None:
         return False
     code = tb.tb_frame.f_code
@@ -168,15 +169,15 @@ def _light(exc: BaseException, tb: TracebackType | None, hop: Hop) -> Light:
     """Positions, type, message and arguments only: for programs that handle failures by the thousand."""
     frames: list[dict[str, Any]] = []
     while tb is not None and len(frames) < 20:
-        path, name = look.exact(tb.tb_frame.f_code.co_filename), look.exact(tb.tb_frame.f_code.co_name)
-        module, kind = look.name_of(tb.tb_frame), registry.kind_of_frame(tb.tb_frame)
+        path, name = static.exact(tb.tb_frame.f_code.co_filename), static.exact(tb.tb_frame.f_code.co_name)
+        module, kind = static.name_of(tb.tb_frame), registry.kind_of_frame(tb.tb_frame)
         if kind != registry.ENGINE:
             frames.append({"path": path, "line": tb.tb_lineno or 0, "name": name, "module": module, "kind": kind})
         tb = tb.tb_next
     call = hop.pop("call", None)
     cut = "source and variables, as of many failures from one place"
     base = {**hop, "type": type_name(type(exc)), "cut": cut, "frames": frames}
-    return VERSION, base, summary.cut(call, 300) if call is not None else None
+    return VERSION, base, safe_repr.cut(call, 300) if call is not None else None
 
 
 _shared: dict[object, Any] = {}

@@ -14,7 +14,8 @@ import threading
 import time
 from types import FunctionType
 
-from autotb import look, settings
+from autotb import settings
+from autotb.record import static
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
@@ -53,7 +54,7 @@ def keep(function: Any, args: Any, kwargs: Any) -> None:
 
 
 def _name(function: Any) -> str:
-    return look.text_of(function.__qualname__) if type(function) is FunctionType else look.qualname(type(function))
+    return static.text_of(function.__qualname__) if type(function) is FunctionType else static.qualname(type(function))
 
 
 def taken() -> str | None:

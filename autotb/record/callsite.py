@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import sys
 
-from autotb import look, registry
+from autotb import registry
+from autotb.record import static
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,8 +43,8 @@ def here(depth: int = 2, through_engines: bool = True) -> Site | None:
 def _whose(frame: FrameType) -> int:
     if len(_users) > 5_000:  # code objects made at run time must not pile up here
         _users.clear()
-    path = look.exact(frame.f_code.co_filename)
-    kind = registry.kind_of(path, look.name_of(frame))
+    path = static.exact(frame.f_code.co_filename)
+    kind = registry.kind_of(path, static.name_of(frame))
     engine = kind == registry.ENGINE and not registry.is_stdlib(path)
     _users[frame.f_code] = whose = USER if kind == registry.USER else ENGINE if engine else OTHER
     return whose
@@ -67,4 +68,4 @@ def decode(site: Site | None) -> dict[str, Any] | None:
     if site is None:
         return None
     code, offset = site
-    return {"path": look.exact(code.co_filename), "line": line_of(code, offset), "name": look.exact(code.co_name)}
+    return {"path": static.exact(code.co_filename), "line": line_of(code, offset), "name": static.exact(code.co_name)}

@@ -10,7 +10,7 @@ import linecache
 import os
 import sys
 
-from autotb import intake
+from autotb.record import arrival
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
@@ -42,7 +42,7 @@ def _may_be_read(path: str) -> bool:
     if path.startswith("<") and path.endswith(">"):
         return True
     found = next((each for each in _candidates(path) if _exists(each)), None)
-    return found is None or intake.is_regular(found, MAX_SOURCE)
+    return found is None or arrival.is_regular(found, MAX_SOURCE)
 
 
 def _candidates(path: str) -> list[str]:
@@ -64,7 +64,7 @@ def _is_a_script(path: str) -> bool:
     main = getattr(sys.modules.get("__main__"), "__file__", None)
     if isinstance(main, str) and os.path.abspath(main) == os.path.abspath(path):
         return True
-    if not intake.is_regular(path, MAX_SOURCE):
+    if not arrival.is_regular(path, MAX_SOURCE):
         return False
     try:
         with open(path, "rb") as file:

@@ -10,15 +10,16 @@ import operator
 import pickle
 from types import GetSetDescriptorType, MemberDescriptorType
 
-from autotb import look, settings, summary
-from autotb.capture import KEY, fields_of, type_name
+from autotb import settings
+from autotb.record import safe_repr, static
+from autotb.record.capture import KEY, fields_of, type_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
     from collections.abc import Callable
     from typing import Any
 
-    from autotb.capture import Hop, Tree
+    from autotb.record.capture import Hop, Tree
 
     Light = tuple[int, Hop, str | None]  # see capture.attached
 
@@ -77,11 +78,11 @@ def packed(
 
 def dict_of(exc: Any) -> Rebuild:
     """What unpickles into ``exc.__dict__``, without asking a class that answers for itself."""
-    for base in look.mro(type(exc)):
-        names = look.own(base)
+    for base in static.mro(type(exc)):
+        names = static.own(base)
         own = names.get("__dict__")
         stock = own is None or type(own) is GetSetDescriptorType
-        if not stock or ("__getattribute__" in names and look.module(base) != "builtins"):
+        if not stock or ("__getattribute__" in names and static.module(base) != "builtins"):
             getter = Rebuild(operator.getitem, (Rebuild(getattr, (BaseException, "__dict__")), "__dict__"))
             return Rebuild(Rebuild(getattr, (getter, "__get__")), (exc,))
     return Rebuild(getattr, (exc, "__dict__"))
@@ -98,16 +99,16 @@ def _is_plain(value: Any) -> bool:
 def is_suspect(exc: BaseException) -> bool:
     """Whether ``exc`` might not survive pickling: its class has ways of its own, or it holds more than plain values."""
     kind = type(exc)
-    for base in look.mro(kind):
-        if look.module(base) == "builtins":
+    for base in static.mro(kind):
+        if static.module(base) == "builtins":
             break
-        names = look.own(base)
-        if any(name in names for name in _OWN_WAYS) or "<locals>" in look.qualname(base):
+        names = static.own(base)
+        if any(name in names for name in _OWN_WAYS) or "<locals>" in static.qualname(base):
             return True
-    if look.module(kind) == "builtins" and not issubclass(kind, Exception):
+    if static.module(kind) == "builtins" and not issubclass(kind, Exception):
         return True
-    values = [*look.args_of(exc), *(value for name, value in _held(exc))]
-    return not all(map(_is_plain, values)) or bool(look.members(exc))
+    values = [*static.args_of(exc), *(value for name, value in _held(exc))]
+    return not all(map(_is_plain, values)) or bool(static.members(exc))
 
 
 def _held(exc: BaseException) -> list[tuple[str, Any]]:
@@ -155,7 +156,7 @@ def _survives(value: Any, dumps: Callable[[Any], Any], loads: Callable[[Any], An
         arrived = loads(data)
     except BaseException:  # it is the driver that would end of it
         return False
-    return type(arrived) is type(value) or not look.is_exception(value) or look.is_exception(arrived)
+    return type(arrived) is type(value) or not static.is_exception(value) or static.is_exception(arrived)
 
 
 def _arrives(value: Any, dumps: Callable[[Any], Any], loads: Callable[[Any], Any]) -> bool:
@@ -169,15 +170,15 @@ def _arrives(value: Any, dumps: Callable[[Any], Any], loads: Callable[[Any], Any
 def _rebuilt(exc: BaseException, dumps: Callable[[Any], Any], loads: Callable[[Any], Any], lost: list[str], depth: int) -> Any:
     """``exc`` made without its ``__init__``: ``base.__new__(cls)``, then what it holds, set piece by piece."""
     kind = _nearest_class(type(exc), dumps, lost)
-    base = next(cls for cls in look.mro(kind) if look.module(cls) == "builtins")
+    base = next(cls for cls in static.mro(kind) if static.module(cls) == "builtins")
     new_args: tuple[Any, ...] = ()
     args: tuple[Any, ...] = ()
-    members = look.members(exc)
-    if members and look.name(base) in ("ExceptionGroup", "BaseExceptionGroup"):
+    members = static.members(exc)
+    if members and static.name(base) in ("ExceptionGroup", "BaseExceptionGroup"):
         sent = [_value("member", member, dumps, loads, lost, depth, True) for member in members]
-        new_args = (look.text_of(look.slot(exc, "message")), sent)
+        new_args = (static.text_of(static.slot(exc, "message")), sent)
     else:
-        args = tuple(_value(f"args[{i}]", value, dumps, loads, lost, depth, True) for i, value in enumerate(look.args_of(exc)))
+        args = tuple(_value(f"args[{i}]", value, dumps, loads, lost, depth, True) for i, value in enumerate(static.args_of(exc)))
     fields = {}
     for name, value in _held(exc):
         kept = _value(name, value, dumps, loads, lost, depth, False)
@@ -207,14 +208,14 @@ def _value(
 ) -> Any:
     if _is_plain(value) or _arrives(value, dumps, loads):
         return value
-    if look.is_exception(value) and depth < 5:
+    if static.is_exception(value) and depth < 5:
         return _rebuilt(value, dumps, loads, lost, depth + 1)
-    lost.append(f"{name} ({summary.brief(value, name)})")
-    return summary.brief(value, name) if needed else _LOST
+    lost.append(f"{name} ({safe_repr.brief(value, name)})")
+    return safe_repr.brief(value, name) if needed else _LOST
 
 
 def _nearest_class(kind: type, dumps: Callable[[Any], Any], lost: list[str]) -> type:
-    for cls in look.mro(kind):
+    for cls in static.mro(kind):
         if _can(dumps, cls):
             if cls is not kind:
                 lost.append(f"the class {type_name(kind)}, which cannot be pickled")
@@ -240,10 +241,10 @@ def _slot_values(
 ) -> list[tuple[Any, Any]]:
     """What builtin fields (``errno``, ``filename``, ``code``…) and ``__slots__`` hold; not None, not read-only."""
     steps = []
-    for cls in look.mro(kind):
+    for cls in static.mro(kind):
         if cls is BaseException or cls is object:
             continue
-        for name, descriptor in look.own(cls).items():
+        for name, descriptor in static.own(cls).items():
             if type(descriptor) not in (MemberDescriptorType, GetSetDescriptorType) or name in _NOT_STATE:
                 continue
             try:

@@ -11,7 +11,7 @@ import sys
 import warnings
 from types import CodeType, FunctionType, ModuleType
 
-from autotb import look, sources
+from autotb.record import sources, static
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
@@ -35,7 +35,7 @@ def identity(code: CodeType) -> tuple[str, int, bytes]:
 
 def path_of(code: CodeType, variables: dict[str, Any]) -> str:
     """The path of a frame's code; where it was lost, that of the file which its globals name, if the same code is in there."""
-    path = look.exact(code.co_filename)
+    path = static.exact(code.co_filename)
     if path != NAME:
         return path
     file = dict.get(variables, "__file__")
@@ -51,7 +51,7 @@ def found_again(name: str, line: int, mark: str = "", module: str = "") -> str:
         if code.co_name != name or code.co_filename == NAME:
             continue
         if fingerprint(code) == mark if mark else line in {at for _, _, at in code.co_lines()}:
-            paths.add(look.exact(code.co_filename))
+            paths.add(static.exact(code.co_filename))
     return paths.pop() if len(paths) == 1 else NAME
 
 
@@ -74,8 +74,8 @@ def _codes_of_module(name: str) -> Iterator[CodeType]:
 
 
 def _codes_of_value(value: Any, module: str) -> Iterator[CodeType]:
-    if issubclass(type(value), type) and look.module(value) == module:
-        for held in list(look.own(value).values()):
+    if issubclass(type(value), type) and static.module(value) == module:
+        for held in list(static.own(value).values()):
             yield from _codes_of_function(held)
     else:
         yield from _codes_of_function(value)

@@ -10,7 +10,7 @@ import sys
 import traceback
 from types import ModuleType, TracebackType
 
-from autotb import look, summary
+from autotb.record import safe_repr, static
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
@@ -30,21 +30,21 @@ def of(exc: BaseException, message: str) -> list[str] | None:
         suggestion = _suggestion(exc, message) if issubclass(kind, (NameError, AttributeError, ImportError)) else ""
     except Exception:
         return None
-    return f"{summary.type_name(kind)}: {message}{suggestion}".split("\n") if suggestion else None
+    return f"{safe_repr.type_name(kind)}: {message}{suggestion}".split("\n") if suggestion else None
 
 
 def _of_syntax(exc: BaseException) -> list[str] | None:
     base = next(base for base in (TabError, IndentationError, SyntaxError) if issubclass(type(exc), base))
-    held: Any = {name: look.slot(exc, name) for name in ("msg", *_SYNTAX)}
+    held: Any = {name: static.slot(exc, name) for name in ("msg", *_SYNTAX)}
     if not all(type(value) is str or type(value) is int or value is None for value in held.values()):
         return None
     stand_in = base(held["msg"], tuple([held[name] for name in _SYNTAX]))
-    metadata = look.slot(exc, "_metadata")
+    metadata = static.slot(exc, "_metadata")
     if type(metadata) is tuple:
         stand_in._metadata = metadata  # type: ignore[attr-defined,unused-ignore]
     lines = _printed(base, stand_in, None).split("\n")
     at = next((number for number, line in enumerate(lines) if not line.startswith("  ")), 0)
-    lines[at] = summary.type_name(type(exc)) + lines[at].removeprefix(base.__name__)
+    lines[at] = safe_repr.type_name(type(exc)) + lines[at].removeprefix(base.__name__)
     return lines
 
 
@@ -56,8 +56,8 @@ def _printed(kind: type[BaseException], stand_in: BaseException, tb: TracebackTy
 
 def _suggestion(exc: BaseException, message: str) -> str:
     """``. Did you mean: 'x'?``, where it can be found without asking an object of the user's."""
-    name = look.slot(exc, "name")
-    tb = look.innermost(look.traceback_of(exc))
+    name = static.slot(exc, "name")
+    tb = static.innermost(static.traceback_of(exc))
     if type(name) is not str:
         return ""
     if not HAS_SUGGESTIONS:
@@ -74,8 +74,8 @@ def _stand_in(exc: BaseException, message: str, name: str, tb: TracebackType | N
     for itself."""
     kind = type(exc)
     if issubclass(kind, AttributeError):
-        found = look.slot(exc, "obj")
-        if not look.lists_itself(found) or (LISTS_PARTS and not all(map(_is_quiet, look.attributes(found).values()))):
+        found = static.slot(exc, "obj")
+        if not static.lists_itself(found) or (LISTS_PARTS and not all(map(_is_quiet, static.attributes(found).values()))):
             return None
         return AttributeError(message, name=name, obj=found)
     if issubclass(kind, ImportError):
@@ -85,11 +85,11 @@ def _stand_in(exc: BaseException, message: str, name: str, tb: TracebackType | N
 
 def _of_import(exc: BaseException, message: str, name: str) -> BaseException | None:
     base = ModuleNotFoundError if issubclass(type(exc), ModuleNotFoundError) else ImportError
-    wanted = look.slot(exc, "name_from")
+    wanted = static.slot(exc, "name_from")
     if type(wanted) is not str:
         return base(message, name=name)
     module = sys.modules.get(name)  # a module that is gone would be imported again
-    known = type(module) is ModuleType and look.lists_itself(module)
+    known = type(module) is ModuleType and static.lists_itself(module)
     return base(message, name=name, name_from=wanted) if known else None  # type: ignore[call-arg,unused-ignore]
 
 
@@ -99,11 +99,11 @@ def _is_open(frame: Any, name: str) -> bool:
     if not (type(values) is dict or type(values) is type(sys._getframe().f_locals)):
         return False
     is_plain = type(frame.f_globals) is dict and type(frame.f_builtins) is dict
-    return is_plain and ("self" not in values or look.is_silent(values["self"], name))
+    return is_plain and ("self" not in values or static.is_silent(values["self"], name))
 
 
 def _is_quiet(value: Any) -> bool:
-    return look.is_silent(value, "")
+    return static.is_silent(value, "")
 
 
 # Before Python 3.12 it is the interpreter's printer, made in C, that looks for suggestions; its rules are these.
@@ -117,14 +117,18 @@ def _names(exc: BaseException, tb: TracebackType | None) -> list[list[Any]]:
         if tb is None:
             return []
         frame = tb.tb_frame
-        return [list(frame.f_code.co_varnames), list(look.named(frame.f_globals) or ()), list(look.named(frame.f_builtins) or ())]
-    found = look.slot(exc, "obj")
+        return [
+            list(frame.f_code.co_varnames),
+            list(static.named(frame.f_globals) or ()),
+            list(static.named(frame.f_builtins) or ()),
+        ]
+    found = static.slot(exc, "obj")
     if not issubclass(type(exc), AttributeError) or found is None:
         return []
     if type(found) is ModuleType:
-        return [sorted(map(look.text_of, look.names_of(found)))]
-    kinds = [kind for known in (found, type(found)) if issubclass(type(known), type) for kind in look.mro(known)]
-    own = [*look.attributes(found), *(name for kind in kinds for name in look.own(kind))]
+        return [sorted(map(static.text_of, static.names_of(found)))]
+    kinds = [kind for known in (found, type(found)) if issubclass(type(known), type) for kind in static.mro(known)]
+    own = [*static.attributes(found), *(name for kind in kinds for name in static.own(kind))]
     return [sorted({name for name in own if type(name) is str})]
 
 
