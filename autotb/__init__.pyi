@@ -20,7 +20,7 @@ from autotb.futures.collect import Collected as Collected
 from autotb.futures.collect import Failure as Failure
 from autotb.futures.collect import collect as collect
 from autotb.futures.collect import collect_async as collect_async
-from autotb.hooks.interpreter import excepthook as excepthook
+from autotb.hooks.excepthook import excepthook as excepthook
 from autotb.postmortem.died import WorkerDied as WorkerDied
 from autotb.render import explain as explain
 from autotb.trace.model import Trace as Trace

@@ -16,7 +16,7 @@ def main() -> int:
 
 def _broken(error: Exception) -> int:
     """The command line itself is not whole."""
-    from autotb import checkup
+    from autotb.cli import checkup
 
     return checkup.tell([*checkup.installation(), f"the command line cannot be loaded ({type(error).__name__}: {error})"])
 

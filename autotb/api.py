@@ -34,7 +34,7 @@ HOMES = {
     "ResourcesEval": "autotb.flow.context",
     "install": "autotb.api",
     "uninstall": "autotb.api",
-    "excepthook": "autotb.hooks.interpreter",
+    "excepthook": "autotb.hooks.excepthook",
     "explain": "autotb.render",
     "Trace": "autotb.trace.model",
 }
@@ -49,7 +49,7 @@ def install() -> None:
     if os.environ.get("AUTOTB", "").lower() in boot.OFF:
         return
     try:
-        importlib.import_module("autotb.hooks.interpreter").install()
+        importlib.import_module("autotb.hooks.excepthook").install()
     except Exception as error:
         boot.report("install()", error)
 
@@ -62,7 +62,7 @@ def uninstall() -> list[str]:
     if not boot.started:
         return []
     try:
-        left: list[str] = importlib.import_module("autotb.hooks.interpreter").uninstall()
+        left: list[str] = importlib.import_module("autotb.hooks.excepthook").uninstall()
     except Exception as error:
         boot.report("uninstall()", error)
         return []

@@ -1,7 +1,7 @@
 """What start-up runs: the opt-out, the excepthook and the import hook.
 
 Flows in: the ``autotb.pth`` line, or ``autotb.install()``.  Flows out: a finder on ``sys.meta_path`` that steps aside for every
-module but the engines'.  Kept small: every interpreter of the environment runs this, and ``loading`` has the rest.
+module but the engines'.  Kept small: every interpreter of the environment runs this, and ``import_hook`` has the rest.
 """
 
 import os
@@ -83,9 +83,9 @@ class Finder:
             triggers = self.read_triggers()
         if name in triggers:
             try:
-                from autotb.loading import find
+                from autotb.import_hook import find
             except Exception as error:
-                report("loading autotb.loading", error)
+                report("loading autotb.import_hook", error)
             else:
                 return find(self, name, path, target, spec)
         return spec
@@ -112,5 +112,5 @@ class Finder:
 
 
 # These import nothing that is not there already.
-EARLY = ("autotb.uncaught", "autotb.project", "autotb.loading", "autotb._triggers", "autotb.imports", "autotb.boot")
+EARLY = ("autotb.uncaught", "autotb.project", "autotb.import_hook", "autotb._triggers", "autotb.imports", "autotb.boot")
 finder = Finder()

@@ -13,16 +13,29 @@ import os
 import sys
 
 from autotb import boot
-from autotb.loading import Loader
+from autotb.import_hook import Loader
 
 HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 # Start-up has these already, or they serve the program's own ``import autotb`` and command lines: they import as any library.
-_AS_ANY = {"boot", "loading", "_triggers", "imports", "aside", "swap", "api", "cli", "flow", "futures", "__main__"}
+_AS_ANY = {
+    "boot",
+    "import_hook",
+    "_triggers",
+    "imports",
+    "aside",
+    "instrument",
+    "instrument.code_swap",
+    "api",
+    "cli",
+    "flow",
+    "futures",
+}
+_AS_ANY |= {"__main__"}
 _AS_ANY_IN = ("cli.", "flow.", "futures.")
 # Engines bring these while the program still succeeds: nothing is looked for then.
-_EARLY = {"engines", "hooks", "record", "registry", "patch", "uncaught", "project"}
+_EARLY = {"engines", "environments", "hooks", "record", "registry", "uncaught", "project"}
 _EARLY |= {"record.callsite", "record.safe_repr", "record.inputs", "record.static"}
-_EARLY_IN = ("engines.", "hooks.")
+_EARLY_IN = ("engines.", "environments.", "hooks.", "instrument.")
 NEEDED = {"rich", "pygments", "markdown_it", "mdurl", "commonmark", "typing_extensions", "exceptiongroup", "tomli"}
 busy = {}  # by thread: what it imports for us at this moment
 apart = None  # aside.import_, once the program turned out to have files that are named like what we import

@@ -33,7 +33,7 @@ def show(kind: "Any", value: "Any", traceback: "Any") -> None:
     try:
         ours = are_an_errors(value, traceback) and is_ours(value, traceback)
         if ours:
-            from autotb.hooks.interpreter import show_uncaught
+            from autotb.hooks.excepthook import show_uncaught
         elif sys.version_info < (3, 11) and issubclass(type(value), BaseException):
             _take_our_frames_out(value)
     except BaseException as error:
@@ -46,7 +46,7 @@ def show(kind: "Any", value: "Any", traceback: "Any") -> None:
     pythons(kind, value, traceback)
     try:
         if _keeps_stories() and are_an_errors(value, traceback):
-            from autotb.hooks.interpreter import keep_story
+            from autotb.hooks.excepthook import keep_story
 
             keep_story(value, traceback)
     except Exception as error:
@@ -132,7 +132,7 @@ def has_a_part(value: "Any", traceback: "Any" = None) -> bool:
 
 def _take_our_frames_out(value: "Any") -> None:
     """Before Python 3.11 what stands in for a patched function stays in a traceback that passed through it."""
-    swap: Any = sys.modules.get("autotb.swap")
+    swap: Any = sys.modules.get("autotb.instrument.code_swap")
     for exc in _chain(value) if swap is not None else ():
         tb = _traceback_of(exc)
         while tb is not None and tb.tb_next is not None:

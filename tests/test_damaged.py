@@ -167,7 +167,7 @@ def test_no_file_that_is_missing_or_empty_changes_what_a_program_does(damaged):
     jobs += [(moment, how, rest) for moment in MOMENTS[:3] for how in ("removed", "emptied")]
     jobs += [(moment, "gone", []) for moment in MOMENTS]
     # What start-up has loaded is not looked for again; the others are first needed at one of the other moments.
-    at_start = ("__init__.py", "boot.py", "loading.py", "_triggers.py")
+    at_start = ("__init__.py", "boot.py", "import_hook.py", "_triggers.py")
     for number, file in enumerate(files):
         if file.count(os.sep) == 1 and file.endswith(at_start):
             jobs += [(moment, how, [file]) for moment in MOMENTS[:2] for how in ("removed", "emptied")]

@@ -20,7 +20,7 @@ PLACES = ("environment", "pyproject.toml")
 FRAME = """
 import gc, json, os, sys, tempfile
 try:
-    import autotb.hooks.interpreter, autotb.render.panels  # once for all; what they hold asks for no setting yet
+    import autotb.hooks.excepthook, autotb.render.panels  # once for all; what they hold asks for no setting yet
 except ImportError:
     pass
 HERE = os.path.dirname(os.path.abspath(__file__))

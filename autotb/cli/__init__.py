@@ -44,7 +44,7 @@ def run_command(arguments: Sequence[str]) -> int:
         return _command("run", list(arguments[1:]))
     options = parser().parse_args(arguments)
     if options.command == "doctor":
-        from autotb import checkup
+        from autotb.cli import checkup
 
         problems = checkup.installation()  # before anything is imported that may be the fault
         if problems:

@@ -18,7 +18,9 @@ import sys
 import sysconfig
 from typing import Any
 
-from autotb import __version__, boot, checkup, patch, settings, uncaught
+from autotb import __version__, boot, settings, uncaught
+from autotb.cli import checkup
+from autotb.instrument import patch
 
 _DRAWN = "every uncaught error on a terminal; elsewhere those of workers and engines, a plain one is Python's own text"
 _DRAWN_BY_ALL = "every uncaught error everywhere, in the style that is set"
@@ -224,9 +226,9 @@ def _workers(problems: list[str], off: bool) -> dict[str, str]:
 def _breadcrumbs(problems: list[str]) -> None:
     """Where workers that die leave word of what they did."""
     if os.name == "posix" and settings.switch("postmortem"):
-        from autotb.postmortem import folder
+        from autotb.postmortem import status_folder
 
-        why = folder.trouble()
+        why = status_folder.trouble()
         if why:
             problems.append(f"{why}: of workers that die no more is known than how they ended")
 

@@ -31,10 +31,10 @@ def command(options: Any) -> int:
 
 
 def _folder(folder: str) -> int:
-    from autotb.flow import shown
+    from autotb.flow import run_report
 
     try:
-        text = shown.text(folder, lambda trace: render.draw(trace, sys.stdout))
+        text = run_report.text(folder, lambda trace: render.draw(trace, sys.stdout))
     except (OSError, ValueError) as error:
         return _refused(folder, error)
     terminal.write(sys.stdout, text + "\n")

@@ -7,7 +7,7 @@ exception there and leaves no place for a record: see docs/limits.  Source: http
 from __future__ import annotations
 
 from autotb import registry
-from autotb.patch import Patch
+from autotb.instrument.patch import Patch
 
 MODULES = ("anyio",)
 NAME = "AnyIO"

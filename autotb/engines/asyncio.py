@@ -10,7 +10,7 @@ import functools
 import sys
 
 from autotb import registry
-from autotb.patch import Patch, put_on
+from autotb.instrument.patch import Patch, put_on
 from autotb.record import callsite
 
 TYPE_CHECKING = False

@@ -16,8 +16,8 @@ from typing import Any
 
 from autotb import settings
 from autotb.engines.multiprocessing import CASUALTY, INITIALIZER, UNCERTAIN, untold
-from autotb.postmortem import crumbs, remains
-from autotb.postmortem.crumbs import READS, WRITES
+from autotb.postmortem import status_file, status_reader
+from autotb.postmortem.status_file import READS, WRITES
 
 BROKEN = "_autotb_broken"
 _POOL = "multiprocessing.Pool"
@@ -39,7 +39,7 @@ def watch(pool: Any) -> None:
 
 def begin(inqueue: Any, outqueue: Any) -> Any:
     """In the worker: its crumb, or None; the queues note what they do."""
-    crumb = crumbs.begin()
+    crumb = status_file.begin()
     if crumb is None:
         outqueue.put((UNCERTAIN, os.getpid(), (True, None)))
         return None
@@ -61,7 +61,7 @@ def after(dead: list[Any], workers: Any) -> bool:
         _left(pool, process)  # of all: who waited for a lock may come before the one who died with it
     for process in dead:
         left = _left(pool, process)
-        remains.bury(process.pid)
+        status_reader.bury(process.pid)
         if not settings.switch("rescue"):
             continue
         if left is not None:
@@ -72,7 +72,7 @@ def after(dead: list[Any], workers: Any) -> bool:
     return BROKEN not in pool.__dict__
 
 
-def _settle(pool: Any, process: Any, left: remains.Remains) -> None:
+def _settle(pool: Any, process: Any, left: status_reader.Remains) -> None:
     from autotb.postmortem import pipes
 
     try:
@@ -85,31 +85,31 @@ def _settle(pool: Any, process: Any, left: remains.Remains) -> None:
     except pipes.Broken:
         _give_up(pool, _error(process, left))
         return
-    if left.state == crumbs.STARTING and process.exitcode not in (0, 1):  # 1: it raised, and has told so itself
+    if left.state == status_file.STARTING and process.exitcode not in (0, 1):  # 1: it raised, and has told so itself
         _send(pool, None, _error(process, left), INITIALIZER)
     elif left.running:
         _send(pool, pipes.job_of(left), _error(process, left))
 
 
-def _dead(pool: Any) -> list[remains.Remains]:
+def _dead(pool: Any) -> list[status_reader.Remains]:
     for process in list(pool._pool):
         if process.exitcode is not None:
             _left(pool, process)
     return list(pool._autotb_left.values())
 
 
-def _left(pool: Any, process: Any) -> remains.Remains | None:
+def _left(pool: Any, process: Any) -> status_reader.Remains | None:
     """What a dead worker left, read once, since it is amended."""
     known = pool.__dict__.setdefault("_autotb_left", {})
-    if process.pid not in known and (left := remains.of_child(process)) is not None:
+    if process.pid not in known and (left := status_reader.of_child(process)) is not None:
         known[process.pid] = left
-    found: remains.Remains | None = known.get(process.pid)
+    found: status_reader.Remains | None = known.get(process.pid)
     return found
 
 
-def _living(pool: Any) -> list[remains.Remains]:
+def _living(pool: Any) -> list[status_reader.Remains]:
     living = [process for process in list(pool._pool) if process.exitcode is None]
-    return [found for process in living if (found := remains.of_child(process)) is not None]
+    return [found for process in living if (found := status_reader.of_child(process)) is not None]
 
 
 def _give_up(pool: Any, error: BaseException) -> None:
@@ -194,21 +194,21 @@ def forget(processes: list[Any]) -> None:
     """After ``join()`` or ``terminate()``: workers that were ended in the midst of a task leave nothing behind."""
     for process in processes:
         if process.exitcode is not None:
-            remains.bury(process.pid)
+            status_reader.bury(process.pid)
 
 
-def _error(process: Any, left: remains.Remains | None) -> BaseException:
-    from autotb.postmortem import story
+def _error(process: Any, left: status_reader.Remains | None) -> BaseException:
+    from autotb.postmortem import death_report
     from autotb.postmortem.died import WorkerDied
     from autotb.record import build
 
-    known = left is not None and left.running and left.words[crumbs.JOB] >= 0
+    known = left is not None and left.running and left.words[status_file.JOB] >= 0
     if left is not None and not known:
         left.text = ""
-    why = story.why(process.exitcode, left)
+    why = death_report.why(process.exitcode, left)
     known_why = why if "out of memory" in why or "Fatal" in why else ""
     error = WorkerDied(process.pid, process.exitcode, left.text if left is not None else "", known_why)
-    hop = story.hop(_POOL, "in a pool worker", process.pid, process.exitcode, left, label=process.name)
+    hop = death_report.hop(_POOL, "in a pool worker", process.pid, process.exitcode, left, label=process.name)
     build.note_death(error, [hop], None)
     return error
 

@@ -12,8 +12,8 @@ import functools
 from typing import Any
 
 from autotb import registry
-from autotb.engines import places, worker
-from autotb.patch import Patch
+from autotb.instrument import engine_frames, submission
+from autotb.instrument.patch import Patch
 from autotb.record import build, capture, pickling
 
 MODULES = ("celery.backends.base", "celery.result", "celery.app.task")
@@ -32,7 +32,7 @@ def _open(exc: BaseException) -> registry.Opened | None:
         return None
     args = exc.exc_args  # type: ignore[attr-defined]
     message = str(args[0]) if len(args) == 1 else str(tuple(args)) if args else ""
-    return registry.Opened(headline=worker.named(f"{exc.exc_module}.{exc.exc_cls_name}", message))  # type: ignore[attr-defined]
+    return registry.Opened(headline=engine_frames.named(f"{exc.exc_module}.{exc.exc_cls_name}", message))  # type: ignore[attr-defined]
 
 
 registry.register(openers=(_open,), own=("celery", "kombu", "billiard", "vine", "amqp"))
@@ -46,9 +46,9 @@ def _wrap_prepare(original: Any) -> Any:
         stored = original(self, exc, serializer)
         try:
             tb = exc.__traceback__
-            if tb is None or not worker.has_user_frame(tb):
+            if tb is None or not engine_frames.has_user_frame(tb):
                 return stored
-            tree = build.record(exc, tb, build.place("celery", "in a Celery worker", call=worker.frame_call(tb)))
+            tree = build.record(exc, tb, build.place("celery", "in a Celery worker", call=engine_frames.frame_call(tb)))
             if isinstance(stored, dict):
                 return {**stored, FIELD: tree} if isinstance(tree, dict) else stored
             return pickling.carrying(stored, tree)
@@ -97,12 +97,12 @@ def _note(result: Any, error: BaseException) -> None:
     if capture.attached(error) is None and isinstance(text, str) and "Traceback (most recent call last)" in text:
         told = {"type": capture.type_name(type(error)), "message": str(error), "text": text}
         build.attach(error, {"v": capture.VERSION, "hops": [], **told})
-    build.note_submitted(error, worker.place_of(result.__dict__.get("_autotb_site")))
+    build.note_submitted(error, engine_frames.place_of(result.__dict__.get("_autotb_site")))
 
 
 PATCHES = (
     Patch("celery.backends.base", "Backend.prepare_exception", _wrap_prepare),
     Patch("celery.backends.base", "Backend.exception_to_python", _wrap_to_python),
     Patch("celery.result", "AsyncResult.maybe_throw", _wrap_throw),
-    Patch("celery.app.task", "Task.apply_async", places.on_result),
+    Patch("celery.app.task", "Task.apply_async", submission.on_result),
 )

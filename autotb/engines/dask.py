@@ -12,7 +12,7 @@ import functools
 import sys
 
 from autotb import registry
-from autotb.patch import Patch
+from autotb.instrument.patch import Patch
 from autotb.record import callsite
 
 TYPE_CHECKING = False
@@ -60,13 +60,13 @@ def _wrap_execute_task(original: Any) -> Any:
 
 def _pack(original: Any, loads: Any, exc: BaseException, dumps: Any) -> Any:
     try:
-        from autotb.engines import worker
+        from autotb.instrument import engine_frames
         from autotb.record import build, pickling
 
         tb = exc.__traceback__
         in_process = original.__module__ == "dask.multiprocessing"
         where = "in a Dask worker" if in_process else "in a Dask worker thread"
-        tree = build.record(exc, tb, build.place("dask", where, call=worker.frame_call(tb), twice=True))
+        tree = build.record(exc, tb, build.place("dask", where, call=engine_frames.frame_call(tb), twice=True))
         if in_process:
             return original(pickling.packed(exc, tree, dumps, loads), dumps)
         build.attach(exc, tree)

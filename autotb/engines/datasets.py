@@ -7,7 +7,7 @@ that the user's function is what is told.  Source: https://huggingface.co/docs/d
 from __future__ import annotations
 
 from autotb import registry
-from autotb.patch import Patch
+from autotb.instrument.patch import Patch
 
 MODULES = ("datasets.arrow_dataset",)
 NAME = "Hugging Face datasets"

@@ -17,8 +17,8 @@ import sys
 from typing import Any
 
 from autotb import registry, settings
-from autotb.engines import batches, doing, worker
-from autotb.patch import Patch, is_applied, noise_is_kept
+from autotb.instrument import delivery, engine_frames, task_events
+from autotb.instrument.patch import Patch, is_applied, noise_is_kept
 from autotb.record import build, callsite, pickling, safe_repr, static
 from autotb.record.capture import attached, message_of
 
@@ -66,9 +66,9 @@ def _handle(future: Any) -> Any:
     module = sys.modules.get("distributed.client")
     if module is None or not isinstance(future, module.Future):
         return None
-    from autotb.engines import handles
+    from autotb.instrument import future_handles
 
-    class Handle(handles.Handle):
+    class Handle(future_handles.Handle):
         def check(self, future: Any) -> None:
             if future.client.asynchronous:
                 raise TypeError(
@@ -90,11 +90,13 @@ def _handle(future: Any) -> Any:
         def again(self, future: Any) -> Any:
             why = self.why_not_again(future)
             if why:
-                raise handles.NotAgainError(why)
+                raise future_handles.NotAgainError(why)
             try:
                 future.client.sync(_retry, future.client, future.key)
             except Exception as error:
-                raise handles.NotAgainError(f"the scheduler does not run it again ({type(error).__name__}: {error})") from error
+                raise future_handles.NotAgainError(
+                    f"the scheduler does not run it again ({type(error).__name__}: {error})"
+                ) from error
             return future
 
     return Handle()
@@ -207,10 +209,12 @@ def _packed(exc: BaseException) -> tuple[bytes, bool] | None:
     import dask
 
     tb = exc.__traceback__
-    if not worker.has_user_frame(tb) or len(message_of(exc)) > dask.config.get("distributed.admin.max-error-length", 10_000):
+    if not engine_frames.has_user_frame(tb) or len(message_of(exc)) > dask.config.get(
+        "distributed.admin.max-error-length", 10_000
+    ):
         return None
     pickle = sys.modules["distributed.protocol.pickle"]
-    hop = build.place("dask", "in a Dask worker", call=worker.frame_call(tb), twice=True)
+    hop = build.place("dask", "in a Dask worker", call=engine_frames.frame_call(tb), twice=True)
     tree = build.record(exc, tb, hop)
     log = logging.getLogger("distributed.protocol.pickle")
     disabled, log.disabled = log.disabled, True
@@ -235,7 +239,7 @@ def _wrap_actor_execute(original: Any) -> Any:
             exc = getattr(found, "data", None)
             if static.is_exception(exc):
                 pickle = sys.modules["distributed.protocol.pickle"]
-                call = worker.frame_call(exc.__traceback__)
+                call = engine_frames.frame_call(exc.__traceback__)
                 tree = build.record(exc, exc.__traceback__, build.place("dask", "in a Dask actor", call=call, twice=True))
                 if self.address.startswith("inproc:"):
                     build.attach(exc, tree)
@@ -250,7 +254,7 @@ def _wrap_actor_execute(original: Any) -> Any:
 
 def _wrap_run_task(original: Any) -> Any:
     """Runs a task in a thread of the worker, and returns a message."""
-    return doing.around(original, _task, lambda message: message.get("op") == "task-finished")
+    return task_events.around(original, _task, lambda message: message.get("op") == "task-finished")
 
 
 def _task(task: Any, data: Any, *_: Any) -> Any:
@@ -275,7 +279,7 @@ def _given(value: Any, data: Any) -> Any:
 
 def _wrap_apply(original: Any) -> Any:
     """The same before 2024.12."""
-    return doing.around(original, _applied, lambda message: message.get("op") == "task-finished")
+    return task_events.around(original, _applied, lambda message: message.get("op") == "task-finished")
 
 
 def _applied(function: Any, args: Any, kwargs: Any, *_: Any) -> Any:
@@ -296,7 +300,7 @@ def _key_of_thread() -> Any:
 
 def _number(key: Any) -> int:
     """A task's key as its breadcrumb has it."""
-    return doing.number(str(key).encode())
+    return task_events.number(str(key).encode())
 
 
 def _in_worker_process() -> bool:
@@ -328,13 +332,13 @@ def _wrap_mark_stopped(original: Any) -> Any:
 
 
 def _note_death(pid: int, exitcode: int, address: Any) -> None:
-    from autotb.postmortem import crumbs, remains, story
+    from autotb.postmortem import death_report, status_file, status_reader
 
-    left = remains.of(pid, remains.own_start())
-    remains.bury(pid)
-    _dead_at[str(address)] = hop = story.hop("dask", "in a Dask worker", pid, exitcode, left)
+    left = status_reader.of(pid, status_reader.own_start())
+    status_reader.bury(pid)
+    _dead_at[str(address)] = hop = death_report.hop("dask", "in a Dask worker", pid, exitcode, left)
     if left is not None and left.running:
-        _dead.setdefault(left.words[crumbs.JOB], []).append(hop)
+        _dead.setdefault(left.words[status_file.JOB], []).append(hop)
 
 
 def _tell_of_death(error: Any) -> bool:
@@ -350,13 +354,13 @@ def _tell_of_death(error: Any) -> bool:
     if not found:
         fate = "not known to have started: the workers it was given to died, the last one as follows"
         hops = [{"engine": "dask", "where": "in a Dask cluster", "frames": [], "died": [fate]}, _dead_at[last.address]]
-        build.note_death(error, hops, worker.place_of(_sites.get(key)))
+        build.note_death(error, hops, engine_frames.place_of(_sites.get(key)))
         return True
     hop = dict(found[-1])
     if len(found) > 1:
         others = ", ".join(str(earlier["pid"]) for earlier in found[:-1])
         hop["died"] = [*hop["died"], f"{len(found) - 1} workers before it died of the same task, pids {others}"]
-    build.note_death(error, [hop], worker.place_of(_sites.get(key)))
+    build.note_death(error, [hop], engine_frames.place_of(_sites.get(key)))
     return True
 
 
@@ -471,7 +475,7 @@ def _wrap_graph_to_futures(original: Any) -> Any:
         futures = original(self, *args, **kwargs)
         try:
             found = callsite.here(3)
-            site = (*found, batches.of(self)) if found is not None else None
+            site = (*found, delivery.of(self)) if found is not None else None
             for key in futures:
                 if len(_sites) >= MAX_SITES:
                     del _sites[next(iter(_sites))]
@@ -506,7 +510,7 @@ def _note_failed(client: Any, key: Any, exception: Any) -> None:
         _nobody_can_ask(_unpacked(exception), site)
         return
     watch = _watch(state.exception, site)
-    build.note_submitted(state.exception, worker.place_of(site))
+    build.note_submitted(state.exception, engine_frames.place_of(site))
     if watch is not None:
         _failed[(client.id, key)] = watch
 
@@ -515,9 +519,9 @@ def _watch(error: BaseException, site: Any) -> Any:
     """Tells the error once it is dropped; None where it is not to be told."""
     if not issubclass(type(error), Exception) or site is None or not settings.switch("unretrieved") or not _asking_is_seen():
         return None
-    from autotb.engines import kinds, unasked
+    from autotb.instrument import failure_kinds, unretrieved
 
-    return unasked.begin(error, (*site, True), kinds.of(error))
+    return unretrieved.begin(error, (*site, True), failure_kinds.of(error))
 
 
 def _nobody_can_ask(error: BaseException, site: Any) -> None:
@@ -546,7 +550,7 @@ def _wrap_exit(original: Any) -> Any:
     @functools.wraps(original)
     def __exit__(self: Any, exc_type: Any, exc_value: Any, traceback: Any) -> Any:
         try:
-            pool = batches.of(self).pool
+            pool = delivery.of(self).pool
             if exc_value is not None and pool.last == id(exc_value):
                 pool.is_over, pool.is_plain = True, False
         except Exception:
@@ -638,9 +642,9 @@ def _note_asking(asked: Any, error: Any) -> None:
         for key in keys:
             watch = _failed.pop(key, None)
             if watch is not None:
-                from autotb.engines import unasked
+                from autotb.instrument import unretrieved
 
-                unasked.end(watch, error if static.is_exception(error) else watch.error)
+                unretrieved.end(watch, error if static.is_exception(error) else watch.error)
     except Exception:
         pass  # then it is told once more
 

@@ -11,8 +11,8 @@ import functools
 from typing import Any
 
 from autotb import registry
-from autotb.engines import places, worker
-from autotb.patch import Patch, together_with
+from autotb.instrument import engine_frames, submission
+from autotb.instrument.patch import Patch, together_with
 from autotb.record import build, pickling
 
 MODULES = (
@@ -59,7 +59,7 @@ def _with_record(message: Any) -> Any:
         import cloudpickle
 
         tb = error.__traceback__
-        tree = build.record(error, tb, build.place("executorlib", "in an executorlib worker", call=worker.frame_call(tb)))
+        tree = build.record(error, tb, build.place("executorlib", "in an executorlib worker", call=engine_frames.frame_call(tb)))
         return {**message, "error": pickling.packed(error, tree, cloudpickle.dumps, cloudpickle.loads)}
     except Exception:
         return message  # then as executorlib does it
@@ -73,12 +73,14 @@ def ready(_module: str) -> None:
 PATCHES = (
     Patch("executorlib.standalone.interactive.communication", "interface_send", _wrap_send),
     Patch("executorlib.standalone.hdf", "dump", _wrap_dump, also=("executorlib.task_scheduler.file.backend",), optional=True),
-    Patch("executorlib.executor.base", "BaseExecutor.submit", places.on_future),
-    Patch("executorlib.task_scheduler.interactive.dependency", "DependencyTaskScheduler.submit", places.on_future, optional=True),
+    Patch("executorlib.executor.base", "BaseExecutor.submit", submission.on_future),
+    Patch(
+        "executorlib.task_scheduler.interactive.dependency", "DependencyTaskScheduler.submit", submission.on_future, optional=True
+    ),
     Patch(
         "executorlib.task_scheduler.interactive.blockallocation",
         "BlockAllocationTaskScheduler.submit",
-        places.on_future,
+        submission.on_future,
         optional=True,
     ),
 )

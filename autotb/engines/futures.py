@@ -11,9 +11,9 @@ import functools
 import operator
 import sys
 
-from autotb import registry, swap
-from autotb.engines import batches, boxed
-from autotb.patch import Patch
+from autotb import registry
+from autotb.instrument import code_swap, delivery, exception_wrappers
+from autotb.instrument.patch import Patch
 from autotb.record import callsite, static
 
 TYPE_CHECKING = False
@@ -43,7 +43,7 @@ registry.register(
 
 def _wrap_submit(original: Any) -> Any:
     """Remembers the line of ``submit``: afterwards nothing else knows it."""
-    return swap.Body(_submit, {"twin": original, "note": _note_site, "plain": _CALLED, "look": _snapshot})
+    return code_swap.Body(_submit, {"twin": original, "note": _note_site, "plain": _CALLED, "look": _snapshot})
 
 
 def _submit(self: Any, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
@@ -70,7 +70,7 @@ def _note_site(executor: Any, future: Any, snapshot: Any) -> None:
         whose = callsite._users.get(code)
         if whose == callsite.USER:
             pool = getattr(executor, "_autotb_pool", None)
-            site = (code, frame.f_lasti, pool.batch if pool is not None else batches.of(executor), True)
+            site = (code, frame.f_lasti, pool.batch if pool is not None else delivery.of(executor), True)
         elif whose == callsite.ENGINE:
             return  # which notes the place itself
         else:
@@ -86,7 +86,7 @@ def _note_site(executor: Any, future: Any, snapshot: Any) -> None:
 
 
 def _snapshot(function: Any, args: Any, kwargs: Any) -> tuple[Any, ...]:
-    """What the call was given, see ``given``; that module is wanted once something is given that can change."""
+    """What the call was given, see ``call_snapshot``; that module is wanted once something is given that can change."""
     if type(function) in _CALLED or (type(function) is _BUILTIN and type(getattr(function, "__self__", None)) is _MODULE):
         for value in args:
             if type(value) not in _FIXED:
@@ -103,7 +103,7 @@ def _snapshot(function: Any, args: Any, kwargs: Any) -> tuple[Any, ...]:
 def _look(*call: Any) -> tuple[Any, ...]:
     """Puts what is wanted in its own place, once something is given that can change."""
     global _look
-    from autotb.engines.given import of as _look
+    from autotb.instrument.call_snapshot import of as _look
 
     return _look(*call)
 
@@ -111,12 +111,12 @@ def _look(*call: Any) -> tuple[Any, ...]:
 def _site(executor: Any) -> Any:
     """The user's line further up the stack; an engine or a library called submit, unless this code is simply new to us."""
     found = callsite.here(4, through_engines=False)
-    return (*found, batches.of(executor), found[0] is sys._getframe(3).f_code) if found else None
+    return (*found, delivery.of(executor), found[0] is sys._getframe(3).f_code) if found else None
 
 
 def _wrap_result(original: Any) -> Any:
     """Notes, once it raises, where the task was submitted, and that somebody asked."""
-    return swap.Body(_result, {"twin": original, "raised": _raised})
+    return code_swap.Body(_result, {"twin": original, "raised": _raised})
 
 
 def _result(self: Any, timeout: Any = None) -> Any:
@@ -135,7 +135,7 @@ def _raised(future: Any, error: BaseException) -> None:
         _asked(future, error)
     except Exception:
         pass  # whatever this future is, its error is the user's and goes on
-    swap.clean(error)
+    code_swap.clean(error)
 
 
 def _wrap_exception(original: Any) -> Any:
@@ -172,10 +172,10 @@ def _asked(future: Any, error: BaseException) -> None:
 def _note_submitted(fields: dict[str, Any], error: BaseException) -> None:
     site, dead = fields.get(SITE), fields.get(DEAD)
     if site is not None or dead is not None:
-        from autotb.engines import worker
+        from autotb.instrument import engine_frames
         from autotb.record import build
 
-        place = worker.place_of(site) if site is not None else None
+        place = engine_frames.place_of(site) if site is not None else None
         if dead is not None:
             build.note_death(error, dead, place)
         else:
@@ -183,14 +183,14 @@ def _note_submitted(fields: dict[str, Any], error: BaseException) -> None:
 
 
 def _unasked() -> Any:
-    from autotb.engines import unasked
+    from autotb.instrument import unretrieved
 
-    return unasked
+    return unretrieved
 
 
 def _wrap_add_done_callback(original: Any) -> Any:
     """A callback counts as asking."""
-    return swap.Body(_add_done_callback, {"twin": original, "called_back": _called_back})
+    return code_swap.Body(_add_done_callback, {"twin": original, "called_back": _called_back})
 
 
 def _add_done_callback(self: Any, fn: Any) -> Any:
@@ -219,7 +219,7 @@ _BREAKING = ("terminate_broken", "_terminate_broken")  # loky's too
 
 def _wrap_set_exception(original: Any) -> Any:
     """In a thread pool this runs in the worker, with the exception in hand: who ran it and with which arguments is known here."""
-    return swap.Body(_set_exception, {"twin": original, "failed": _failed})
+    return code_swap.Body(_set_exception, {"twin": original, "failed": _failed})
 
 
 def _set_exception(self: Any, exception: Any) -> Any:
@@ -248,31 +248,31 @@ _took: Any = None  # the short way, for failures of a line that failed many time
 
 def _note_failure(future: Any, exc: BaseException, caller: Any) -> None:
     global _took
-    from autotb.engines import flood, kept, kinds, unasked, worker
+    from autotb.instrument import engine_frames, failure_kinds, flood, resubmit, unretrieved
 
     _took = flood.took
     _note_thread(exc, caller)
     if caller.f_code.co_name in _BREAKING:
-        from autotb.engines import brokenpool
+        from autotb.postmortem import executor_deaths
 
-        brokenpool.note(future, worker.local(caller, "self"), _call_of)
-    kind = kinds.of(exc)  # while its record is as it came
+        executor_deaths.note(future, engine_frames.local(caller, "self"), _call_of)
+    kind = failure_kinds.of(exc)  # while its record is as it came
     _note_submitted(future.__dict__, exc)
-    kept.keep_call(future, exc, caller)
+    resubmit.keep_call(future, exc, caller)
     if caller.f_code.co_name == "_on_queue_feeder_error":
         _note_culprit(exc, caller)
-    unasked.watch(future, exc, SITE, kind)
+    unretrieved.watch(future, exc, SITE, kind)
     flood.learn(future, exc, caller)
 
 
 def _note_culprit(exc: BaseException, caller: Any) -> None:
     """The call could not be sent: which part of it is at fault."""
-    from autotb.engines import unpicklable, worker
+    from autotb.instrument import engine_frames, pickle_diagnosis
     from autotb.record import build
 
-    call = worker.call_of(worker.local(caller, "work_item"))
+    call = engine_frames.call_of(engine_frames.local(caller, "work_item"))
     calls = registry.batch_of(call[0]) or [call]
-    found = (unpicklable.of_call(function, args, kwargs, pickler_of(caller)) for function, args, kwargs in calls)
+    found = (pickle_diagnosis.of_call(function, args, kwargs, pickler_of(caller)) for function, args, kwargs in calls)
     build.note(exc, culprit=next(filter(None, found), None))
 
 
@@ -287,18 +287,18 @@ def pickler_of(caller: Any) -> Any:
 def _note_thread(exc: BaseException, caller: Any) -> None:
     if caller.f_code.co_name != "run" or static.name_of(caller) != "concurrent.futures.thread":
         return
-    from autotb.engines import worker
+    from autotb.instrument import engine_frames
     from autotb.record import build
     from autotb.record.capture import attached
 
-    call = worker.call_of(worker.local(caller, "self"))
+    call = engine_frames.call_of(engine_frames.local(caller, "self"))
     inner = attached(exc)
     if inner is not None and "interpreter" in {hop.get("engine") for hop in inner.get("hops", ())}:
         return
     tb = exc.__traceback__
     engines = registry.is_engines(call[0])
-    worker.note_thread(
-        exc, "thread pool", "in a thread-pool worker", lambda: worker.frame_call(tb) if engines else build.call_text(*call)
+    engine_frames.note_thread(
+        exc, "thread pool", "in a thread-pool worker", lambda: engine_frames.frame_call(tb) if engines else build.call_text(*call)
     )
 
 
@@ -321,16 +321,16 @@ def with_crumb(original: Any, call_queue: Any, result_queue: Any, initializer: A
     """Run the loop of a worker of concurrent.futures or loky, noting each task that begins."""
     crumb = None
     try:
-        from autotb.engines import entry
-        from autotb.postmortem import crumbs
+        from autotb.instrument import worker_log
+        from autotb.postmortem import status_file
 
-        log = entry.log()
+        log = worker_log.log()
         if log is not None:
             result_queue = _Ends(result_queue)
             call_queue = _Begins(call_queue, log, result_queue)
-        crumb = crumbs.begin()
+        crumb = status_file.begin()
         if crumb is not None:
-            crumb.words[crumbs.STATE] = crumbs.STARTING if initializer is not None else crumbs.IDLE
+            crumb.words[status_file.STATE] = status_file.STARTING if initializer is not None else status_file.IDLE
             call_queue = _Calls(call_queue, crumb)
     except Exception:
         pass  # should it die, less is known
@@ -421,17 +421,17 @@ def _initialize(initializer: Any, *args: Any) -> None:
 
 def _wrap_boxed_init(original: Any) -> Any:
     """Runs in a worker process with the exception alive: ``_record`` is called here."""
-    return boxed.wrap_init(original, _record)
+    return exception_wrappers.wrap_init(original, _record)
 
 
 def _record(exc: BaseException, tb: Any, caller: Any) -> Any:
-    from autotb.engines import worker
+    from autotb.instrument import engine_frames
     from autotb.record import build
 
-    frame = worker.find_frame(caller, "_process_worker")
+    frame = engine_frames.find_frame(caller, "_process_worker")
     call = None
     if frame is not None:
-        item = worker.local(frame, "call_item")
+        item = engine_frames.local(frame, "call_item")
         call = _call_of(item.fn, item.args, item.kwargs, tb)
     return unsent(build.record(exc, tb, build.place("process pool", "in a process-pool worker", call=call)), caller)
 
@@ -439,27 +439,27 @@ def _record(exc: BaseException, tb: Any, caller: Any) -> Any:
 def unsent(tree: Any, caller: Any) -> Any:
     """The record, which names the part of a result that could not be sent, where that is what failed."""
     if caller.f_code.co_name == "_sendback_result" and isinstance(tree, dict):
-        from autotb.engines import unpicklable, worker
+        from autotb.instrument import engine_frames, pickle_diagnosis
 
-        culprit = unpicklable.of_result(worker.local(caller, "result"), pickler_of(caller))
+        culprit = pickle_diagnosis.of_result(engine_frames.local(caller, "result"), pickler_of(caller))
         if culprit:
             tree["culprit"] = culprit
     return tree
 
 
 def _call_of(function: Any, args: Any, kwargs: Any, tb: Any) -> str | None:
-    from autotb.engines import worker
+    from autotb.instrument import engine_frames
     from autotb.record import build, safe_repr
 
     inner = function.func if type(function) is functools.partial else None
     if static.module_of(inner) != "concurrent.futures.process" or safe_repr.function_name(inner) != "_process_chunk":
-        return worker.frame_call(tb) if registry.is_engines(function) else build.call_text(function, args, kwargs)
-    return worker.chunk_call(function.args[0], list(args[0]), tb, star=True)
+        return engine_frames.frame_call(tb) if registry.is_engines(function) else build.call_text(function, args, kwargs)
+    return engine_frames.chunk_call(function.args[0], list(args[0]), tb, star=True)
 
 
 def _wrap_rebuild(original: Any) -> Any:
     """Runs in the driver, on what arrives."""
-    return boxed.wrap_rebuild(original, sys.modules["concurrent.futures.process"]._RemoteTraceback)
+    return exception_wrappers.wrap_rebuild(original, sys.modules["concurrent.futures.process"]._RemoteTraceback)
 
 
 def _wrap_do_call(original: Any) -> Any:
@@ -505,7 +505,7 @@ PATCHES = (
     Patch("concurrent.futures._base", "Future.set_exception", _wrap_set_exception),
     Patch("concurrent.futures.process", "_process_worker", _wrap_process_worker),
     Patch("concurrent.futures.process", "_ExceptionWithTraceback.__init__", _wrap_boxed_init),
-    Patch("concurrent.futures.process", "_ExceptionWithTraceback.__reduce__", boxed.wrap_reduce),
+    Patch("concurrent.futures.process", "_ExceptionWithTraceback.__reduce__", exception_wrappers.wrap_reduce),
     Patch("concurrent.futures.process", "_rebuild_exc", _wrap_rebuild),
     Patch("concurrent.futures.interpreter", "do_call", _wrap_do_call),
 )

@@ -11,8 +11,8 @@ import functools
 from typing import Any
 
 from autotb import registry
-from autotb.engines import worker
-from autotb.patch import Patch
+from autotb.instrument import engine_frames
+from autotb.instrument.patch import Patch
 from autotb.record import build
 from autotb.record.capture import attached
 
@@ -33,12 +33,12 @@ def _wrap_print(original: Any) -> Any:
     @functools.wraps(original)
     def print_exception(self: Any, context: Any, t: Any, v: Any, tb: Any) -> None:
         try:
-            if v is not None and self.exception_stream and worker.has_user_frame(tb):
+            if v is not None and self.exception_stream and engine_frames.has_user_frame(tb):
                 if any(hop.get("engine") == "gevent" for hop in (attached(v) or {}).get("hops", ())):
                     return  # told when the first greenlet failed of it; this one only asked for that one's result
                 name = getattr(context, "name", None)
                 where = f"in greenlet {name}" if isinstance(name, str) else "in a greenlet"
-                place = build.place("gevent", where, call=worker.frame_call(tb))
+                place = build.place("gevent", where, call=engine_frames.frame_call(tb))
                 place = {**place, "submitted": _spawned(context), "verb": "spawned"}
                 if place["submitted"] is None:
                     del place["submitted"]

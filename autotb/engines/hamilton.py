@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 
 from autotb import registry
-from autotb.patch import Patch, noise_is_kept
+from autotb.instrument.patch import Patch, noise_is_kept
 
 MODULES = ("hamilton.execution.graph_functions",)
 NAME = "Hamilton"

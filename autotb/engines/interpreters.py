@@ -8,8 +8,8 @@ Source: https://docs.python.org/3/library/concurrent.interpreters.html
 from __future__ import annotations
 
 from autotb import registry
-from autotb.engines import worker
-from autotb.patch import Patch
+from autotb.instrument import engine_frames
+from autotb.instrument.patch import Patch
 
 MODULES = ("concurrent.interpreters",)
 NAME = "concurrent.interpreters"
@@ -27,7 +27,7 @@ def _open(exc: BaseException) -> registry.Opened | None:
     kind = getattr(getattr(info, "type", None), "__qualname__", None)
     if not isinstance(text, str) or not isinstance(kind, str):
         return None
-    headline = worker.headline_of(text) or worker.named(kind, str(getattr(info, "msg", "")))
+    headline = engine_frames.headline_of(text) or engine_frames.named(kind, str(getattr(info, "msg", "")))
     return registry.Opened(headline=headline, text=text, where="in another interpreter")
 
 

@@ -13,8 +13,8 @@ import sys
 from typing import Any
 
 from autotb import registry
-from autotb.engines import places, worker
-from autotb.patch import Patch, together_with
+from autotb.instrument import engine_frames, submission
+from autotb.instrument.patch import Patch, together_with
 from autotb.record import build, capture
 
 MODULES = ("ipyparallel.error", "ipyparallel.client.asyncresult", "ipyparallel.engine.kernel")
@@ -42,7 +42,7 @@ def _open(exc: BaseException) -> registry.Opened | None:
         return None
     if capture.attached(exc) is not None:
         return registry.Opened()
-    return registry.Opened(headline=worker.named(exc.ename, exc.evalue), text=_text(exc))  # type: ignore[attr-defined]
+    return registry.Opened(headline=engine_frames.named(exc.ename, exc.evalue), text=_text(exc))  # type: ignore[attr-defined]
 
 
 def _text(exc: Any) -> str | None:
@@ -76,7 +76,7 @@ def _wrap_engine_info(original: Any) -> Any:
             return info
         try:
             place = build.place(
-                "ipyparallel", f"in ipyparallel engine {info.get('engine_id')}", call=worker.frame_call(_user_tb(exc))
+                "ipyparallel", f"in ipyparallel engine {info.get('engine_id')}", call=engine_frames.frame_call(_user_tb(exc))
             )
             tree = build.record(exc, _user_tb(exc), place)
             return {**info, FIELD: tree} if isinstance(tree, dict) else info
@@ -120,6 +120,6 @@ def ready(_module: str) -> None:
 PATCHES = (
     Patch("ipyparallel.engine.kernel", "IPythonParallelKernel.get_engine_info", _wrap_engine_info, optional=True),
     Patch("ipyparallel.error", "unwrap_exception", _wrap_unwrap),
-    Patch("ipyparallel.client.asyncresult", "AsyncResult.__init__", places.on_new_future),
-    Patch("ipyparallel.client.asyncresult", "AsyncResult.get", places.noted_when_raised),
+    Patch("ipyparallel.client.asyncresult", "AsyncResult.__init__", submission.on_new_future),
+    Patch("ipyparallel.client.asyncresult", "AsyncResult.get", submission.noted_when_raised),
 )

@@ -12,9 +12,10 @@ import functools
 import sys
 
 from autotb import registry
-from autotb.engines import boxed, futures, inherited
+from autotb.engines import futures
 from autotb.engines.loky import wrap_process_worker, wrap_rebuild, wrap_reduce
-from autotb.patch import Patch
+from autotb.instrument import exception_wrappers, inherited_settings
+from autotb.instrument.patch import Patch
 from autotb.record import callsite, static
 
 TYPE_CHECKING = False
@@ -65,10 +66,10 @@ def _wrap_get_result(original: Any) -> Any:
             return original(self, timeout)
         except BaseException as error:
             try:
-                from autotb.engines import worker
+                from autotb.instrument import engine_frames
                 from autotb.record import build
 
-                build.note_submitted(error, worker.place_of(self.parallel.__dict__.get("_autotb_site")))
+                build.note_submitted(error, engine_frames.place_of(self.parallel.__dict__.get("_autotb_site")))
             except Exception:
                 pass  # the error is the user's and goes on
             self = None  # the traceback's frames lead to this one
@@ -79,7 +80,7 @@ def _wrap_get_result(original: Any) -> Any:
 
 def _wrap_boxed_init(original: Any) -> Any:
     """Runs in a worker with the exception alive: ``_record`` is called here."""
-    return boxed.wrap_init(original, _record)
+    return exception_wrappers.wrap_init(original, _record)
 
 
 def _record(exc: BaseException, tb: Any, caller: Any) -> Any:
@@ -94,14 +95,14 @@ def _record(exc: BaseException, tb: Any, caller: Any) -> Any:
 def _call(tb: Any) -> str | None:
     """The failing call of a batch: a local variable of joblib's loop over it."""
     from autotb import settings
-    from autotb.engines import worker
+    from autotb.instrument import engine_frames
     from autotb.record import build, safe_repr
 
     whole = tb
     while tb is not None:
         frame, tb = tb.tb_frame, tb.tb_next
         if static.name_of(frame) == "joblib.parallel" and "func" in frame.f_code.co_varnames:
-            function, args, kwargs = (worker.local(frame, name) for name in ("func", "args", "kwargs"))
+            function, args, kwargs = (engine_frames.local(frame, name) for name in ("func", "args", "kwargs"))
             if function is None:  # a comprehension of Python 3.12 and newer, whose variables are gone with it
                 break
             wrapped = static.attributes(function).get("__wrapped__")
@@ -109,16 +110,16 @@ def _call(tb: Any) -> str | None:
                 # A library's own wrapper (scikit-learn's): that library submitted it, not the user.
                 return safe_repr.call(wrapped, args, kwargs) if settings.switch("args") else None
             return build.call_text(function, args, kwargs)
-    return worker.frame_call(whole)
+    return engine_frames.frame_call(whole)
 
 
 def _unsent(caller: Any) -> str | None:
     """The call whose result could not be sent, where its batch was of one."""
-    from autotb.engines import worker
+    from autotb.instrument import engine_frames
     from autotb.record import build
 
-    frame = worker.find_frame(caller, "_process_worker")
-    batch = getattr(worker.local(frame, "call_item"), "fn", None) if frame is not None else None
+    frame = engine_frames.find_frame(caller, "_process_worker")
+    batch = getattr(engine_frames.local(frame, "call_item"), "fn", None) if frame is not None else None
     items: Any = getattr(batch, "items", ())
     return build.call_text(*items[0]) if len(items) == 1 else None
 
@@ -177,7 +178,7 @@ def _wrap_setup_queues(original: Any) -> Any:
 
 
 PATCHES = (
-    *inherited.patches("joblib.externals.loky.backend.spawn"),
+    *inherited_settings.patches("joblib.externals.loky.backend.spawn"),
     Patch("joblib.externals.loky.process_executor", "_process_worker", wrap_process_worker),
     Patch("joblib.externals.loky.process_executor", "_ExceptionWithTraceback.__init__", _wrap_boxed_init),
     Patch("joblib.externals.loky.process_executor", "_ExceptionWithTraceback.__reduce__", _wrap_reduce),

@@ -13,8 +13,9 @@ import pickle
 import sys
 
 from autotb import registry
-from autotb.engines import batches, boxed, futures, inherited
-from autotb.patch import Patch
+from autotb.engines import futures
+from autotb.instrument import delivery, exception_wrappers, inherited_settings
+from autotb.instrument.patch import Patch
 from autotb.record import callsite
 
 TYPE_CHECKING = False
@@ -46,7 +47,7 @@ def _wrap_submit(original: Any) -> Any:
             if snapshot:
                 future._autotb_given = snapshot
             found = callsite.here(3)
-            future._autotb_site = (*found, batches.of(self), found[0] is sys._getframe(2).f_code) if found else None
+            future._autotb_site = (*found, delivery.of(self), found[0] is sys._getframe(2).f_code) if found else None
         except Exception:
             pass  # the place of submission is lost, nothing else
         return future
@@ -56,17 +57,17 @@ def _wrap_submit(original: Any) -> Any:
 
 def _wrap_boxed_init(original: Any) -> Any:
     """Runs in a worker process with the exception alive: ``_record`` is called here."""
-    return boxed.wrap_init(original, _record)
+    return exception_wrappers.wrap_init(original, _record)
 
 
 def _record(exc: BaseException, tb: Any, caller: Any) -> Any:
-    from autotb.engines import worker
+    from autotb.instrument import engine_frames
     from autotb.record import build
 
-    frame = worker.find_frame(caller, "_process_worker")
+    frame = engine_frames.find_frame(caller, "_process_worker")
     call = None
     if frame is not None:
-        item = worker.local(frame, "call_item")
+        item = engine_frames.local(frame, "call_item")
         call = futures._call_of(item.fn, item.args, item.kwargs, tb)
     return futures.unsent(build.record(exc, tb, build.place("loky", "in a loky worker", call=call)), caller)
 
@@ -78,12 +79,12 @@ def wrap_reduce(original: Any) -> Any:
     def dumps(value: Any) -> Any:
         return sys.modules[package + ".backend.reduction"].dumps(value)
 
-    return boxed.wrap_reduce(original, dumps, pickle.loads)
+    return exception_wrappers.wrap_reduce(original, dumps, pickle.loads)
 
 
 def wrap_rebuild(original: Any) -> Any:
     """Runs in the driver, on what arrives."""
-    return boxed.wrap_rebuild(original, sys.modules[original.__module__]._RemoteTraceback)
+    return exception_wrappers.wrap_rebuild(original, sys.modules[original.__module__]._RemoteTraceback)
 
 
 def wrap_process_worker(original: Any) -> Any:
@@ -97,7 +98,7 @@ def wrap_process_worker(original: Any) -> Any:
 
 
 PATCHES = (
-    *inherited.patches("loky.backend.spawn"),
+    *inherited_settings.patches("loky.backend.spawn"),
     Patch("loky.process_executor", "_process_worker", wrap_process_worker),
     Patch("loky.process_executor", "_ExceptionWithTraceback.__init__", _wrap_boxed_init),
     Patch("loky.process_executor", "_ExceptionWithTraceback.__reduce__", wrap_reduce),

@@ -10,8 +10,8 @@ import functools
 import sys
 
 from autotb import registry
-from autotb.engines import boxed, places
-from autotb.patch import Patch, together_with
+from autotb.instrument import exception_wrappers, submission
+from autotb.instrument.patch import Patch, together_with
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,11 +34,11 @@ def _wrap_format(original: Any) -> Any:
     def _format_exc(exc: Any, comm: Any) -> Any:
         text = original(exc, comm)
         try:
-            from autotb.engines import worker
+            from autotb.instrument import engine_frames
             from autotb.record import build
 
-            frame = worker.find_frame(sys._getframe(2), "call")
-            call = build.call_text(*(worker.local(frame, name) for name in ("func", "args", "kwargs"))) if frame else None
+            frame = engine_frames.find_frame(sys._getframe(2), "call")
+            call = build.call_text(*(engine_frames.local(frame, name) for name in ("func", "args", "kwargs"))) if frame else None
             place = build.place("mpi4py", f"in MPI worker {comm.Get_rank()}", call=call)
             build.attach(exc, build.record(exc, exc.__traceback__, place))
         except Exception:
@@ -68,7 +68,7 @@ def _wrap_wrap(original: Any) -> Any:
 
 def _wrap_unwrap(original: Any) -> Any:
     """Runs in the driver, on what arrives."""
-    return boxed.wrap_rebuild(original, sys.modules["mpi4py.futures._core"].RemoteTraceback)
+    return exception_wrappers.wrap_rebuild(original, sys.modules["mpi4py.futures._core"].RemoteTraceback)
 
 
 def ready(_module: str) -> None:
@@ -80,5 +80,5 @@ PATCHES = (
     Patch("mpi4py.futures._core", "_format_exc", _wrap_format),
     Patch("mpi4py.futures._core", "_wrap_exc", _wrap_wrap),
     Patch("mpi4py.futures._core", "_unwrap_exc", _wrap_unwrap),
-    Patch("mpi4py.futures.pool", "MPIPoolExecutor.submit", places.on_future),
+    Patch("mpi4py.futures.pool", "MPIPoolExecutor.submit", submission.on_future),
 )

@@ -15,8 +15,8 @@ import sys
 from typing import Any
 
 from autotb import registry, settings
-from autotb.engines import doing, places, worker
-from autotb.patch import Patch
+from autotb.instrument import engine_frames, submission, task_events
+from autotb.instrument.patch import Patch
 from autotb.record import build, callsite, pickling, safe_repr, static
 from autotb.record.capture import KEY, attached, fields_of
 
@@ -41,7 +41,7 @@ def _wrap_get_exception(original: Any) -> Any:
     @functools.wraps(original)
     def _get_exception(self: Any, args: Any, err: Any) -> Any:
         try:
-            place = build.place("mpire", "in an mpire worker", call=worker.frame_call(err.__traceback__))
+            place = build.place("mpire", "in an mpire worker", call=engine_frames.frame_call(err.__traceback__))
             if "thread" in place:
                 place["where"] += " thread"
             tree = build.record(err, err.__traceback__, place)
@@ -139,7 +139,7 @@ def _made(kind: Any, args: Any, fields: Any) -> BaseException:
 
 def _wrap_call_func(original: Any) -> Any:
     """Runs a task in a worker."""
-    return doing.around(original, _task)
+    return task_events.around(original, _task)
 
 
 def _task(self: Any, func: Any, args: Any, kwargs: Any = None) -> Any:
@@ -170,10 +170,10 @@ def _wrap_set(original: Any) -> Any:
 
 
 def _note_death(error: BaseException, caller: Any) -> None:
-    from autotb.postmortem import story
+    from autotb.postmortem import death_report
 
-    pool, worker_id = (worker.local(caller, name) for name in ("self", "worker_id"))
-    hop = story.of_process("mpire", "in an mpire worker", pool._workers[worker_id], patience=2)
+    pool, worker_id = (engine_frames.local(caller, name) for name in ("self", "worker_id"))
+    hop = death_report.of_process("mpire", "in an mpire worker", pool._workers[worker_id], patience=2)
     build.note_death(error, [hop], None)
 
 
@@ -201,7 +201,7 @@ PATCHES = (
     Patch("mpire.async_result", "UnorderedAsyncResultIterator._set", _wrap_set),
     Patch("mpire.worker", "AbstractWorker._get_exception", _wrap_get_exception),
     Patch("mpire.pool", "populate_exception", _wrap_populate, also=("mpire.exception",)),
-    Patch("mpire.async_result", "AsyncResult.__init__", places.on_self),
-    Patch("mpire.async_result", "AsyncResult.get", places.noted_when_raised),
+    Patch("mpire.async_result", "AsyncResult.__init__", submission.on_self),
+    Patch("mpire.async_result", "AsyncResult.get", submission.noted_when_raised),
     Patch("mpire.pool", "WorkerPool._handle_exception", _wrap_handle),
 )

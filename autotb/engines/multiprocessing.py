@@ -17,8 +17,8 @@ import time
 import weakref
 
 from autotb import registry, settings
-from autotb.engines import boxed, inherited, places
-from autotb.patch import Patch
+from autotb.instrument import exception_wrappers, inherited_settings, submission
+from autotb.instrument.patch import Patch
 from autotb.record import callsite, safe_repr, static
 
 TYPE_CHECKING = False
@@ -85,9 +85,9 @@ def _tidy_at_the_end(util: Any) -> None:
 
 def _bury_children() -> None:
     try:
-        from autotb.postmortem import remains
+        from autotb.postmortem import status_reader
 
-        remains.bury_children()
+        status_reader.bury_children()
     except Exception:
         pass  # they are swept away later
 
@@ -114,14 +114,14 @@ def _waits_for_a_lock(trace: Any) -> dict[str, str] | None:
     """Somebody gave up waiting, while a worker that was forked from a program with threads waits for a lock."""
     if not _forked or trace.root_cause.type.rpartition(".")[2] not in ("TimeoutError", "KeyboardInterrupt"):
         return None
-    from autotb.postmortem import remains, story
+    from autotb.postmortem import death_report, status_reader
 
     for pid, threads in _forked.items():
-        left = remains.of(pid, remains.own_start())
-        if left is not None and left.running and left.seconds > 1 and not remains.is_dead(pid) and _at_a_futex(pid):
+        left = status_reader.of(pid, status_reader.own_start())
+        if left is not None and left.running and left.seconds > 1 and not status_reader.is_dead(pid) and _at_a_futex(pid):
             names = ", ".join(threads[:3]) + (", …" if len(threads) > 3 else "")
             call = left.text or "a task"
-            return {"pid": str(pid), "call": call, "seconds": story.duration(left.seconds), "threads": names}
+            return {"pid": str(pid), "call": call, "seconds": death_report.duration(left.seconds), "threads": names}
     return None
 
 
@@ -187,12 +187,12 @@ def _wrap_get(original: Any) -> Any:
 
 def _note(job: Any, error: BaseException) -> None:
     try:
-        from autotb.engines import worker
+        from autotb.instrument import engine_frames
         from autotb.record import build
 
         timeout = sys.modules[type(job).__module__.partition(".")[0]].TimeoutError
         if not issubclass(type(error), (timeout, StopIteration)):
-            build.note_submitted(error, worker.place_of(job.__dict__.get("_autotb_site")))
+            build.note_submitted(error, engine_frames.place_of(job.__dict__.get("_autotb_site")))
         tb = error.__traceback__
         if tb is not None and tb.tb_next is not None:
             BaseException.with_traceback(error, tb.tb_next)
@@ -224,9 +224,9 @@ def _wrap_worker(original: Any) -> Any:
                 tasks.noted_in(crumb, results)
                 results.crumb = crumb
             if wrap_exception:
-                from autotb.engines import entry
+                from autotb.instrument import worker_log
 
-                log = entry.log()
+                log = worker_log.log()
                 if log is not None:
                     tasks.log = results.log = _Log(log)
             if initializer is not None and settings.switch("rescue"):
@@ -299,7 +299,7 @@ class _Tasks(_Proxy):
 
     def noted_in(self, crumb: Any, results: _Results) -> None:
         """From now on each task that is taken is noted in this process's breadcrumb; one that cannot be unpickled fails."""
-        from autotb.postmortem.crumbs import plain
+        from autotb.postmortem.status_file import plain
 
         take, begins, words = self._get, crumb.runs, crumb.words
         with_arguments = settings.switch("args")
@@ -342,12 +342,12 @@ class _Tasks(_Proxy):
 def _not_unpickled(error: BaseException, crumb: Any, results: _Results) -> bool:
     """A task that was received whole: its worker would die of it, and whoever waits for its result would for ever."""
     try:
-        from autotb.postmortem import pipes, remains
+        from autotb.postmortem import pipes, status_reader
         from autotb.record import build
     except Exception:
         return False  # then it dies of it
 
-    job = pipes.job_of(remains.Remains(bytes(crumb.page)))
+    job = pipes.job_of(status_reader.Remains(bytes(crumb.page)))
     if job is None:
         return False
     tb = error.__traceback__
@@ -435,11 +435,13 @@ class _Results(_Proxy):
         if type(value) is _Carried:
             value = value.error
         if self._tasks.task is not None:
-            from autotb.engines import worker
+            from autotb.instrument import engine_frames
 
             _, _, function, args, kwargs = self._tasks.task
             tb = value.__traceback__
-            worker.note_thread(value, "thread pool", "in a thread-pool worker", lambda: _call_of(function, args, kwargs, tb))
+            engine_frames.note_thread(
+                value, "thread pool", "in a thread-pool worker", lambda: _call_of(function, args, kwargs, tb)
+            )
         return (job, index, (False, value))
 
 
@@ -487,7 +489,7 @@ def _put_whole(results: _Results, message: Any) -> None:
 
 def _wrap_boxed_init(original: Any) -> Any:
     """Runs in a worker with the exception alive: ``_record`` is called here."""
-    return boxed.wrap_init(original, _record, _unpacked)
+    return exception_wrappers.wrap_init(original, _record, _unpacked)
 
 
 def _unpacked(exc: Any, tb: Any) -> tuple[Any, Any]:
@@ -498,13 +500,13 @@ def _unpacked(exc: Any, tb: Any) -> tuple[Any, Any]:
 
 
 def _record(exc: BaseException, tb: Any, caller: Any) -> Any:
-    from autotb.engines import worker
+    from autotb.instrument import engine_frames
     from autotb.record import build
 
-    frame = worker.find_frame(caller, "worker")
+    frame = engine_frames.find_frame(caller, "worker")
     call = None
     if frame is not None:
-        function, args, kwargs = (worker.local(frame, name) for name in ("func", "args", "kwds"))
+        function, args, kwargs = (engine_frames.local(frame, name) for name in ("func", "args", "kwds"))
         call = _call_of(function, args, kwargs, tb)
     return build.record(exc, tb, build.place("multiprocessing.Pool", "in a pool worker", call=call))
 
@@ -513,7 +515,7 @@ _POOLS = ("multiprocessing.pool", "multiprocess.pool")
 
 
 def _call_of(function: Any, args: Any, kwargs: Any, tb: Any) -> str | None:
-    from autotb.engines import worker
+    from autotb.instrument import engine_frames
     from autotb.record import build
 
     if type(function) is _Guarded:
@@ -528,15 +530,15 @@ def _call_of(function: Any, args: Any, kwargs: Any, tb: Any) -> str | None:
                 [element[0] for element in chunk] if star else chunk,
                 True,
             )
-        return worker.chunk_call(function_, list(chunk), tb, star=star)
+        return engine_frames.chunk_call(function_, list(chunk), tb, star=star)
     if registry.is_engines(function):
-        return worker.frame_call(tb)
+        return engine_frames.frame_call(tb)
     return build.call_text(function, args, kwargs)
 
 
 def _wrap_rebuild(original: Any) -> Any:
     """Runs in the driver, on what arrives."""
-    return boxed.wrap_rebuild(original, sys.modules[original.__module__].RemoteTraceback)
+    return exception_wrappers.wrap_rebuild(original, sys.modules[original.__module__].RemoteTraceback)
 
 
 # Pool: the thread in the driver that receives results
@@ -773,20 +775,20 @@ def _wrap_reduce(original: Any) -> Any:
     def loads(data: Any) -> Any:
         return sys.modules[package + ".reduction"].ForkingPickler.loads(data)
 
-    return boxed.wrap_reduce(original, dumps, loads)
+    return exception_wrappers.wrap_reduce(original, dumps, loads)
 
 
 def patches(package: str) -> tuple[Patch, ...]:
     """The patches of ``multiprocessing``, or of another package of the same make."""
     pool, process = f"{package}.pool", f"{package}.process"
     # An engine on the standard library's pools that notes the place itself (joblib) makes one job a task: the search ends there.
-    job_init = functools.partial(places.on_self, through_engines=package != "multiprocessing")
+    job_init = functools.partial(submission.on_self, through_engines=package != "multiprocessing")
     return (
-        *inherited.patches(f"{package}.spawn"),
+        *inherited_settings.patches(f"{package}.spawn"),
         Patch(process, "BaseProcess.start", _wrap_start),
         Patch(process, "BaseProcess._bootstrap", _wrap_bootstrap),
         Patch(pool, "ApplyResult.__init__", job_init),
-        Patch(pool, "IMapIterator.__init__", places.on_self),
+        Patch(pool, "IMapIterator.__init__", submission.on_self),
         Patch(pool, "ApplyResult.get", _wrap_get),
         Patch(pool, "IMapIterator.next", _wrap_get, alias="__next__"),
         Patch(pool, "worker", _wrap_worker),

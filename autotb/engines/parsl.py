@@ -16,8 +16,8 @@ import sys
 from typing import Any
 
 from autotb import registry
-from autotb.engines import batches, doing, worker
-from autotb.patch import Patch
+from autotb.instrument import delivery, engine_frames, task_events
+from autotb.instrument.patch import Patch
 from autotb.record import build, callsite, pickling, safe_repr
 from autotb.record.capture import Tree, attached
 
@@ -78,9 +78,10 @@ def _handle(future: Any) -> Any:
     module, files = sys.modules.get("parsl.dataflow.futures"), sys.modules.get("parsl.app.futures")
     if module is None or files is None or not isinstance(future, (module.AppFuture, files.DataFuture)):
         return None
-    from autotb.engines import handles, upstream
+    from autotb.engines import upstream
+    from autotb.instrument import future_handles
 
-    class Handle(handles.Standard):
+    class Handle(future_handles.Standard):
         def label(self, future: Any) -> str:
             task = upstream._task_of(future)
             if not hasattr(task, "task_record"):
@@ -169,7 +170,7 @@ def _wrap_remote_init(original: Any) -> Any:
 def _record(exc: BaseException, tb: Any, caller: Any) -> Tree | build.Light:
     call = None
     if caller.f_code.co_name == "wrapper":
-        call = build.call_text(*_app(*(worker.local(caller, name) for name in ("func", "args", "kwargs"))))
+        call = build.call_text(*_app(*(engine_frames.local(caller, name) for name in ("func", "args", "kwargs"))))
     hop = build.place("parsl", "in a Parsl worker" if _in_worker() else "in a Parsl worker thread", call=call, twice=True)
     return build.record(exc, tb, hop)
 
@@ -228,7 +229,7 @@ def _wrap_submit(original: Any) -> Any:
                 future._autotb_submitted = call
             site = callsite.here(3)
             if site is not None:
-                future._autotb_site = (*site, batches.of(self), True)
+                future._autotb_site = (*site, delivery.of(self), True)
         except Exception:
             pass  # the place of submission is lost, nothing else
         return future
@@ -263,7 +264,7 @@ def _wrap_unpack(original: Any) -> Any:
         task = original(*args, **kwargs)
         try:
             function, args, kwargs, *_ = task  # a resource specification may follow
-            doing.begins(*_app(inspect.unwrap(function), args, kwargs))  # Parsl's own is around it
+            task_events.begins(*_app(inspect.unwrap(function), args, kwargs))  # Parsl's own is around it
         except Exception:
             pass  # less will be known of this task
         return task
@@ -283,7 +284,7 @@ def _wrap_execute(original: Any) -> Any:
             return result
         finally:
             try:
-                doing.ended(well)
+                task_events.ended(well)
             except Exception:
                 pass  # it has ended all the same
 
@@ -299,7 +300,7 @@ def _wrap_lost_init(original: Any) -> Any:
         try:
             caller = sys._getframe(2)
             if caller.f_code.co_name == "worker_watchdog":
-                _note_death(self, worker.local(caller, "p"))
+                _note_death(self, engine_frames.local(caller, "p"))
         except Exception:
             pass  # then it is told that the worker was lost, and no more
 
@@ -307,11 +308,11 @@ def _wrap_lost_init(original: Any) -> Any:
 
 
 def _note_death(error: BaseException, process: Any) -> None:
-    from autotb.postmortem import story
+    from autotb.postmortem import death_report
 
-    hop = story.of_process("parsl", "in a Parsl worker", process)
+    hop = death_report.of_process("parsl", "in a Parsl worker", process)
     for path in _logs():
-        hop["died"] += story.tail(path, 5)
+        hop["died"] += death_report.tail(path, 5)
     build.note_death(error, [hop], None)
 
 

@@ -12,8 +12,8 @@ import sys
 from types import FunctionType
 
 from autotb import registry
-from autotb.engines import boxed, places
-from autotb.patch import Patch, together_with
+from autotb.instrument import exception_wrappers, submission
+from autotb.instrument.patch import Patch, together_with
 from autotb.record import static
 
 TYPE_CHECKING = False
@@ -45,23 +45,23 @@ registry.register(
 
 def _wrap_boxed_init(original: Any) -> Any:
     """Runs in a worker process with the exception alive: ``_record`` is called here."""
-    return boxed.wrap_init(original, _record)
+    return exception_wrappers.wrap_init(original, _record)
 
 
 def _record(exc: BaseException, tb: Any, caller: Any) -> Any:
-    from autotb.engines import worker
+    from autotb.instrument import engine_frames
     from autotb.record import build
 
     call = None
-    frame = worker.find_frame(caller, "process_execute", 1)
+    frame = engine_frames.find_frame(caller, "process_execute", 1)
     if frame is not None:
-        call = build.call_text(*(worker.local(frame, name) for name in ("function", "args", "kwargs")))
+        call = build.call_text(*(engine_frames.local(frame, name) for name in ("function", "args", "kwargs")))
     return build.record(exc, tb, build.place("pebble", "in a Pebble worker", call=call))
 
 
 def _wrap_rebuild(original: Any) -> Any:
     """Runs in the driver, on what arrives."""
-    return boxed.wrap_rebuild(original, sys.modules[original.__module__].RemoteTraceback)
+    return exception_wrappers.wrap_rebuild(original, sys.modules[original.__module__].RemoteTraceback)
 
 
 def _wrap_execute(original: Any) -> Any:
@@ -72,10 +72,10 @@ def _wrap_execute(original: Any) -> Any:
         result = original(function, *args, **kwargs)
         try:
             if result.status:  # 0 is success
-                from autotb.engines import worker
+                from autotb.instrument import engine_frames
                 from autotb.record import build
 
-                worker.note_thread(
+                engine_frames.note_thread(
                     result.value, "pebble", "in a Pebble worker thread", lambda: build.call_text(function, args, kwargs)
                 )
         except Exception:
@@ -107,10 +107,10 @@ def _wrap_next(original: Any) -> Any:
             raise
         except BaseException as error:
             try:
-                from autotb.engines import worker
+                from autotb.instrument import engine_frames
                 from autotb.record import build
 
-                build.note_submitted(error, worker.place_of(self._autotb_site))
+                build.note_submitted(error, engine_frames.place_of(self._autotb_site))
             except Exception:
                 pass  # the error is the user's and goes on
             self = None  # the traceback's frames lead to this one
@@ -124,9 +124,9 @@ def _wrap_next(original: Any) -> Any:
 
 def _wrap_process_execute(original: Any) -> Any:
     """Runs a task, or an element of a chunk, in a worker process."""
-    from autotb.engines import doing
+    from autotb.instrument import task_events
 
-    return doing.around(original, _task, _is_well)
+    return task_events.around(original, _task, _is_well)
 
 
 def _is_well(result: Any) -> bool:
@@ -143,9 +143,9 @@ def _task(function: Any, *args: Any, **kwargs: Any) -> Any:
 
 def _brief(value: Any) -> str:
     from autotb import settings
-    from autotb.postmortem import crumbs
+    from autotb.postmortem import status_file
 
-    return crumbs._brief(value) if settings.switch("args") else "…"
+    return status_file._brief(value) if settings.switch("args") else "…"
 
 
 def _wrap_expired_init(original: Any) -> Any:
@@ -163,19 +163,19 @@ def _wrap_expired_init(original: Any) -> Any:
 
 
 def _note_death(error: BaseException, caller: Any) -> None:
-    from autotb.engines import worker
-    from autotb.postmortem import remains, story
+    from autotb.instrument import engine_frames
+    from autotb.postmortem import death_report, status_reader
     from autotb.record import build
 
     if caller.f_code.co_name == "handle_worker_expiration":
-        pid, exitcode = (worker.local(caller, name) for name in ("worker_id", "exitcode"))
+        pid, exitcode = (engine_frames.local(caller, name) for name in ("worker_id", "exitcode"))
     else:
-        process = worker.local(worker.find_frame(caller, "_worker_handler", 2), "worker")  # type: ignore[arg-type]
+        process = engine_frames.local(engine_frames.find_frame(caller, "_worker_handler", 2), "worker")  # type: ignore[arg-type]
         process.join(2)  # it has closed its pipe
         pid, exitcode = process.pid, process.exitcode
-    left = remains.of(pid, remains.own_start())
-    remains.bury(pid)
-    build.note_death(error, [story.hop("pebble", "in a Pebble worker", pid, exitcode, left)], None)
+    left = status_reader.of(pid, status_reader.own_start())
+    status_reader.bury(pid)
+    build.note_death(error, [death_report.hop("pebble", "in a Pebble worker", pid, exitcode, left)], None)
 
 
 def ready(_module: str) -> None:
@@ -187,11 +187,11 @@ PATCHES = (
     Patch("pebble.common.process", "process_execute", _wrap_process_execute, also=("pebble.common", "pebble.pool.process")),
     Patch("pebble.common.types", "ProcessExpired.__init__", _wrap_expired_init),
     Patch("pebble.common.types", "RemoteException.__init__", _wrap_boxed_init),
-    Patch("pebble.common.types", "RemoteException.__reduce__", boxed.wrap_reduce),
+    Patch("pebble.common.types", "RemoteException.__reduce__", exception_wrappers.wrap_reduce),
     Patch("pebble.common.types", "RemoteException.rebuild_exception", _wrap_rebuild),
     # Before 5.1 all of these were in one module, which names them still.
     Patch("pebble.common", "RemoteException.__init__", _wrap_boxed_init, optional=True),
-    Patch("pebble.common", "RemoteException.__reduce__", boxed.wrap_reduce, optional=True),
+    Patch("pebble.common", "RemoteException.__reduce__", exception_wrappers.wrap_reduce, optional=True),
     Patch("pebble.common", "rebuild_exception", _wrap_rebuild, optional=True),
     Patch(
         "pebble.common",
@@ -202,10 +202,10 @@ PATCHES = (
     ),
     Patch("pebble.common", "ProcessExpired.__init__", _wrap_expired_init, optional=True),
     Patch("pebble.common", "execute", _wrap_execute, also=("pebble.pool.thread",), optional=True),
-    Patch("pebble.common", "ProcessFuture.__init__", places.on_new_future, optional=True),
-    Patch("pebble.common.types", "ProcessFuture.__init__", places.on_new_future),
+    Patch("pebble.common", "ProcessFuture.__init__", submission.on_new_future, optional=True),
+    Patch("pebble.common.types", "ProcessFuture.__init__", submission.on_new_future),
     Patch("pebble.common.shared", "execute", _wrap_execute, also=("pebble.common", "pebble.pool.thread")),
-    Patch("pebble.pool.thread", "ThreadPool.schedule", places.on_future),
+    Patch("pebble.pool.thread", "ThreadPool.schedule", submission.on_future),
     Patch("pebble.pool.base_pool", "MapResults.__init__", _wrap_results_init),
     Patch("pebble.pool.base_pool", "MapResults.next", _wrap_next, alias="__next__"),
 )

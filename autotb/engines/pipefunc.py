@@ -12,8 +12,8 @@ import multiprocessing
 from typing import Any
 
 from autotb import registry
-from autotb.engines import places
-from autotb.patch import Patch, noise_is_kept
+from autotb.instrument import submission
+from autotb.instrument.patch import Patch, noise_is_kept
 
 MODULES = ("pipefunc._pipefunc_utils", "pipefunc.map._run")
 NAME = "pipefunc"
@@ -39,5 +39,5 @@ def _wrap_is_installed(original: Any) -> Any:
 
 PATCHES = (
     Patch("pipefunc._pipefunc_utils", "is_installed", _wrap_is_installed, optional=True),
-    Patch("pipefunc.map._run", "_submit", places.on_future, optional=True),
+    Patch("pipefunc.map._run", "_submit", submission.on_future, optional=True),
 )

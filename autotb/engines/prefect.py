@@ -10,8 +10,8 @@ import functools
 from typing import Any
 
 from autotb import registry
-from autotb.engines import places, worker
-from autotb.patch import Patch
+from autotb.instrument import engine_frames, submission
+from autotb.instrument.patch import Patch
 from autotb.record import build, capture
 
 MODULES = ("prefect.task_engine", "prefect.task_runners")
@@ -33,7 +33,7 @@ def _wrap_result(original: Any) -> Any:
             return original(self, *args, **kwargs)
         except Exception as error:
             try:
-                submitted = worker.place_of(self.__dict__.get("_autotb_site"))
+                submitted = engine_frames.place_of(self.__dict__.get("_autotb_site"))
                 known = (capture.attached(error) or {}).get("hops", ())
                 if submitted is not None and not any(hop.get("engine") == "prefect" for hop in known):
                     build.note_live(error, {"engine": "prefect", "where": "in a Prefect task", "submitted": submitted})
@@ -45,6 +45,6 @@ def _wrap_result(original: Any) -> Any:
 
 
 PATCHES = (
-    Patch("prefect.task_runners", "ThreadPoolTaskRunner.submit", places.on_result, optional=True),
+    Patch("prefect.task_runners", "ThreadPoolTaskRunner.submit", submission.on_result, optional=True),
     Patch("prefect.futures", "PrefectConcurrentFuture.result", _wrap_result, optional=True),
 )

@@ -15,8 +15,8 @@ import re
 from typing import Any
 
 from autotb import registry
-from autotb.engines import worker
-from autotb.patch import Patch, noise_is_kept
+from autotb.instrument import engine_frames
+from autotb.instrument.patch import Patch, noise_is_kept
 from autotb.record import build, capture
 
 MODULES = ("pyspark.errors.exceptions.captured", "pyspark.core.context", "pyspark.context")
@@ -39,10 +39,10 @@ def _open(exc: BaseException) -> registry.Opened | None:
     text = str(exc)
     found = _PYTHON.search(text)
     if found is not None:
-        return worker.opened_text(exc, found[0])
+        return engine_frames.opened_text(exc, found[0])
     told, _, stack = text.partition("\n\tat ")
     hidden = f" ({stack.count(chr(10)) + 1} lines of the JVM's stack hidden; str() of the exception has them)" if stack else ""
-    return registry.Opened(headline=worker.named(f"{kind.__module__}.{kind.__qualname__}", told.strip() + hidden))
+    return registry.Opened(headline=engine_frames.named(f"{kind.__module__}.{kind.__qualname__}", told.strip() + hidden))
 
 
 registry.register(own=("pyspark", "py4j", "cloudpickle"), openers=(_open,))
@@ -67,7 +67,7 @@ def _note(converted: Any) -> None:
     """The worker's frames as a record, cut where the text's chained errors are."""
     tb = getattr(converted, "__traceback__", None)
     found = _PYTHON.search(str(converted)) if tb is not None else None
-    if found is None or not worker.has_user_frame(tb):
+    if found is None or not engine_frames.has_user_frame(tb):
         return
     record = build.record(converted, tb, {"engine": "pyspark", "where": "in a PySpark worker", "twice": True})
     if not isinstance(record, dict):
@@ -86,7 +86,7 @@ def _tree(block: str, frames: list[dict[str, Any]]) -> dict[str, Any]:
     """One error of the text, with those of the frames that its block names."""
     known = {(frame["path"], frame["line"], frame["name"]): frame for frame in frames if "path" in frame}
     keys = [(match["path"], int(match["line"]), match["name"]) for match in _FRAME.finditer(block)]
-    error = worker.headline_of(block)
+    error = engine_frames.headline_of(block)
     kind = capture.type_name(type(error)) if error is not None else "Exception"
     told = {"type": kind, "message": str(error) if error is not None else block}
     return {"v": capture.VERSION, **told, "hops": [{"frames": [known.get(key) or _plain(*key) for key in keys]}]}

@@ -14,8 +14,8 @@ import sys
 from typing import Any
 
 from autotb import registry, settings
-from autotb.engines import doing, worker
-from autotb.patch import Patch, noise_is_kept
+from autotb.instrument import engine_frames, task_events
+from autotb.instrument.patch import Patch, noise_is_kept
 from autotb.record import build, callsite, pickling, static
 from autotb.record.capture import KEY, Tree, attached
 
@@ -61,9 +61,9 @@ def _handle(reference: Any) -> Any:
     ray: Any = sys.modules.get("ray")
     if ray is None or not isinstance(reference, getattr(ray, "ObjectRef", ())):
         return None
-    from autotb.engines import handles
+    from autotb.instrument import future_handles
 
-    class Handle(handles.Handle):
+    class Handle(future_handles.Handle):
         def result(self, reference: Any, timeout: float | None) -> Any:
             return ray.get(reference, timeout=timeout)
 
@@ -91,12 +91,12 @@ def _handle(reference: Any) -> Any:
         def again(self, reference: Any) -> Any:
             why = self.why_not_again(reference)
             if why:
-                raise handles.NotAgainError(why)
+                raise future_handles.NotAgainError(why)
             remote, args, kwargs = _calls[reference.task_id().binary()]
             try:
                 return remote._remote(*args, **kwargs)
             except Exception as error:
-                raise handles.NotAgainError(f"Ray takes no more work ({error})") from error
+                raise future_handles.NotAgainError(f"Ray takes no more work ({error})") from error
 
     return Handle()
 
@@ -135,14 +135,14 @@ def _record(live: BaseException, kwargs: dict[str, Any], args: tuple[Any, ...]) 
     name = str(args[0]) if args else str(kwargs.get("function_name", ""))
     name = name.rpartition("::")[2].rpartition("__main__.")[2].removesuffix("()")
     upstream = attached(live)
-    if upstream is not None and not worker.has_user_frame(live.__traceback__):
+    if upstream is not None and not engine_frames.has_user_frame(live.__traceback__):
         skipped = f"{name} was not called: a task whose result it takes failed"
         return {**upstream, "broken": [skipped, *upstream.get("broken", ())]}
     actor = kwargs.get("actor_id")
     hop = build.place(
         "ray",
         f"in a Ray {'actor' if actor else 'worker'}",
-        call=worker.frame_call(live.__traceback__) or f"{name}(…)",
+        call=engine_frames.frame_call(live.__traceback__) or f"{name}(…)",
         task=_current_task(),
         actor=actor if isinstance(actor, str) else None,
     )
@@ -224,7 +224,7 @@ def _note_submitted(tree: dict[str, Any]) -> None:
         for key in (hop.get("task"), hop.get("actor")):
             site = _sites.get(bytes.fromhex(key)) if key else None
             if site is not None:
-                hop.setdefault("submitted", worker.place_of(site))
+                hop.setdefault("submitted", engine_frames.place_of(site))
 
 
 def _wrap_actor_died_init(original: Any) -> Any:
@@ -289,7 +289,7 @@ def _noting(function: Any, users: Any) -> Any:
 
     if not inspect.isfunction(function) or inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
         return function
-    return doing.around(function, lambda *args, **kwargs: (users, args, kwargs, _job()))
+    return task_events.around(function, lambda *args, **kwargs: (users, args, kwargs, _job()))
 
 
 def _wrap_method_executor(original: Any) -> Any:
@@ -304,7 +304,7 @@ def _wrap_method_executor(original: Any) -> Any:
             if not (
                 inspect.iscoroutinefunction(method) or inspect.isgeneratorfunction(method) or inspect.isasyncgenfunction(method)
             ):
-                return doing.around(executor, lambda _actor, *args, **kwargs: (method, args, kwargs, _job()))
+                return task_events.around(executor, lambda _actor, *args, **kwargs: (method, args, kwargs, _job()))
         except Exception:
             pass  # less will be known of its tasks
         return executor
@@ -314,7 +314,7 @@ def _wrap_method_executor(original: Any) -> Any:
 
 def _job() -> int:
     """The task that runs, as its breadcrumb has it."""
-    return doing.number(sys.modules["ray._private.worker"].global_worker.current_task_id.binary())
+    return task_events.number(sys.modules["ray._private.worker"].global_worker.current_task_id.binary())
 
 
 def _wrap_crashed_init(original: Any) -> Any:
@@ -332,28 +332,28 @@ def _wrap_crashed_init(original: Any) -> Any:
 
 
 def _tell_of_death(error: Any, caller: Any) -> None:
-    frame = worker.find_frame(caller, "_deserialize_object", 2)
+    frame = engine_frames.find_frame(caller, "_deserialize_object", 2)
     if frame is None or "hops" in (attached(error) or {}):
         return
-    task = worker.local(frame, "object_ref").task_id()
+    task = engine_frames.local(frame, "object_ref").task_id()
     named = re.search(r"^\s*pid: (\d+)$", str(error), re.M)  # of an actor
-    dead = _dead(doing.number(task.binary()), int(named[1]) if named is not None else None)
+    dead = _dead(task_events.number(task.binary()), int(named[1]) if named is not None else None)
     if not dead:
         return
-    from autotb.postmortem import remains, story
+    from autotb.postmortem import death_report, status_reader
 
     last = dead[-1]
     log = _log_of(last.pid)
     last.dump = last.dump or _dump(log)
-    hop = story.hop("ray", "in a Ray actor" if named is not None else "in a Ray worker", last.pid, None, last)
+    hop = death_report.hop("ray", "in a Ray actor" if named is not None else "in a Ray worker", last.pid, None, last)
     if len(dead) > 1:
         hop["died"].append(f"before it died of the same task: pid {', '.join(str(left.pid) for left in dead[:-1])}")
     if log is not None and not hop["frames"]:
-        hop["died"] += story.tail(log, 5, leaving_out=_MARKS)
+        hop["died"] += death_report.tail(log, 5, leaving_out=_MARKS)
     for left in dead:
-        remains.bury(left.pid)
+        status_reader.bury(left.pid)
     site = _sites.get(task.binary()) or _sites.get(task.actor_id().binary())
-    build.note_death(error, [hop], worker.place_of(site))
+    build.note_death(error, [hop], engine_frames.place_of(site))
 
 
 _MARKS = re.compile(r"^:(job_id|task_name|actor_name):")
@@ -361,13 +361,14 @@ _MARKS = re.compile(r"^:(job_id|task_name|actor_name):")
 
 def _dead(number: int, pid: int | None) -> list[Any]:
     """What is left, on this machine, of the workers that died of a task, or of the actor's process; the last one last."""
-    from autotb.postmortem import crumbs, remains
+    from autotb.postmortem import status_file, status_reader
 
     if pid is not None:
-        found = [left for left in [remains.of(pid)] if left is not None]
+        found = [left for left in [status_reader.of(pid)] if left is not None]
     else:
-        found = [left for left in remains.every() if left.words[crumbs.JOB] == number and left.running]
-    return sorted((left for left in found if remains.is_dead(left.pid, within=0.5)), key=lambda left: left.words[crumbs.STARTED])
+        found = [left for left in status_reader.every() if left.words[status_file.JOB] == number and left.running]
+    dead = [left for left in found if status_reader.is_dead(left.pid, within=0.5)]
+    return sorted(dead, key=lambda left: left.words[status_file.STARTED])
 
 
 def _log_of(pid: int) -> str | None:

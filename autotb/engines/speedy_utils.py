@@ -13,8 +13,8 @@ import sys
 from typing import Any
 
 from autotb import registry
-from autotb.engines import worker
-from autotb.patch import Patch, noise_is_kept
+from autotb.instrument import engine_frames
+from autotb.instrument.patch import Patch, noise_is_kept
 from autotb.record import build, callsite, static
 from autotb.record.capture import KEY, attached
 
@@ -49,7 +49,7 @@ def _wrap_worker(original: Any) -> Any:
         except Exception as error:
             try:
                 exc = getattr(error, "original_exception", error)
-                worker.note_thread(
+                engine_frames.note_thread(
                     exc,
                     "speedy-utils",
                     "in a thread-pool worker",
@@ -85,7 +85,7 @@ def _wrap_frames(original: Any) -> Any:
         frames = original(exc)
         try:
             tb = exc.__traceback__
-            tree = build.record(exc, tb, build.place("speedy-utils", "in a worker process", call=worker.frame_call(tb)))
+            tree = build.record(exc, tb, build.place("speedy-utils", "in a worker process", call=engine_frames.frame_call(tb)))
             if frames and isinstance(tree, dict):
                 path, line, name, held = frames[-1]
                 frames[-1] = (path, line, name, {**held, KEY: tree})

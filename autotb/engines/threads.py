@@ -1,6 +1,6 @@
 """threading.Thread: an error in a thread is shown by ``threading.excepthook``, in the thread, with its own traceback.
 
-Nearly every program imports threading, so ``loading`` sets the hook and loads this adapter when a thread is started.
+Nearly every program imports threading, so ``import_hook`` sets the hook and loads this adapter when a thread is started.
 CPython 3.10 to 3.15.
 Source: https://docs.python.org/3/library/threading.html#threading.excepthook
 """
@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import functools
 
-from autotb import loading, registry
-from autotb.patch import Patch
+from autotb import import_hook, registry
+from autotb.instrument.patch import Patch
 from autotb.record import callsite
 
 TYPE_CHECKING = False
@@ -44,7 +44,7 @@ def _wrap_start(original: Any) -> Any:
 
 def begins(_module: str) -> None:
     """Autotb is switched on while threading is there already."""
-    loading.stop_waiting()
+    import_hook.stop_waiting()
 
 
 PATCHES = (Patch("threading", "Thread.start", _wrap_start),)

@@ -15,8 +15,8 @@ import sys
 from typing import Any
 
 from autotb import registry, settings
-from autotb.engines import doing, places, worker
-from autotb.patch import Patch
+from autotb.instrument import engine_frames, submission, task_events
+from autotb.instrument.patch import Patch
 from autotb.record import build, static
 from autotb.record.capture import attached
 
@@ -42,10 +42,10 @@ def _open(exc: BaseException) -> registry.Opened | None:
     """The messages that hold a worker's whole traceback."""
     message = next(map(static.text_of, static.args_of(exc)), "")
     if message.startswith("Caught ") and (match := _CAUGHT.match(message)):
-        return worker.opened_text(exc, match["text"])
+        return engine_frames.opened_text(exc, match["text"])
     if message.startswith("\n\n-- Process ") and (match := _SPAWNED.match(message)):
         broken = f"process {match['index']} of torch.multiprocessing.spawn failed, the others were terminated"
-        return worker.opened_text(exc, match["text"], broken)
+        return engine_frames.opened_text(exc, match["text"], broken)
     return None
 
 
@@ -86,7 +86,7 @@ def _wrap_wrapper_init(original: Any) -> Any:
         original(self, exc_info, where)
         try:
             exc, tb = exc_info[1], exc_info[2]
-            hop = build.place("torch", f"{where[:3]}a {where[3:]}", call=worker.frame_call(tb))
+            hop = build.place("torch", f"{where[:3]}a {where[3:]}", call=engine_frames.frame_call(tb))
             self._autotb = build.record(exc, tb, hop)
         except Exception:
             pass  # without a record the driver reads the text
@@ -147,13 +147,13 @@ _in_worker = False
 
 def _wrap_fetch(original: Any) -> Any:
     """Gets an item, or those of a batch, in a worker or in the program itself."""
-    return doing.around(original, _items)
+    return task_events.around(original, _items)
 
 
 def _items(self: Any, index: Any) -> Any:
     if not _in_worker:
         return None
-    from autotb.postmortem import crumbs
+    from autotb.postmortem import status_file
 
     # It begins here, not with the worker: torch's own handlers of signals are there by now, and faulthandler's goes first.
     name = type(self.dataset).__name__
@@ -162,8 +162,8 @@ def _items(self: Any, index: Any) -> Any:
     if type(self).__name__ == "_IterableDatasetFetcher":
         return None, (), None, 0, f"next(iter({name}))"
     if not self.auto_collation or len(index) == 1:
-        return None, (), None, 0, f"{name}[{crumbs._brief(index[0] if self.auto_collation else index)}]"
-    shown = ", ".join(map(crumbs._brief, index[:8])) + (", …" if len(index) > 8 else "")
+        return None, (), None, 0, f"{name}[{status_file._brief(index[0] if self.auto_collation else index)}]"
+    shown = ", ".join(map(status_file._brief, index[:8])) + (", …" if len(index) > 8 else "")
     return None, (), None, 0, f"{name}[i] for one i of {shown}"
 
 
@@ -205,7 +205,7 @@ def _wrap_next(original: Any) -> Any:
 def _note_place(error: BaseException, iterator: Any) -> None:
     try:
         if attached(error) is not None:
-            build.note_submitted(error, worker.place_of(getattr(iterator, "_autotb_site", None)))
+            build.note_submitted(error, engine_frames.place_of(getattr(iterator, "_autotb_site", None)))
     except Exception:
         pass  # the error is the user's and goes on
 
@@ -221,10 +221,12 @@ def _try_to_note_death(error: BaseException, iterator: Any = None) -> None:
         else:
             dead = _dead(error, iterator)
             if dead:
-                from autotb.postmortem import story
+                from autotb.postmortem import death_report
 
                 where = "in a DataLoader worker process"
-                build.note_death(error, [story.of_process("torch", where, process, patience=1) for process in dead[:3]], None)
+                build.note_death(
+                    error, [death_report.of_process("torch", where, process, patience=1) for process in dead[:3]], None
+                )
     except Exception:
         pass  # then it is told in torch's words alone
 
@@ -289,7 +291,7 @@ def _wrap_join(original: Any) -> Any:
             except Exception:
                 pass  # without a record the text is read
             try:
-                build.note_submitted(error, worker.place_of(self.__dict__.get("_autotb_site")))
+                build.note_submitted(error, engine_frames.place_of(self.__dict__.get("_autotb_site")))
             except Exception:
                 pass  # the error is the user's and goes on
             raise
@@ -308,13 +310,13 @@ def _attach(error: BaseException, context: Any) -> None:
 PATCHES = (
     Patch("torch._utils", "ExceptionWrapper.__init__", _wrap_wrapper_init),
     Patch("torch._utils", "ExceptionWrapper.reraise", _wrap_reraise),
-    Patch("torch.utils.data.dataloader", "_BaseDataLoaderIter.__init__", places.on_self),
+    Patch("torch.utils.data.dataloader", "_BaseDataLoaderIter.__init__", submission.on_self),
     Patch("torch.utils.data.dataloader", "_BaseDataLoaderIter.__next__", _wrap_next),
     Patch("torch.utils.data._utils.fetch", "_MapDatasetFetcher.fetch", _wrap_fetch),
     Patch("torch.utils.data._utils.fetch", "_IterableDatasetFetcher.fetch", _wrap_fetch),
     Patch("torch.utils.data._utils.signal_handling", "_error_if_any_worker_fails", _wrap_if_any_fails),
     Patch("torch.utils.data._utils.worker", "_worker_loop", _wrap_worker_loop),
     Patch("torch.multiprocessing.spawn", "_wrap", _wrap_spawned),
-    Patch("torch.multiprocessing.spawn", "ProcessContext.__init__", places.on_self),
+    Patch("torch.multiprocessing.spawn", "ProcessContext.__init__", submission.on_self),
     Patch("torch.multiprocessing.spawn", "ProcessContext.join", _wrap_join),
 )

@@ -17,8 +17,8 @@ import time
 from typing import Any
 
 from autotb import registry
-from autotb.engines import worker
-from autotb.patch import Patch, noise_is_kept
+from autotb.instrument import engine_frames
+from autotb.instrument.patch import Patch, noise_is_kept
 from autotb.record import build, capture, safe_repr
 
 MODULES = (
@@ -75,7 +75,7 @@ def _told(rank: Any, failure: Any) -> tuple[float, Any, Any, BaseException | Non
     error: BaseException | None = None
     if isinstance(tree, dict) and tree.get("v") == capture.VERSION:
         when = tree.get("time", when)
-        error = worker.named(tree["type"], tree["message"])
+        error = engine_frames.named(tree["type"], tree["message"])
         build.attach(error, tree)
     elif isinstance(text, str):
         error = _Text(text)
@@ -87,7 +87,7 @@ class _Text(Exception):  # noqa: N818
 
 
 def _open_text(exc: BaseException) -> registry.Opened | None:
-    return registry.Opened(headline=worker.headline_of(exc.args[0]), text=exc.args[0]) if type(exc) is _Text else None
+    return registry.Opened(headline=engine_frames.headline_of(exc.args[0]), text=exc.args[0]) if type(exc) is _Text else None
 
 
 registry.register(own=("torch.distributed",), openers=(_open, _open_text))

@@ -6,7 +6,7 @@ Nothing is carried; here are the frames that are trio's own.  Source: https://tr
 from __future__ import annotations
 
 from autotb import registry
-from autotb.patch import Patch
+from autotb.instrument.patch import Patch
 
 MODULES = ("trio._core",)
 NAME = "trio"

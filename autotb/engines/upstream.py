@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from autotb.engines import given, handles
+from autotb.instrument import call_snapshot, future_handles
 
 CALL = "_autotb_submitted"  # (args, keywords) of DataFlowKernel.submit, as they were given
 LAUNCHED = "_autotb_launched"  # the snapshot of the arguments that the first attempt ran with, results in the place of futures
@@ -27,14 +27,14 @@ def remember(args: Any, kwargs: Any) -> Any:
         if type(app_kwargs.get(name)) is list:
             app_kwargs[name] = list(app_kwargs[name])
     kept = {**kwargs, "app_args": app_args, "app_kwargs": app_kwargs}
-    return args, kept, given.of_values((None, *app_args, *app_kwargs.values()), _atoms())
+    return args, kept, call_snapshot.of_values((None, *app_args, *app_kwargs.values()), _atoms())
 
 
 def note_launch(task: Any) -> None:
     """What a task with dependencies runs with; Parsl's own retries leave the first attempt's."""
     fields = task["app_fu"].__dict__
     if task["depends"] and LAUNCHED not in fields:
-        fields[LAUNCHED] = given.of_values((None, *task["args"], *task["kwargs"].values()), _atoms())
+        fields[LAUNCHED] = call_snapshot.of_values((None, *task["args"], *task["kwargs"].values()), _atoms())
 
 
 def _atoms() -> tuple[type, ...]:
@@ -49,7 +49,7 @@ def why_not(future: Any) -> str:
     """Why a failed task, or what failed upstream of it, cannot be run again."""
     try:
         _plan(future)
-    except handles.NotAgainError as error:
+    except future_handles.NotAgainError as error:
         return str(error)
     return ""
 
@@ -65,7 +65,7 @@ def again(future: Any) -> Any:
         try:
             anew[id(task)] = (task, _submit(task, anew))
         except Exception as error:  # cleaned up, say
-            raise handles.NotAgainError(f"Parsl takes no more work ({type(error).__name__}: {error})") from error
+            raise future_handles.NotAgainError(f"Parsl takes no more work ({type(error).__name__}: {error})") from error
     return _instead(future, anew)
 
 
@@ -102,23 +102,25 @@ def _needed(task: Any) -> list[Any]:
     """The failed futures among what a task was given, once it is clear that the task can run again with others in their place."""
     record = getattr(task, "task_record", None)
     if record is None:  # no task of Parsl's: a future of another pool
-        why = handles.handle_of(task).why_not_again(task)
+        why = future_handles.handle_of(task).why_not_again(task)
         if why:
-            raise handles.NotAgainError(f"it depends on a {type(task).__name__} that failed and cannot be run again: {why}")
+            raise future_handles.NotAgainError(
+                f"it depends on a {type(task).__name__} that failed and cannot be run again: {why}"
+            )
         return []
     name = f"{record['func_name']} (task {record['id']})"
     failed = [found for found in record["depends"] if found.done() and found.exception() is not None]
     call = task.__dict__.get(CALL)
     if call is None:
         if failed:
-            raise handles.NotAgainError(
+            raise future_handles.NotAgainError(
                 f"{name} depends on tasks that failed, and Parsl has left them out of its arguments: submit it again yourself"
             )
-        why = given.why_not_same(None, None, record["args"], record["kwargs"], _atoms()[1:])
+        why = call_snapshot.why_not_same(None, None, record["args"], record["kwargs"], _atoms()[1:])
     else:
         why = _why_changed(task, record, call, failed)
     if why:
-        raise handles.NotAgainError(f"{name}: {why}")
+        raise future_handles.NotAgainError(f"{name}: {why}")
     if failed:
         return _given_of(name, failed, call[1])
     return []
@@ -127,11 +129,11 @@ def _needed(task: Any) -> list[Any]:
 def _why_changed(task: Any, record: Any, call: Any, failed: list[Any]) -> str:
     kept = call[1]
     app_args, app_kwargs = kept["app_args"], kept["app_kwargs"]
-    why = given.why_not_same(call[2], None, app_args, app_kwargs, _atoms())
+    why = call_snapshot.why_not_same(call[2], None, app_args, app_kwargs, _atoms())
     if why or failed:  # which it did not run with
         return why
     if record["depends"]:
-        why = given.why_not_same(task.__dict__.get(LAUNCHED), None, record["args"], record["kwargs"], _atoms())
+        why = call_snapshot.why_not_same(task.__dict__.get(LAUNCHED), None, record["args"], record["kwargs"], _atoms())
     return why or _why_written(app_kwargs)
 
 
@@ -168,7 +170,7 @@ def _given_of(name: str, failed: list[Any], kept: Any) -> list[Any]:
             _place_of(one)
             needed.append(one)
         elif getattr(one, "task_record", {}).get("executor") != "_parsl_internal" and type(future).__name__ != "DataFuture":
-            raise handles.NotAgainError(
+            raise future_handles.NotAgainError(
                 f"{name} depends on a future that is in none of its arguments as lists, tuples, sets or dicts"
             )
         # else Parsl's own fetching of a file: with the file it is done again
@@ -191,7 +193,7 @@ def _futures_in(value: Any, found: list[Any]) -> None:
 def _submit(task: Any, anew: dict[int, Any]) -> Any:
     record = getattr(task, "task_record", None)
     if record is None:
-        return handles.handle_of(task).again(task)
+        return future_handles.handle_of(task).again(task)
     call = task.__dict__.get(CALL)
     if call is None:
         executor = record.get("executor")
@@ -250,5 +252,5 @@ def _place_of(future: Any) -> int:
     task = _task_of(future)
     found = [place for place, one in enumerate(_files_of(task)) if one is future]
     if future is not task and not found:
-        raise handles.NotAgainError("it depends on a file that Parsl moves by a task of its own")
+        raise future_handles.NotAgainError("it depends on a file that Parsl moves by a task of its own")
     return found[0] if found else 0

@@ -15,7 +15,7 @@ from typing import Any
 from autotb import registry
 from autotb.flow import packing
 from autotb.flow.packing import Packed
-from autotb.postmortem import crumbs
+from autotb.postmortem import status_file
 from autotb.record import build, safe_repr
 from autotb.record.capture import attached
 
@@ -110,21 +110,21 @@ def run(
             if stop:
                 break
     if sink is not None:
-        from autotb.flow import sinks
+        from autotb.flow import result_writer
 
-        if is_here and sinks.is_over(sink):
+        if is_here and result_writer.is_over(sink):
             return results
         try:
-            kept = sinks.keep(sink, function, columns, constants, ats, results)
+            kept = result_writer.keep(sink, function, columns, constants, ats, results)
         finally:
             if is_here:
-                sinks.let_go(sink)
+                result_writer.let_go(sink)
         return kept if is_here else packing.dumps(kept)
     return results if is_here else _pickled(results)
 
 
 safe_repr.chunk_runner = run.__code__
-crumbs.chunk_of = safe_repr.chunk_of
+status_file.chunk_of = safe_repr.chunk_of
 
 
 class Sealed:

@@ -11,16 +11,16 @@ import os
 from collections.abc import Callable, Iterable, MutableMapping
 from typing import Any
 
-from autotb.flow import executors, running
+from autotb.flow import executors, scheduler
 from autotb.flow.cache import Cache
 from autotb.flow.context import RAISE, check_mode
 from autotb.flow.progress import listener
 from autotb.flow.results import Results
-from autotb.flow.running import Running
+from autotb.flow.scheduler import Running
 from autotb.flow.snapshots import ErrorSnapshot
+from autotb.flow.step_inputs import shape_of
 from autotb.flow.steps import Node, Output, Step, as_step, user_place
 from autotb.flow.store import Folder, Memory, refuse_existing
-from autotb.flow.work import shape_of
 
 Progress = Callable[[int, int, int, int], object]
 VALUES, CONTAINERS = "values", "containers"
@@ -70,7 +70,7 @@ class Flow:
     ) -> None:
         executors.check(executor)
         self._executor, self._mode = executor, check_mode(error_handling)
-        if schedule not in running.SCHEDULES:
+        if schedule not in scheduler.SCHEDULES:
             raise ValueError(f'schedule is "eager" or "generation", not {schedule!r}')
         if scan not in (VALUES, CONTAINERS):
             raise ValueError(f'scan is "values" or "containers", not {scan!r}')
@@ -127,7 +127,7 @@ class Flow:
         with heard:
             one = self._running(heard.tell)
             heard.begin(one.tallies)
-            running.drive(one)
+            scheduler.drive(one)
         return self._results(one, heard)
 
     async def run_async(self) -> Results:
@@ -136,7 +136,7 @@ class Flow:
         with heard:
             one = self._running(heard.tell)
             heard.begin(one.tallies)
-            await running.drive_async(one)
+            await scheduler.drive_async(one)
         return self._results(one, heard)
 
     def _running(self, tell: Any) -> Running:

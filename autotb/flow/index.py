@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from contextlib import closing
 from typing import Any
 
-from autotb.flow.shards import Place
+from autotb.flow.result_log import Place
 
 FILE = "index.sqlite"
 _FORMAT = 1

@@ -10,14 +10,14 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from autotb.flow import executors, running
+from autotb.flow import executors, scheduler
 from autotb.flow.context import RAISE, check_mode
 from autotb.flow.flow import Progress, check_progress
 from autotb.flow.progress import listener
-from autotb.flow.running import Running
+from autotb.flow.scheduler import Running
+from autotb.flow.step_inputs import shape_of
 from autotb.flow.steps import Node, Step, as_step, checked_chunksize, user_place
 from autotb.flow.store import Memory, nested
-from autotb.flow.work import shape_of
 
 
 def map(
@@ -53,7 +53,7 @@ def map(
     one, heard = _prepared(fn, iterables, executor, error_handling, chunksize, product, progress, constants)
     with heard:
         heard.begin(one.tallies)
-        running.drive(one)
+        scheduler.drive(one)
     return _result(one)
 
 
@@ -71,7 +71,7 @@ async def map_async(
     one, heard = _prepared(fn, iterables, executor, error_handling, chunksize, product, progress, constants)
     with heard:
         heard.begin(one.tallies)
-        await running.drive_async(one)
+        await scheduler.drive_async(one)
     return _result(one)
 
 

@@ -97,7 +97,7 @@ class Results(Mapping[Any, Any]):
         """The table and the root causes; ``draw`` makes text of a Trace."""
         from autotb import render
         from autotb.flow import table
-        from autotb.flow.groups import Groups
+        from autotb.flow.failure_groups import Groups
 
         groups = Groups()
         for number, snapshot in enumerate(self._failed() if self.has_errors else ()):

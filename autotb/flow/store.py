@@ -18,9 +18,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from autotb.flow import packing, shards, snapshots
+from autotb.flow import packing, result_log, snapshots
 from autotb.flow.index import FILE, Index, opened
-from autotb.flow.shards import FAILED, MISSING, OK, SKIPPED, Place
+from autotb.flow.result_log import FAILED, MISSING, OK, SKIPPED, Place
 from autotb.flow.snapshots import ErrorSnapshot, ErrorStub, PropagatedErrorSnapshot, as_json
 
 Places = Sequence[Place | None] | None  # where workers have kept some elements; None for those that they have not
@@ -135,7 +135,7 @@ class Folder(Memory):
     def _create(self, resume: bool) -> None:
         if not resume:
             refuse_existing(self.folder)
-        os.makedirs(os.path.join(self.folder, shards.FOLDER))
+        os.makedirs(os.path.join(self.folder, result_log.FOLDER))
         self.index = Index(self.folder, "rwc")
         self.token = uuid.uuid4().hex
         with open(os.path.join(self.folder, mark(self.token)), "wb"):
@@ -148,8 +148,8 @@ class Folder(Memory):
         index = Index(self.folder, "rw")
         self.token = index.execute("SELECT value FROM meta WHERE key = 'token'")[0][0]
         newest: dict[tuple[int, int], tuple[int, Place]] = {}
-        for shard in shards.names(self.folder):  # they have all; the index may lack what came last, or name what was lost
-            for offset, record in shards.heads(self.folder, shard):
+        for shard in result_log.names(self.folder):  # they have all; the index may lack what came last, or name what was lost
+            for offset, record in result_log.heads(self.folder, shard):
                 key = record.step, record.at
                 if key not in newest or newest[key][0] < record.stamp:
                     newest[key] = record.stamp, Place(shard, offset, record.state)
@@ -247,7 +247,7 @@ class Folder(Memory):
             self.index.commit()
         finally:
             self.index.close()
-            shards.end(self.folder)
+            result_log.end(self.folder)
 
 
 _open: weakref.WeakValueDictionary[str, Folder] = weakref.WeakValueDictionary()  # those whose run is going on in this process
@@ -279,7 +279,7 @@ def write(folder: str, step: int, at: int, value: Any, data: bytes | None = None
     Raises OSError where that is impossible, and what the picklers raise for a value that cannot be pickled.
     """
     state = state_of(value)
-    shard = shards.mine(folder)
+    shard = result_log.mine(folder)
     text = b""
     if state in (FAILED, SKIPPED):
         text = as_json(value, with_story=shard.stories < _STORIES)
@@ -292,7 +292,7 @@ def load(folder: str, step: str, places: Iterable[Place]) -> Iterator[Any]:
 
     Raises ValueError for one that cannot be.
     """
-    for record in shards.read(folder, places):
+    for record in result_log.read(folder, places):
         try:
             value = pickle.loads(record.data)
         except Exception as error:

@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from autotb import settings
-from autotb.engines.handles import Handle, handle_of
 from autotb.futures import report
 from autotb.futures.progress import Bar
+from autotb.instrument.future_handles import Handle, handle_of
 from autotb.record import safe_repr
 from autotb.render import clean, files
 from autotb.render.logs import say
-from autotb.trace import build, words
+from autotb.trace import build, phrases
 from autotb.trace.model import Stack
 
 log = logging.getLogger("autotb.collect")
@@ -77,7 +77,7 @@ class Collected:
         groups: dict[object, tuple[Stack, list[Failure]]] = {}
         for failure in self.failures:
             root = failure.trace.root_cause
-            groups.setdefault(words.same_story(root), (root, []))[1].append(failure)
+            groups.setdefault(phrases.same_story(root), (root, []))[1].append(failure)
         return list(groups.values())
 
     def to_dict(self) -> dict[str, Any]:

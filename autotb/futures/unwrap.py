@@ -10,8 +10,8 @@ import logging
 import os
 from typing import Any
 
-from autotb.engines.handles import Handle, handle_of, label_of
 from autotb.futures import report
+from autotb.instrument.future_handles import Handle, handle_of, label_of
 from autotb.render import files
 from autotb.render.logs import say
 from autotb.trace import build

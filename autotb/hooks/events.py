@@ -11,7 +11,7 @@ import sys
 from typing import Any
 
 from autotb import render, settings, uncaught
-from autotb.engines import worker
+from autotb.instrument import engine_frames
 from autotb.record import build as carrier
 from autotb.record import callsite, capture
 from autotb.render import terminal
@@ -44,7 +44,7 @@ def process_failed(exc: BaseException, process: Any) -> bool:
     """An error in a ``multiprocessing.Process``, shown by the process itself."""
     if sys.stderr is None:
         return False
-    if issubclass(type(exc), KeyboardInterrupt) and not worker.has_user_frame(exc.__traceback__):
+    if issubclass(type(exc), KeyboardInterrupt) and not engine_frames.has_user_frame(exc.__traceback__):
         terminal.write(sys.stderr, f"Process {process.name}, pid {os.getpid()}: KeyboardInterrupt while it waited for work\n")
         return True
     place = carrier.place(
@@ -65,18 +65,18 @@ def greenlet_failed(exc: BaseException, tb: Any, place: dict[str, Any], name: st
 
 def nobody_asked(failures: list[tuple[BaseException, dict[str, Any] | None]]) -> bool:
     """Failed futures that were dropped, or that were held to the end."""
-    from autotb.hooks import untold
+    from autotb.hooks import unretrieved_report
 
-    untold.tell(failures)
+    unretrieved_report.tell(failures)
     return True
 
 
 def nobody_asked_at_exit(over: dict[Any, int] | None = None) -> bool:
     """What was only counted so far; ``over`` are those of a pool whose error ended the program."""
-    from autotb.hooks import untold
+    from autotb.hooks import unretrieved_report
 
-    untold.tell_the_rest()
-    untold.tell_in_a_line(over or {})
+    unretrieved_report.tell_the_rest()
+    unretrieved_report.tell_in_a_line(over or {})
     return True
 
 

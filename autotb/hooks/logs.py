@@ -14,9 +14,9 @@ from collections.abc import Callable
 from typing import Any
 
 from autotb import render, settings
-from autotb.patch import Patch, put_on
+from autotb.instrument.patch import Patch, put_on
 from autotb.record import capture
-from autotb.trace import build, limit
+from autotb.trace import build, tracebacklimit
 
 expected = threading.local()  # .error, .story: what asyncio is logging in this thread
 forced = threading.local()  # .on: shorten every record of this thread, for the time of one call
@@ -57,7 +57,7 @@ def _wrap_format(original: Any) -> Any:
             if getattr(expected, "error", None) is ei[1] and _is_the_last_resort(self):
                 return expected.story()
             if capture.attached(ei[1]) is not None or getattr(forced, "on", False):
-                return render.as_text(limit.limited(build.build(ei[1], ei[2]), outermost=True))
+                return render.as_text(tracebacklimit.limited(build.build(ei[1], ei[2]), outermost=True))
         except Exception:
             pass  # then as ever
         return original(self, ei)

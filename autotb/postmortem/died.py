@@ -8,7 +8,7 @@ from __future__ import annotations
 import multiprocessing
 from typing import Any
 
-from autotb.postmortem import story
+from autotb.postmortem import death_report
 
 
 class WorkerDied(multiprocessing.ProcessError):
@@ -25,7 +25,7 @@ class WorkerDied(multiprocessing.ProcessError):
         self.pid, self.exitcode, self.task, self.why = pid, exitcode, task, why
         self.signal = -exitcode if exitcode is not None and exitcode < 0 else None
         running = f"while it ran {task}" if task else "with the tasks that it had"
-        super().__init__(f"worker process {pid} died {running}: {story.ended_by(exitcode)}{why}")
+        super().__init__(f"worker process {pid} died {running}: {death_report.ended_by(exitcode)}{why}")
 
     def __reduce__(self) -> Any:
         return WorkerDied, (self.pid, self.exitcode, self.task, self.why), self.__dict__

@@ -11,8 +11,8 @@ import os
 import struct
 import time
 
-from autotb.postmortem.crumbs import HEAD_AT, HEAD_BYTES, INDEX, JOB, READS, RUNNING, STATE, TAKEN, UNKNOWN, WRITES, Crumb
-from autotb.postmortem.remains import Remains
+from autotb.postmortem.status_file import HEAD_AT, HEAD_BYTES, INDEX, JOB, READS, RUNNING, STATE, TAKEN, UNKNOWN, WRITES, Crumb
+from autotb.postmortem.status_reader import Remains
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # every worker imports this

@@ -11,7 +11,7 @@ from typing import Any
 from autotb import settings
 from autotb.imports import own
 from autotb.render import plain, terminal
-from autotb.trace import build, limit
+from autotb.trace import build, tracebacklimit
 from autotb.trace.model import Trace
 
 
@@ -28,7 +28,7 @@ def explain(exc: BaseException) -> Trace:
 def as_text(trace: Trace) -> str:
     """The plain style, CPython's own grammar, without a newline at its end."""
     with own:
-        return "\n".join(plain.lines(limit.limited(trace)))
+        return "\n".join(plain.lines(tracebacklimit.limited(trace)))
 
 
 def draw(trace: Trace, stream: Any, style: str = "") -> str:
@@ -38,7 +38,7 @@ def draw(trace: Trace, stream: Any, style: str = "") -> str:
 
 
 def _drawn(trace: Trace, stream: Any, style: str) -> str:
-    trace = limit.limited(trace)
+    trace = tracebacklimit.limited(trace)
     in_force = settings.current()
     abilities = terminal.abilities(stream)
     style = style or in_force.style

@@ -15,9 +15,9 @@ from rich.text import Text
 from autotb.render import carets, clean
 from autotb.render.terminal import Abilities
 from autotb.settings import Settings
-from autotb.trace import filter as show
-from autotb.trace import limits, words
-from autotb.trace.limits import Limits
+from autotb.trace import bounds, phrases
+from autotb.trace import visible as show
+from autotb.trace.bounds import Limits
 from autotb.trace.model import Frame, Gap, Hop, Stack, Trace
 
 TITLE = "Traceback (most recent call last)"
@@ -42,7 +42,7 @@ _ASCII = str.maketrans({"❱": ">", "│": "|", "…": "~", "×": "x"})
 
 def draw(trace: Trace, abilities: Abilities, in_force: Settings) -> str:
     """The whole story, ending with a newline."""
-    lines = limits.kept(trace, lambda shorter, within: _Drawing(shorter, abilities, in_force, within).story())
+    lines = bounds.kept(trace, lambda shorter, within: _Drawing(shorter, abilities, in_force, within).story())
     text = "\n".join(lines) + "\n"
     return text if abilities.unicode else text.translate(_ASCII)
 
@@ -65,35 +65,35 @@ class _Drawing:
         lines = [clean.line(self.trace.heading)] if self.trace.heading else []
         kept = (f"kept in {self.trace.kept}",) if self.trace.kept else ()
         lines += self.stack(self.trace.stack, TITLE, (*self.trace.hints, *kept))
-        caused = words.caused_by(self.trace)
+        caused = phrases.caused_by(self.trace)
         if caused:
             lines += self.ansi([Text(clean.text(line)) for line in caused.split("\n")])
         return lines
 
     def stack(self, stack: Stack, title: str, hints: tuple[str, ...] = ()) -> list[str]:
         lines: list[str] = []
-        groups = words.grouped(stack.also)
+        groups = phrases.grouped(stack.also)
         for same in groups[: self.within.full]:
-            count = [Text(clean.line(words.count_line(same)), HEAD)] if len(same) > 1 else []
-            lines += [*self.stack(same[0], TITLE), *self.ansi([*count, Text(""), Text(words.ALSO, DIM), Text("")])]
+            count = [Text(clean.line(phrases.count_line(same)), HEAD)] if len(same) > 1 else []
+            lines += [*self.stack(same[0], TITLE), *self.ansi([*count, Text(""), Text(phrases.ALSO, DIM), Text("")])]
         if len(groups) > self.within.full:
-            more = words.more_members(sum(map(len, groups[self.within.full :])))
+            more = phrases.more_members(sum(map(len, groups[self.within.full :])))
             lines += self.ansi([Text(more, DIM), Text("")])
         noticed = show.noticed_by(stack, self.in_force.frames)
         if stack.before is not None and noticed is None:
-            lines += [*self.stack(stack.before, TITLE), "", *self.ansi([Text(words.joint(stack), DIM)]), ""]
+            lines += [*self.stack(stack.before, TITLE), "", *self.ansi([Text(phrases.joint(stack), DIM)]), ""]
         lines += self.panel(stack, title, noticed)
-        for line in words.broken(stack, self.within.lines):
+        for line in phrases.broken(stack, self.within.lines):
             lines += self.ansi([Text(clean.line(line), HOP)])
         if stack.members is not None:
             lines += self.members(stack)
         for hint in hints:
             lines += self.ansi([Text(clean.line(hint), HINT)])
-        return lines + self.ansi([*self.final(stack), *map(_plain_text, words.notes(stack, self.within.lines))])
+        return lines + self.ansi([*self.final(stack), *map(_plain_text, phrases.notes(stack, self.within.lines))])
 
     def final(self, stack: Stack) -> list[Text]:
         rows = []
-        for line in words.final_lines(stack, self.within.lines):
+        for line in phrases.final_lines(stack, self.within.lines):
             text = Text(clean.text(line))
             if line.startswith(stack.type):
                 text.stylize(ERROR, 0, len(stack.type))
@@ -103,20 +103,20 @@ class _Drawing:
     def members(self, stack: Stack) -> list[str]:
         lines: list[str] = []
         inner = self.narrower()
-        groups = words.grouped(stack.members or ()) if self.depth < limits.MAX_NESTING else []
+        groups = phrases.grouped(stack.members or ()) if self.depth < bounds.MAX_NESTING else []
         told = groups[: self.within.listed]
         for number, same in enumerate(told, 1):
             if number > self.within.full:
-                lines += self.ansi([Text("│ " + clean.line(words.count_line(same)))])
+                lines += self.ansi([Text("│ " + clean.line(phrases.count_line(same)))])
                 continue
             title = f"sub-exception {number}" + ("" if stack.unlisted else f" of {len(groups)}")
             member = inner.stack(same[0], title)
-            if words.times(same) > 1:
-                member += inner.ansi([Text(clean.line(words.count_line(same)), HEAD), *map(Text, _calls(same))])
+            if phrases.times(same) > 1:
+                member += inner.ansi([Text(clean.line(phrases.count_line(same)), HEAD), *map(Text, _calls(same))])
             lines += [f"│ {line}".rstrip() for line in member]
             lines.append("│")
-        more = stack.count - sum(map(words.times, told))
-        return [*lines, *self.ansi([Text(f"│ {words.more_members(more)}")])] if more else lines
+        more = stack.count - sum(map(phrases.times, told))
+        return [*lines, *self.ansi([Text(f"│ {phrases.more_members(more)}")])] if more else lines
 
     def narrower(self) -> _Drawing:
         width = max(MIN_WIDTH, self.width - 2)
@@ -133,13 +133,13 @@ class _Drawing:
         if not blocks:
             return []
         if noticed is not None:
-            blocks.append([Text(row, DIM) for row in _folded(clean.line(words.noticed(noticed)), inside, 5)])
+            blocks.append([Text(row, DIM) for row in _folded(clean.line(phrases.noticed(noticed)), inside, 5)])
         if stack.lost:
-            blocks.append([Text(row, DIM) for row in _folded(clean.line(words.lost(stack)), inside, 5)])
+            blocks.append([Text(row, DIM) for row in _folded(clean.line(phrases.lost(stack)), inside, 5)])
         rows = blocks[0]
         for block in blocks[1:]:
             rows = [*rows, Text(""), *block]
-        notice = "; ".join(filter(None, (words.hidden(hidden), f"cut: {stack.cut}" if stack.cut else "")))
+        notice = "; ".join(filter(None, (phrases.hidden(hidden), f"cut: {stack.cut}" if stack.cut else "")))
         return self.boxed(rows, title, clean.line(notice))
 
     def boxed(self, rows: list[Text], title: str, notice: str) -> list[str]:
@@ -173,7 +173,7 @@ class _Drawing:
         blocks: list[list[Text]] = []
         died = [
             Text(row, MARK if line in view.hop.died else DIM)
-            for line in words.beside(view.hop)
+            for line in phrases.beside(view.hop)
             for row in _wrapped(clean.line(line), inside)
         ]
         head = [*self.where(view.hop, inside), *self.call(view.hop, inside), *died]
@@ -183,12 +183,12 @@ class _Drawing:
             if isinstance(item, show.Shown):
                 blocks.append(self.frame(item, inside))
             else:
-                text = f"… {words.gap(item)}" if isinstance(item, Gap) else str(item)
+                text = f"… {phrases.gap(item)}" if isinstance(item, Gap) else str(item)
                 blocks.append([Text(row, DIM) for row in _folded(clean.line(text), inside, FOLD_ROWS)])
         return blocks
 
     def where(self, hop: Hop, inside: int) -> list[Text]:
-        parts = [clean.line(part) for part in words.where(hop, self.trace)]
+        parts = [clean.line(part) for part in phrases.where(hop, self.trace)]
         if not parts:
             return []
         joined = ", ".join(parts)

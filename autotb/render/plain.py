@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from autotb import settings
 from autotb.render import carets, clean
-from autotb.trace import filter as show
-from autotb.trace import limits, words
-from autotb.trace.limits import Limits
+from autotb.trace import bounds, phrases
+from autotb.trace import visible as show
+from autotb.trace.bounds import Limits
 from autotb.trace.model import Frame, Gap, Stack, Trace
 
 HEADER = "Traceback (most recent call last):"
@@ -23,7 +23,7 @@ def lines(trace: Trace, in_force: settings.Settings | None = None, *, with_hints
     def drawn(shorter: Trace, within: Limits) -> list[str]:
         return _Text(shorter, used, within).story(with_hints)
 
-    return limits.kept(trace, drawn)
+    return bounds.kept(trace, drawn)
 
 
 class _Text:
@@ -42,25 +42,27 @@ class _Text:
             result += [clean.line(hint) for hint in self.trace.hints]
             result += [clean.line(f"kept in {self.trace.kept}")] if self.trace.kept else []
         result += self.stack(self.trace.stack, 0)
-        caused = words.caused_by(self.trace) if self.has_less else ""  # Python has no such line
+        caused = phrases.caused_by(self.trace) if self.has_less else ""  # Python has no such line
         return [*result, clean.line(caused)] if caused else result
 
     def stack(self, stack: Stack, depth: int) -> list[str]:
         result = self.others(stack, depth)
         noticed = show.noticed_by(stack, self.in_force.frames)
         if stack.before is not None and noticed is None:
-            result += [*self.stack(stack.before, depth), "", words.joint(stack), ""]
+            result += [*self.stack(stack.before, depth), "", phrases.joint(stack), ""]
             self.has_less = self.has_less or bool(stack.skipped)
         body, hidden = self.frames(stack)
         if noticed is not None:
-            body.append(f"  [{clean.line(words.noticed(noticed))}]")
+            body.append(f"  [{clean.line(phrases.noticed(noticed))}]")
         if stack.lost:
-            body.append(f"  [{clean.line(words.lost(stack))}]")
-        notice = "; ".join(filter(None, (words.hidden(hidden), f"cut: {stack.cut}" if stack.cut else "")))
+            body.append(f"  [{clean.line(phrases.lost(stack))}]")
+        notice = "; ".join(filter(None, (phrases.hidden(hidden), f"cut: {stack.cut}" if stack.cut else "")))
         if notice:
             body.append(f"  [{clean.line(notice)}]")
-        final = [clean.text(line) for line in words.final_lines(stack, self.within.lines)]
-        after = [clean.line(line) for line in [*words.broken(stack, self.within.lines), *words.notes(stack, self.within.lines)]]
+        final = [clean.text(line) for line in phrases.final_lines(stack, self.within.lines)]
+        after = [
+            clean.line(line) for line in [*phrases.broken(stack, self.within.lines), *phrases.notes(stack, self.within.lines)]
+        ]
         if stack.members is None:
             header = [HEADER] if body else []
             return [*result, *header, *body, *final, *after]
@@ -72,36 +74,36 @@ class _Text:
     def others(self, stack: Stack, depth: int) -> list[str]:
         """The other errors that the same tasks failed of."""
         result: list[str] = []
-        groups = words.grouped(stack.also)
+        groups = phrases.grouped(stack.also)
         for same in groups[: self.within.full]:
             result += [
                 *self.stack(same[0], depth),
-                *([clean.line(words.count_line(same))] if len(same) > 1 else []),
+                *([clean.line(phrases.count_line(same))] if len(same) > 1 else []),
                 "",
-                words.ALSO,
+                phrases.ALSO,
                 "",
             ]
         if len(groups) > self.within.full:
-            result += [words.more_members(sum(map(len, groups[self.within.full :]))), ""]
+            result += [phrases.more_members(sum(map(len, groups[self.within.full :]))), ""]
         return result
 
     def members(self, stack: Stack, depth: int) -> list[str]:
         result = []
         indent = "    " if depth == 0 else "  "
-        groups = words.grouped(stack.members or ())
-        if depth >= limits.MAX_NESTING:
+        groups = phrases.grouped(stack.members or ())
+        if depth >= bounds.MAX_NESTING:
             groups = []
         told = groups[: self.within.listed]
         for number, same in enumerate(told, 1):
             start = "  +-" if depth == 0 and number == 1 else indent
             result.append(f"{start}+---------------- {number} ----------------")
             inside = self.stack(same[0], depth + 1) if number <= self.within.full else []
-            inside += [clean.line(words.count_line(same))] if words.times(same) > 1 or number > self.within.full else []
+            inside += [clean.line(phrases.count_line(same))] if phrases.times(same) > 1 or number > self.within.full else []
             result += [f"{indent}| {line}".rstrip() for line in inside]
-        more = stack.count - sum(map(words.times, told))
+        more = stack.count - sum(map(phrases.times, told))
         if more:
             start = indent if told or depth else "  +-"
-            result += [f"{start}+---------------- ... ----------------", f"{indent}| {words.more_members(more)}"]
+            result += [f"{start}+---------------- ... ----------------", f"{indent}| {phrases.more_members(more)}"]
         return [*result, f"{indent}+------------------------------------"]
 
     def frames(self, stack: Stack) -> tuple[list[str], int]:
@@ -109,19 +111,19 @@ class _Text:
         self.has_less = self.has_less or bool(hidden) or bool(stack.hops[1:])
         result: list[str] = []
         for view in views:
-            hop = ", ".join(words.where(view.hop, self.trace))
+            hop = ", ".join(phrases.where(view.hop, self.trace))
             if hop:
                 result.append(f"  [{clean.line(hop)}]")
             if view.hop.call and self.in_force.args:
                 result.append(f"  [{clean.line(view.hop.call)}]")
-            result += [f"  [{clean.line(line)}]" for line in words.beside(view.hop)]
+            result += [f"  [{clean.line(line)}]" for line in phrases.beside(view.hop)]
             for item in view.items:
                 result += self.item(item)
         return result, hidden
 
     def item(self, item: show.Item) -> list[str]:
         if isinstance(item, Gap):
-            return [f"  [{words.gap(item)}]"]
+            return [f"  [{phrases.gap(item)}]"]
         if isinstance(item, show.Folded):
             self.has_less = self.has_less or item.count > 1 or bool(item.last.failing_line.strip())
             return [f"  [{clean.line(str(item))}]"]

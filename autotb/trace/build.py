@@ -1,6 +1,6 @@
 """``build(exc)``: from a live exception, or from a tree that travelled, to a :class:`Trace`.
 
-Flows in: exceptions, or trees of ``capture``.  Flows out: frozen data for ``filter`` and the renderers.
+Flows in: exceptions, or trees of ``capture``.  Flows out: frozen data for ``visible`` and the renderers.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from autotb import registry, settings
 from autotb.imports import own
 from autotb.record import arrival, capture, shipped_code, sources
-from autotb.trace import text
+from autotb.trace import parse_traceback
 from autotb.trace.model import Frame, Gap, Hop, Place, Stack, Trace
 
 LAST_LINES = 8  # of a worker's text that is no traceback
@@ -71,7 +71,7 @@ def _stack(tree: capture.Tree) -> Stack:
 def _with_text(stack: Stack, remote: str, where: str) -> Stack:
     """Add what a worker's traceback text tells, where no record arrived."""
     remote = remote[-arrival.MAX_WORKER_TEXT :]
-    parsed = text.parse(remote)
+    parsed = parse_traceback.parse(remote)
     if parsed is None:
         said = "\n".join([line for line in remote.split("\n") if line.strip()][-LAST_LINES:])
         known = not said or said.split("\n")[-1].strip() in stack.message

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import autotb
-from autotb import checkup
+from autotb.cli import checkup
 from tests import programs
 
 PACKAGE = Path(autotb.__file__).parent
@@ -40,7 +40,14 @@ def test_every_module_that_is_empty_is_told(copy):
 
 
 @pytest.mark.parametrize(
-    "name", ["record/build.py", "record/callsite.py", "trace/words.py", "engines/boxed.py", "postmortem/story.py"]
+    "name",
+    [
+        "record/build.py",
+        "record/callsite.py",
+        "trace/phrases.py",
+        "instrument/exception_wrappers.py",
+        "postmortem/death_report.py",
+    ],
 )
 @pytest.mark.parametrize("harm", ["cut off", "taken away"])
 def test_a_module_that_is_not_whole_is_found(name, harm, copy):
@@ -91,7 +98,7 @@ def test_a_trial_tells_what_its_story_lacks(tmp_path):
     shutil.copytree(PACKAGE, target, ignore=shutil.ignore_patterns("__pycache__"))
     panels = target / "render" / "panels.py"
     panels.write_text(panels.read_text().replace("def draw(", "def draw(*_):\n    raise OSError('no')\n\n\ndef _draw("))
-    code = "from autotb import checkup; print(*checkup.trial('rich', by_itself=False), sep='\\n')"
+    code = "from autotb.cli import checkup; print(*checkup.trial('rich', by_itself=False), sep='\\n')"
     ran = programs.start([sys.executable, "-c", code], tmp_path / "site", PYTHONPATH=str(tmp_path / "site"))
 
     assert "drawing with rich failed" in ran.stdout

@@ -229,7 +229,7 @@ def test_doctor_says_what_is_off(tmp_path):
 def test_a_noise_setting_is_set_before_the_engine_unless_the_user_has_set_it(tmp_path):
     code = """
 import os, sys, types
-from autotb import patch
+from autotb.instrument import patch
 adapter = types.ModuleType("adapter")
 adapter.NOISE = {"QUIET_A": "1", "QUIET_B": "1"}
 adapter.PATCHES = ()

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from autotb import patch, swap
 from autotb.cli import triggers
+from autotb.instrument import code_swap, patch
 from tests import programs
 from tests.engines import kit
 
@@ -225,7 +225,7 @@ def test_another_signature_is_refused(name):
             continue  # it asks the module that it is for
         try:
             patch._check_signature(new, theirs)
-        except swap.Moved as moved:
+        except code_swap.Moved as moved:
             assert "another way" in str(moved)
         else:
             code = new.__code__

@@ -8,8 +8,8 @@ import inspect
 
 import pytest
 
-from autotb import patch
 from autotb.cli import triggers
+from autotb.instrument import patch
 from tests import programs
 
 ADAPTERS = sorted(triggers.adapters())
@@ -102,7 +102,7 @@ for module in sys.argv[2].split(","):
     importlib.import_module(module)
 import autotb
 autotb.install()
-from autotb import patch
+from autotb.instrument import patch
 
 CODE = "import pickle, sys; sys.path[:0] = []; value = pickle.loads(bytes.fromhex(sys.stdin.read())); print(callable(value))"
 for entry in patch.applied.values():
@@ -170,7 +170,7 @@ BROKEN = """
 import sys
 sys.argv = ["x"]
 from autotb.record import build, capture, pickling
-import autotb.engines.worker as worker
+import autotb.instrument.engine_frames as worker
 def broken(*args, **kwargs):
     raise RuntimeError("ours")
 for module, name in ((build, "record"), (build, "note_submitted"), (build, "note_live"), (pickling, "travelling"), (worker, "place_of")):

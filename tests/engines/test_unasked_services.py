@@ -128,8 +128,8 @@ def test_counts_are_told_when_a_while_has_passed(run):
         pool = ThreadPoolExecutor(1)
         fire(5)
         sys.stderr.write("=== a minute later\\n")
-        from autotb.engines import unasked
-        unasked.due = now()  # as if it had passed
+        from autotb.instrument import unretrieved
+        unretrieved.due = now()  # as if it had passed
         fire(2)
         sys.stderr.write("=== at exit\\n")
         pool.shutdown()

@@ -222,7 +222,7 @@ for module in MODULES:
     importlib.import_module(module)
 import autotb
 if FIRST == "install":
-    from autotb import patch
+    from autotb.instrument import patch
     autotb.install()
     autotb.uninstall()
     for entry in list(patch.applied.values()):

@@ -419,7 +419,7 @@ def test_when_a_step_begins(schedule):
 
 @pytest.mark.behaviour("S2-37", "S2-38", "S2-39")
 def test_one_order_for_all_kinds_of_calls(monkeypatch):
-    from autotb.flow import resources, settle
+    from autotb.flow import execute, resources
     from autotb.flow.store import Memory
 
     seen = []
@@ -433,10 +433,10 @@ def test_one_order_for_all_kinds_of_calls(monkeypatch):
 
         monkeypatch.setattr(owner, name, wrapper)
 
-    recorded(settle.Work, "call", "build")
-    recorded(settle, "scan", "scan")
+    recorded(execute.Work, "call", "build")
+    recorded(execute, "scan", "scan")
     recorded(resources, "evaluate", "resources")
-    recorded(settle, "maybe_propagate_before_call", "guard")
+    recorded(execute, "maybe_propagate_before_call", "guard")
     recorded(Memory, "put", "store")
 
     class Recording(dict):
@@ -542,9 +542,9 @@ def test_failures_of_one_place_are_one_root_cause(tmp_path, kept):
     flow = Flow(error_handling="continue", progress=False, run_folder=tmp_path / "run", **kept)
     flow.map(many, range(1200))
     told = [str(flow.run())]
-    from autotb.flow import shown
+    from autotb.flow import run_report
 
-    told.append(shown.text(str(tmp_path / "run"), str))
+    told.append(run_report.text(str(tmp_path / "run"), str))
     for text in told:
         assert text.count("root cause of 1,200 failures:") == text.count("root cause") == 1
         assert text.count("also: ValueError: row ") == 4
@@ -663,11 +663,11 @@ def test_no_stub_is_ever_in_a_result(kept):
     values = [*results["invert"], *results["double"], results["total"]]
     assert not any(isinstance(value, ErrorStub) for value in values)
     if kept:
-        from autotb.flow import shards
+        from autotb.flow import result_log
 
         folder = str(kept["run_folder"])
-        for name in shards.names(folder):
-            places = [shards.Place(name, offset, record.state) for offset, record in shards.heads(folder, name)]
-            for record in shards.read(folder, places):
+        for name in result_log.names(folder):
+            places = [result_log.Place(name, offset, record.state) for offset, record in result_log.heads(folder, name)]
+            for record in result_log.read(folder, places):
                 assert not isinstance(pickle.loads(record.data), ErrorStub)
                 assert record.text == b"" or json.loads(record.text)

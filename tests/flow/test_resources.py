@@ -101,9 +101,9 @@ def test_an_error_of_the_request_is_a_root_cause(tmp_path, scope, kept):
     assert len(results.get_root_causes()) == (2 if scope == "element" else 1)
     assert "no GPU for this" in str(results)
     if kept != "memory":
-        from autotb.flow import shown
+        from autotb.flow import run_report
 
-        assert "no GPU for this" in shown.text(str(tmp_path / "run"), str)
+        assert "no GPU for this" in run_report.text(str(tmp_path / "run"), str)
 
 
 @pytest.mark.behaviour("S2-47")

@@ -19,7 +19,7 @@ import pytest
 
 import autotb
 from autotb import ErrorSnapshot, ErrorStub, Flow, PropagatedErrorSnapshot, step
-from autotb.flow import chunks, shards, snapshots, store
+from autotb.flow import chunks, result_log, snapshots, store
 from tests import programs
 from tests.flow.calls import Here
 
@@ -171,19 +171,19 @@ def test_a_run_that_was_killed_goes_on(tmp_path, executor, returned):
 def test_a_torn_tail_is_no_record(tmp_path, cut, filled):
     flow_of(tmp_path / "run").run()
     folder = str(tmp_path / "run")
-    for name in shards.names(folder):
+    for name in result_log.names(folder):
         path = tmp_path / "run" / "shards" / name
-        whole = shards.heads(folder, name)
+        whole = result_log.heads(folder, name)
         content = path.read_bytes()
         path.write_bytes(content[:-cut] + bytes(cut if filled else 0))
-        assert shards.heads(folder, name) == whole[:-1]
+        assert result_log.heads(folder, name) == whole[:-1]
     CALLS.clear()
     assert flow_of(tmp_path / "run", resume=True).run()["work"][5].exception.args == (5,)
 
 
 def test_a_torn_record_is_a_clear_error(tmp_path):
     results = flow_of(tmp_path / "run", return_results=False).run()
-    for name in shards.names(str(tmp_path / "run")):
+    for name in result_log.names(str(tmp_path / "run")):
         path = tmp_path / "run" / "shards" / name
         path.write_bytes(path.read_bytes()[:-1][:40] + b"\0" * 1000)
     with pytest.raises(ValueError, match="is torn, or no shard of autotb: there is no whole record at byte 0"):
@@ -551,18 +551,18 @@ def test_a_chunk_that_outlives_its_run_leaves_no_file_open(tmp_path):
         with pytest.raises(ValueError):
             flow.run()
         _SlowToPickle.go_on.set()
-    assert str(tmp_path / "run") not in shards._mine
+    assert str(tmp_path / "run") not in result_log._mine
 
 
 def test_a_record_that_comes_after_its_shard_was_closed_is_kept_and_leaves_no_file_open(tmp_path):
-    (tmp_path / shards.FOLDER).mkdir()
-    shard = shards.mine(str(tmp_path))
-    places = [shard.append(shards.OK, 1, 0, b"", b"first")]
-    shards.end(str(tmp_path))  # the run ends while a chunk of its is about to write
-    places += [shard.append(shards.OK, 1, at, b"", b"later") for at in (1, 2)]
+    (tmp_path / result_log.FOLDER).mkdir()
+    shard = result_log.mine(str(tmp_path))
+    places = [shard.append(result_log.OK, 1, 0, b"", b"first")]
+    result_log.end(str(tmp_path))  # the run ends while a chunk of its is about to write
+    places += [shard.append(result_log.OK, 1, at, b"", b"later") for at in (1, 2)]
 
     assert shard.file.closed
-    assert [record.data for record in shards.read(str(tmp_path), places)] == [b"first", b"later", b"later"]
+    assert [record.data for record in result_log.read(str(tmp_path), places)] == [b"first", b"later", b"later"]
 
 
 def test_lazy_results(tmp_path):

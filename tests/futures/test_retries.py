@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from autotb.engines import given
+from autotb.instrument import call_snapshot
 from tests import programs
 
 POOLS = """\
@@ -184,11 +184,11 @@ def test_what_is_large_is_not_looked_at():
         pass
 
     held = Holder()
-    held.text = "x" * (given.LARGE + 1)
-    texts = ["y" * (given.LARGE // 2)] * 3
-    for value in (held, texts, dict(enumerate(texts)), [b"z" * given.LARGE, b"z"], [texts]):
-        assert given.part(value) is None
-    assert given.part(["y"] * given.FLAT) is not None
+    held.text = "x" * (call_snapshot.LARGE + 1)
+    texts = ["y" * (call_snapshot.LARGE // 2)] * 3
+    for value in (held, texts, dict(enumerate(texts)), [b"z" * call_snapshot.LARGE, b"z"], [texts]):
+        assert call_snapshot.part(value) is None
+    assert call_snapshot.part(["y"] * call_snapshot.FLAT) is not None
 
 
 def test_what_is_compared():
@@ -196,10 +196,10 @@ def test_what_is_compared():
     nest.append(nest)
     many = [[[[[[[[n] for n in range(5)]] * 5]] * 5]] * 5]
 
-    assert given.of(len, (1, "a", b"c", None, 2.5, range(3), int), {"key": print}) == ()
-    assert given.part(Hostile()) is not None  # its attributes are seen without its code
+    assert call_snapshot.of(len, (1, "a", b"c", None, 2.5, range(3), int), {"key": print}) == ()
+    assert call_snapshot.part(Hostile()) is not None  # its attributes are seen without its code
     for unknown in (Slotted(), Both(), object(), nest, many, list(range(1000)), iter([]), [].append, bytearray(20_000)):
-        assert given.part(unknown) is None
+        assert call_snapshot.part(unknown) is None
     for value, change in (
         ([1, [2]], lambda value: value[1].append(3)),
         ({"a": {1, 2}}, lambda value: value["a"].add(3)),
@@ -207,10 +207,10 @@ def test_what_is_compared():
         ([1], lambda value: value.__setitem__(0, True)),
         (bytearray(b"a"), lambda value: value.extend(b"b")),
     ):
-        before = given.part(value)
-        assert before == given.part(value) != ()
+        before = call_snapshot.part(value)
+        assert before == call_snapshot.part(value) != ()
         change(value)
-        assert before != given.part(value)
+        assert before != call_snapshot.part(value)
 
 
 PARSL = """\

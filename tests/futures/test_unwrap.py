@@ -440,7 +440,7 @@ def test_large_arguments_are_not_held(large, processes, caplog):
 def test_arrays_are_measured(processes):
     import numpy
 
-    from autotb.engines import kept
+    from autotb.instrument import resubmit
 
-    assert kept.is_small({"a": [numpy.zeros(10)]}, 3)
-    assert not kept.is_small({"a": [numpy.zeros(1_000_000)]}, 3)
+    assert resubmit.is_small({"a": [numpy.zeros(10)]}, 3)
+    assert not resubmit.is_small({"a": [numpy.zeros(1_000_000)]}, 3)

@@ -8,13 +8,13 @@ import textwrap
 
 import pytest
 
-from autotb.engines import doing
+from autotb.instrument import task_events
 
 
 @pytest.fixture
 def quiet(monkeypatch):
     """This process leaves no breadcrumb of its own."""
-    monkeypatch.setattr(doing, "_here", (None, None, str))
+    monkeypatch.setattr(task_events, "_here", (None, None, str))
 
 
 class Wrong:
@@ -31,7 +31,7 @@ def test_a_task_runs_once_and_its_result_arrives(quiet, call, is_well):
         calls.append(x)
         return x + 1
 
-    assert doing.around(task, call, is_well)(3) == 4
+    assert task_events.around(task, call, is_well)(3) == 4
     assert calls == [3]
 
 
@@ -43,15 +43,15 @@ def test_what_a_task_raises_is_raised(quiet, kind):
         raise error
 
     with pytest.raises(kind) as caught:
-        doing.around(task, lambda: (task, ()))()
+        task_events.around(task, lambda: (task, ()))()
     assert caught.value is error
 
 
 def test_tasks_of_several_threads_are_all_named_and_the_file_goes_with_the_process(tmp_path):
     program = """
         import os, threading
-        from autotb.engines import doing
-        from autotb.postmortem import remains
+        from autotb.instrument import task_events
+        from autotb.postmortem import status_reader
 
         def work(x):
             if x < 3:
@@ -59,16 +59,16 @@ def test_tasks_of_several_threads_are_all_named_and_the_file_goes_with_the_proce
                 thread.start()
                 thread.join()
             else:
-                print(remains.of(os.getpid()).text, flush=True)
+                print(status_reader.of(os.getpid()).text, flush=True)
 
-        run = doing.around(work, lambda x: (work, (x,)))
+        run = task_events.around(work, lambda x: (work, (x,)))
         run(1)
-        left = remains.of(os.getpid())
+        left = status_reader.of(os.getpid())
         print(left.text, left.running, flush=True)
         if not os.fork():
             raise SystemExit  # a child leaves the file alone
         os.wait()
-        print(remains.of(os.getpid()) is not None, os.listdir(os.environ["XDG_RUNTIME_DIR"] + "/autotb") != [])
+        print(status_reader.of(os.getpid()) is not None, os.listdir(os.environ["XDG_RUNTIME_DIR"] + "/autotb") != [])
     """
     script = tmp_path / "main.py"
     script.write_text(textwrap.dedent(program))

@@ -40,9 +40,9 @@ LEAVING = {
         from concurrent.futures.process import _process_worker
 
         def work(ready):
-            from autotb.postmortem import crumbs
+            from autotb.postmortem import status_file
 
-            crumbs.begin()
+            status_file.begin()
             ready.set()
             time.sleep(60)
 
@@ -108,7 +108,7 @@ def test_what_a_killed_program_leaves_goes_with_the_next_program(tmp_path, run):
 
 def files_of_a_user(folder):
     """Old ones, some of which are named as ours are, or were."""
-    from autotb.postmortem import folder as crumbs_folder
+    from autotb.postmortem import status_folder as crumbs_folder
 
     namespace = crumbs_folder._namespace()
     outside = folder / "outside"
@@ -152,7 +152,7 @@ def test_no_file_of_the_users_is_touched(tmp_path, run, how, namespace):
 def test_doctor_tells_of_a_folder_in_which_nothing_can_be_left(tmp_path):
     folder = tmp_path / f"autotb-{os.getuid()}"
     environment = programs.environment(TMPDIR=str(tmp_path), XDG_RUNTIME_DIR="")
-    code = "from autotb.postmortem import folder; print(folder.trouble())"
+    code = "from autotb.postmortem import status_folder; print(status_folder.trouble())"
 
     def trouble():
         return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=environment).stdout

@@ -151,20 +151,20 @@ def test_the_part_that_cannot_be_pickled_is_named(run, engine, what):
 
 
 def test_large_and_deep_values_are_searched_within_bounds():
-    from autotb.engines import unpicklable
+    from autotb.instrument import pickle_diagnosis
 
     lock = threading.Lock()
     deep = lock
     for _ in range(15):
         deep = [deep]
-    assert unpicklable.of_result(deep) == f"result{'[0]' * 15} → _thread.lock"
-    assert unpicklable.of_result([b"x" * 20_000_000, lock]) == ""  # larger than is looked at
+    assert pickle_diagnosis.of_result(deep) == f"result{'[0]' * 15} → _thread.lock"
+    assert pickle_diagnosis.of_result([b"x" * 20_000_000, lock]) == ""  # larger than is looked at
     wide = {number: number for number in range(100_000)}
     wide["last"] = lock
     begun = time.monotonic()
-    assert unpicklable.of_result(wide) == "result → dict"
+    assert pickle_diagnosis.of_result(wide) == "result → dict"
     assert time.monotonic() - begun < 60
-    assert unpicklable.of_call(len, (), {"key": {"inner": lambda: 1}}) == "key['inner'] → function"
+    assert pickle_diagnosis.of_call(len, (), {"key": {"inner": lambda: 1}}) == "key['inner'] → function"
 
 
 @pytest.mark.behaviour("S1-52", "S1-53")

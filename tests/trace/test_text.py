@@ -7,7 +7,7 @@ import traceback
 
 import pytest
 
-from autotb.trace import text
+from autotb.trace import parse_traceback
 
 CARETS = """Traceback (most recent call last):
   File "/a/pool.py", line 3, in run
@@ -70,7 +70,7 @@ def frames(stack):
 
 @pytest.mark.behaviour("S0-34")
 def test_carets_are_no_source_lines():
-    stack = text.parse(CARETS)
+    stack = parse_traceback.parse(CARETS)
 
     assert frames(stack) == [("/a/pool.py", 3, "run"), ("/a/user file.py", 12, "work")]
     assert stack.frames[1].failing_line == "return 1 / x"
@@ -79,7 +79,7 @@ def test_carets_are_no_source_lines():
 
 @pytest.mark.behaviour("S0-34")
 def test_chains_and_messages_of_several_lines():
-    stack = text.parse(CHAINED)
+    stack = parse_traceback.parse(CHAINED)
 
     assert stack.type == "ValueError"
     assert stack.message == "first line\n  second line\n\nthird: line"
@@ -89,7 +89,7 @@ def test_chains_and_messages_of_several_lines():
 
 @pytest.mark.behaviour("S0-34")
 def test_nested_wrappers():
-    stack = text.parse(NESTED)
+    stack = parse_traceback.parse(NESTED)
 
     assert frames(stack) == [("/a/x.py", 9, "outer")]
     assert frames(stack.cause) == [("/a/x.py", 7, "inner")]
@@ -97,14 +97,14 @@ def test_nested_wrappers():
 
 @pytest.mark.behaviour("S0-34")
 def test_repeated_lines_and_syntax_errors():
-    assert text.parse(REPEATED).hops[0].frames[1].repeated == 995
-    assert text.parse(SYNTAX).final[-1] == "SyntaxError: invalid syntax"
-    assert frames(text.parse(SYNTAX)) == [("/a/x.py", 1, "f")]
+    assert parse_traceback.parse(REPEATED).hops[0].frames[1].repeated == 995
+    assert parse_traceback.parse(SYNTAX).final[-1] == "SyntaxError: invalid syntax"
+    assert frames(parse_traceback.parse(SYNTAX)) == [("/a/x.py", 1, "f")]
 
 
 def test_what_is_no_traceback_is_none():
-    assert text.parse("") is None
-    assert text.parse("just a message") is None
+    assert parse_traceback.parse("") is None
+    assert parse_traceback.parse("just a message") is None
 
 
 def test_what_this_python_writes_is_read():
@@ -117,7 +117,7 @@ def test_what_this_python_writes_is_read():
         except ValueError as error:
             raise KeyError("k") from error
     except KeyError as error:
-        stack = text.parse("".join(traceback.format_exception(error)))
+        stack = parse_traceback.parse("".join(traceback.format_exception(error)))
 
     assert (stack.type, stack.message) == ("KeyError", "'k'")
     assert (stack.cause.type, stack.cause.message) == ("ValueError", "x: y\nz")

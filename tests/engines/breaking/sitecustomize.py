@@ -4,7 +4,7 @@ functions raise wherever a wrapper calls them.  Put on ``PYTHONPATH`` by the tes
 import os
 
 if os.environ.get("AUTOTB") != "0" and ("BREAK" in os.environ or "RAISE" in os.environ):
-    import autotb.patch as patch
+    import autotb.instrument.patch as patch
 
     gone = set(os.environ.get("BREAK", "").split(","))
     wrap_target = patch._wrap_target
@@ -22,10 +22,10 @@ if os.environ.get("AUTOTB") != "0" and ("BREAK" in os.environ or "RAISE" in os.e
             raise RuntimeError("autotb's own function raised")
 
         def break_them():
-            from autotb.engines import worker
+            from autotb.instrument import engine_frames
             from autotb.record import build, callsite, pickling
 
-            for module in (callsite, build, worker, pickling):
+            for module in (callsite, build, engine_frames, pickling):
                 for name, value in list(vars(module).items()):
                     own = callable(value) and getattr(value, "__module__", "") == module.__name__
                     if own and not isinstance(value, type) and not name.startswith("_") and name not in LEFT:

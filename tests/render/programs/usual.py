@@ -265,7 +265,7 @@ def shown(error):
     stream, sys.stderr = sys.stderr, io.StringIO()
     try:
         sys.excepthook(type(error), error, error.__traceback__)
-        plain = str(sys.modules["autotb"].explain(error)) if "autotb.hooks.interpreter" in sys.modules else ""
+        plain = str(sys.modules["autotb"].explain(error)) if "autotb.hooks.excepthook" in sys.modules else ""
         return sys.stderr.getvalue(), plain
     finally:
         sys.stderr = stream

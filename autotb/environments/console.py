@@ -1,0 +1,63 @@
+"""Consoles inside programs (``code.InteractiveConsole``): Python's own hook means to them "write the error yourself".
+
+One that writes to a place of its own (a window, a socket) goes on doing so, and syntax errors stay the three lines that they are.
+Source: https://docs.python.org/3/library/code.html#code.InteractiveInterpreter.showtraceback
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from typing import Any
+
+from autotb import boot, uncaught
+from autotb.instrument.patch import Patch
+
+MODULES = ("code",)
+NAME = "code.InteractiveConsole"
+DISTRIBUTION = None
+TESTED = "3.10 to 3.13"
+CAPTURED = "errors of consoles on stderr; those that write elsewhere are left as they are"
+
+
+def _wrap_showtraceback(original: Any) -> Any:
+    """Called where a line of the console's has raised."""
+    instead = _with_pythons_hook(original)
+
+    @functools.wraps(original)
+    def showtraceback(self: Any, *args: Any, **kwargs: Any) -> Any:
+        ours = _writes_to_stderr(self) and uncaught.is_ours(sys.exc_info()[1])
+        return (original if ours else instead)(self, *args, **kwargs)
+
+    return showtraceback
+
+
+def _with_pythons_hook(original: Any) -> Any:
+    """While it looks, the hook is the one that would be there without ours."""
+
+    @functools.wraps(original)
+    def shown(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if sys.excepthook is not boot.excepthook:
+            return original(self, *args, **kwargs)
+        hook = sys.excepthook = boot.displaced or sys.__excepthook__
+        try:
+            return original(self, *args, **kwargs)
+        finally:
+            if sys.excepthook is hook:
+                sys.excepthook = boot.excepthook
+
+    return shown
+
+
+def _writes_to_stderr(console: Any) -> bool:
+    try:
+        stock = sys.modules["code"].InteractiveInterpreter.write
+        return type(console).write is stock and "write" not in console.__dict__
+    except Exception:
+        return False  # a console of another make
+
+
+PATCHES = (
+    Patch("code", "InteractiveInterpreter.showtraceback", _wrap_showtraceback),
+    Patch("code", "InteractiveInterpreter.showsyntaxerror", _with_pythons_hook),
+)

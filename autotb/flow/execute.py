@@ -1,0 +1,111 @@
+"""The one way that a call takes, from its inputs to its result; and the short cut through it for chunks of sound elements.
+
+Flows in: a run, a step whose inputs are there, an element.  Flows out: a :class:`Task` where the user's function is to be called,
+into which its :class:`Answer` is sent; at last the result, in the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from autotb.flow import cache
+from autotb.flow.cache import Cache
+from autotb.flow.chunks import Failed, Partly
+from autotb.flow.context import RAISE, ErrorContext, maybe_propagate_before_call, scan, wrapped_or_leaving
+from autotb.flow.result_log import Place
+from autotb.flow.snapshots import ErrorSnapshot
+from autotb.flow.step_inputs import Call, Work
+from autotb.flow.store import Memory
+from autotb.record import build
+
+
+@dataclass
+class Task:
+    """Calls of one function that an executor is to make: ``columns`` are their positional arguments, ``ats`` their elements."""
+
+    columns: tuple[list[Any], ...]
+    kwargs: dict[str, Any]
+    resources: Any
+    ats: Sequence[int]
+
+    def add(self, other: Task) -> None:
+        """Make the calls of another one as well."""
+        for mine, more in zip(self.columns, other.columns, strict=True):
+            mine.extend(more)
+        self.ats = [*self.ats, *other.ats]
+
+
+@dataclass
+class Answer:
+    """What they came to, and where workers have kept it."""
+
+    results: list[Any]
+    places: Sequence[Place | None] | None = None
+
+
+Settling = Generator[Task, Answer, None]
+
+
+class Run(Protocol):
+    """What a run tells and is told here."""
+
+    mode: str
+    containers: bool
+    store: Memory
+    cache: Cache
+    owners: tuple[Any, ...]
+
+    def tell(self, work: Work, states: bytes) -> None:
+        """Elements of a step are settled, in these states."""
+
+
+def settle(run: Run, work: Work, at: int) -> Settling:
+    """One call: build, load, scan, resources, guard, cache, call, store."""
+    call = work.call(at)
+    context = ErrorContext(run.mode, scan(call.named, call.inputs, run.containers))
+    context = context.with_resources(work.resources(call, context, run.owners))
+    value: Any = maybe_propagate_before_call(context, work.function, call.named, call.inputs, run.store.folder)
+    place = None
+    if value is None:
+        key = cache.key_of(work.step, run.mode, call.named)
+        value = run.cache.get(key)
+        if value is cache.MISSING:
+            kwargs = _with_resources(work, call, context)
+            answer = yield Task(tuple([[value] for value in call.args]), kwargs, context.resources, [at])
+            value, place = answer.results[0], answer.places[0] if answer.places else None
+            if type(value) is Failed:
+                value = _wrapped(run, work, call.args, kwargs, value.exception)
+            run.cache.put(key, value)
+        elif type(value) is ErrorSnapshot and run.mode == RAISE:
+            _wrapped(run, work, call.args, call.kwargs, value.exception)
+    run.tell(work, run.store.put(work.column, [at], [value], [place]))
+
+
+def settle_chunk(run: Run, work: Work, ats: Sequence[int], columns: tuple[list[Any], ...]) -> Settling:
+    """The same for elements that were looked at together: their inputs are sound, and the step has no resources and no cache."""
+    answer = yield Task(columns, work.constants, None, ats)
+    results = answer.results
+    for index, value in enumerate(results) if type(results) is Partly else ():
+        if type(value) is Failed:
+            if run.mode == RAISE:  # what came before it is not lost
+                run.store.put(work.column, ats[:index], results[:index], answer.places[:index] if answer.places else None)
+            results[index] = _wrapped(run, work, tuple([one[index] for one in columns]), work.constants, value.exception)
+    run.tell(work, run.store.put(work.column, ats, results, answer.places))
+
+
+def _wrapped(run: Run, work: Work, args: tuple[Any, ...], kwargs: dict[str, Any], error: BaseException) -> ErrorSnapshot:
+    """The snapshot of a call that failed; in raise mode the error leaves."""
+    try:
+        build.note_submitted(error, work.node.place)
+    except Exception:
+        pass  # a nicety of the story
+    return wrapped_or_leaving(run.mode, work.function, args, kwargs, error, run.owners)
+
+
+def _with_resources(work: Work, call: Call, context: ErrorContext) -> dict[str, Any]:
+    """The keyword arguments, with the resources if the function asks for them."""
+    if work.step.resources_variable is None:
+        return call.kwargs
+    return {**call.kwargs, work.step.resources_variable: context.resources}

@@ -1,0 +1,74 @@
+"""Root causes that are the same story with other values: told once, with how often it occurred and in which words.
+
+Flows in: traces, or where only a line was kept of a failure, that.  Flows out: text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from autotb.trace import phrases
+from autotb.trace.model import Trace
+
+MOST_STORIES, MOST_LINES = 10, 4
+
+
+@dataclass
+class _Group:
+    trace: Trace | None
+    count: int = 0
+    lines: dict[str, int] = field(default_factory=dict)  # the words in which it was told, and how often
+
+
+class Groups:
+    """The failures of a run by root cause."""
+
+    def __init__(self) -> None:
+        self._groups: dict[object, _Group] = {}
+        self._lines: dict[str, _Group] = {}
+
+    def add(self, trace: Trace) -> None:
+        """A failure of which the story is known."""
+        root = trace.root_cause
+        line = root.headline.partition("\n")[0]
+        group = self._groups.setdefault(phrases.same_failure(root), _Group(trace))
+        self._lines.setdefault(line, group)
+        self._count(group, line)
+
+    def add_line(self, line: str) -> None:
+        """A failure of which ``Type: message`` is known; it counts with those that say the same, else with those of its type."""
+        group = self._lines.get(line)
+        kind = line.partition(":")[0]
+        if group is None:
+            alike = (one for one in self._groups.values() if one.trace is not None and one.trace.root_cause.type == kind)
+            group = next(alike, None) or self._groups.setdefault(kind, _Group(None))
+        self._count(group, line)
+
+    @staticmethod
+    def _count(group: _Group, line: str) -> None:
+        group.count += 1
+        if line in group.lines or len(group.lines) < 1_000:
+            group.lines[line] = group.lines.get(line, 0) + 1
+
+    def texts(self, draw: Callable[[Trace], str]) -> list[str]:
+        """Each group's first story, how many failures are of it, and what else they said."""
+        groups = sorted(self._groups.values(), key=lambda group: -group.count)
+        found = [_text(group, draw) for group in groups[:MOST_STORIES]]
+        if len(groups) > MOST_STORIES:
+            rest = groups[MOST_STORIES:]
+            found.append(f"and {len(rest)} more root causes, of {sum(group.count for group in rest):,} failures")
+        return found
+
+
+def _text(group: _Group, draw: Callable[[Trace], str]) -> str:
+    lines = list(group.lines)
+    head = "root cause of 1 failure:" if group.count == 1 else f"root cause of {group.count:,} failures:"
+    if group.trace is None:
+        return "\n".join([head, *lines[:MOST_LINES]])
+    parts = [head, draw(group.trace).rstrip("\n")]
+    others = lines[1:]
+    parts += [f"also: {line}" for line in others[:MOST_LINES]]
+    if len(others) > MOST_LINES:
+        parts.append(f"also: {len(others) - MOST_LINES:,} other messages of this kind")
+    return "\n".join(parts)

@@ -1,0 +1,299 @@
+"""One step of a run: its inputs, which are loaded when they are asked for, and its shape.
+
+Flows in: a node of a flow, the columns of the steps before it.  Flows out: the arguments of each call, and what is known of them.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from types import FunctionType
+from typing import Any
+
+from autotb.flow import resources
+from autotb.flow.binding import Names
+from autotb.flow.cache import form_of
+from autotb.flow.context import CONTINUE, Array, Element, ErrorContext, ResourcesEval, scan, unravelled
+from autotb.flow.result_log import MISSING, OK
+from autotb.flow.snapshots import ERRORS, ArrayReference, Noted
+from autotb.flow.steps import MAP, Node, Output
+from autotb.flow.store import Column, Memory, OneOf, nested
+
+MOST_LOADED = 100  # elements of a chunk whose inputs are loaded from a run folder
+
+
+@dataclass
+class Call:
+    """One call: its arguments, the same by name, and what is known of those that are results of other steps."""
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    named: dict[str, Any]
+    inputs: dict[str, Any]
+
+
+class Given:
+    """An axis of a map that the user gave."""
+
+    def __init__(self, values: list[Any]) -> None:
+        self.values, self.shape, self.is_loaded = values, (len(values),), True
+
+    @functools.cached_property
+    def kinds(self) -> set[type]:
+        """The types of the values."""
+        return {*map(type, self.values)}
+
+    def take(self, ats: Sequence[int]) -> list[Any]:
+        """The values at these places."""
+        return _take(self.values, ats)
+
+    def has_errors(self, _ats: Sequence[int]) -> bool:
+        """Errors among what was given are seen by their type."""
+        return False
+
+    def element(self, _at: int) -> None:
+        """Nothing is known of a value that was given."""
+
+    def whole(self) -> tuple[Any, Any]:
+        """All values, and where errors are among them."""
+        is_sound = self.kinds.isdisjoint(ERRORS)
+        errors = [] if is_sound else [at for at, value in enumerate(self.values) if isinstance(value, ERRORS)]
+        return self.values, Array.of("", self.shape, errors, None)
+
+
+class Upstream:
+    """An axis of a map that is what another map gave."""
+
+    def __init__(self, store: Memory, column: Column) -> None:
+        self.store, self.column, self.shape = store, column, column.shape
+        self.source = store.source(column)
+        self.is_loaded = column.values is not None
+
+    @functools.cached_property
+    def kinds(self) -> set[type]:
+        """The types of the values, where they are in memory."""
+        return {*map(type, self.column.values or ())}
+
+    def take(self, ats: Sequence[int]) -> list[Any]:
+        """The values at these places; from a run folder they are loaded now, but for errors."""
+        if self.column.values is not None:
+            return _take(self.column.values, ats)
+        if isinstance(ats, range) and ats.step == 1 and not self.has_errors(ats):
+            return self.store.read(self.column, ats.start, ats.stop)
+        return [self._loaded(at) for at in ats]
+
+    def _loaded(self, at: int) -> Any:
+        if self.column.states[at] != OK:
+            return ArrayReference(f"<error at {at} of {self.column.name}>", ())
+        return self.store.read(self.column, at, at + 1)[0]
+
+    def has_errors(self, ats: Sequence[int]) -> bool:
+        """Whether errors are among them."""
+        states = self.column.states
+        if isinstance(ats, range) and ats.step == 1:
+            return states.count(OK, ats.start, ats.stop) != len(ats)
+        return any(states[at] != OK for at in ats)
+
+    def element(self, at: int) -> Element:
+        """Whether a value is an error, and where it is found again."""
+        is_error = self.column.states[at] != OK
+        return Element(is_error, OneOf(self.source, unravelled(at, self.shape)) if is_error else None)
+
+    def whole(self) -> tuple[Any, Any]:
+        """All values as a nested list, and where errors are among them; with errors they are not loaded."""
+        array = Array.of(self.column.name, self.shape, self.column.errors(), self.source)
+        if array.indices and not self.is_loaded:
+            return ArrayReference(array.name, array.shape), array
+        return nested(self.take(range(len(self.column.states))), self.shape), array
+
+
+class Work:
+    """A node whose inputs are there.  Raises ValueError and TypeError for inputs whose shapes do not fit."""
+
+    def __init__(self, node: Node, store: Memory, mode: str, containers: bool) -> None:
+        self.node, self.step, self.function = node, node.step, node.step.function
+        self.store, self.mode, self.containers = store, mode, containers
+        self.names = Names(self.function)
+        self.begun = time.monotonic()
+        self.constants: dict[str, Any] = {}
+        self.known: dict[str, Any] = {}
+        for name, value in node.constants.items():
+            self.constants[name], self.known[name] = self._whole(value)
+        axes = [self._axis(value) for value in node.inputs] if node.is_map else []
+        self.is_map = node.is_map and None not in axes  # over an error as a whole there is one call, which is not made
+        self.axes = axes if self.is_map else []
+        self.singles = [] if self.is_map else [self._whole(value) for value in node.inputs]
+        self.shape = shape_of(node.name, [axis.shape for axis in self.axes], node.product) if self.is_map else ()
+        self.size = math.prod(self.shape)
+        self._strides = [math.prod(self.shape[at + 1 :]) for at in range(len(self.shape))]
+        self._map_resources: ResourcesEval | None = None
+
+    def _whole(self, value: Any) -> tuple[Any, Any]:
+        """An argument, and what is known of it."""
+        if not isinstance(value, Output):
+            return value, None
+        column = self.store.columns[value.name]
+        if column.shape:
+            return Upstream(self.store, column).whole()
+        is_error = column.states[0] != OK
+        source = OneOf(self.store.source(column), ()) if is_error else None
+        if is_error and column.values is None:
+            return ArrayReference(f"<error of {column.name}>", ()), Element(True, source)
+        return self.store.read(column, 0, 1)[0], Element(is_error, source)
+
+    def _axis(self, value: Any) -> Any:
+        """An axis of a map; None where what it was to be is an error."""
+        if not isinstance(value, Output):
+            return Given(value)
+        column = self.store.columns[value.name]
+        if column.shape:
+            return Upstream(self.store, column)
+        if column.states[0] != OK:
+            return None
+        values = self.store.read(column, 0, 1)[0]
+        try:
+            return Given(list(values))
+        except TypeError as error:
+            raise TypeError(
+                f"{self.node.name!r} is mapped over what {value.name!r} gave, which is no iterable but {type(values).__name__}"
+            ) from error
+
+    @property
+    def loads(self) -> bool:
+        """Whether inputs are loaded from a run folder as the calls are made."""
+        return not all(axis.is_loaded for axis in self.axes)
+
+    def begin(self, run_again: tuple[int, ...]) -> None:
+        """Take the step's place in the store; elements in these states, of an earlier run, are called again."""
+        column = self.store.begin(self.node.name, self.shape, self._told_function(), self._told_inputs())
+        self.column = column
+        for at, state in enumerate(column.states) if column.states.count(MISSING) != self.size else ():
+            if state in run_again:
+                column.states[at] = MISSING
+
+    def _told_function(self) -> str:
+        return f"{getattr(self.function, '__module__', '')}.{getattr(self.function, '__qualname__', self.step.name)}"
+
+    def _told_inputs(self) -> str:
+        """A digest of the inputs, where they are to be compared with those of an earlier run."""
+        import hashlib
+
+        if self.store.folder is None:
+            return ""
+        digest = hashlib.sha256(repr((self.node.product, len(self.node.inputs), sorted(self.node.constants))).encode())
+        for value in (*self.node.inputs, *(self.node.constants[name] for name in sorted(self.node.constants))):
+            if isinstance(value, Output):
+                digest.update(repr(value).encode())
+                continue
+            for one in value if self.node.is_map and isinstance(value, list) else (value,):
+                digest.update(_told(one).encode())
+        return digest.hexdigest()
+
+    def missing(self) -> Sequence[int]:
+        """The elements that are still to be had."""
+        states = self.column.states
+        if states.count(MISSING) == self.size:
+            return range(self.size)
+        return [at for at, state in enumerate(states) if state == MISSING]
+
+    def plain_columns(self, ats: Sequence[int]) -> tuple[list[Any], ...] | None:
+        """The positional arguments of these elements; None where something is to be looked at call by call: errors, resources,
+        a cache."""
+        if not self.is_map or not self.step.is_plain:
+            return None
+        places = [self._places(which, ats) for which in range(len(self.axes))]
+        checks = self.mode == CONTINUE
+        if checks and (self._bad_constants or any(axis.has_errors(at) for axis, at in zip(self.axes, places, strict=True))):
+            return None
+        taken = [axis.take(at) for axis, at in zip(self.axes, places, strict=True)]
+        # Where no error was ever made in this process, none can be among values that are in memory.
+        if (
+            checks
+            and Noted.any_made
+            and any(
+                self._may_hold_errors(axis.kinds) or (not axis.is_loaded and self._may_hold_errors({*map(type, values)}))
+                for axis, values in zip(self.axes, taken, strict=True)
+            )
+        ):
+            return None
+        return tuple(taken)
+
+    def _may_hold_errors(self, kinds: set[type]) -> bool:
+        suspects: tuple[type, ...] = (*ERRORS, list, tuple, dict) if self.containers else ERRORS
+        return not kinds.isdisjoint(suspects) or any(hasattr(kind, "flat") for kind in kinds)
+
+    @functools.cached_property
+    def _bad_constants(self) -> bool:
+        return bool(scan(self.constants, self.known, self.containers))
+
+    def _places(self, which: int, ats: Sequence[int]) -> Sequence[int]:
+        """Where on one axis these elements are: for a product, whose axes follow each other, not where they are in the result."""
+        if not self.node.product:
+            return ats
+        before = sum(len(axis.shape) for axis in self.axes[:which])
+        axis = self.axes[which]
+        stride, size = self._strides[before + len(axis.shape) - 1], math.prod(axis.shape)
+        return [(at // stride) % size for at in ats]
+
+    def call(self, at: int) -> Call:
+        """One call, its stored values loaded."""
+        if self.is_map:
+            places = [self._places(which, (at,))[0] for which in range(len(self.axes))]
+            args = tuple([axis.take((place,))[0] for axis, place in zip(self.axes, places, strict=True)])
+            known = tuple([axis.element(place) for axis, place in zip(self.axes, places, strict=True)])
+        else:
+            args, known = tuple([value for value, _ in self.singles]), tuple([one for _, one in self.singles])
+        return self._called(args, known)
+
+    def _called(self, args: tuple[Any, ...], known: tuple[Any, ...]) -> Call:
+        named = self.names.bind(args, self.constants, spread=True)
+        inputs = self.names.bind(known, self.known, spread=True)
+        return Call(args, self.constants, named, {name: one for name, one in inputs.items() if one is not None})
+
+    def resources(self, call: Call, context: ErrorContext, owners: tuple[Any, ...]) -> ResourcesEval:
+        """What the call needs: asked for it alone, or once for the whole map."""
+        if self.step.resources_scope != MAP or not self.is_map:
+            return resources.evaluate(self.step, call.named, context.error_info, self.mode, owners)
+        if self._map_resources is None:
+            wholes = [axis.whole() for axis in self.axes] if self.step.resources is not None else []
+            whole = self._called(tuple([value for value, _ in wholes]), tuple([known for _, known in wholes]))
+            found = scan(whole.named, whole.inputs)
+            self._map_resources = resources.evaluate(self.step, whole.named, found, self.mode, owners)
+        return self._map_resources
+
+
+def shape_of(name: str, shapes: list[tuple[int, ...]], product: bool) -> tuple[int, ...]:
+    """The shape of a map's result.  Raises ValueError where the inputs do not fit together."""
+    if product:
+        return tuple(length for shape in shapes for length in shape)
+    if len(set(shapes)) > 1:
+        told = ", ".join(str(shape[0]) if len(shape) == 1 else str(shape) for shape in shapes)
+        raise ValueError(f"{name}: the iterables have different lengths: {told}")
+    return shapes[0]
+
+
+def _take(values: list[Any], ats: Sequence[int]) -> list[Any]:
+    if isinstance(ats, range) and ats.step == 1:
+        return values if len(ats) == len(values) else values[ats.start : ats.stop]
+    return [values[at] for at in ats]
+
+
+def _told(value: Any) -> str:
+    """What an input is compared by.  A function is the same when its lines have changed, an error when it has occurred again."""
+    try:
+        if isinstance(value, ERRORS):
+            return repr(value)
+        if isinstance(value, FunctionType):
+            return f"{value.__module__}.{value.__qualname__}"
+        return repr(form_of(value))
+    except Exception:
+        return f"<{type(value).__name__}>"  # what cannot be pickled is told by its type alone
+
+
+def spans(ats: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+    """The elements in pieces of at most this size."""
+    for start in range(0, len(ats), size):
+        yield ats[start : start + size]

@@ -1,0 +1,179 @@
+"""``sys.excepthook``, and switching autotb on and off in a running program.
+
+Flows in: an uncaught exception.  Flows out: its story on stderr; Python's own display where anything of ours fails.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from types import TracebackType
+from typing import Any
+
+from autotb import boot, import_hook, uncaught
+
+
+def excepthook(kind: type[BaseException], value: BaseException, traceback: TracebackType | None) -> None:
+    """Show an exception as autotb does, for hooks that want to chain to it (``sys.excepthook``'s signature)."""
+    show_uncaught(kind, value, traceback)
+
+
+def show_uncaught(kind: type[BaseException], value: BaseException, traceback: TracebackType | None) -> None:
+    """Draw the story; fail open."""
+    if not uncaught.are_an_errors(value, traceback):
+        (boot.displaced or sys.__excepthook__)(kind, value, traceback)
+        return
+    try:
+        _show_once_more(value, traceback)
+    except BaseException as error:
+        (boot.displaced or sys.__excepthook__)(kind, value, traceback)
+        boot.report("drawing the error", error)
+    if issubclass(type(value), KeyboardInterrupt):
+        _keep_status_of_sigint()
+
+
+def _show_once_more(value: BaseException, traceback: TracebackType | None) -> None:
+    """A handler of the program's for a signal may raise in the midst of ours, as PyTorch's does when a worker dies."""
+    try:
+        _show(value, traceback)
+        return
+    except Exception as error:
+        if not _came_by_a_signal(error.__traceback__):
+            raise
+        interruption = error
+    _show(value, traceback)
+    boot.report("a first try at drawing the error", interruption)
+
+
+def _came_by_a_signal(traceback: TracebackType | None) -> bool:
+    """Whether a handler for a signal is among the frames: anything else would happen again, and may be the user's code."""
+    import signal
+
+    handlers = [signal.getsignal(number) for number in range(1, signal.NSIG)]
+    codes = {getattr(getattr(handler, "__func__", handler), "__code__", None) for handler in handlers} - {None}
+    while traceback is not None:
+        if traceback.tb_frame.f_code in codes:
+            return True
+        traceback = traceback.tb_next
+    return False
+
+
+def _show(value: BaseException, traceback: TracebackType | None) -> None:
+    from autotb import render, settings
+    from autotb.record import static
+    from autotb.trace import build
+
+    if sys.stderr is None or _is_told_elsewhere(value):
+        return
+    if issubclass(type(value), KeyboardInterrupt) and not static.context_of(value) and _is_an_engines_process(traceback):
+        _show_interruption(traceback)
+        return
+    trace = build.build(value, traceback)
+    if settings.current().dir:
+        from autotb.render import files
+
+        trace = files.keep(trace)
+    _tell_of_its_pool(value)
+    render.show(trace)
+
+
+def keep_story(value: BaseException, traceback: TracebackType | None) -> None:
+    """Under ``AUTOTB_DIR``: the story of an error that Python has shown."""
+    try:
+        from autotb.render import files
+        from autotb.trace import build
+
+        files.keep(build.build(value, traceback))
+    except Exception as error:
+        boot.report("keeping the error", error)
+
+
+def _tell_of_its_pool(value: BaseException) -> None:
+    """One line, where other futures of the pool that this error came from failed and nobody asked for them."""
+    if "autotb.instrument.unretrieved" not in sys.modules:
+        return
+    try:
+        importlib.import_module("autotb.hooks.unretrieved_report").with_the_end(value)
+    except Exception as error:
+        boot.report("counting the other failures of a pool", error)
+
+
+def _is_an_engines_process(traceback: TracebackType | None) -> bool:
+    """Whether no line of the user's was running: a worker that was interrupted while it started or waited."""
+    from autotb import registry
+
+    found = traceback is not None
+    while traceback is not None:
+        frame = traceback.tb_frame
+        if registry.kind_of_frame(frame) == registry.USER:
+            return False
+        traceback = traceback.tb_next
+    return found
+
+
+def _show_interruption(traceback: TracebackType | None) -> None:
+    import os
+
+    from autotb.record import static
+    from autotb.render import terminal
+
+    traceback = static.innermost(traceback)
+    if traceback is not None:
+        code = traceback.tb_frame.f_code
+        where = f"{code.co_filename}:{traceback.tb_lineno} in {code.co_name}"
+        terminal.write(sys.stderr, f"pid {os.getpid()}: KeyboardInterrupt, at {where}\n")
+
+
+def _is_told_elsewhere(value: BaseException) -> bool:
+    """Whether an adapter has handed this error to a process that tells it on this very terminal."""
+    from autotb.record.capture import attached
+
+    return bool((attached(value) or {}).get("told"))
+
+
+def _keep_status_of_sigint() -> None:
+    """Python up to 3.13 ends with the status of SIGINT only if no string was run after the KeyboardInterrupt (rich runs some)."""
+    try:
+        exec("raise KeyboardInterrupt")
+    except KeyboardInterrupt:
+        pass
+
+
+def install() -> None:
+    """Switch autotb on in this process: the hooks, and the patches of engines that are imported already or will be.
+
+    May be called twice.  It is for frozen programs and others whose start-up runs no ``.pth`` file; elsewhere ``pip install``
+    has done it.  Does nothing under ``AUTOTB=0``.
+    """
+    boot.main()
+    if not boot.started:
+        return
+    boot.asked = True
+    from autotb._triggers import TRIGGERS
+    from autotb.instrument import patch
+
+    boot.start()
+    threading: Any = sys.modules.get("threading")
+    if threading is not None and threading.excepthook is threading.__excepthook__:
+        threading.excepthook = import_hook.thread_excepthook
+    patch.catch_up(TRIGGERS)
+
+
+def uninstall() -> list[str]:
+    """Take every hook and patch off again; each attribute gets back the identical object.
+
+    What others have put around a function stays around it.  Returns the names of patches that stay because somebody has
+    exchanged the code of the function after us.
+    """
+    from autotb.instrument import patch
+
+    if sys.excepthook is boot.excepthook:
+        sys.excepthook = boot.displaced or sys.__excepthook__
+    sys.meta_path[:] = [finder for finder in sys.meta_path if finder is not boot.finder]
+    threading: Any = sys.modules.get("threading")
+    if threading is not None:
+        if threading.excepthook is import_hook.thread_excepthook:
+            threading.excepthook = threading.__excepthook__
+        import_hook.stop_waiting()
+    boot.started = boot.asked = False
+    return [f"{entry.patch.module}.{entry.patch.qualname}" for entry in patch.take_all_off()]

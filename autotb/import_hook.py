@@ -1,0 +1,196 @@
+"""Loads an engine's adapter when the engine is imported, and tells it before and after the engine's module runs.
+
+Flows in: ``boot``'s finder, for the modules of ``_triggers``.  Flows out: calls of ``patch.before`` and ``patch.after``.
+"""
+
+import os
+import sys
+
+from autotb import boot
+
+
+def find(ours, name, path, target, spec=None):
+    """The real spec of an engine's module, its loader in a :class:`Loader`."""
+    for finder in sys.meta_path:
+        if spec is not None:
+            break
+        if finder is not ours and hasattr(finder, "find_spec"):
+            spec = finder.find_spec(name, path, target)
+    if spec is not None and hasattr(spec.loader, "exec_module") and type(spec.loader) is not Loader:
+        spec.loader = Loader(spec.loader, ours.triggers[name])
+    return spec
+
+
+class Loader:
+    """The real loader in every respect, but that adapters are told before and after the module runs.
+
+    It takes itself off the module before the module runs: engines pickle their modules' globals by value.
+    """
+
+    def __init__(self, real, adapters):
+        self._real = real
+        self._adapters = adapters
+
+    @property
+    def __class__(self):
+        return type(self._real)
+
+    def __getattr__(self, name):
+        if name in ("_real", "_adapters"):  # an instance that is being unpickled has no attributes yet
+            raise AttributeError(name)
+        return getattr(self._real, name)
+
+    def __reduce__(self):
+        return self._real.__reduce_ex__(4)
+
+    def __eq__(self, other):
+        return self._real == (other._real if type(other) is Loader else other)
+
+    def __hash__(self):
+        return hash(self._real)
+
+    def __repr__(self):
+        return repr(self._real)
+
+    def create_module(self, spec):
+        create = getattr(self._real, "create_module", None)
+        return create(spec) if create is not None else None
+
+    def exec_module(self, module):
+        real = self._real
+        spec = getattr(module, "__spec__", None)
+        if spec is not None:
+            spec.loader = real
+        if type(getattr(module, "__loader__", None)) is Loader:
+            module.__loader__ = real
+        name = module.__name__
+        if name == "threading":
+            real.exec_module(module)
+            if hasattr(module, "Thread"):  # not so of a script of that name
+                guarded(wait_for_a_thread, module)
+            return
+        adapters = load(self._adapters)
+        for adapter, before, _ in adapters:
+            guarded(before, adapter, name)
+        real.exec_module(module)
+        for adapter, _, after in adapters:
+            guarded(after, adapter, name)
+
+
+def load(names):
+    """The adapters of these names, each with what patches before and after; one that cannot be had is reported and left out."""
+    found = []
+    for name in names:
+        try:
+            __import__(name)
+            __import__("autotb.instrument.patch")
+            adapter, patch = sys.modules[name], sys.modules["autotb.instrument.patch"]
+            for used in vars(adapter).values():
+                if type(used) is type(sys) and used.__name__.startswith("autotb.") and is_empty(used):
+                    raise ImportError(f"{used.__name__} is empty", name=used.__name__)
+            found.append((adapter, patch.before, patch.after))
+        except Exception as error:
+            boot.report("loading " + name, error)
+    return found
+
+
+def is_empty(module):
+    """Whether a module of ours was half written, and has no name that a wrapper will look for at every call."""
+    return all(name.startswith("__") for name in vars(module))
+
+
+def guarded(function, *arguments):
+    try:
+        function(*arguments)
+    except Exception as error:
+        boot.report(f"{function.__qualname__} {arguments[-1]}", error)
+
+
+def finish_imports():
+    """In a forked child: a module of ours that another thread was importing would wait for ever for that thread's lock."""
+    try:
+        locks = sys.modules["_frozen_importlib"]._module_locks
+        for name in [name for name in locks if name.startswith("autotb.")]:
+            del locks[name]
+            sys.modules.pop(name, None)
+    except Exception:
+        pass  # an import system of another make
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=finish_imports)
+
+held = {}  # functions by module and name, as the engine has made them: whatever stands there by now is somebody's wrapper
+waiting = None  # Thread.start, its own code, and what stands in for it until the first thread is started
+
+
+def wait_for_a_thread(threading):
+    """Nearly every program imports threading, few start a thread: the adapter is loaded by the first one that is started."""
+    global waiting
+    start = threading.Thread.start
+
+    def first(thread):
+        if waiting is not None:
+            stop_waiting()
+            for adapter, _, after in load(("autotb.engines.threads",)):
+                guarded(after, adapter, "threading")
+        return start(thread)
+
+    own, code = start.__code__, stand_in.__code__  # as in `swap`, which waits for the first thread as well
+    constants = {"autotb:call": first, "autotb:clean": clean}
+    code = code.replace(
+        co_consts=tuple([constants.get(value, value) for value in code.co_consts]),
+        co_filename=own.co_filename,
+        co_firstlineno=own.co_firstlineno,
+        co_name="<autotb>",
+    )
+    start.__code__ = code
+    waiting = start, own, code
+    held["threading.Thread.start"] = start
+    if threading.excepthook is threading.__excepthook__:
+        threading.excepthook = thread_excepthook
+
+
+def stand_in(self):
+    """Whose code calls what is put in for the first of its constants: for functions of one parameter, in ``code_swap`` too."""
+    call = "autotb:call"
+    try:
+        return call(self)
+    except BaseException as error:
+        clean = "autotb:clean"
+        clean(error)
+        self = None
+        raise
+
+
+def clean(error):
+    """Nothing of ours stays in the traceback of a thread that cannot be started."""
+    try:
+        from autotb.instrument import code_swap
+
+        code_swap.clean(error)
+    except Exception:
+        pass  # it stays there
+
+
+def stop_waiting():
+    """Give Thread.start its own code back."""
+    global waiting
+    if waiting is not None:
+        start, own, stub = waiting
+        if start.__code__ is stub:
+            start.__code__ = own
+        waiting = None  # not before: another thread may be at its first one too
+
+
+def thread_excepthook(args):
+    """Show a thread's error; Python's own display where that fails."""
+    threading = sys.modules["threading"]
+    try:
+        from autotb.registry import surface
+    except Exception as error:
+        threading.__excepthook__(args)
+        boot.report("loading the renderer", error)
+    else:
+        if args.exc_type is SystemExit or not surface("thread_failed", args):
+            threading.__excepthook__(args)

@@ -1,0 +1,85 @@
+"""Engines that pickle an exception inside a wrapper object of theirs, with its traceback as text.
+
+Flows in: the wrapper class's ``__init__`` and ``__reduce__``, and the function that rebuilds the exception.  Flows out:
+their replacements; the record rides on the pickle.  What only failures need is imported when something failed.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+
+def wrap_init(original: Any, record: Callable[..., Any], unpack: Callable[..., Any] | None = None) -> Any:
+    """Runs in the worker while the exception still has its traceback: ``record(exc, tb, caller's frame)`` is made here."""
+
+    @functools.wraps(original)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        exc, *given = (*args, *kwargs.values())
+        if unpack is not None:
+            exc, *given = unpack(exc, *given)
+        tb = given[0] if given and not isinstance(given[0], str) else BaseException.__dict__["__traceback__"].__get__(exc)
+        try:
+            self._autotb = record(exc, tb, sys._getframe(2))
+        except Exception:
+            pass  # without a record the driver reads the text
+        try:
+            from autotb.instrument import engine_frames
+
+            engine_frames.original_init(original, self, exc, tb, *given)
+        except Exception:
+            original(self, exc, *given)
+
+    return __init__
+
+
+def wrap_reduce(original: Any, dumps: Callable[[Any], Any] | None = None, loads: Callable[[Any], Any] | None = None) -> Any:
+    """What is pickled: the engine's own rebuild function, with an exception that is fit to travel and carries its record.
+
+    ``dumps`` and ``loads`` are the engine's, where they are not the standard library's.
+    """
+
+    @functools.wraps(original)
+    def __reduce__(self: Any) -> Any:
+        reduced = original(self)
+        try:
+            import pickle
+
+            from autotb.instrument import engine_frames
+
+            return engine_frames.reduced(self, reduced[0], reduced[1], dumps, loads or pickle.loads)
+        except Exception:
+            return reduced
+
+    return __reduce__
+
+
+def wrap_rebuild(original: Any, remote_text: Callable[[str], BaseException]) -> Any:
+    """Sets ``__cause__`` on what arrives; a class that refuses attributes would break the engine's receiving end here."""
+
+    @functools.wraps(original)
+    def rebuild(*args: Any, **kwargs: Any) -> Any:
+        exc, tb = (*args, *kwargs.values())
+        try:
+            from autotb.record import build
+
+            build.share(exc)
+        except Exception:
+            pass  # it only shares memory
+        try:
+            return original(exc, tb)
+        except Exception:
+            try:
+                from autotb.instrument import engine_frames
+            except Exception:
+                engine_frames = None  # type: ignore[assignment]
+            if engine_frames is None:
+                raise
+            return engine_frames.set_cause(exc, remote_text(tb))
+
+    return rebuild

@@ -1,0 +1,94 @@
+"""Failures of pools that come by the thousand from one line: what is known of them is noted in two microseconds each.
+
+Flows in: ``set_exception``, in the worker's thread.  Flows out: a watch, with the record that the failures of one thread share.
+Those of process pools come with their record, and need the watch alone.
+The first hundred of a line take the way with everything; it is they that teach this one.
+"""
+
+from __future__ import annotations
+
+import threading
+from _thread import get_ident
+
+from autotb import settings
+from autotb.instrument import failure_kinds, unretrieved
+from autotb.record import callsite
+from autotb.record.capture import KEY
+from autotb.record.static import cause_of, context_of, fields_of, traceback_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+MOST = 1_000
+_SITE = "_autotb_site"
+_threads = threading._active  # type: ignore[attr-defined]
+
+
+class _Line:
+    """A line that fails again and again: the kind of its failures, and their records by thread and place of submission."""
+
+    __slots__ = ("code", "kind", "records", "run", "type")
+
+    def __init__(self, type: Any, code: Any, run: Any, kind: Any) -> None:
+        self.type, self.code, self.run, self.kind = type, code, run, kind
+        self.records: dict[Any, Any] = {}
+
+
+_lines: dict[Any, _Line] = {}
+
+
+def took(future: Any, exc: BaseException) -> bool:
+    """Whether this failure is one of many alike, and all is done that is to be done for it."""
+    tb = outer = traceback_of(exc)
+    if tb is None:
+        return _arrived(future, exc)
+    inner = tb.tb_next
+    while inner is not None:
+        tb = inner
+        inner = tb.tb_next
+    code = tb.tb_frame.f_code
+    line = _lines.get((id(code), tb.tb_lasti))
+    if line is None or line.code is not code or line.type is not type(exc) or line.run is not outer.tb_frame.f_code:
+        return False
+    site = getattr(future, _SITE, None)  # to ask for the future's __dict__ would make one
+    if site is None or not site[3] or future._done_callbacks:
+        return False
+    thread = get_ident()
+    found = line.records.get((thread, site[1]))
+    if found is None or found[1] is not site[0] or found[2] is not _threads[thread]._name:
+        return False
+    if cause_of(exc) is not None or context_of(exc) is not None:
+        return False
+    future._autotb_watch = unretrieved.Watch(exc, site, line.kind, found[0])
+    return True
+
+
+def _arrived(future: Any, exc: BaseException) -> bool:
+    """The same of a failure that came from another process; its record is given the place of submission once it is asked for."""
+    kind, site = failure_kinds.of_record(dict.get(fields_of(exc), KEY)), getattr(future, _SITE, None)
+    if kind is None or site is None or not site[3] or future._done_callbacks:
+        return False
+    future._autotb_watch = unretrieved.Watch(exc, site, kind)
+    return True
+
+
+def learn(future: Any, exc: BaseException, caller: Any) -> None:
+    """This failure took the long way: the next one of its line need not, where it has become one of many."""
+    record, tb, site = dict.get(fields_of(exc), KEY), traceback_of(exc), future.__dict__.get(_SITE)
+    if type(record) is not tuple or tb is None or not record[1].get("live") or site is None or not site[3]:
+        return
+    if caller.f_code.co_name != "run" or cause_of(exc) is not None or context_of(exc) is not None:
+        return
+    while tb.tb_next is not None:
+        tb = tb.tb_next
+    code = tb.tb_frame.f_code
+    if callsite._users.get(code) != callsite.USER or settings.switch("keep_inputs") or not unretrieved.is_wanted(exc):
+        return
+    key, thread = (id(code), tb.tb_lasti), get_ident()
+    line = _lines.get(key)
+    if line is None or line.type is not type(exc) or line.code is not code or len(line.records) >= MOST:
+        if len(_lines) >= MOST:
+            _lines.clear()
+        line = _lines[key] = _Line(type(exc), code, caller.f_code, failure_kinds.of(exc))
+    line.records[(thread, site[1])] = record, site[0], _threads[thread]._name

@@ -1,0 +1,64 @@
+"""What a driver read of its pyproject.toml reaches the processes that multiprocessing, or a package of its make, starts afresh.
+
+Such a process gets its preparations (the search path, the working folder, the main program) as a pickled dict, in which it leaves
+a key alone that it does not know.  Flows in: ``settings``.  Flows out: one key more, where a file says anything; the environment
+of the program is not touched.  Forked processes have it from their parent.
+"""
+
+from __future__ import annotations
+
+import functools
+
+from autotb import settings
+from autotb.instrument.patch import Patch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+KEY = "autotb_settings"
+
+
+def _wrap_get_preparation_data(original: Any) -> Any:
+    """Runs in the parent."""
+
+    @functools.wraps(original)
+    def get_preparation_data(name: Any, *args: Any, **kwargs: Any) -> Any:
+        data = original(name, *args, **kwargs)
+        try:
+            found = settings.file_settings()
+            if found is not None:
+                data[KEY] = found
+        except Exception:
+            pass  # then the child looks for a file of its own
+        return data
+
+    return get_preparation_data
+
+
+def _wrap_prepare(original: Any) -> Any:
+    """Runs in the child, before the main program is imported there."""
+
+    @functools.wraps(original)
+    def prepare(data: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            if KEY in data:
+                settings.inherit(data.pop(KEY))
+        except Exception:
+            pass  # then this process looks for a file of its own
+        try:
+            return original(data, *args, **kwargs)
+        except BaseException as error:  # the main program's own, as it is imported: without this line
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+            raise
+
+    return prepare
+
+
+def patches(module: str) -> tuple[Patch, ...]:
+    """The patches of a module of the make of ``multiprocessing.spawn``."""
+    return (
+        Patch(module, "get_preparation_data", _wrap_get_preparation_data),
+        Patch(module, "prepare", _wrap_prepare),
+    )

@@ -1,0 +1,138 @@
+"""What a worker process is doing, for engines whose workers run one function a task: told as each begins and ends.
+
+Flows in: a task's call.  Flows out: the worker's breadcrumb, from which its death is told, and its log where one is wanted.
+Threads of one worker run several tasks at once; the breadcrumb names them all.
+"""
+
+from __future__ import annotations
+
+import functools
+from _thread import get_ident
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # every worker imports this
+    from typing import Any
+
+_running: dict[int, tuple[str, str]] = {}  # thread: the call in brief, and as it is logged
+_here: tuple[Any, Any, Any] | None = None  # this process's breadcrumb and log, how a call is told in brief
+
+
+def begins(function: Any, args: Any, kwargs: Any = None, job: int = 0, text: str = "") -> None:
+    """A task begins in this thread; ``job`` is a number by which the driver finds it, ``text`` its call where it is known."""
+    crumb, log, brief = _here or _begin()
+    logged = ""
+    if log is not None:
+        logged = text or _call_of(function, args, kwargs)
+        log.start(logged)
+    elif crumb is None:
+        return
+    if not text:
+        text = brief(function, args, kwargs)
+    _running[get_ident()] = text, logged
+    if crumb is not None:
+        crumb.runs(job, 0, text if len(_running) == 1 else _several())
+
+
+def number(task: bytes) -> int:
+    """A number for an engine's own name of a task, as breadcrumbs have it."""
+    import zlib
+
+    return zlib.crc32(task)
+
+
+def ended(well: bool) -> None:
+    """The task of this thread has ended; only a result is logged."""
+    done = _running.pop(get_ident(), None)
+    if done is None or _here is None:
+        return
+    crumb, log, _ = _here
+    if crumb is not None:
+        if not _running:
+            crumb.idles()
+        else:
+            crumb.says(_several())
+    if log is not None and well:
+        log.end(done[1])
+
+
+def _always(_: Any) -> bool:
+    return True
+
+
+def _never(_: Any) -> bool:
+    return False
+
+
+def around(original: Any, call: Any, is_well: Any = _always) -> Any:
+    """Wraps an engine's function that runs a task.
+
+    ``call(*args, **kwargs)`` gives what :func:`begins` takes, or None for what is no task of the user's; ``is_well(result)``
+    tells, of a function that returns what the task raised, whether it is a result.
+    """
+
+    @functools.wraps(original)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            given = call(*args, **kwargs)
+            if given is not None:
+                begins(*given)
+        except Exception:
+            given = None  # less will be known of this task
+        if given is None:
+            return original(*args, **kwargs)
+        try:
+            result = original(*args, **kwargs)
+        except BaseException:
+            _end(_never)
+            raise
+        _end(is_well, result)
+        return result
+
+    return run
+
+
+def _end(is_well: Any, result: Any = None) -> None:
+    try:
+        ended(bool(is_well(result)))
+    except Exception:
+        pass  # it has ended all the same
+
+
+def _begin() -> tuple[Any, Any, Any]:
+    """This process's breadcrumb, taken away when the process ends in good order, and its log."""
+    global _here
+    import atexit
+    import os
+    from multiprocessing import util
+
+    from autotb import settings
+    from autotb.instrument import worker_log
+    from autotb.postmortem import status_file
+    from autotb.record import safe_repr
+
+    crumb = status_file.begin()
+    if crumb is not None:
+        atexit.register(crumb.end)
+        util.Finalize(None, crumb.end, exitpriority=-1_000)  # a process of multiprocessing knows no atexit
+    brief = status_file.plain if settings.switch("args") else lambda function, *_: safe_repr.function_name(function)
+    _here = crumb, worker_log.log(), brief
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_forget)
+    return _here
+
+
+def _forget() -> None:
+    global _here
+    _here = None
+    _running.clear()
+
+
+def _call_of(function: Any, args: Any, kwargs: Any) -> str:
+    from autotb.instrument import worker_log
+
+    return worker_log.call_of(function, args, kwargs)
+
+
+def _several() -> str:
+    calls = [text for text, _ in list(_running.values())]
+    return calls[0] if len(calls) == 1 else f"one of {', '.join(calls)}"

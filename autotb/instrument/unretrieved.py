@@ -1,0 +1,184 @@
+"""Failed futures that nobody asks for: by themselves no line at all, and exit status 0.
+
+Flows in: ``set_exception`` of a future whose ``submit`` the user called.  Flows out: what is told when such a future is dropped,
+or when the interpreter exits.  Nothing here runs for a future that succeeds, and no failure keeps more than its future does.
+
+An error that reached the program speaks for itself, and for those futures that were submitted before it did and failed of the
+very same: a program that handles the first of forty equal failures knows them.  It speaks for no other failure, and for none
+of a future that was submitted later.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import os
+from time import monotonic
+from typing import Any
+
+from autotb import registry, settings
+from autotb.instrument import engine_frames, failure_kinds, patch
+from autotb.record import static
+from autotb.record.capture import KEY
+
+_registered = False
+_open = 0  # failed futures that nobody has asked for so far
+due = float("inf")  # when what was counted is to be told, by the clock of time.monotonic
+
+
+class Watch:
+    """Hangs on a failed future until somebody asks; tells its error when the future goes unasked."""
+
+    __slots__ = ("error", "kind", "record", "site")
+
+    def __init__(self, error: BaseException | None, site: Any, kind: failure_kinds.Kind, record: Any = None) -> None:
+        """``record`` is for the error to be given once somebody asks, where it has none yet."""
+        global _open
+        _open += 1
+        self.error = error
+        self.site = site
+        self.kind = kind
+        self.record = record
+
+    def __del__(self) -> None:
+        error = self.error
+        if error is None:
+            return
+        global _open
+        _open -= 1
+        self.error, site, kind = None, self.site, self.kind
+        if kind.is_told and site is not None and site[2].pool.is_plain and site[3] and monotonic() < due:
+            kind.untold += 1  # as most of many failures are: nothing more is to be done for one
+            if kind.is_same:
+                kind.compare(error)
+        else:
+            _dropped(error, site, kind, self.record)
+
+
+def watch(future: Any, error: BaseException, site_name: str, kind: failure_kinds.Kind) -> None:
+    """Begin to watch a future that has just failed."""
+    fields = future.__dict__
+    site = fields.get(site_name)
+    if is_wanted(error) and not fields.get("_done_callbacks") and (site is None or site[3]):
+        future._autotb_watch = begin(error, site, kind)
+
+
+def begin(error: BaseException, site: Any, kind: failure_kinds.Kind) -> Watch:
+    """A watch, for its engine to hold as long as its future can be asked; ``site`` is like that of a pool's future."""
+    global _registered
+    if not _registered:
+        _registered = True
+        atexit.register(tell_the_rest)
+    return Watch(error, site, kind)
+
+
+def is_wanted(error: BaseException) -> bool:
+    """Whether an error's future is to be watched; of an interruption the program knows."""
+    return issubclass(type(error), Exception) and _asking_is_seen() and settings.switch("unretrieved")
+
+
+def _asking_is_seen() -> bool:
+    """Whether ``result()`` and ``exception()`` tell us; where they do not, every failed future would seem unasked for."""
+    return patch.is_applied("concurrent.futures._base", "Future.result", "Future.exception")
+
+
+def answered(fields: dict[str, Any], error: BaseException | None = None) -> None:
+    """Somebody asked a future; ``error`` is what reached the program by it."""
+    found = fields.pop("_autotb_watch", None)
+    if found is not None:
+        end(found, error)
+
+
+def end(found: Watch, error: BaseException | None) -> None:
+    """Somebody asked the future that a watch is for; ``error`` is what reached the program by it."""
+    global _open
+    if found.error is None:
+        return
+    _give(found.error, found.record)
+    found.error = None
+    _open -= 1
+    if error is not None and found.site is not None:
+        said = failure_kinds.said(error)
+        found.site[2].pool.has_delivered(error, (found.kind, said) if said is not None else None)
+
+
+def _give(error: BaseException, record: Any) -> None:
+    if record is not None:
+        dict.setdefault(static.fields_of(error), KEY, record)
+
+
+def _dropped(error: BaseException, site: Any, kind: failure_kinds.Kind, record: Any) -> None:
+    if site is None or not site[3]:
+        return
+    pool = site[2].pool
+    if not pool.is_plain and _is_known(site[2], kind, error):
+        return
+    if pool.is_over:
+        _over[kind] = _over.get(kind, 0) + 1
+    elif kind.is_told and monotonic() < due:
+        kind.count(error)
+    else:
+        _give(error, record)
+        registry.surface("nobody_asked", [(error, engine_frames.place_of(site))])
+
+
+def _is_known(batch: Any, kind: failure_kinds.Kind, error: BaseException) -> bool:
+    """Whether the very same failure reached the program while the futures of this batch were on their way."""
+    said = failure_kinds.said(error) if batch.pool.reached else None
+    return bool(batch.knows((kind, said) if said is not None else None))
+
+
+_over: dict[failure_kinds.Kind, int] = {}  # failures of a pool whose error ended the program
+
+
+def _held() -> list[Watch]:
+    """The watches of failed futures that are still held, and that nobody asked."""
+    if not _open:
+        return []
+    return [found for found in gc.get_objects() if type(found) is Watch and found.error is not None]
+
+
+def of_the_same_pool(errors: set[int]) -> dict[failure_kinds.Kind, int]:
+    """The program ends with an error of these (by ``id``): what else of its pool failed and was not asked for."""
+    found = dict(_over)
+    _over.clear()
+    for one in _held():
+        site = one.site
+        if site is not None and site[2].pool.last in errors:
+            site[2].pool.is_over, site[2].pool.is_plain = True, False
+            error, one.error = one.error, None
+            if error is not None and site[3] and not _is_known(site[2], one.kind, error):
+                found[one.kind] = found.get(one.kind, 0) + 1
+    return found
+
+
+def tell_the_rest() -> None:
+    """At exit: the futures that are still held, and that nobody asked."""
+    told = []
+    for found in _held():
+        error, found.error = found.error, None
+        site = found.site
+        if error is None or site is None or not site[3] or _is_known(site[2], found.kind, error):
+            continue
+        if site[2].pool.is_over:
+            _over[found.kind] = _over.get(found.kind, 0) + 1
+        elif found.kind.is_told:
+            found.kind.count(error)
+        else:
+            _give(error, found.record)
+            told.append((error, engine_frames.place_of(site)))
+    if told:
+        registry.surface("nobody_asked", told)
+    registry.surface("nobody_asked_at_exit", _over)
+
+
+def _forget_in_child() -> None:
+    global _open, due
+    held, _open, due = _held(), 0, float("inf")
+    for found in held:
+        found.error = None  # the parent tells them
+    _over.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_in_child)

@@ -1,0 +1,136 @@
+"""The death of a worker as a hop of the story: what ended it, what it was doing, and the Python lines of a crash.
+
+Flows in: an exit status and what the worker left (``status_reader``), as far as each is known.  Flows out: a hop of ``capture``'s
+form, with ``died``, lines of text that stand below the call.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+
+from autotb import registry, settings
+from autotb.postmortem import oom, status_file, status_reader
+from autotb.postmortem.status_reader import Remains
+from autotb.record import build, redaction
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+STARTED, NEVER = "started and then crashed", "never started"
+_AT_ONCE = ("process pool", "loky", "multiprocessing.Pool")  # wait for deaths; other engines look now and then
+_FRAME = re.compile(r'^  File "(?P<path>.*)", line (?P<line>\d+),? in (?P<name>.*)$')
+
+
+def hop(
+    engine: str, where: str, pid: int | None, exitcode: int | None, left: Remains | None, call: str | None = None, **more: Any
+) -> dict[str, Any]:
+    """What is known of one dead worker; ``call`` where the driver knows it better than the worker's own few words."""
+    call = call or (left.text if left is not None and left.running and settings.switch("args") else None)
+    place = {"engine": engine, "where": where, "pid": pid, "host": build.host()}
+    told = [f"{doing(left, engine in _AT_ONCE)}: {ended_by(exitcode)}{why(exitcode, left)}"]
+    frames = crashed_at(left.dump) if left is not None else []
+    found = {**place, "call": call, "log": _log(place["host"], pid), **more}
+    return {key: value for key, value in found.items() if value is not None} | {"frames": frames, "died": told}
+
+
+def of_process(engine: str, where: str, process: Any, patience: float = 0) -> dict[str, Any]:
+    """What is known of a dead child of this process, whose breadcrumb is taken away; ``patience`` are the seconds that it may
+    still take to end."""
+    if patience:
+        process.join(patience)
+    left = status_reader.of_child(process)
+    status_reader.bury(process.pid)
+    return hop(engine, where, process.pid, process.exitcode, left)
+
+
+def _log(host: object, pid: int | None) -> str | None:
+    folder = settings.value("worker_log")
+    path = os.path.abspath(os.path.join(folder, f"worker-{host}-{pid}.log")) if folder else ""
+    return path if os.path.exists(path) else None
+
+
+def doing(left: Remains | None, at_once: bool = True) -> str:
+    """What a worker was doing when it died; ``at_once`` says whether it is no longer dead than it takes to tell of it."""
+    if left is None:
+        return "died"
+    if left.running:
+        if left.crashed_after is not None:
+            return f"{STARTED}, after {duration(left.crashed_after)}"
+        return f"{STARTED}, within {duration(left.seconds)}" if at_once else STARTED
+    if left.state == status_file.FAILING:
+        return f"could not unpickle a task, and died of {left.text}"
+    if left.state == status_file.STARTING:
+        return "died in its initializer, before its first task"
+    return "died between two tasks" if left.words[status_file.STARTED] else "died before its first task"
+
+
+def duration(seconds: float) -> str:
+    """In words that are as exact as anybody wants to know."""
+    return f"{seconds:.1f} s" if seconds < 120 else f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def ended_by(exitcode: int | None) -> str:
+    """``killed by signal 9 (SIGKILL)``, ``exit status 3``."""
+    if exitcode is None:
+        return "gone, its exit status is not known"
+    if exitcode < 0:
+        return f"killed by signal {-exitcode} ({signal_name(-exitcode)})"
+    return f"exit status {exitcode}"
+
+
+def signal_name(number: int) -> str:
+    """``SIGKILL``; the bare number for one that has no name."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return str(number)
+
+
+def why(exitcode: int | None, left: Remains | None) -> str:
+    """What more is known of the cause, as the end of a sentence."""
+    first = left.dump.partition("\n")[0] if left is not None else ""
+    if exitcode == -9 or (exitcode is None and not first):
+        known = left is not None and left.words[status_file.OOM] >= 0 and left.words[status_file.GROUP] == oom.group()
+        verdict = oom.verdict(left.words[status_file.OOM] if left is not None and known else None)
+        return f", {verdict}" if verdict else ""
+    return f", {first}" if first.startswith("Fatal Python error") else ""
+
+
+def crashed_at(dump: str) -> list[dict[str, Any]]:
+    """The frames of the thread that crashed, outermost first, from what faulthandler wrote."""
+    frames: list[dict[str, Any]] = []
+    inside = False
+    for line in dump.splitlines():
+        if line.startswith(("Current thread ", "Thread ", "Stack (")):
+            if frames:
+                break
+            inside = not line.startswith("Thread ")
+        elif inside and (match := _FRAME.match(line)):
+            path = match["path"]
+            if path == "<string>" and match["name"] == "<module>":
+                continue  # an engine's own way of calling
+            kind = registry.kind_of(path, registry.module_of(path))
+            frames.append({"path": path, "line": int(match["line"]), "name": match["name"], "kind": kind})
+        elif inside and frames and not line.startswith("    "):
+            break
+    outermost_first = frames if "recent call last" in dump[:100] else frames[::-1]
+    begins = max((at for at, frame in enumerate(outermost_first) if frame["name"] == "_bootstrap"), default=-1)
+    return outermost_first[begins + 1 :]  # a forked worker has its parent's frames below its own
+
+
+def tail(path: str, lines: int = 10, most: int = 4_000, leaving_out: re.Pattern[str] | None = None) -> list[str]:
+    """The last lines of a file, as ``died`` shows them; nothing of one that is empty or cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - most))
+            text = file.read().decode("utf-8", "replace")
+    except OSError:
+        return []
+    found = [line for line in redaction.mask(text.rstrip()).splitlines() if leaving_out is None or not leaving_out.match(line)][
+        -lines:
+    ]
+    return [f"the last lines of {path}:", *(f"  {line}" for line in found)] if found else []

@@ -1,0 +1,137 @@
+"""What a worker that died left behind: its breadcrumb, read by whoever misses it.
+
+Flows in: files that ``status_file`` made on this machine.  Flows out: :class:`Remains`.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import time
+
+from autotb.postmortem import status_file, status_folder
+from autotb.postmortem.status_file import (
+    BEGUN,
+    HEAD_AT,
+    HEAD_BYTES,
+    MARK,
+    MARKED,
+    PAGE,
+    PID,
+    RUNNING,
+    STARTED,
+    STATE,
+    TEXT_AT,
+    WORDS,
+)
+from autotb.record import redaction
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_SLACK = 1_000_000_000  # nanoseconds by which clocks may have been set back, far less than it takes to give a number again
+
+
+class Remains:
+    """What a worker left: its numbers, the text of what it ran, and what faulthandler wrote when it crashed."""
+
+    def __init__(self, data: bytes, written: int = 0) -> None:
+        """``written``, in nanoseconds, is when the file was written to last: where a crash stands in it, when it crashed."""
+        if len(data) < PAGE:
+            raise ValueError("this breadcrumb is only being made")
+        self.words = memoryview(bytearray(data[: WORDS * 8])).cast("q")
+        if self.words[MARK] != MARKED:
+            raise ValueError("no breadcrumb")
+        self.pid, self.state = self.words[PID], self.words[STATE]
+        self.text = redaction.mask(data[TEXT_AT:HEAD_AT].partition(b"\0")[0].decode("utf-8", "replace"))
+        self.head = data[HEAD_AT : HEAD_AT + HEAD_BYTES]
+        self.dump = data[PAGE:].decode("utf-8", "replace")
+        self.crashed = written if self.dump.startswith("Fatal") else 0
+
+    @property
+    def running(self) -> bool:
+        """Whether a task had begun and not ended."""
+        return self.state == RUNNING
+
+    @property
+    def seconds(self) -> float:
+        """Since the task that runs, or ran last, began."""
+        return max(0.0, (time.time_ns() - self.words[STARTED]) / 1e9)
+
+    @property
+    def crashed_after(self) -> float | None:
+        """Seconds from the task's begin to the crash that faulthandler wrote; None where it wrote none."""
+        return max(0.0, (self.crashed - self.words[STARTED]) / 1e9) if self.crashed else None
+
+
+def of(pid: int, since: int = 0) -> Remains | None:
+    """What process ``pid`` of this machine, dead or alive, is or was doing.
+
+    Numbers of processes are given again: what a process left that began before ``since`` (nanoseconds of ``time.time_ns()``) is
+    not that of this one.
+    """
+    try:
+        found = Remains(*status_folder.inside(lambda at: _read(at, status_folder.name(pid))))
+    except (OSError, ValueError, AttributeError):
+        return None
+    return found if found.words[BEGUN] >= since - _SLACK else None
+
+
+def _read(at: int, file: str) -> tuple[bytes, int]:
+    return status_folder.read_in(at, file, 1 << 20), os.stat(file, dir_fd=at, follow_symlinks=False).st_mtime_ns
+
+
+def of_child(process: Any) -> Remains | None:
+    """The same of a process of ``multiprocessing`` that this one has started."""
+    return of(process.pid, getattr(process, "_autotb_begun", 0) or own_start())
+
+
+@functools.cache
+def own_start() -> int:
+    """When this process began, about; 0 where the system does not tell."""
+    try:
+        with open("/proc/self/stat", "rb") as file:
+            ticks = int(file.read(2_000).rpartition(b")")[2].split()[19])
+        with open("/proc/uptime", "rb") as file:
+            up = float(file.read(100).split()[0])
+        return time.time_ns() - int((up - ticks / os.sysconf("SC_CLK_TCK")) * 1e9)
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def every() -> list[Remains]:
+    """All that lie on this machine, of this user."""
+    try:
+        pids = [status_folder.pid_of(file) for file in status_folder.inside(os.listdir)]
+    except (OSError, AttributeError):
+        return []
+    return [found for pid in pids if pid is not None and (found := of(pid)) is not None]
+
+
+def is_dead(pid: int, within: float = 0) -> bool:
+    """Whether no such process runs, or will in so many seconds: a process closes its sockets some time before it has ended.
+
+    One that has ended and was not waited for so far is dead.
+    """
+    end = time.monotonic() + within
+    while not status_file.has_ended(pid):
+        if time.monotonic() >= end:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def bury_children() -> None:
+    """Remove the files of this process's children, which have all ended."""
+    for left in every():
+        if left.words[status_file.PARENT] == os.getpid() and is_dead(left.pid):
+            bury(left.pid)
+
+
+def bury(pid: int) -> None:
+    """Remove the file of a dead process."""
+    try:
+        status_folder.remove(status_folder.name(pid))
+    except (OSError, AttributeError):
+        pass

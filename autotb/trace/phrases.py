@@ -1,0 +1,175 @@
+"""The sentences of a story, the same in every style: where a hop ran, what was called, how the story ends."""
+
+from __future__ import annotations
+
+from autotb import registry
+from autotb.trace import tracebacklimit
+from autotb.trace.model import Frame, Gap, Hop, Stack, Trace
+
+CAUSED = "The above exception was the direct cause of the following exception:"
+ALSO = "The same tasks failed of another error as well:"
+DURING = "During handling of the above exception, another exception occurred:"
+
+
+def where(hop: Hop, trace: Trace) -> list[str]:
+    """The parts of a hop's line: where it ran, and where it was submitted.  Empty for the process that shows the error."""
+    if not hop.where and not hop.submitted:
+        return []
+    parts = []
+    if hop.where:
+        text = hop.where
+        if hop.pid is not None and (hop.pid != trace.pid or hop.host not in ("", trace.host)):
+            text += f", pid {hop.pid}"
+        if hop.host and hop.host != trace.host:
+            text += f", host {hop.host}"
+        if hop.thread and hop.pid == trace.pid and hop.thread not in text:
+            text += f", thread {hop.thread}"
+        text += "".join(f", {name}={value}" for name, value in hop.job)
+        if hop.label:
+            text += f", {hop.label}"
+        parts.append(text)
+    if hop.submitted:
+        parts.append(f"{hop.verb} at {hop.submitted}")
+    return parts
+
+
+def beside(hop: Hop) -> list[str]:
+    """What stands below a hop's call: how its worker died, where it logged what it did, and how to call it again."""
+    log = [f"the worker's log is {hop.log}"] if hop.log else []
+    return [*hop.died, *log, *([f"call it again: python -m autotb rerun {hop.inputs}"] if hop.inputs else [])]
+
+
+def noticed(before: Stack) -> str:
+    """In place of an engine's own error, by which it noticed that a worker had died."""
+    return f"noticed by {before.headline.partition(chr(10))[0]}"
+
+
+def hidden(count: int) -> str:
+    """What the panel's lower border says."""
+    if not count:
+        return ""
+    return f"{count} engine {'frame' if count == 1 else 'frames'} hidden, AUTOTB_FRAMES=all"
+
+
+def final_lines(stack: Stack, most: int | None = None) -> list[str]:
+    """Python's own last lines: type and message, a syntax error's carets before them; at most ``most`` and one that counts."""
+    text = "\n".join(stack.final) if stack.final else stack.headline
+    if not stack.final and stack.members is not None and not stack.message.endswith(")"):
+        text += f" ({stack.count} sub-exception{'' if stack.count == 1 else 's'})"
+    lines = text.split("\n")
+    return lines if most is None or len(lines) <= most else _cut(lines, most, "line")
+
+
+def notes(stack: Stack, most: int | None = None) -> list[str]:
+    """What ``add_note`` added, line by line, and the count of what is left out."""
+    half = (len(stack.notes) + 1) // 2
+    lines = [line for note in stack.notes[:half] for line in note.split("\n")]
+    more = [f"… {_counted(stack.unnoted, 'more note')}"] if stack.unnoted else []
+    lines += [*more, *(line for note in stack.notes[half:] for line in note.split("\n"))]
+    if most is None or len(lines) <= most:
+        return lines
+    return _cut([line for line in lines if line not in more], most, "line", *more)
+
+
+def _cut(lines: list[str], most: int, noun: str, *more: str) -> list[str]:
+    last = most // 3
+    first = most - last
+    count = _counted(len(lines) - most, f"more {noun}")
+    return [*lines[:first], f"… {count}", *more, *lines[len(lines) - last :]]
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def broken(stack: Stack, most: int | None = None) -> list[str]:
+    """One line for each task that failed only because of this error."""
+    lines = list(stack.broken)
+    return lines if most is None or len(lines) <= most else _cut(lines, most, "task")
+
+
+def joint(stack: Stack) -> str:
+    """The sentence between the exception that ``stack`` came out of and ``stack``."""
+    if stack.skipped:
+        others = _counted(stack.skipped, "other")
+        return f"The above exception led to {others}, not shown here; the last of these led to the following exception:"
+    return CAUSED if stack.cause is not None else DURING
+
+
+def more_members(count: int) -> str:
+    """For members of a group that are only counted; CPython's words."""
+    return f"and {_counted(count, 'more exception')}"
+
+
+def grouped(stacks: tuple[Stack, ...]) -> list[list[Stack]]:
+    """Errors that tell the same story together, in the order of their first."""
+    groups: dict[object, list[Stack]] = {}
+    for stack in stacks:
+        groups.setdefault(same_story(stack), []).append(stack)
+    return list(groups.values())
+
+
+def times(same: list[Stack]) -> int:
+    """How often the story of a group of ``grouped`` is told."""
+    return sum(1 + stack.alike for stack in same)
+
+
+def count_line(same: list[Stack]) -> str:
+    """``35 × KeyError: 'id', at load.py:12 in parse``"""
+    place = raised_at(same[0])
+    return f"{times(same)} × {same[0].headline[:500]}" + (f", at {place}" if place else "")
+
+
+def gap(item: Gap) -> str:
+    """What stands for frames that are not listed, in CPython's words where it has them."""
+    if item.omitted:
+        return f"{item.omitted} more frame{'' if item.omitted == 1 else 's'}"
+    if item.cycle == 1:
+        return f"Previous line repeated {item.repeated} more time{'' if item.repeated == 1 else 's'}"
+    return f"Previous {item.cycle} frames repeated {item.repeated} more times"
+
+
+def lost(stack: Stack) -> str:
+    """What could not travel from the worker."""
+    return f"lost on the way from the worker: {', '.join(stack.lost)}" if stack.lost else ""
+
+
+def caused_by(trace: Trace) -> str:
+    """The last line of a story whose root is another exception."""
+    root = trace.root_cause
+    if root is trace.stack or tracebacklimit.frames() == 0:
+        return ""
+    message = root.headline.split("\n", 1)[0]
+    place = raised_at(root)
+    return f"caused by {message}, at {place}" if place else f"caused by {message}"
+
+
+def raised_at(stack: Stack) -> Frame | None:
+    """The innermost user frame; failing that, the innermost one.  A comprehension's is the function's that it stands in."""
+    frames = stack.frames
+    users = [at for at, frame in enumerate(frames) if frame.kind == registry.USER]
+    at = users[-1] if users else len(frames) - 1
+    while at > 0 and frames[at].is_part_of(frames[at - 1]):
+        at -= 1
+    return frames[at] if frames else None
+
+
+def same_failure(stack: Stack) -> tuple[object, ...]:
+    """What makes two errors one failure with other values: type and where they were raised, their causes' too."""
+    place, before = raised_at(stack), stack.before
+    return stack.type, (place.path, place.line) if place else stack.message, same_failure(before) if before else None
+
+
+def same_story(stack: Stack) -> tuple[object, ...]:
+    """What makes two errors one story told twice: type, message and where they were raised, their causes' too."""
+    place = raised_at(stack)
+    before = stack.before
+    members = stack.members or ()
+    return (
+        stack.type,
+        stack.message,
+        (place.path, place.line) if place else None,
+        same_story(before) if before else None,
+        tuple(same_story(member) for member in members),
+        stack.unlisted,
+    )
