@@ -121,19 +121,23 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=finish_imports)
 
 held = {}  # functions by module and name, as the engine has made them: whatever stands there by now is somebody's wrapper
-waiting = None  # Thread.start, its own code, and what stands in for it until the first thread is started
+waiting = []  # of each threading: Thread.start, its own code, and what stands in for it until the first thread is started
 
 
 def wait_for_a_thread(threading):
-    """Nearly every program imports threading, few start a thread: the adapter is loaded by the first one that is started."""
-    global waiting
+    """Nearly every program imports threading, few start a thread: the adapter is loaded by the first one that is started.
+
+    Some programs have more than one threading: eventlet and test suites import it anew, and go on with either.
+    """
     start = threading.Thread.start
 
     def first(thread):
-        if waiting is not None:
-            stop_waiting()
-            for adapter, _, after in load(("autotb.engines.threads",)):
-                guarded(after, adapter, "threading")
+        if start.__code__ is not code:  # somebody has put code around ours since then, which has called us already
+            return type(start)(own, start.__globals__)(thread)
+        held["threading.Thread.start"] = start
+        stop_waiting()
+        for adapter, _, after in load(("autotb.engines.threads",)):
+            guarded(after, adapter, "threading")
         return start(thread)
 
     own, code = start.__code__, stand_in.__code__  # as in `swap`, which waits for the first thread as well
@@ -145,7 +149,7 @@ def wait_for_a_thread(threading):
         co_name="<autotb>",
     )
     start.__code__ = code
-    waiting = start, own, code
+    waiting.append((start, own, code))
     held["threading.Thread.start"] = start
     if threading.excepthook is threading.__excepthook__:
         threading.excepthook = thread_excepthook
@@ -175,12 +179,10 @@ def clean(error):
 
 def stop_waiting():
     """Give Thread.start its own code back."""
-    global waiting
-    if waiting is not None:
-        start, own, stub = waiting
+    for start, own, stub in waiting:
         if start.__code__ is stub:
             start.__code__ = own
-        waiting = None  # not before: another thread may be at its first one too
+    waiting.clear()  # not before: another thread may be at its first one too
 
 
 def thread_excepthook(args):

@@ -67,6 +67,7 @@ class Applied:
 
 
 applied: dict[tuple[str, str], Applied] = {}
+earlier: list[Applied] = []  # of modules that were imported anew since then: parts of the program may go on with the former ones
 noise: dict[str, str] = {}  # settings that we gave engines, for doctor
 _prepared: set[str] = set()
 
@@ -165,7 +166,7 @@ _CALLED = ("function", "builtin_function_or_method", "method_descriptor", "wrapp
 def _engines_own(patch: Patch, function: Any) -> Any:
     """The engine's function, below what others have put around it, who go on seeing every call."""
     held = import_hook.held.get(f"{patch.module}.{patch.qualname}")
-    if held is not None:
+    if held is not None and held.__globals__ is vars(sys.modules[patch.module]):
         return held
     found, package = function, patch.module.partition(".")[0]
     for _ in range(20):
@@ -200,6 +201,10 @@ def _exchange(entry: Applied, function: Any, twin: Any) -> None:
     _check_signature(instead, function)
     code = code_swap.code_for(function, instead)
     by_form = code_swap.can_be(twin) and code_swap.goes_by_form(function, instead)
+    if entry.state == APPLIED:
+        former = Applied(entry.patch, entry.adapter)
+        vars(former).update(vars(entry))
+        earlier.append(former)
     entry.function, entry.code, entry.own, entry.twin = function, code, function.__code__, twin
     function.__code__ = code
     if by_form:
@@ -284,9 +289,11 @@ def _take_away(entry: Applied) -> None:
 
 def take_all_off() -> list[Applied]:
     """Undo every patch; what is returned could not be undone."""
-    for entry in applied.values():
+    entries = [*earlier, *applied.values()]
+    for entry in entries:
         take_off(entry)
-    return [entry for entry in applied.values() if entry.state == LEFT]
+    earlier[:] = [entry for entry in earlier if entry.state == LEFT]
+    return [entry for entry in entries if entry.state == LEFT]
 
 
 def catch_up(triggers: Mapping[str, tuple[str, ...]]) -> None:

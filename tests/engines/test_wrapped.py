@@ -325,3 +325,135 @@ def test_what_a_patched_function_raises_has_pythons_own_traceback(run):
 
     assert ran.stdout == bare.stdout
     assert ran.stdout.count("Traceback") == 7
+
+
+ANEW = """
+import importlib, sys, threading
+HOW, WHEN = sys.argv[1:]
+import concurrent.futures._base, concurrent.futures.thread, multiprocessing.pool, queue
+NAMES = ["threading", "queue", "concurrent.futures._base", "concurrent.futures.thread", "multiprocessing.pool"]
+
+def loaded():
+    return {name: importlib.import_module(name) for name in NAMES}
+
+def taken_out():
+    tops = {name.partition(".")[0] for name in NAMES}
+    return {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] in tops}
+
+def work(x):
+    return 1 // x
+
+def caught(function, *args):
+    try:
+        return function(*args)
+    except Exception as error:
+        return repr(error)
+
+def use(modules):
+    said, threading = [], modules["threading"]
+    for thread in (threading.Thread(target=said.append, args=(1,)), threading.Timer(0, said.append, args=(2,))):
+        thread.start()
+        thread.join()
+    with modules["concurrent.futures.thread"].ThreadPoolExecutor(1) as pool:
+        said += [caught(pool.submit(work, x).result) for x in (1, 0)]
+    with modules["multiprocessing.pool"].ThreadPool(1) as pool:
+        said += [caught(pool.apply, work, (x,)) for x in (1, 0)]
+    return said
+
+first = loaded()
+if WHEN == "used":
+    print(use(first))
+if HOW == "reloaded":
+    second = {name: importlib.reload(module) for name, module in first.items()}
+elif HOW == "threading alone":
+    del sys.modules["threading"]
+    second = {**first, "threading": importlib.import_module("threading")}
+    sys.modules["threading"] = first["threading"]
+else:
+    former = taken_out()
+    second = loaded()
+    if HOW == "a copy":  # eventlet's way: the program goes on with the former ones
+        taken_out()
+        sys.modules.update(former)
+import autotb
+for modules in (first, second, first):
+    print(use(modules), flush=True)
+print(autotb.uninstall())
+for modules in (first, second):
+    print(use(modules), [vars(owner)[name].__code__.co_name for owner, name in (
+        (modules["threading"].Thread, "start"), (modules["concurrent.futures.thread"].ThreadPoolExecutor, "submit"))], flush=True)
+"""
+
+
+@pytest.mark.parametrize("when", ["used", "unused"])
+@pytest.mark.parametrize("how", ["reloaded", "threading alone", "a copy", "in its place"])
+def test_a_module_that_is_imported_anew(run, how, when):
+    ran = run(ANEW, how, when)
+    bare = run(ANEW, how, when, autotb="0")
+
+    assert ran.stdout == bare.stdout, ran.stderr
+    assert (ran.status, ran.stderr) == (bare.status, bare.stderr) == (0, "")
+
+
+EXCHANGED = """
+import sys, types
+from collections import Counter
+WHEN = sys.argv[1]
+import asyncio, threading, concurrent.futures.thread, concurrent.futures._base
+import multiprocessing.pool, asyncio.base_events
+seen = Counter()
+TARGETS = [(threading.Thread, "start"), (concurrent.futures.thread.ThreadPoolExecutor, "submit"), (concurrent.futures._base.Future, "result"),
+           (concurrent.futures._base.Future, "set_exception"), (multiprocessing.pool.Pool, "apply_async"), (asyncio.base_events.BaseEventLoop, "run_in_executor")]
+
+def exchange():
+    # As ddtrace does: the function stays, its code calls a copy of what it was.
+    for owner, name in TARGETS:
+        function = vars(owner)[name]
+        copy = types.FunctionType(function.__code__, function.__globals__, name, function.__defaults__, function.__closure__)
+        copy.__kwdefaults__ = function.__kwdefaults__
+        space = function.__globals__
+        space["_seen"], space["_copy_" + name] = seen, copy
+        exec(f"def _{name}(*args, **kwargs):\\n _seen[{name!r}] += 1\\n return _copy_{name}(*args, **kwargs)", space)
+        function.__code__ = space["_" + name].__code__
+
+def work(x):
+    return 1 // x
+
+def use():
+    said = []
+    threads = [threading.Thread(target=said.append, args=(1,)), threading.Timer(0, said.append, args=(1,))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with concurrent.futures.thread.ThreadPoolExecutor(1) as pool:
+        said.append(pool.submit(work, 1).result())
+        try:
+            pool.submit(work, 0).result()
+        except Exception as error:
+            said.append(repr(error))
+    with multiprocessing.pool.ThreadPool(1) as pool:
+        said.append(pool.apply(work, (1,)))
+    said.append(asyncio.run(asyncio.to_thread(work, 1)))
+    return said
+
+if WHEN == "after":
+    print(use())
+exchange()
+for _ in range(2):
+    print(use(), sorted(seen.items()), flush=True)
+import autotb
+print(len(autotb.uninstall()) >= 0)
+print(use(), sorted(seen.items()))
+autotb.install()
+print(use(), sorted(seen.items()))
+"""
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_others_exchange_the_code_of_a_function_too(run, when):
+    ran = run(EXCHANGED, when)
+    bare = run(EXCHANGED, when, autotb="0")
+
+    assert ran.stdout == bare.stdout, ran.stderr
+    assert (ran.status, ran.stderr) == (bare.status, bare.stderr) == (0, "")
