@@ -89,7 +89,7 @@ _cache: tuple[object, Settings] | None = None
 _values: dict[tuple[str, str | None, object], Any] = {}  # answers, by name, the variable's text, and the main program
 _file: tuple[object, tuple[dict[str, str], str, tuple[str, ...]]] | None = None  # the main program, and what its file says
 _handed: tuple[dict[str, str], str, tuple[str, ...]] | None = None  # what the process that started this one read
-asked: dict[str, Any] = {}  # what was asked for by name, and the last answer
+asked: dict[str, Any] = {}  # which settings were asked for, and the last answer
 
 
 def current() -> Settings:
@@ -110,6 +110,13 @@ def value(name: str) -> Any:
     except KeyError:
         answer = asked[name] = _values[key] = getattr(current(), name)
         return answer
+
+
+def used(*names: str) -> Settings:
+    """All of them, for somebody who uses these."""
+    in_force = current()
+    asked.update((name, getattr(in_force, name)) for name in names)
+    return in_force
 
 
 def switch(name: str) -> bool:

@@ -79,9 +79,9 @@ def style_is_set() -> bool:
     """Whether the environment or the project's pyproject.toml names a style other than ``auto``."""
     style = os.environ.get("AUTOTB_STYLE")
     if not style and _project_names_us():
-        from autotb.settings import current
+        from autotb.settings import value
 
-        style = current().style
+        style = value("style")
     return (style or "").strip().lower() not in ("", "auto")
 
 
@@ -89,9 +89,9 @@ def _keeps_stories() -> bool:
     """Whether there is a folder for the stories of uncaught errors."""
     if not os.environ.get("AUTOTB_DIR") and not _project_names_us():
         return False
-    from autotb.settings import current
+    from autotb.settings import value
 
-    return bool(current().dir)
+    return bool(value("dir"))
 
 
 def _project_names_us() -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import importlib.util
+import io
 import json
 import os
 import platform
@@ -24,6 +25,10 @@ from autotb.instrument import patch
 
 _DRAWN = "every uncaught error on a terminal; elsewhere those of workers and engines, a plain one is Python's own text"
 _DRAWN_BY_ALL = "every uncaught error everywhere, in the style that is set"
+_NOTHING = "nothing, while AUTOTB switches autotb off"
+_NOT_BY_ITSELF = (
+    "nothing by itself: every uncaught error where a program calls autotb.install(), or `python -m autotb run` runs it"
+)
 _NOT_HERE = "not in this version, or not on this Python"
 _PROBE = "import sys, json; b = sys.modules.get('autotb.boot'); print(json.dumps([bool(b and b.started), b and b.__file__]))"
 
@@ -52,13 +57,13 @@ def examine() -> dict[str, Any]:
     """Everything the report says, as plain builtins."""
     problems: list[str] = []
     off = settings.is_off()
+    started = boot.started
     if not off:
         import autotb
 
-        started = boot.started
         autotb.install()
         if not started:
-            problems.append("start-up did not switch autotb on in this interpreter: see the start-up files below")
+            problems.append("start-up did not switch autotb on in this interpreter: see the start-up files")
     report: dict[str, Any] = {
         "autotb": __version__,
         "python": f"{platform.python_implementation()} {platform.python_version()} at {sys.executable}",
@@ -66,7 +71,7 @@ def examine() -> dict[str, Any]:
         "versions": _versions(problems),
         "startup_files": _startup_files(problems),
         "excepthook": _hook(problems, off),
-        "drawn": _DRAWN_BY_ALL if uncaught.style_is_set() else _DRAWN,
+        "drawn": _drawn(started, off),
         "engines": _engines(problems, off),
         "noise": patch.noise,
         "settings": _settings(problems),
@@ -75,10 +80,17 @@ def examine() -> dict[str, Any]:
         "problems": problems,
     }
     if not off:
+        report["asked"] = _asked(problems)
         problems += _trial(report)
     problems += boot.problems
     _breadcrumbs(problems)
     return report
+
+
+def _drawn(started: bool, off: bool) -> str:
+    if off:
+        return _NOTHING
+    return _NOT_BY_ITSELF if not started else _DRAWN_BY_ALL if uncaught.style_is_set() else _DRAWN
 
 
 def _trial(report: dict[str, Any]) -> list[str]:
@@ -95,7 +107,8 @@ def _versions(problems: list[str]) -> dict[str, str]:
             importlib.import_module(name)
         except Exception as error:
             found[name] = "missing"
-            problems.append(f"{name} cannot be imported ({type(error).__name__}: {error}): errors are shown in plain style")
+            lacking = "errors are drawn without it, in the plain style" if name == "rich" else "no pyproject.toml is read"
+            problems.append(f"{name} cannot be imported ({type(error).__name__}: {error}): {lacking}")
     return found
 
 
@@ -114,9 +127,7 @@ def _startup_files(problems: list[str]) -> list[dict[str, str]]:
             if not good:
                 problems.append(f"{path} is not the line that this version installs: reinstall autotb")
     if not files:
-        problems.append(
-            "no autotb.pth in any site-packages folder: workers start without autotb (pip install autotb puts it there)"
-        )
+        problems.append("no autotb.pth in any site-packages folder of this Python (pip install autotb puts it there)")
     return files
 
 
@@ -127,7 +138,7 @@ def _hook(problems: list[str], off: bool) -> str:
     where = getattr(getattr(hook, "__code__", None), "co_filename", "")
     name = f"{getattr(hook, '__module__', '?')}.{getattr(hook, '__qualname__', type(hook).__name__)}"
     if not off:
-        problems.append(f"sys.excepthook belongs to {name}{f' ({where})' if where else ''}: uncaught errors are shown by it")
+        problems.append(f"sys.excepthook belongs to {name}{f' ({where})' if where else ''}: uncaught errors go to it")
     return name
 
 
@@ -152,7 +163,7 @@ def _engines(problems: list[str], off: bool) -> list[dict[str, Any]]:
             if state not in (patch.APPLIED, patch.COVERED, _NOT_HERE) and not (
                 declared.optional and state.startswith(patch.ABSENT)
             ):
-                problems.append(f"{adapter.NAME} {version}: {key} is {state}; that part of its errors is shown from text alone")
+                problems.append(f"{adapter.NAME} {version}: {key} is {state}; autotb does without it")
     return report
 
 
@@ -219,8 +230,39 @@ def _workers(problems: list[str], off: bool) -> dict[str, str]:
         problems.append("a fresh interpreter, as spawned workers are, runs without autotb")
     if done.stderr.strip():
         problems.append(f"a fresh interpreter prints at start-up: {done.stderr.strip()[:300]}")
-    forked = "as this interpreter"
-    return {"spawned": f"autotb from {file}" if active else "without autotb", "forked": forked}
+    spawned = {"spawned": f"autotb from {file}" if active else "without autotb"}
+    return {**spawned, "forked": "as this interpreter"} if hasattr(os, "fork") else spawned
+
+
+def _asked(problems: list[str]) -> dict[str, dict[str, str]]:
+    """Which settings are asked for here where an error is told, and the answers; what a spawned worker would answer."""
+    from multiprocessing import get_context
+
+    from autotb import render
+
+    render.draw(render.explain(ValueError()), io.StringIO())
+    here = {name: _spelled(settings.asked[name]) for name in settings.OPTIONS if name in settings.asked}
+    there: dict[str, str] = {}
+    try:
+        context = get_context("spawn")
+        receiver, sender = context.Pipe(duplex=False)
+        process = context.Process(target=_answer, args=(sender,), daemon=True)
+        process.start()
+        sender.close()
+        there = receiver.recv() if receiver.poll(checkup.LIMIT) else {}
+        process.join(checkup.LIMIT)
+    except Exception as error:
+        problems.append(f"a spawned worker could not be asked for its settings: {type(error).__name__}: {error}")
+    return {"here": here, "worker": there}
+
+
+def _answer(sender: Any) -> None:
+    """In the worker."""
+    sender.send(_in_force())
+
+
+def _in_force() -> dict[str, str]:
+    return {name: _spelled(getattr(settings.current(), name)) for name in settings.OPTIONS}
 
 
 def _breadcrumbs(problems: list[str]) -> None:
@@ -253,9 +295,22 @@ def _text(report: dict[str, Any]) -> str:
     for name, setting in report["settings"].items():
         lines.append(f"  AUTOTB_{name.upper()}={setting['value'] or '(unset)'} ({setting['from']}): {setting['help']}")
     lines += [f"  set for an engine: {name}={value}" for name, value in report["noise"].items()]
+    if "asked" in report:
+        lines += ["", "settings that were asked for here, and what a spawned worker would answer", *_asked_table(report["asked"])]
     lines += ["", "workers", *(f"  {name}: {state}" for name, state in report["workers"].items()), ""]
     if report["problems"]:
         lines += ["problems", *(f"  {problem}" for problem in report["problems"])]
     else:
         lines.append("all is well")
     return "\n".join(lines) + "\n"
+
+
+def _asked_table(asked: dict[str, dict[str, str]]) -> list[str]:
+    names = [name for name in settings.OPTIONS if name in asked["here"]]
+    rows = [("", "here", "in a spawned worker")]
+    rows += [
+        (f"AUTOTB_{name.upper()}", asked["here"][name] or "(unset)", asked["worker"].get(name, "not known") or "(unset)")
+        for name in names
+    ]
+    first, second = (max(len(row[at]) for row in rows) for at in (0, 1))
+    return [f"  {name:<{first}}  {here:<{second}}  {there}" for name, here, there in rows]

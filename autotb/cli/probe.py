@@ -1,7 +1,8 @@
 """``python -m autotb doctor --engine NAME``: a small task inside the real workers, under the user's own configuration.
 
 Flows in: an engine's name, a Python file that configures it, modules to import.  Flows out: for each worker its Python, whether
-autotb is active there, the modules' versions or why they cannot be imported, and in what its environment differs from this one.
+autotb is active there, the modules' versions or why they cannot be imported, and in what its settings and its environment differ
+from this one's.
 The task is text that the worker evaluates, so that it needs nothing of ours there.
 """
 
@@ -30,13 +31,19 @@ def probe(modules):
                 try:
                     version = metadata.version(name)
                 except metadata.PackageNotFoundError:
-                    version = "without a version"
+                    version = "(version not known)"
             found[name] = str(version)
         except BaseException:
             failed[name] = traceback.format_exc()
-    boot = sys.modules.get("autotb.boot")
+    boot, settings = sys.modules.get("autotb.boot"), {}
+    if boot and boot.started:
+        try:
+            from autotb.settings import OPTIONS, current
+            settings = {name: str(getattr(current(), name)) for name in OPTIONS}
+        except Exception:
+            pass
     return {"python": platform.python_version(), "executable": sys.executable, "host": platform.node(), "pid": os.getpid(),
-            "folder": os.getcwd(), "autotb": bool(boot and boot.started), "environment": dict(os.environ),
+            "folder": os.getcwd(), "autotb": bool(boot and boot.started), "environment": dict(os.environ), "settings": settings,
             "found": found, "failed": failed}
 """
 _OF_EACH_PROCESS = ("PWD", "OLDPWD", "SHLVL", "_", "COLUMNS", "LINES", "TERM", "LS_COLORS")
@@ -49,18 +56,18 @@ def command(options: Any) -> int:
     """Print what the workers say; 1 if one cannot be reached or lacks a module, 2 for a configuration that cannot be used."""
     namespace: dict[str, Any] = {}
     exec(SOURCE, namespace)
-    driver = namespace["probe"]([])
     expression = f"(lambda space: (exec({SOURCE!r}, space), space['probe']({options.modules!r}))[1])({{}})"
     try:
         with _engine(options.engine, _configured(options.config), options.timeout) as ask:
             answers = ask(expression)
+            driver = namespace["probe"]([])  # the file may have set something here too
     except _Unusable as error:
         sys.stderr.write(f"autotb doctor: {error}\n")
         return 2
     except Exception as error:
         from autotb import explain
 
-        sys.stdout.write(f"{options.engine}: the workers do not answer\n{explain(error)}\n")
+        sys.stdout.write(f"{options.engine}: no worker could be asked\n{explain(error)}\n")
         return 1
     sys.stdout.write(f"driver: {_python(driver)}\n")
     for name, answer in answers:
@@ -200,20 +207,34 @@ def _lines(name: str, answer: dict[str, Any], driver: dict[str, Any]) -> list[st
         lines.append(f"  {head}: " + ", ".join(f"{module}={version}" for module, version in answer["found"].items()))
     for module, text in answer["failed"].items():
         lines += [f"  Failed: {module}", *(f"    {line}" for line in text.rstrip().split("\n"))]
-    differences = _differences(masked(driver["environment"]), masked(answer["environment"]))
+    differences = _differences(driver["environment"], answer["environment"])
+    lines += [f"  setting: {line}" for line in _other_settings(driver["settings"], answer["settings"])]
     lines += [f"  environment: {line}" for line in differences[:_MOST]]
     if len(differences) > _MOST:
         lines.append(f"  environment: and {len(differences) - _MOST} more differences")
     return lines
 
 
+def _other_settings(here: dict[str, str], there: dict[str, str]) -> list[str]:
+    """What holds in a worker that runs autotb, where it is not what holds here."""
+    return [
+        f"{name} is {there[name] or '(unset)'} in the worker, {here[name] or '(unset)'} in the driver"
+        for name in here
+        if there.get(name, here[name]) != here[name]
+    ]
+
+
 def _differences(here: dict[str, str], there: dict[str, str]) -> list[str]:
+    """Secrets are compared, and shown masked."""
     found = []
+    ours, theirs = masked(here), masked(there)
     for name in sorted({*here, *there} - set(_OF_EACH_PROCESS)):
+        if name.startswith("_AUTOTB"):
+            continue  # our own way to workers
         if name not in there:
-            found.append(f"{name} is set in the driver only, to {here[name]:.200}")
+            found.append(f"{name} is set in the driver only, to {ours[name]:.200}")
         elif name not in here:
-            found.append(f"{name} is set in the worker only, to {there[name]:.200}")
+            found.append(f"{name} is set in the worker only, to {theirs[name]:.200}")
         elif here[name] != there[name]:
-            found.append(f"{name} is {there[name]:.200} in the worker, {here[name]:.200} in the driver")
+            found.append(f"{name} is {theirs[name]:.200} in the worker, {ours[name]:.200} in the driver")
     return found

@@ -11,13 +11,15 @@ import functools
 from typing import Any
 
 from autotb import registry
-from autotb.instrument import engine_frames, submission
+from autotb.instrument import engine_frames, inherited_settings, submission
 from autotb.instrument.patch import Patch, together_with
 from autotb.record import build, pickling
 
 MODULES = (
     "executorlib.standalone.interactive.communication",
     "executorlib.standalone.hdf",
+    "executorlib.standalone.interactive.spawner",
+    "executorlib.task_scheduler.file.spawner_subprocess",
     "executorlib.executor.base",
     "executorlib.task_scheduler.interactive.dependency",
     "executorlib.task_scheduler.interactive.blockallocation",
@@ -73,6 +75,11 @@ def ready(_module: str) -> None:
 PATCHES = (
     Patch("executorlib.standalone.interactive.communication", "interface_send", _wrap_send),
     Patch("executorlib.standalone.hdf", "dump", _wrap_dump, also=("executorlib.task_scheduler.file.backend",), optional=True),
+    Patch("executorlib.standalone.interactive.spawner", "SubprocessSpawner.bootup", inherited_settings.telling, optional=True),
+    Patch("executorlib.task_scheduler.file.spawner_subprocess", "subprocess_execute", inherited_settings.telling, optional=True),
+    Patch(
+        "executorlib.task_scheduler.file.spawner_subprocess", "execute_in_subprocess", inherited_settings.telling, optional=True
+    ),
     Patch("executorlib.executor.base", "BaseExecutor.submit", submission.on_future),
     Patch(
         "executorlib.task_scheduler.interactive.dependency", "DependencyTaskScheduler.submit", submission.on_future, optional=True

@@ -13,11 +13,11 @@ import sys
 from typing import Any
 
 from autotb import registry
-from autotb.instrument import engine_frames, submission
+from autotb.instrument import engine_frames, inherited_settings, submission
 from autotb.instrument.patch import Patch, together_with
 from autotb.record import build, capture
 
-MODULES = ("ipyparallel.error", "ipyparallel.client.asyncresult", "ipyparallel.engine.kernel")
+MODULES = ("ipyparallel.error", "ipyparallel.client.asyncresult", "ipyparallel.engine.kernel", "ipyparallel.cluster.launcher")
 NAME = "ipyparallel"
 DISTRIBUTION = "ipyparallel"
 CAPTURED = "direct and load-balanced views: apply, map, several engines' errors"
@@ -118,6 +118,7 @@ def ready(_module: str) -> None:
 
 
 PATCHES = (
+    Patch("ipyparallel.cluster.launcher", "LocalProcessLauncher.start", inherited_settings.telling, optional=True),
     Patch("ipyparallel.engine.kernel", "IPythonParallelKernel.get_engine_info", _wrap_engine_info, optional=True),
     Patch("ipyparallel.error", "unwrap_exception", _wrap_unwrap),
     Patch("ipyparallel.client.asyncresult", "AsyncResult.__init__", submission.on_new_future),

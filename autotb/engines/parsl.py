@@ -16,7 +16,7 @@ import sys
 from typing import Any
 
 from autotb import registry
-from autotb.instrument import delivery, engine_frames, task_events
+from autotb.instrument import delivery, engine_frames, inherited_settings, task_events
 from autotb.instrument.patch import Patch
 from autotb.record import build, callsite, pickling, safe_repr
 from autotb.record.capture import Tree, attached
@@ -26,7 +26,9 @@ MODULES = (
     "parsl.dataflow.errors",
     "parsl.dataflow.dflow",
     "parsl.executors.execute_task",
+    "parsl.serialize.errors",
     "parsl.executors.high_throughput.errors",
+    "parsl.executors.status_handling",
     "parsl.serialize",
 )
 NAME = "Parsl"
@@ -169,10 +171,22 @@ def _wrap_remote_init(original: Any) -> Any:
 
 def _record(exc: BaseException, tb: Any, caller: Any) -> Tree | build.Light:
     call = None
-    if caller.f_code.co_name == "wrapper":
+    is_of_a_result = caller.f_code.co_name == "worker" and not engine_frames.has_user_frame(tb) and _ended
+    if is_of_a_result:
+        call = _ended
+    elif caller.f_code.co_name == "wrapper":
         call = build.call_text(*_app(*(engine_frames.local(caller, name) for name in ("func", "args", "kwargs"))))
     hop = build.place("parsl", "in a Parsl worker" if _in_worker() else "in a Parsl worker thread", call=call, twice=True)
-    return build.record(exc, tb, hop)
+    tree = build.record(exc, tb, hop)
+    if is_of_a_result and isinstance(tree, dict):
+        import dill
+
+        from autotb.instrument import pickle_diagnosis
+
+        culprit = pickle_diagnosis.of_result(engine_frames.local(caller, "result"), dill.Pickler)
+        if culprit:
+            tree["culprit"] = culprit
+    return tree
 
 
 def _app(function: Any, args: Any, kwargs: Any) -> tuple[Any, Any, Any]:
@@ -272,23 +286,49 @@ def _wrap_unpack(original: Any) -> Any:
     return unpack_apply_message
 
 
+_ended = ""  # the call of the task that ended last, in brief: what it returned is pickled then
+
+
 def _wrap_execute(original: Any) -> Any:
     """Runs a task in a worker."""
 
     @functools.wraps(original)
     def execute_task(*args: Any, **kwargs: Any) -> Any:
-        well = False
+        global _ended
+        well, _ended = False, ""
         try:
             result = original(*args, **kwargs)
             well = type(result).__name__ != "RemoteExceptionWrapper"
             return result
         finally:
             try:
-                task_events.ended(well)
+                _ended = task_events.ended(well)
             except Exception:
                 pass  # it has ended all the same
 
     return execute_task
+
+
+def _wrap_unsent_init(original: Any) -> Any:
+    """Made in the driver, of a call that could not be pickled; it has the function's name alone."""
+
+    @functools.wraps(original)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        try:
+            caller = sys._getframe(2)
+            if caller.f_code.co_name == "submit":
+                import dill
+
+                from autotb.instrument import pickle_diagnosis
+
+                function, given, named = (engine_frames.local(caller, name) for name in ("func", "args", "kwargs"))
+                call = _app(inspect.unwrap(function), given, named)
+                build.note(self, culprit=pickle_diagnosis.of_call(*call, dill.Pickler) or None)
+        except Exception:
+            pass  # what is at fault is not named
+
+    return __init__
 
 
 def _wrap_lost_init(original: Any) -> Any:
@@ -335,6 +375,8 @@ PATCHES = (
     Patch("parsl.serialize", "unpack_apply_message", _wrap_unpack, also=_UNPACKING),
     Patch("parsl.serialize", "unpack_res_spec_apply_message", _wrap_unpack, also=_UNPACKING, optional=True),  # until 2025.11
     Patch("parsl.executors.execute_task", "execute_task", _wrap_execute),
+    Patch("parsl.executors.status_handling", "BlockProviderExecutor._launch_block", inherited_settings.telling, optional=True),
+    Patch("parsl.serialize.errors", "SerializationError.__init__", _wrap_unsent_init, optional=True),
     Patch("parsl.executors.high_throughput.errors", "WorkerLost.__init__", _wrap_lost_init),
     Patch("parsl.app.errors", "RemoteExceptionWrapper.__init__", _wrap_remote_init),
     Patch("parsl.app.errors", "RemoteExceptionWrapper.__reduce_ex__", _wrap_reduce),

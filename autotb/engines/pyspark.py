@@ -15,11 +15,11 @@ import re
 from typing import Any
 
 from autotb import registry
-from autotb.instrument import engine_frames
+from autotb.instrument import engine_frames, inherited_settings
 from autotb.instrument.patch import Patch, noise_is_kept
 from autotb.record import build, capture
 
-MODULES = ("pyspark.errors.exceptions.captured", "pyspark.core.context", "pyspark.context")
+MODULES = ("pyspark.errors.exceptions.captured", "pyspark.java_gateway", "pyspark.core.context", "pyspark.context")
 NAME = "PySpark"
 DISTRIBUTION = "pyspark"
 CAPTURED = "RDD functions, foreachPartition, UDFs: the worker's frames from Spark's text; the JVM's stack is left out"
@@ -119,7 +119,10 @@ def _quiet(jvm: Any) -> None:
         log4j.core.config.Configurator.setLevel(name, log4j.Level.OFF)
 
 
+#: Imported it by name.
+_STARTS_A_JVM = ("pyspark.core.context", "pyspark.context")
 PATCHES = (
+    Patch("pyspark.java_gateway", "launch_gateway", inherited_settings.telling, also=_STARTS_A_JVM, optional=True),
     Patch("pyspark.errors.exceptions.captured", "convert_exception", _wrap_convert, optional=True),
     Patch("pyspark.core.context", "SparkContext._do_init", _wrap_do_init, optional=True),
     Patch("pyspark.context", "SparkContext._do_init", _wrap_do_init, optional=True),

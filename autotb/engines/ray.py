@@ -14,7 +14,7 @@ import sys
 from typing import Any
 
 from autotb import registry, settings
-from autotb.instrument import engine_frames, task_events
+from autotb.instrument import engine_frames, inherited_settings, task_events
 from autotb.instrument.patch import Patch, noise_is_kept
 from autotb.record import build, callsite, pickling, static
 from autotb.record.capture import KEY, Tree, attached
@@ -447,16 +447,6 @@ def _wrap_unhandled(original: Any) -> Any:
     return _unhandled_error_handler
 
 
-def _wrap_init(original: Any) -> Any:
-    """Starts Ray's processes, and with them its workers' environment."""
-
-    @functools.wraps(original)
-    def init(*args: Any, **kwargs: Any) -> Any:
-        return settings.call_telling_children(original, args, kwargs)
-
-    return init
-
-
 PATCHES = (
     Patch("ray._private.function_manager", "FunctionActorManager.get_execution_info", _wrap_execution_info),
     Patch("ray._private.function_manager", "FunctionActorManager._make_actor_method_executor", _wrap_method_executor),
@@ -471,5 +461,5 @@ PATCHES = (
     Patch("ray.actor", "ActorClass._remote", _wrap_remote),
     Patch("ray.actor", "ActorMethod._remote", _wrap_remote),
     Patch("ray._private.worker", "_unhandled_error_handler", _wrap_unhandled),
-    Patch("ray._private.worker", "init", _wrap_init),
+    Patch("ray._private.worker", "init", inherited_settings.telling),
 )

@@ -272,7 +272,7 @@ class _Run:
 
     def _fail(self, index: int, error: BaseException) -> None:
         try:
-            if settings.current().dir:
+            if settings.value("dir"):
                 files.keep(build.build(error))
             root = build.root_of(error)
             said, headline = report.message(root), root.headline

@@ -58,15 +58,18 @@ def _outside(tb: TracebackType | None) -> TracebackType | None:
     return tb
 
 
-def text(name: str, error: BaseException, trace: Trace) -> str:
-    """The report, one log record's message: header, traceback, the worker's output, the error's type and attributes."""
+def text(name: str, error: BaseException, trace: Trace, cancelled: bool = False) -> str:
+    """The report, one log record's message: header, traceback, the worker's output, the error's type and attributes.
+
+    ``cancelled`` says that the future was; a task may raise an error of that name too.
+    """
     lines = [f"[{name}] FAILED in worker:", as_text(trace)]
     for which, said in _outputs_of(error).items():
         lines += [f"---- WORKER {which.upper()} ----", said.rstrip("\n")]
     lines.append(f"Exception type: {short_type(trace.stack)}")
     lines.append(f"Exception attributes: {_attributes(error)}")
-    if _is_cancelled(error):
-        lines.append("The future was cancelled: its task was not run to its end.")
+    if cancelled:
+        lines.append("The future was cancelled: it has no result.")
     lines += trace.hints
     if trace.kept:
         lines.append(f"kept in {trace.kept}")
@@ -98,10 +101,6 @@ def _attributes(error: BaseException) -> list[str]:
         return dir(error)
     except Exception:
         return sorted({*BaseException.__dict__, *type(error).__dict__})
-
-
-def _is_cancelled(error: BaseException) -> bool:
-    return type(error).__name__ == "CancelledError"
 
 
 def message(stack: Stack) -> str:

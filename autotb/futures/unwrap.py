@@ -165,10 +165,10 @@ class _Asked:
         try:
             name, trace = self.name_of(error), report.story(error)
             if self.handle.is_expiry(self.future, error):
-                say(log, logging.ERROR, "[%s] no result within %s s; the task goes on", name, self.timeout)
+                say(log, logging.ERROR, "[%s] no result within %s s; the task was not cancelled", name, self.timeout)
             else:
                 trace = files.keep(trace)
-                say(log, logging.ERROR, "%s", report.text(name, error, trace))
+                say(log, logging.ERROR, "%s", report.text(name, error, trace, _is_cancelled(self.future)))
             self.write(report.failed(name, error, trace))
         except Exception as ours:
             say(log, logging.WARNING, "the report on %r could not be made (%s: %s)", self.name, type(ours).__name__, ours)
@@ -196,6 +196,13 @@ class _Asked:
                 type(error).__name__,
                 error,
             )
+
+
+def _is_cancelled(future: Any) -> bool:
+    try:
+        return bool(future.cancelled())
+    except Exception:
+        return False  # a ref, or an asynchronous result: nobody says so
 
 
 def _outcome(state: Any) -> Any:

@@ -19,7 +19,7 @@ from autotb.trace import build
 
 
 def _trace(exc: BaseException, tb: Any, place: dict[str, Any], heading: str = "") -> Any:
-    in_force = settings.current()
+    in_force = settings.used("context", "locals")
     captured = capture.Capture(context=in_force.context, local_variables=in_force.locals != "0")
     return build.from_tree(captured.tree(exc, tb, place), heading)
 

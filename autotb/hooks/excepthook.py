@@ -69,7 +69,7 @@ def _show(value: BaseException, traceback: TracebackType | None) -> None:
         _show_interruption(traceback)
         return
     trace = build.build(value, traceback)
-    if settings.current().dir:
+    if settings.value("dir"):
         from autotb.render import files
 
         trace = files.keep(trace)

@@ -1,8 +1,9 @@
-"""What a driver read of its pyproject.toml reaches the processes that multiprocessing, or a package of its make, starts afresh.
+"""What a driver read of its pyproject.toml reaches the processes that engines start afresh.
 
-Such a process gets its preparations (the search path, the working folder, the main program) as a pickled dict, in which it leaves
-a key alone that it does not know.  Flows in: ``settings``.  Flows out: one key more, where a file says anything; the environment
-of the program is not touched.  Forked processes have it from their parent.
+A process of multiprocessing, or of a package of its make, gets its preparations (the search path, the working folder, the main
+program) as a pickled dict, in which it leaves a key alone that it does not know.  Flows in: ``settings``.  Flows out: one key
+more, where a file says anything; the environment of the program is not touched.  Forked processes have it from their parent.
+Engines whose workers are programs of their own hand the environment on: while they start one, a variable stands in it.
 """
 
 from __future__ import annotations
@@ -54,6 +55,16 @@ def _wrap_prepare(original: Any) -> Any:
             raise
 
     return prepare
+
+
+def telling(original: Any) -> Any:
+    """Starts programs that are an engine's workers, or that start these, in the environment of this process."""
+
+    @functools.wraps(original)
+    def start(*args: Any, **kwargs: Any) -> Any:
+        return settings.call_telling_children(original, args, kwargs)
+
+    return start
 
 
 def patches(module: str) -> tuple[Patch, ...]:

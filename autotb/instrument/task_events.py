@@ -40,11 +40,11 @@ def number(task: bytes) -> int:
     return zlib.crc32(task)
 
 
-def ended(well: bool) -> None:
-    """The task of this thread has ended; only a result is logged."""
+def ended(well: bool) -> str:
+    """The task of this thread has ended; only a result is logged.  Returns its call in brief, as far as that is known."""
     done = _running.pop(get_ident(), None)
     if done is None or _here is None:
-        return
+        return ""
     crumb, log, _ = _here
     if crumb is not None:
         if not _running:
@@ -53,6 +53,7 @@ def ended(well: bool) -> None:
             crumb.says(_several())
     if log is not None and well:
         log.end(done[1])
+    return done[0]
 
 
 def _always(_: Any) -> bool:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 STARTED, NEVER = "started and then crashed", "never started"
 _AT_ONCE = ("process pool", "loky", "multiprocessing.Pool")  # wait for deaths; other engines look now and then
+_NOT_ALL = ("ray", "dask")  # run tasks, coroutines for one, of which a worker leaves no word
 _FRAME = re.compile(r'^  File "(?P<path>.*)", line (?P<line>\d+),? in (?P<name>.*)$')
 
 
@@ -30,7 +31,7 @@ def hop(
     """What is known of one dead worker; ``call`` where the driver knows it better than the worker's own few words."""
     call = call or (left.text if left is not None and left.running and settings.switch("args") else None)
     place = {"engine": engine, "where": where, "pid": pid, "host": build.host()}
-    told = [f"{doing(left, engine in _AT_ONCE)}: {ended_by(exitcode)}{why(exitcode, left)}"]
+    told = [f"{doing(left, engine in _AT_ONCE, engine not in _NOT_ALL)}: {ended_by(exitcode)}{why(exitcode, left)}"]
     frames = crashed_at(left.dump) if left is not None else []
     found = {**place, "call": call, "log": _log(place["host"], pid), **more}
     return {key: value for key, value in found.items() if value is not None} | {"frames": frames, "died": told}
@@ -52,11 +53,18 @@ def _log(host: object, pid: int | None) -> str | None:
     return path if os.path.exists(path) else None
 
 
-def doing(left: Remains | None, at_once: bool = True) -> str:
-    """What a worker was doing when it died; ``at_once`` says whether it is no longer dead than it takes to tell of it."""
+def doing(left: Remains | None, at_once: bool = True, tells_all: bool = True) -> str:
+    """What a worker was doing when it died.
+
+    ``at_once`` says whether it is no longer dead than it takes to tell of it, ``tells_all`` whether it leaves word of every task.
+    """
     if left is None:
         return "died"
+    if left.received:
+        return "received a task, and died before that began"
     if left.running:
+        if left.text.startswith("one of "):
+            return STARTED  # of several it is not known which
         if left.crashed_after is not None:
             return f"{STARTED}, after {duration(left.crashed_after)}"
         return f"{STARTED}, within {duration(left.seconds)}" if at_once else STARTED
@@ -64,7 +72,9 @@ def doing(left: Remains | None, at_once: bool = True) -> str:
         return f"could not unpickle a task, and died of {left.text}"
     if left.state == status_file.STARTING:
         return "died in its initializer, before its first task"
-    return "died between two tasks" if left.words[status_file.STARTED] else "died before its first task"
+    if not tells_all:
+        return "died"
+    return "died after a task, before another began" if left.words[status_file.STARTED] else "died before its first task began"
 
 
 def duration(seconds: float) -> str:

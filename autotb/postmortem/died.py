@@ -24,8 +24,8 @@ class WorkerDied(multiprocessing.ProcessError):
     def __init__(self, pid: int, exitcode: int | None, task: str = "", why: str = "") -> None:
         self.pid, self.exitcode, self.task, self.why = pid, exitcode, task, why
         self.signal = -exitcode if exitcode is not None and exitcode < 0 else None
-        running = f"while it ran {task}" if task else "with the tasks that it had"
-        super().__init__(f"worker process {pid} died {running}: {death_report.ended_by(exitcode)}{why}")
+        running = f" while it ran {task}" if task else ""
+        super().__init__(f"worker process {pid} died{running}: {death_report.ended_by(exitcode)}{why}")
 
     def __reduce__(self) -> Any:
         return WorkerDied, (self.pid, self.exitcode, self.task, self.why), self.__dict__

@@ -14,6 +14,7 @@ from autotb.postmortem.status_file import (
     BEGUN,
     HEAD_AT,
     HEAD_BYTES,
+    JOB,
     MARK,
     MARKED,
     PAGE,
@@ -22,6 +23,7 @@ from autotb.postmortem.status_file import (
     STARTED,
     STATE,
     TEXT_AT,
+    UNKNOWN,
     WORDS,
 )
 from autotb.record import redaction
@@ -53,6 +55,11 @@ class Remains:
     def running(self) -> bool:
         """Whether a task had begun and not ended."""
         return self.state == RUNNING
+
+    @property
+    def received(self) -> bool:
+        """Whether a task had come that had not begun: it was being unpickled, or was about to be."""
+        return self.running and self.words[JOB] == UNKNOWN
 
     @property
     def seconds(self) -> float:

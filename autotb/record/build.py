@@ -94,7 +94,7 @@ def record(exc: BaseException, tb: TracebackType | None, hop: Hop) -> Tree | Lig
     """What a worker sends along with ``exc``: at most MAX_RECORD bytes of plain builtins."""
     if is_flood(tb) and attached(exc) is None:
         return _light(exc, tb, hop)
-    in_force = settings.current()
+    in_force = settings.used("context", "locals")
     with own:
         tree = Capture(context=max(3, in_force.context), local_variables=in_force.locals != "0").tree(exc, tb, hop)
     hop = tree["hops"][0]

@@ -180,16 +180,18 @@ def segments(raw: list[RawFrame]) -> list[tuple[bool, list[RawFrame]]]:
 def without_tail(segments: list[tuple[bool, list[RawFrame]]], hops: list[dict[str, Any]]) -> list[tuple[bool, list[RawFrame]]]:
     """Drop the frames that an engine brought along from a worker, at the end of a traceback, where the record has them as well.
 
-    Such an engine (Dask) leaves out frames of its own, so that nothing marks where the worker's begin.
+    Such an engine (Dask) leaves out frames of its own, so that nothing marks where the worker's begin.  Where none of them is the
+    user's, as of a result that could not be pickled, all are compared.
     """
-    told = _positions(hops)
+    users = _positions(hops)
+    told = users or _positions(hops, of_users=False)
     while segments and told:
         is_run, raw = segments[-1]
         kept = list(raw)
         while kept and told:
             frame, _, line = kept[-1]
             path, name = static.exact(frame.f_code.co_filename), static.exact(frame.f_code.co_name)
-            if registry.kind_of_frame(frame) == registry.USER:
+            if not users or registry.kind_of_frame(frame) == registry.USER:
                 if (path if path != shipped_code.NAME else told[-1][0], line, name) != told[
                     -1
                 ]:  # the record may know the lost file
@@ -200,8 +202,8 @@ def without_tail(segments: list[tuple[bool, list[RawFrame]]], hops: list[dict[st
     return segments
 
 
-def _positions(hops: list[dict[str, Any]]) -> list[tuple[str, int, str]]:
-    """Path, line and function of the user's frames of these hops, folded recursions unfolded."""
+def _positions(hops: list[dict[str, Any]], of_users: bool = True) -> list[tuple[str, int, str]]:
+    """Path, line and function of the user's frames of these hops, or of all, folded recursions unfolded."""
     found: list[dict[str, Any]] = []
     for hop in hops:
         for frame in hop.get("brought") or hop.get("frames", ()):
@@ -209,7 +211,9 @@ def _positions(hops: list[dict[str, Any]]) -> list[tuple[str, int, str]]:
                 found.append(frame)
             elif frame.get("repeated") and 0 < frame["cycle"] <= len(found) < MAX_UNFOLDED:
                 found += found[-frame["cycle"] :] * min(frame["repeated"], MAX_UNFOLDED // frame["cycle"])
-    return [(frame["path"], frame["line"], frame["name"]) for frame in found if frame.get("kind") == registry.USER]
+    return [
+        (frame["path"], frame["line"], frame["name"]) for frame in found if not of_users or frame.get("kind") == registry.USER
+    ]
 
 
 def _asks_again(raw: list[RawFrame], item: RawFrame) -> bool:

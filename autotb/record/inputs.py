@@ -31,7 +31,7 @@ _last = threading.local()
 def keep(function: Any, args: Any, kwargs: Any) -> None:
     """Write the call, if that is wanted, and remember the file for :func:`taken`."""
     _last.path = None
-    folder = settings.current().dir
+    folder = settings.value("dir")
     number = next(_numbers)
     if not folder or number > MOST:
         return

@@ -39,7 +39,7 @@ def draw(trace: Trace, stream: Any, style: str = "") -> str:
 
 def _drawn(trace: Trace, stream: Any, style: str) -> str:
     trace = tracebacklimit.limited(trace)
-    in_force = settings.current()
+    in_force = settings.used("style", "frames", "context", "args", "locals")
     abilities = terminal.abilities(stream)
     style = style or in_force.style
     if style == "auto":

@@ -60,7 +60,7 @@ def _umask() -> int:
 
 def keep(trace: Trace) -> Trace:
     """Under ``AUTOTB_DIR`` the story is written to a file of that folder; the trace that comes back names it."""
-    folder = settings.current().dir
+    folder = settings.value("dir")
     if not folder:
         return trace
     kind = re.sub(r"\W+", "", trace.stack.type.rpartition(".")[2])[:50]

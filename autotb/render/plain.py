@@ -18,7 +18,7 @@ HEADER = "Traceback (most recent call last):"
 
 def lines(trace: Trace, in_force: settings.Settings | None = None, *, with_hints: bool = False) -> list[str]:
     """The story, line by line."""
-    used = in_force or settings.current()
+    used = in_force or settings.used("frames", "args", "locals")
 
     def drawn(shorter: Trace, within: Limits) -> list[str]:
         return _Text(shorter, used, within).story(with_hints)

@@ -6,6 +6,7 @@ Flows in: exceptions, or trees of ``capture``.  Flows out: frozen data for ``vis
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import replace
 from types import TracebackType
 from typing import Any
@@ -22,7 +23,7 @@ LAST_LINES = 8  # of a worker's text that is no traceback
 def build(exc: BaseException, tb: TracebackType | None = None) -> Trace:
     """The story of ``exc`` as it is now; ``tb`` where its traceback is not the one that it carries."""
     with own:
-        in_force = settings.current()
+        in_force = settings.used("context", "locals")
         tree = capture.Capture(context=in_force.context, local_variables=in_force.locals != "0").tree(exc, tb)
         return from_tree(tree)
 
@@ -65,7 +66,28 @@ def _stack(tree: capture.Tree) -> Stack:
         unnoted=_count(tree.get("unnoted")),
         culprit=_str(tree.get("culprit")),
     )
-    return _with_text(stack, tree["text"], _str(tree.get("where"))) if tree.get("text") else stack
+    return _located(_with_text(stack, tree["text"], _str(tree.get("where"))) if tree.get("text") else stack)
+
+
+_CALL_THAT_DOES_NOT_FIT = re.compile(r"(?:[\w<>]+\.)*(?P<name>[\w<>]+)\(\) (?:got |missing |takes )")
+
+
+def _located(stack: Stack) -> Stack:
+    """A call that does not fit its function's parameters began no line of it: its place is the line that submitted it."""
+    match = _CALL_THAT_DOES_NOT_FIT.match(stack.message) if stack.type == "TypeError" and stack.hops else None
+    if match is None:
+        return stack
+    hop = stack.hops[-1]
+    is_engines = all(isinstance(frame, Frame) and frame.kind in (registry.ENGINE, registry.OWN) for frame in hop.frames)
+    called = hop.call.partition("(")[0].rpartition(".")[2]
+    if hop.submitted is None or not hop.where or not is_engines or called not in ("", match["name"]):
+        return stack
+    place = hop.submitted
+    asked = next((frame for frame in reversed(stack.frames) if frame.kind == registry.USER), None)
+    there = Frame(place.path, place.line, place.name, source=_local_source(place.path, place.line))
+    more = () if asked is not None and (asked.path, asked.line) == (place.path, place.line) else (there,)
+    located = replace(hop, where="", submitted=None, call="", frames=(*hop.frames, *more))
+    return replace(stack, hops=(*stack.hops[:-1], located, *((Hop(call=hop.call),) if hop.call else ())))
 
 
 def _with_text(stack: Stack, remote: str, where: str) -> Stack:

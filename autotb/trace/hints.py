@@ -103,11 +103,25 @@ _NOT_PICKLED = (
     "cannot pickle ",
     "can't pickle ",
     "can't get local object ",
-    "can't get attribute ",
     "could not pickle ",
     "could not serialize ",
 )
 _ALWAYS_PICKLING = ("PicklingError", "PickleError", "UnpicklingError", "MaybeEncodingError")
+
+
+_NOT_THERE = re.compile(
+    r"Can't get attribute '(?P<name>[^']+)' on <module '(?P<module>[^']+)'"
+    r"|module '(?P<main>__main__|__mp_main__)' has no attribute '(?P<attribute>[^']+)'"
+)
+
+
+def _not_there(trace: Trace) -> dict[str, str] | None:
+    """A function or a class that went by its name, and that the module has not where it arrived."""
+    for stack in stacks(trace.stack):
+        found = _NOT_THERE.match(stack.message) if stack.type == "AttributeError" else None
+        if found is not None and _by_an_engine(stack, "load(", "loads("):
+            return {"name": found["name"] or found["attribute"], "module": found["module"] or found["main"]}
+    return None
 
 
 def _not_pickled(trace: Trace) -> dict[str, str] | None:
@@ -116,15 +130,21 @@ def _not_pickled(trace: Trace) -> dict[str, str] | None:
         if stack.culprit:
             return {"what": f"{stack.culprit} cannot be pickled; "}
         bare = stack.type.rpartition(".")[2]
-        if bare in _ALWAYS_PICKLING or (
-            bare in ("TypeError", "AttributeError") and stack.message.lower().startswith(_NOT_PICKLED)
-        ):
-            last = stack.frames[-1:]
-            if not last or last[0].kind in (registry.ENGINE, registry.OWN) or _is_pickler(last[0].module):
-                users = [frame for frame in stack.frames if frame.kind == registry.USER]
-                its_own = users and any(call in users[-1].failing_line for call in ("dump(", "dumps(", "copy("))
-                return None if its_own else {"what": ""}
+        says_so = bare in ("TypeError", "AttributeError") and stack.message.lower().startswith(_NOT_PICKLED)
+        if (says_so or bare in _ALWAYS_PICKLING) and _raised_by_pickle(stack):
+            return {"what": ""} if _by_an_engine(stack, "dump(", "dumps(", "copy(") else None
     return None
+
+
+def _raised_by_pickle(stack: Stack) -> bool:
+    last = stack.frames[-1:]
+    return not last or last[0].kind in (registry.ENGINE, registry.OWN) or _is_pickler(last[0].module)
+
+
+def _by_an_engine(stack: Stack, *calls: str) -> bool:
+    """Whether an engine pickled or unpickled something, and not the user's own line, by one of these calls."""
+    users = [frame for frame in stack.frames if frame.kind == registry.USER]
+    return _raised_by_pickle(stack) and not (users and any(call in users[-1].failing_line for call in calls))
 
 
 def _is_pickler(module: str) -> bool:
@@ -135,25 +155,30 @@ def _crashed(trace: Trace) -> dict[str, str] | None:
     for stack in stacks(trace.stack):
         if stack.type in registry.facts.crashes or stack.tells_of_a_death:
             died = next((hop for hop in stack.hops if any(_ENDED.search(line) for line in hop.died)), None)
-            cause, steps = _death(next(filter(_ENDED.search, died.died)) if died is not None else "")
+            what, cause, steps = _death(next(filter(_ENDED.search, died.died)) if died is not None else "")
             parsls = "parsl" in (died.engine if died is not None else stack.type)
-            return {"cause": cause, "steps": steps.replace("{logs}", _LOGS_OF_PARSL if parsls else _LOGS)}
+            return {"what": what, "cause": cause, "steps": steps.replace("{logs}", _LOGS_OF_PARSL if parsls else _LOGS)}
     return None
 
 
-def _death(told: str) -> tuple[str, str]:
-    """What may have ended a worker, after what is told of its end, and what to do then."""
+def _death(told: str) -> tuple[str, str, str]:
+    """How a worker ended, what may have ended it, after what is told of its end, and what to do then."""
+    kind = _kind_of_death(told)
+    return _ENDS.get(kind, _WITHOUT_AN_EXCEPTION), *_DEATHS[kind]
+
+
+def _kind_of_death(told: str) -> str:
     by_signal = re.search(r"killed by signal \d+ \((\w+)\)", told)
     if "could not unpickle a task" in told:
-        return _DEATHS["unpickled"]
+        return "unpickled"
     if "Fatal Python error" in told or (by_signal and by_signal[1] in _NATIVE):
-        return _DEATHS["crash"]
+        return "crash"
     if by_signal:
         if by_signal[1] != "SIGKILL":
-            return _DEATHS["signal"]
-        return _DEATHS["memory" if "out of memory" in told else "killed" if "no out-of-memory kill" in told else "SIGKILL"]
+            return "signal"
+        return "memory" if "out of memory" in told else "killed" if "no out-of-memory kill" in told else "SIGKILL"
     status = re.search(r"exit status (\d+)", told)
-    return _DEATHS["exit" if status and int(status[1]) < 256 and sys.platform != "win32" else "unknown"]
+    return "exit" if status and int(status[1]) < 256 and sys.platform != "win32" else "unknown"
 
 
 _NATIVE = ("SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT", "SIGTRAP", "SIGSYS")
@@ -161,6 +186,8 @@ _LOGS = "the workers' stderr files"
 _LOGS_OF_PARSL = "the workers' stderr files, in Parsl's worker_logdir_root,"
 _ENDED = re.compile(r": (killed by signal|exit status|gone, )")
 _BY_HAND = "run the task by hand outside the engine"
+_WITHOUT_AN_EXCEPTION = "a worker process died without a Python exception"
+_ENDS = {"exit": "a worker process ended while it was needed", "unpickled": "a worker process could not load a task"}
 _DEATHS = {
     "crash": (
         "it ended as a crash in compiled code does (an extension module, or a library that one calls)",
@@ -183,11 +210,11 @@ _DEATHS = {
         f"look at {{logs}} and at the batch system's, and {_BY_HAND}",
     ),
     "exit": (
-        "the process ended itself: os._exit() or sys.exit() in the task or in a library, or an error outside of the task",
+        "it ended itself: os._exit() or sys.exit() in the task or in a library, or an error outside of the task",
         f"look at {{logs}}, and {_BY_HAND}",
     ),
     "unpickled": (
-        "what the task is made of could not be loaded there",
+        "what the task is made of cannot be unpickled there",
         "define it where the workers can import it, and start them after it is defined",
     ),
     "unknown": (
@@ -202,22 +229,42 @@ def _other_version(trace: Trace) -> dict[str, str] | None:
     for stack in stacks(trace.stack):
         for hop in stack.hops:
             for name, theirs in hop.versions if hop.pid != trace.pid else ():
-                here = _version_here(name)
+                here = _version_here(name, theirs)
                 if here and theirs and here != theirs:
                     return {"name": "Python" if name == "python" else name, "theirs": theirs, "here": here}
     return None
 
 
-def _version_here(name: str) -> str:
+def _version_here(name: str, theirs: str) -> str:
+    """The version that a package has here, by the same means as there; empty where that is not known.
+
+    One that is not loaded here is known by what its installer noted, which need not be what the package itself says: where its
+    files name the worker's version, it is the same.
+    """
     if name == "python":
         return f"{sys.version_info[0]}.{sys.version_info[1]}"
     if isinstance(sys.modules.get(name), ModuleType):
         return build.version_of(name)
-    from importlib import metadata
+    from importlib import metadata, util
 
     try:
-        return metadata.version(name)
-    except (metadata.PackageNotFoundError, ValueError, OSError):
+        noted = metadata.version(name)
+        spec = util.find_spec(name)
+    except (metadata.PackageNotFoundError, ImportError, ValueError, OSError, AttributeError):
+        return ""
+    folders = list(spec.submodule_search_locations or ()) if spec is not None else []
+    files = [os.path.join(folder, file) for folder in folders for file in _VERSION_FILES]
+    return "" if not files or any(f'"{theirs}"' in text or f"'{theirs}'" in text for text in map(_beginning, files)) else noted
+
+
+_VERSION_FILES = ("__init__.py", "_version.py", "version.py", "__about__.py", "__version__.py")
+
+
+def _beginning(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read(100_000)
+    except OSError:
         return ""
 
 
@@ -257,7 +304,11 @@ _PICKLES = (
     "locks, threads, lambdas and local functions, and JAX arrays as return values: pass paths instead of file objects, convert "
     "arrays with np.asarray before returning, return only primitives and plain containers"
 )
-_SILENT = "a worker process died without a Python exception: {cause}; {steps}"
+_BY_NAME = (
+    "functions and classes are pickled by their name, and the process that unpickled {name} has no such name in {module}: define "
+    'it before the workers start, not below `if __name__ == "__main__":`, or in a module that both import'
+)
+_SILENT = "{what}: {cause}; {steps}"
 _FOLDER = (
     "{name} is in {folder}, which is not on the worker's sys.path, though its Python is this one: "
     "start the workers with PYTHONPATH={folder}, or install {name}; "
@@ -273,21 +324,22 @@ _CUDA = (
     'multiprocessing_context="spawn")), or first use the GPU in the workers'
 )
 _DAEMONS = (
-    "workers of multiprocessing.Pool are daemons, which may start no processes: use concurrent.futures.ProcessPoolExecutor for "
-    "the outer pool, or threads inside"
+    "a daemonic process may start no processes, and this one is such: workers of multiprocessing.Pool and of torch's DataLoader "
+    "are, and what is started with daemon=True; use concurrent.futures.ProcessPoolExecutor outside, or threads inside"
 )
 _DESCRIPTORS = (
     "the process has as many files and sockets open as it may (`ulimit -n`): close them where they are opened (`with`), or "
     "raise the limit"
 )
 _PORT = (
-    "another process listens on this port, perhaps one that an earlier run left behind: stop it, or let the system choose a "
-    "port (0)"
+    "the address is taken: by a process that listens there, perhaps one that an earlier run left behind, by this one, or by the "
+    "file of a socket that was not removed; stop it, let the system choose a port (0), or remove the file"
 )
 _EDITED = "{path} was changed after it was imported, so the lines shown may not be those that ran: start the program anew"
 
 TABLE: tuple[Row, ...] = (
     (_before_main, _GUARD),
+    (_not_there, _BY_NAME),
     (_not_pickled, _PICKLES),
     (_crashed, _SILENT),
     (_lacks_folder, _FOLDER),

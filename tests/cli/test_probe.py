@@ -77,6 +77,27 @@ def test_a_module_that_is_missing_is_shown_with_its_error(tmp_path):
     assert "ModuleNotFoundError: No module named 'no_such_module'" in ran.stdout
 
 
+CHANGED = """
+import multiprocessing, os
+from concurrent.futures import ProcessPoolExecutor
+
+changed = {"AUTOTB_CONTEXT": "7", "API_TOKEN": "theirs"}
+fork = multiprocessing.get_context("fork")
+executor = ProcessPoolExecutor(1, mp_context=fork, initializer=os.environ.update, initargs=(changed,))
+os.environ |= {"API_TOKEN": "ours", "SET_HERE_TOO": "1"}
+"""
+
+
+def test_settings_and_secrets_that_differ_in_a_worker_are_told(tmp_path):
+    """A secret is compared as it is, and shown masked."""
+    (tmp_path / "config.py").write_text(CHANGED)
+    ran = doctor(tmp_path, "--engine", "processes", "--config", "config.py")
+
+    assert "  setting: context is 7 in the worker, 3 in the driver\n" in ran.stdout
+    assert "  environment: API_TOKEN is *** in the worker, *** in the driver\n" in ran.stdout
+    assert "SET_HERE_TOO" not in ran.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -257,7 +257,7 @@ def test_doctor_names_every_patch_that_found_nothing(tmp_path):
     for declared in targets:
         if not declared.optional:
             assert f"{declared.module}.{declared.qualname} is absent" in told, declared.qualname
-    assert "shown from text alone" in told
+    assert "autotb does without it" in told
 
 
 def test_doctor_is_content_with_the_engines_as_they_are(tmp_path):

@@ -116,7 +116,8 @@ def library():
 
 
 def mistake():
-    load(0, executor="x").result()
+    future = load(0, executor="x")
+    future.result()
 
 
 CASES = [app, chain, diamond, fan_in, inputs, join, bash, needs_two, after_two, chained_app, library, mistake]
@@ -216,7 +217,11 @@ def test_a_mistake_of_the_caller_is_shown_at_the_caller(stories):
     text = sections(stories[1].stderr)["mistake"]
 
     assert "unexpected keyword argument 'executor'" in text.strip().split("\n")[-1]
-    assert re.search(r"main\.py:\d+ in mistake", text)
+    line = PROGRAM.split("\n").index('    future = load(0, executor="x")') + 1
+    assert programs.Ran(1, "", text, None).heads[-1] == f"main.py:{line} in mistake", text
+    assert f"{line} ❱     future = load(0, executor=" in text
+    assert "in a Parsl worker" not in text
+    assert "load(x=0, executor='x')" in text
 
 
 @pytest.mark.behaviour("S1-26")

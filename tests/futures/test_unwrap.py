@@ -254,6 +254,16 @@ def test_a_bare_future_cannot_be_retried_and_that_is_said_at_once(caplog):
     assert "[bare] cannot be retried: autotb has not seen this future being made" in first.getMessage()
 
 
+def test_a_task_that_raised_an_error_of_that_name_was_not_cancelled(threads, caplog):
+    def asks_another():
+        raise CancelledError
+
+    _, text = report_of(threads.submit(asks_another), "it", caplog, CancelledError)
+
+    assert "asks_another" in text
+    assert "was cancelled" not in text
+
+
 def test_a_pool_that_was_shut_down_cannot_retry(caplog, tmp_path):
     with ThreadPoolExecutor(1) as pool:
         future = pool.submit(tasks.fails_at_first, tmp_path / "calls", 9)
@@ -269,7 +279,7 @@ def test_a_wait_that_expires_is_raised_and_not_retried(threads, caplog):
     _, text = report_of(future, "slow", caplog, FutureTimeoutError, timeout=0.05, max_retries=3)
     release.set()
 
-    assert text == "[slow] no result within 0.05 s; the task goes on"
+    assert text == "[slow] no result within 0.05 s; the task was not cancelled"
     assert autotb.unwrap(future, "slow", timeout=60) is True
 
 

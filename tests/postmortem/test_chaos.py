@@ -27,7 +27,7 @@ ACCOUNTS = {
     "ended, its result lost": r"ended on (a worker|worker \\d+), and its result did not arrive before the pool broke",
     "not known": r"not known whether it started: the pool broke",
     "named casualty": r"work\\((k=)?OWN\\).{0,4}started and then crashed(, within \\d+\\.\\d s)?: killed by signal 9",
-    "worker died between tasks": r"died( between two tasks| before its first task)?: killed by signal 9",
+    "worker died between tasks": r"died( after a task, before another began| before its first task began)?: killed by signal 9",
     "Pebble gave up": r"BrokenProcessPool: All workers expired",
 }
 

@@ -234,6 +234,49 @@ def test_an_initializer_that_kills_each_worker_ends_the_wait(run):
     assert "died in its initializer, before its first task: killed by signal 9 (SIGKILL)" in flat(ran.stderr)
 
 
+DIES_AT_LOAD = """
+import os
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+def dies(signal):
+    os.kill(os.getpid(), signal)
+
+class DiesAtLoad:
+    def __reduce__(self):
+        return dies, (9,)
+
+def same(x):
+    return x
+
+if __name__ == "__main__":
+    if sys.argv[1] == "pool":
+        with get_context("fork").Pool(1) as pool:
+            assert sys.argv[2] == "first" or pool.apply(same, (1,)) == 1
+            pool.apply(same, (DiesAtLoad(),))
+    with ProcessPoolExecutor(1, mp_context=get_context("fork")) as pool:
+        assert sys.argv[2] == "first" or pool.submit(same, 1).result() == 1
+        pool.submit(same, DiesAtLoad()).result()
+"""
+
+
+@pytest.mark.parametrize("when", ["first", "later"])
+@pytest.mark.parametrize("kind", ["pool", "executor"])
+def test_a_worker_that_dies_as_it_unpickles_a_task_ran_none(run, kind, when):
+    """Nothing had begun, so nothing is said of how long it took, nor of a task that it was between."""
+    ran = run(DIES_AT_LOAD, kind, when, AUTOTB_STYLE="plain", timeout=60)
+    wanted = {
+        ("pool", "first"): "received a task, and died before that began",
+        ("pool", "later"): "received a task, and died before that began",
+        ("executor", "first"): "died before its first task began",
+        ("executor", "later"): "died after a task, before another began",
+    }
+
+    assert f"[{wanted[kind, when]}: killed by signal 9 (SIGKILL)" in ran.stderr
+    assert not re.search("started and then crashed|within|with the tasks", ran.stderr)
+
+
 JOBLIB = """
 import os
 from joblib import Parallel, delayed

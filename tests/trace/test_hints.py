@@ -97,6 +97,8 @@ if __name__ == "__main__":
 def test_what_cannot_be_pickled(run, case):
     hint = lone_hint(run(POOL, case))
 
+    parts = {"file": "x → _io.TextIOWrapper", "returns_lock": "result → _thread.lock"}
+    assert case not in parts or hint.startswith(f"hint: {parts[case]} cannot be pickled; "), hint
     for text in ("file handles", "database connections", "threads", "JAX arrays", "np.asarray", "paths instead of file objects"):
         assert text in hint
 
@@ -139,6 +141,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.behaviour("S1-51")
 @pytest.mark.parametrize("engine", ["pool", "loky", "joblib"])
 @pytest.mark.parametrize("what", ["argument", "result"])
 def test_the_part_that_cannot_be_pickled_is_named(run, engine, what):
@@ -206,9 +209,12 @@ def test_a_worker_whose_end_is_not_known():
             ("died: killed by signal 9 (SIGKILL), the kernel counts no out-of-memory kill", "SIGKILL was sent to it, by a batch"),
             ("died: killed by signal 9 (SIGKILL)", "SIGKILL was sent to it, by the kernel"),
             ("died: killed by signal 15 (SIGTERM)", "the signal was sent to it"),
-            ("died: exit status 3", "the process ended itself"),
+            ("died: exit status 3", "ended while it was needed: it ended itself"),
             ("died: exit status 3221225477", "out of memory, a segmentation fault"),  # of Windows
-            ("could not unpickle a task, and died of X: exit status 1", "could not be loaded there"),
+            (
+                "could not unpickle a task, and died of X: exit status 1",
+                "could not load a task: what the task is made of cannot be unpickled there",
+            ),
         ):
             assert cause in told("never started: the pool broke before", died)
     finally:
@@ -258,7 +264,7 @@ def test_an_address_in_use(run):
         AUTOTB_STYLE="rich",
     )
 
-    assert "listens on this port" in lone_hint(ran)
+    assert "the address is taken" in lone_hint(ran)
 
 
 def test_a_file_that_changed(run):
@@ -411,6 +417,58 @@ def test_a_package_of_the_same_version_gets_no_hint(run):
     assert versions == {"python": f"{sys.version_info[0]}.{sys.version_info[1]}", "numpy": numpy.__version__}
 
 
+def test_one_package_that_names_its_version_in_two_ways_is_one(run, tmp_path):
+    """What the installer noted of a package that is not loaded here need not be what it says itself (certifi, nbformat)."""
+    for folder, version in (("here", "1.0"), ("there", "0.9")):
+        package = tmp_path / folder / "vendored"
+        package.mkdir(parents=True)
+        (package / "__init__.py").write_text("from ._version import __version__\n\ndef fails(x):\n    return 1 / 0\n")
+        (package / "_version.py").write_text(f'__version__ = "{version}"\n')
+        noted = tmp_path / folder / f"vendored-{version}.post1.dist-info"
+        noted.mkdir()
+        (noted / "METADATA").write_text(f"Metadata-Version: 2.1\nName: vendored\nVersion: {version}.post1\n")
+    code = """
+        import sys
+        from concurrent.futures import ProcessPoolExecutor
+        from multiprocessing import get_context
+
+        def fails(x):
+            if sys.argv[1] == "other":
+                sys.path.insert(0, "there")
+            import vendored
+            return vendored.fails(x)
+
+        if __name__ == "__main__":
+            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+                pool.submit(fails, 1).result()
+        """
+
+    assert hints(run(code, "same", PYTHONPATH=str(tmp_path / "here"))) == []
+    (other,) = hints(run(code, "other", PYTHONPATH=str(tmp_path / "here")))
+    assert other.startswith("hint: vendored is 0.9 in the worker and 1.0.post1 here: ")
+
+
+def test_a_name_that_is_not_there_where_it_is_unpickled(run):
+    """It was pickled well: what cannot be pickled is not to blame."""
+    ran = run(
+        """
+        from multiprocessing import get_context
+
+        if __name__ == "__main__":
+            with get_context("spawn").Pool(1) as pool:
+
+                def later(x):
+                    return x
+
+                pool.map(later, [1])
+        """
+    )
+    hint = lone_hint(ran)
+
+    assert "the process that unpickled later has no such name in __mp_main__" in hint
+    assert "file handles" not in hint
+
+
 def own_mounts():
     """A command under which /dev/shm can be another one: as root, or in a namespace of one's own."""
     for command in (["unshare", "--mount"], ["unshare", "--user", "--map-root-user", "--mount"]):
@@ -532,6 +590,9 @@ def test_another_interpreter_than_this_one():
 
 
 MISSING = """\
+import sqlite3
+import sys
+
 import parsl
 from parsl import Config, python_app
 from parsl.executors import HighThroughputExecutor
@@ -543,21 +604,47 @@ def needs_module():
     import nonexistent_module
 
 
+class Job:
+    def __init__(self):
+        self.db = sqlite3.connect(":memory:")
+
+
+@python_app
+def takes(x):
+    return 1
+
+
+@python_app
+def rows():
+    return {"rows": [1, (n for n in range(3))]}
+
+
 if __name__ == "__main__":
     executor = HighThroughputExecutor(
         max_workers_per_node=1, address="127.0.0.1", cpu_affinity="none", provider=LocalProvider(init_blocks=1, max_blocks=1)
     )
     with parsl.load(Config(executors=[executor], initialize_logging=False)):
+        import autotb
+
+        for future in takes({"job": Job()}), rows():
+            print("=" * 5, autotb.explain(future.exception()), *autotb.explain(future.exception()).hints, sep="\\n")
         needs_module().result()
 """
 
 
-@pytest.mark.behaviour("S1-50")
+@pytest.mark.behaviour("S1-50", "S1-51")
 def test_a_module_that_parsls_worker_lacks(tmp_path):
-    hint = lone_hint(programs.run(tmp_path, MISSING, timeout=200))
+    ran = programs.run(tmp_path, MISSING, timeout=200)
+    hint = lone_hint(ran)
 
     for text in ("not activated", "worker_init", "different environment", "source ", "export PYTHONPATH"):
         assert text in hint
+    argument, result = ran.stdout.split("=====")[1:]
+    assert "hint: x['job'].db → sqlite3.Connection cannot be pickled; " in argument
+    assert "hint: result['rows'][1] → generator cannot be pickled; " in result
+    assert "  [rows()]\n" in result
+    assert result.count(" in pickle, last at ") == 1, result  # the worker's frames, once and below the worker's line
+    assert result.index("in a Parsl worker, pid ") < result.index(" in pickle, last at ")
 
 
 BESIDE = MISSING.replace("import parsl\n", "import beside\nimport parsl\n", 1).replace(
