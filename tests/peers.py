@@ -34,10 +34,19 @@ Outcomes = dict[str, str]
 #: Runs those tests of a suite (all of it without any) with an interpreter in a folder that is its own: what came of each.
 Suite = Callable[[str, "list[str]", Path], Outcomes]
 
-#: What tells pytest's outcomes as they come, so that those before a hang or a crash are known.
+#: What tells pytest's outcomes as they come, so that those before a hang or a crash are known, and runs a part of the tests.
 _PLUGIN = """
 def pytest_addoption(parser):
     parser.addoption("--outcomes-to")
+    parser.addoption("--outcomes-of")
+
+
+def pytest_collection_modifyitems(config, items):
+    path = config.getoption("--outcomes-of")
+    if path:
+        with open(path, encoding="ascii") as file:
+            wanted = set(file.read().split("\\n"))
+        items[:] = [item for item in items if ascii(item.nodeid)[1:-1] in wanted]
 
 
 def pytest_configure(config):
@@ -52,7 +61,7 @@ class _Teller:
 
     def tell(self, name, outcome):
         with open(self.path, "a", encoding="utf-8", errors="backslashreplace") as file:
-            print(ascii(name), outcome, sep="\\t", file=file)
+            print(ascii(name)[1:-1], outcome, sep="\\t", file=file)
 
     def pytest_runtest_logstart(self, nodeid):
         self.tell(nodeid, "never ended")
@@ -86,7 +95,8 @@ def environments(folder: Path) -> tuple[str, str]:
         home = folder / name
         venv.EnvBuilder(symlinks=os.name != "nt", with_pip=False).create(home)
         site = next(home.glob("[Ll]ib/**/site-packages"))
-        (site / "peers.pth").write_text(f"{packages}\n")
+        # The first by name: lines of the others import from there.
+        (site / "00-packages.pth").write_text(f"{packages}\n")
         (site / "outcomes_of_peers.py").write_text(_PLUGIN)
         for file in packages.glob("*.pth"):
             if file.name != "autotb.pth" or name == "ours":
@@ -135,11 +145,14 @@ def with_pytest(suite: Path, arguments: list[str], limit: float = LIMIT) -> Suit
     def outcomes(python: str, only: list[str], folder: Path) -> Outcomes:
         told = folder / "outcomes.txt"
         command = [python, "-m", "pytest", "-p", "outcomes_of_peers", f"--outcomes-to={told}", "-p", "no:cacheprovider"]
-        command += ["--rootdir", str(suite), *arguments, *only]
+        command += ["--rootdir", str(suite), *arguments]
+        if only:
+            wanted = folder / "wanted.txt"
+            wanted.write_text("\n".join(only), encoding="ascii")
+            command.append(f"--outcomes-of={wanted}")
         found = {WHOLE: run(command, folder, limit, suite)}
         for line in told.read_text(encoding="utf-8").splitlines() if told.exists() else ():
             name, _, outcome = line.partition("\t")
-            name = name[1:-1]
             if found.get(name, "never ended") in ("never ended", "passed"):  # an error at the end outranks a success
                 found[name] = outcome
         return found
