@@ -11,6 +11,7 @@ PARTS = {
     "test_doctest": [],
     "test_cmd_line_script": [],
     "test_exceptions": [],
+    "test_code_module": [],
     "test_concurrent_futures": ["*ForkExecutorDeadlock*", "*ForkserverExecutorDeadlock*"],
     "test_concurrent_futures.test_deadlock": ["*ForkExecutorDeadlock*", "*exit_during_result*"],  # where it is a package
 }
@@ -23,5 +24,5 @@ def test_cpythons_own_tests_are_as_without_us(module):
 
     count, differ, _ = peers.compare(cpython.suite(module, PARTS[module]))
 
-    assert count > 10
+    assert count > 5
     assert differ == []

@@ -58,6 +58,13 @@ PROGRAMS = {
     "no stderr": "import sys\nsys.stderr = None\n1 / 0\n",
     "stderr to stdout": "import sys\nsys.stderr = sys.stdout\n1 / 0\n",
     "a child's": "import subprocess, sys\nprint(subprocess.run([sys.executable, '-c', '1/0'], capture_output=True, text=True).stderr)\n",
+    "a mock of stderr": (
+        "import sys\nfrom unittest import mock\np = sys.stderr\nsys.stderr = mock.MagicMock(**{'write.side_effect': p.write})\n1 / 0\n"
+    ),
+    "a console on a mock of stderr": (
+        "import code, sys\nfrom unittest import mock\nwith mock.patch('sys.stderr') as fake:\n"
+        "    code.InteractiveConsole().runcode('1 / 0')\nprint(''.join(''.join(call.args) for call in fake.write.call_args_list))\n"
+    ),
     "a globals of its own": "class D(dict):\n    def get(self, *a):\n        print('asked')\nexec('1 / 0', D(__builtins__=__builtins__))\n",
 }
 if sys.version_info >= (3, 11):
