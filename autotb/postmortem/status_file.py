@@ -10,6 +10,7 @@ of a death but its exit status.
 from __future__ import annotations
 
 import os
+import sys
 import time
 from types import CodeType, FunctionType, MethodType
 
@@ -59,7 +60,7 @@ class Crumb:
         self.page = memoryview(page)
         self.words = self.page[: WORDS * 8].cast("q")
         self.words[PID], self.words[BEGUN], self.words[MARK] = os.getpid(), time.time_ns(), MARKED
-        self.words[PARENT], self.words[STATE] = os.getppid(), IDLE
+        self.words[PARENT], self.words[STATE] = _parent(), IDLE
 
     def runs(self, job: int, index: int, text: str) -> None:
         """A task begins."""
@@ -124,6 +125,16 @@ class Crumb:
             pass
 
 
+def _parent() -> int:
+    """Who started this process; of one that a fork server has forked, whoever asked it to."""
+    for package in ("multiprocessing", "multiprocess"):
+        parent = getattr(sys.modules.get(f"{package}.process"), "_parent_process", None)
+        pid = getattr(parent, "_pid", None)
+        if type(pid) is int and pid > 0:
+            return pid
+    return os.getppid()
+
+
 def begin() -> Crumb | None:
     """This process's crumb, made when its first task is near; None where it cannot be."""
     global _mine
@@ -150,7 +161,7 @@ def _made() -> Crumb:
 
 def _swept(inside: int) -> Crumb:
     try:
-        _sweep(inside)
+        sweep(inside)
     except OSError:
         pass  # less is tidied up
     return Crumb(inside)
@@ -167,23 +178,26 @@ def _not_mine() -> None:
         faulthandler.disable()
 
 
-def _sweep(inside: int) -> None:
-    """Remove what dead workers left behind, and their drivers did not take away."""
+def sweep(inside: int, parent: int = 0) -> None:
+    """Remove what dead workers left behind, and their drivers did not take away; of the workers of ``parent`` in any case."""
     for file in os.listdir(inside):
         pid = status_folder.pid_of(file)
         if pid is not None and has_ended(pid):
             try:
-                if _is_nobodys(inside, file, pid):
+                if _is_nobodys(inside, file, pid, parent):
                     os.unlink(file, dir_fd=inside)
             except OSError:
                 pass  # another worker was faster, or it is no file
 
 
-def _is_nobodys(inside: int, file: str, pid: int) -> bool:
-    """Whether nobody will read a dead worker's file: whoever started it is dead too, or has had the time to."""
+def _is_nobodys(inside: int, file: str, pid: int, parent: int) -> bool:
+    """Whether nobody will read a dead worker's file: it was only being made, or who started it is done, or had the time to."""
     words = memoryview(status_folder.read_in(inside, file, WORDS * 8).ljust(WORDS * 8, b"\0")).cast("q")
-    left = words[MARK] == MARKED and words[PID] == pid and has_ended(words[PARENT])
-    return left or os.stat(file, dir_fd=inside, follow_symlinks=False).st_mtime < time.time() - _OLD
+    if words[MARK] == 0:
+        return True
+    if words[MARK] == MARKED and words[PID] == pid and (words[PARENT] == parent or has_ended(words[PARENT])):
+        return True
+    return os.stat(file, dir_fd=inside, follow_symlinks=False).st_mtime < time.time() - _OLD
 
 
 def lives(pid: int) -> bool:

@@ -131,9 +131,11 @@ def is_dead(pid: int, within: float = 0) -> bool:
 
 def bury_children() -> None:
     """Remove the files of this process's children, which have all ended."""
-    for left in every():
-        if left.words[status_file.PARENT] == os.getpid() and is_dead(left.pid):
-            bury(left.pid)
+    try:
+        status_folder.inside(lambda inside: status_file.sweep(inside, os.getpid()))
+    except (OSError, AttributeError):
+        return
+    status_folder.leave()
 
 
 def bury(pid: int) -> None:
