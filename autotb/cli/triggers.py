@@ -14,10 +14,11 @@ def adapters() -> dict[str, tuple[str, ...]]:
     """The modules that each adapter declares, without importing one."""
     found = {}
     for folder in ("engines", "environments"):
-        for path in sorted((PACKAGE / folder).glob("*.py")):
+        for path in sorted([*(PACKAGE / folder).glob("*.py"), *(PACKAGE / folder).glob("*/__init__.py")]):
             modules = _declared(ast.parse(path.read_text(encoding="utf-8")))
             if modules:
-                found[f"autotb.{folder}.{path.stem}"] = modules
+                name = path.parent.name if path.stem == "__init__" else path.stem
+                found[f"autotb.{folder}.{name}"] = modules
     return found
 
 

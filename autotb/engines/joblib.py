@@ -172,9 +172,9 @@ def _unbox(out: Any = None) -> None:
 
 def _wrap_setup_queues(original: Any) -> Any:
     """The pool of the multiprocessing backend makes queues of its own."""
-    from autotb.engines import multiprocessing
+    from autotb.engines.multiprocessing import driver
 
-    return multiprocessing.wrap_setup_queues(original)
+    return driver.wrap_setup_queues(original)
 
 
 PATCHES = (

@@ -80,7 +80,7 @@ def _handle(future: Any) -> Any:
     module, files = sys.modules.get("parsl.dataflow.futures"), sys.modules.get("parsl.app.futures")
     if module is None or files is None or not isinstance(future, (module.AppFuture, files.DataFuture)):
         return None
-    from autotb.engines import upstream
+    from autotb.engines.parsl import upstream
     from autotb.instrument import future_handles
 
     class Handle(future_handles.Standard):
@@ -232,7 +232,7 @@ def _wrap_submit(original: Any) -> Any:
     @functools.wraps(original)
     def submit(self: Any, *args: Any, **kwargs: Any) -> Any:
         try:
-            from autotb.engines import upstream
+            from autotb.engines.parsl import upstream
 
             call = upstream.remember(args, kwargs)  # Parsl writes into the arguments
         except Exception:
@@ -257,7 +257,7 @@ def _wrap_launch(original: Any) -> Any:
     @functools.wraps(original)
     def launch_task(self: Any, task_record: Any, *args: Any, **kwargs: Any) -> Any:
         try:
-            from autotb.engines import upstream
+            from autotb.engines.parsl import upstream
 
             upstream.note_launch(task_record)
         except Exception:

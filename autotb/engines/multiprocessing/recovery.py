@@ -15,7 +15,7 @@ import weakref
 from typing import Any
 
 from autotb import settings
-from autotb.engines.multiprocessing import CASUALTY, INITIALIZER, UNCERTAIN, untold
+from autotb.engines.multiprocessing.messages import CASUALTY, INITIALIZER, UNCERTAIN, untold
 from autotb.postmortem import status_file, status_reader
 from autotb.postmortem.status_file import READS, WRITES
 
@@ -31,9 +31,9 @@ def watch(pool: Any) -> None:
     """A pool of processes was made; its threads are not running yet."""
     _pools.add(pool)
     if settings.switch("rescue"):
-        from autotb.postmortem import pipes
+        from autotb.engines.multiprocessing import queue_repair
 
-        pool._outqueue._autotb_waiting = pipes.Waiting(pool._outqueue._reader)
+        pool._outqueue._autotb_waiting = queue_repair.Waiting(pool._outqueue._reader)
         guard(pool._outqueue)
 
 
@@ -43,9 +43,9 @@ def begin(inqueue: Any, outqueue: Any) -> Any:
     if crumb is None:
         outqueue.put((UNCERTAIN, os.getpid(), (True, None)))
         return None
-    from autotb.postmortem import pipes
+    from autotb.engines.multiprocessing import queue_repair
 
-    pipes.note(inqueue, outqueue, crumb)
+    queue_repair.note(inqueue, outqueue, crumb)
     return crumb
 
 
@@ -73,22 +73,22 @@ def after(dead: list[Any], workers: Any) -> bool:
 
 
 def _settle(pool: Any, process: Any, left: status_reader.Remains) -> None:
-    from autotb.postmortem import pipes
+    from autotb.engines.multiprocessing import queue_repair
 
     try:
-        pipes.settle(
+        queue_repair.settle(
             pool,
             functools.partial(_dead, pool),
             functools.partial(_living, pool),
             getattr(pool._outqueue, "_autotb_waiting", None),
         )
-    except pipes.Broken:
+    except queue_repair.Broken:
         _give_up(pool, _error(process, left))
         return
     if left.state == status_file.STARTING and process.exitcode not in (0, 1):  # 1: it raised, and has told so itself
         _send(pool, None, _error(process, left), INITIALIZER)
     elif left.running:
-        _send(pool, pipes.job_of(left), _error(process, left))
+        _send(pool, queue_repair.job_of(left), _error(process, left))
 
 
 def _dead(pool: Any) -> list[status_reader.Remains]:
@@ -148,13 +148,13 @@ def unguard(queue: Any) -> None:
 
 
 def _put(queue: Any, message: Any) -> None:
-    from autotb.postmortem import pipes
+    from autotb.engines.multiprocessing import queue_repair
 
     reference = queue._autotb_pool
     while not queue._wlock.acquire(timeout=0.1):  # its holder may have died in the meantime, and nobody else would see to it
         pool = reference()
         if pool is not None:
-            pipes.settle_results(pool, functools.partial(_living, pool), getattr(queue, "_autotb_waiting", None))
+            queue_repair.settle_results(pool, functools.partial(_living, pool), getattr(queue, "_autotb_waiting", None))
     try:
         queue._writer.send(message)
     finally:
@@ -163,11 +163,11 @@ def _put(queue: Any, message: Any) -> None:
 
 def unlock(inqueue: Any) -> None:
     """In the parent, which is about to take the lock of the queue of tasks: not from somebody who died with it."""
-    from autotb.postmortem import pipes
+    from autotb.engines.multiprocessing import queue_repair
 
     pool = next((pool for pool in list(_pools) if pool.__dict__.get("_inqueue") is inqueue), None)
     while pool is not None and not inqueue._rlock.acquire(timeout=0.1):
-        if pipes.release(inqueue._rlock, READS, functools.partial(_living, pool)):
+        if queue_repair.release(inqueue._rlock, READS, functools.partial(_living, pool)):
             return
     if pool is not None:
         inqueue._rlock.release()
@@ -179,15 +179,15 @@ def see_off(pool: Any) -> None:
         return
     for thread in (pool._worker_handler, pool._task_handler, pool._result_handler):
         thread.join()
-    from autotb.postmortem import pipes
+    from autotb.engines.multiprocessing import queue_repair
 
     living = functools.partial(_living, pool)
     while left := [process for process in pool._pool if process.exitcode is None]:
         left[0].join(0.2)
         if any(process.exitcode not in (0, None) for process in pool._pool):
-            pipes.release(pool._inqueue._rlock, READS, living)
+            queue_repair.release(pool._inqueue._rlock, READS, living)
             if pool._outqueue._wlock is not None:
-                pipes.release(pool._outqueue._wlock, WRITES, living)
+                queue_repair.release(pool._outqueue._wlock, WRITES, living)
 
 
 def forget(processes: list[Any]) -> None:

@@ -1,0 +1,353 @@
+"""The loop of a pool's worker: its queues, its initializer, and the box in which an exception travels.
+
+Flows in: tasks, from the queue of tasks.  Flows out: results, of which those that failed bear a record; the worker's status
+file and its log.  KeyboardInterrupt, SystemExit and a failing initializer would kill the worker in silence: they end as results.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+
+from autotb import registry, settings
+from autotb.engines.multiprocessing.messages import INITIALIZER
+from autotb.instrument import exception_wrappers
+from autotb.record import safe_repr, static
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # every worker imports this: what only failures need is imported where they are handled
+    from typing import Any
+
+
+def wrap_worker(original: Any) -> Any:
+    """The loop that runs tasks lets KeyboardInterrupt and SystemExit kill it, and dies silently of an initializer: tell both."""
+
+    @functools.wraps(original)
+    def worker_(
+        inqueue: Any,
+        outqueue: Any,
+        initializer: Any = None,
+        initargs: Any = (),
+        maxtasks: Any = None,
+        wrap_exception: bool = False,
+    ) -> Any:
+        crumb = None
+        try:
+            crumb = _crumb(inqueue, outqueue, initializer) if wrap_exception else None
+            tasks = _Tasks(inqueue, sys.modules[original.__module__], in_thread=not wrap_exception)
+            results = _Results(outqueue, tasks)
+            if crumb is not None:
+                tasks.noted_in(crumb, results)
+                results.crumb = crumb
+            if wrap_exception:
+                from autotb.instrument import worker_log
+
+                log = worker_log.log()
+                if log is not None:
+                    tasks.log = results.log = _Log(log)
+            if initializer is not None and settings.switch("rescue"):
+                initializer = _Initializer(initializer, results, wrap_exception)
+        except Exception:
+            return original(inqueue, outqueue, initializer, initargs, maxtasks, wrap_exception)
+        done = original(tasks, results, initializer, initargs, maxtasks, wrap_exception)
+        if crumb is not None:
+            crumb.end()
+        return done
+
+    worker_.__name__ = worker_.__qualname__ = "worker"
+    return worker_
+
+
+class _Log:
+    """The worker's log, where one is wanted: each task as it begins and ends."""
+
+    def __init__(self, log: Any) -> None:
+        self.log, self.text = log, ""
+
+    def began(self, task: Any) -> None:
+        try:
+            self.text = _call_of(task[2], task[3], task[4], None) or "" if task is not None else ""
+            if self.text:
+                self.log.start(self.text)
+        except Exception:
+            self.text = ""  # the task runs without a line
+
+    def ended(self, well: bool) -> None:
+        if well and self.text:
+            self.log.end(self.text)
+        self.text = ""
+
+
+def _crumb(inqueue: Any, outqueue: Any, initializer: Any) -> Any:
+    from autotb.engines.multiprocessing import recovery
+
+    recovery.unguard(outqueue)
+    try:
+        crumb = recovery.begin(inqueue, outqueue)
+    except Exception:
+        return None  # should this process die, less is known
+    if crumb is not None and initializer is not None:
+        crumb.words[2] = 3  # STATE, STARTING
+    return crumb
+
+
+class _Proxy:
+    """A queue in every respect but the one method that a subclass replaces."""
+
+    def __init__(self, queue: Any) -> None:
+        self._queue = queue
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__["_queue"], name)
+
+
+class _Tasks(_Proxy):
+    """Hands out tasks whose function cannot kill the worker by an exception; remembers the running one."""
+
+    def __init__(self, queue: Any, module: Any, in_thread: bool) -> None:
+        super().__init__(queue)
+        self.module, self.in_thread = module, in_thread
+        self.task: Any = None
+        self._get = queue.get
+        self.log: Any = None
+        self._reraises = module._helper_reraises_exception
+        self._guarded = _Guarded(None) if settings.switch("rescue") else None  # one, since the worker runs one task at a time
+
+    def noted_in(self, crumb: Any, results: _Results) -> None:
+        """From now on each task that is taken is noted in this process's breadcrumb; one that cannot be unpickled fails."""
+        from autotb.postmortem.status_file import plain
+
+        take, begins, words = self._get, crumb.runs, crumb.words
+        with_arguments = settings.switch("args")
+
+        def get() -> Any:
+            while True:
+                words[2] = 0  # STATE, IDLE: names would be looked up for each task
+                try:
+                    task = take()
+                    break
+                except Exception as error:
+                    if not words[2] or not settings.switch("rescue") or not _not_unpickled(error, crumb, results):
+                        raise  # the pipe is at its end
+            if task is not None:
+                begins(task[0], task[1] or 0, _brief(task, plain) if with_arguments else safe_repr.function_name(task[2]))
+            else:
+                words[2] = 0
+            return task
+
+        self._get = get
+
+    def get(self) -> Any:
+        self.task = None
+        guarded = self._guarded
+        if guarded is not None:
+            guarded.function = None
+        task = self._get()
+        if self.log is not None:
+            self.log.began(task)
+        if task is None or task[2] is self._reraises:  # the user's iterable failed in the driver
+            return task
+        if self.in_thread:
+            self.task = task
+        if guarded is None:
+            return task
+        job, index, guarded.function, args, kwargs = task
+        return (job, index, guarded, args, kwargs)
+
+
+def _not_unpickled(error: BaseException, crumb: Any, results: _Results) -> bool:
+    """A task that was received whole: its worker would die of it, and whoever waits for its result would for ever."""
+    try:
+        from autotb.engines.multiprocessing import queue_repair
+        from autotb.postmortem import status_reader
+        from autotb.record import build
+    except Exception:
+        return False  # then it dies of it
+
+    job = queue_repair.job_of(status_reader.Remains(bytes(crumb.page)))
+    if job is None:
+        return False
+    tb = error.__traceback__
+    box = results.module.ExceptionWithTraceback(error, tb)
+    box._autotb = build.record(error, tb, build.place("multiprocessing.Pool", "in a pool worker, which unpickled a task"))
+    results.put((*job, (False, box)))
+    return True
+
+
+def _brief(task: Any, plain: Any) -> str:
+    """A task in few words, in about a microsecond."""
+    _, _, function, args, kwargs = task
+    if type(function) is _FUNCTION and function.__module__ in _POOLS and args:
+        star = function.__name__ == "starmapstar"
+        if not star and function.__name__ != "mapstar":
+            return ""
+        function, chunk = args[0]
+        first = plain(function, chunk[0] if star else chunk[:1])
+        return first if len(chunk) == 1 else f"{first} or one of the {len(chunk) - 1} calls after it"
+    else:
+        batch = registry.batch_of(function)
+        if type(batch) is list and batch:
+            first = plain(*batch[0])
+            return first if len(batch) == 1 else f"{first} or one of the {len(batch) - 1} calls after it"
+    return plain(function, args, kwargs)  # type: ignore[no-any-return]
+
+
+_FUNCTION = type(_brief)
+
+
+class _Guarded:
+    """Calls a task; what the worker's loop would not catch is carried past it."""
+
+    __slots__ = ("function",)
+
+    def __init__(self, function: Any) -> None:
+        self.function = function
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return self.function(*args, **kwargs)
+        except Exception as error:
+            tb = error.__traceback__
+            if tb is not None and tb.tb_next is not None:
+                BaseException.with_traceback(error, tb.tb_next)
+            tb = args = kwargs = None  # type: ignore[assignment]  # as above, with the task's arguments
+            raise
+        except (KeyboardInterrupt, SystemExit) as error:
+            raise _Carried(error) from None
+
+
+class _Carried(Exception):  # noqa: N818  no error: what it carries is one
+    """A KeyboardInterrupt or SystemExit of a task on its way through ``except Exception``."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self.error = error
+
+
+class _Results(_Proxy):
+    """Unpacks what was carried; in a thread pool, where the exception itself is handed over, notes who ran it."""
+
+    def __init__(self, queue: Any, tasks: _Tasks) -> None:
+        super().__init__(queue)
+        self._tasks = tasks
+        self.module = tasks.module
+        self._put = queue.put
+        self.crumb: Any = None
+        self.log: Any = None
+
+    def put(self, message: Any) -> None:
+        try:
+            if self.log is not None:
+                self.log.ended(message[2][0])
+            if not message[2][0]:
+                message = self._failed(*message)
+        except Exception:
+            pass  # a message of another form goes through as it is
+        self._put(message)
+        if self.crumb is not None:
+            self.crumb.words[2] = 0  # STATE, IDLE: the task's result is sent
+
+    def _failed(self, job: Any, index: Any, result: Any) -> Any:
+        value = result[1]
+        if type(value) is _Carried:
+            value = value.error
+        if self._tasks.task is not None:
+            from autotb.instrument import engine_frames
+
+            _, _, function, args, kwargs = self._tasks.task
+            tb = value.__traceback__
+            engine_frames.note_thread(
+                value, "thread pool", "in a thread-pool worker", lambda: _call_of(function, args, kwargs, tb)
+            )
+        return (job, index, (False, value))
+
+
+class _Initializer:
+    """Runs the user's initializer; what it raises is sent to the driver, which else would start workers for ever."""
+
+    def __init__(self, function: Any, results: _Results, in_process: bool) -> None:
+        self.function, self.results, self.in_process = function, results, in_process
+
+    def __call__(self, *args: Any) -> None:
+        try:
+            self.function(*args)
+        except Exception as error:
+            if not self.in_process:
+                raise
+            tb = error.__traceback__.tb_next if error.__traceback__ else None
+            box = self.results.module.ExceptionWithTraceback(error, tb)
+            try:
+                from autotb.record import build
+
+                hop = build.place(
+                    "multiprocessing.Pool", "in the initializer of a pool worker", call=build.call_text(self.function, args)
+                )
+                box._autotb = build.record(error, tb, hop)
+            except Exception:
+                pass  # without a record the driver reads the text
+            _put_whole(self.results, (INITIALIZER, 0, (False, box)))
+            raise SystemExit(1) from None  # told in the driver: not here as well
+
+
+def _put_whole(results: _Results, message: Any) -> None:
+    """Send without being terminated in the middle: the pool ends its workers by SIGTERM, and one that held the queue's lock then
+    would keep the pool from ever ending."""
+    import signal
+
+    if not hasattr(signal, "pthread_sigmask"):
+        results.put(message)
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        results.put(message)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def wrap_boxed_init(original: Any) -> Any:
+    """Runs in a worker with the exception alive: ``_record`` is called here."""
+    return exception_wrappers.wrap_init(original, _record, _unpacked)
+
+
+def _unpacked(exc: Any, tb: Any) -> tuple[Any, Any]:
+    if type(exc) is not _Carried:
+        return exc, tb
+    tb = exc.error.__traceback__
+    return exc.error, tb.tb_next if tb is not None else None
+
+
+def _record(exc: BaseException, tb: Any, caller: Any) -> Any:
+    from autotb.instrument import engine_frames
+    from autotb.record import build
+
+    frame = engine_frames.find_frame(caller, "worker")
+    call = None
+    if frame is not None:
+        function, args, kwargs = (engine_frames.local(frame, name) for name in ("func", "args", "kwds"))
+        call = _call_of(function, args, kwargs, tb)
+    return build.record(exc, tb, build.place("multiprocessing.Pool", "in a pool worker", call=call))
+
+
+_POOLS = ("multiprocessing.pool", "multiprocess.pool")
+
+
+def _call_of(function: Any, args: Any, kwargs: Any, tb: Any) -> str | None:
+    from autotb.instrument import engine_frames
+    from autotb.record import build
+
+    if type(function) is _Guarded:
+        function = function.function
+    if static.module_of(function) in _POOLS and function.__name__ in ("mapstar", "starmapstar"):
+        function_, chunk = args[0]
+        star = function.__name__ == "starmapstar"
+        if static.module_of(function_) == "pathos.helpers.mp_helper" and function_.__closure__:
+            # pathos' own lambda around the user's function, which it gives the arguments of one call as one
+            function_, chunk, star = (
+                function_.__closure__[0].cell_contents,
+                [element[0] for element in chunk] if star else chunk,
+                True,
+            )
+        return engine_frames.chunk_call(function_, list(chunk), tb, star=star)
+    if registry.is_engines(function):
+        return engine_frames.frame_call(tb)
+    return build.call_text(function, args, kwargs)
