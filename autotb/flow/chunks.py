@@ -1,76 +1,23 @@
 """What runs in a worker: a chunk of calls of one function, one after the other; a call that raises spoils no other.
 
 Flows in: the function, the positional arguments of each call, the constants.  Flows out: the results in order, with a
-:class:`Failed` in place of each that raised; from another process as one pickle.
+:class:`~autotb.flow.messages.Failed` in place of each that raised; from another process as one pickle.
 """
 
 from __future__ import annotations
 
 import os
 import pickle
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from autotb import registry
 from autotb.flow import packing
-from autotb.flow.packing import Packed
+from autotb.flow.messages import Failed, Partly, Sink, fit, rows_of
+from autotb.flow.messages import Kept as Kept  # pickles of earlier versions name these classes here
 from autotb.postmortem import status_file
 from autotb.record import build, safe_repr
-from autotb.record.capture import attached
 
 registry.register(runs=((__name__, "run"),))  # where a worker's frames begin
-
-
-class Failed:
-    """The exception of one call; with its story, once it has come from another process."""
-
-    __slots__ = ("exception",)
-
-    def __init__(self, exception: BaseException) -> None:
-        self.exception = exception
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Failed.arrived, (_packed(self.exception),)
-
-    @classmethod
-    def arrived(cls, packed: Packed) -> Failed:
-        """The same where it is unpickled."""
-        found = packing.unpack(packed)
-        if not isinstance(found, BaseException):
-            found = RuntimeError(f"{packed[0]} (the exception itself did not survive its way: {found.why})")
-        return cls(found)
-
-
-@dataclass(frozen=True)
-class Sink:
-    """Where workers keep their results: the shards of a run folder.
-
-    ``owned`` tells whether the errors are kept too, as snapshots, and nothing of a result is sent back but where it stands.
-    """
-
-    folder: str
-    token: str
-    step: int
-    owned: bool
-    place: dict[str, Any] | None  # where the step was made part of the flow
-
-
-class Partly(list[Any]):
-    """Results among which are :class:`Failed` ones; where there are none, the results are a plain list."""
-
-
-class Kept:
-    """What a worker with a :class:`Sink` sends back: results (stubs in place of errors that it has kept) and their places, None
-    for each that it has not; ``unseen`` says that it cannot see the folder."""
-
-    __slots__ = ("places", "results", "unseen")
-
-    def __init__(self, results: list[Any], places: list[Any], unseen: bool = False) -> None:
-        self.results, self.places, self.unseen = results, places, unseen
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Kept, (self.results, self.places, self.unseen)
 
 
 def run(
@@ -140,11 +87,6 @@ class Sealed:
 safe_repr.sealed = Sealed
 
 
-def rows_of(columns: tuple[list[Any], ...]) -> Iterator[tuple[Any, ...]]:
-    """The arguments of each call of a chunk."""
-    return zip(*columns, strict=True) if columns else iter([()])
-
-
 def received(result: Any, count: int) -> Any:
     """What :func:`run` made, a list or a :class:`Kept`.  A pickle that cannot be read fails all calls of the chunk."""
     if type(result) is not bytes:
@@ -172,21 +114,8 @@ def _failed(error: Exception, function: Any, args: tuple[Any, ...], constants: d
     return Failed(error)
 
 
-def _packed(exception: BaseException) -> Packed:
-    return packing.pack_exception(exception, attached(exception))
-
-
 def _pickled(results: list[Any]) -> bytes:
     try:
         return packing.dumps(results)
     except Exception:
         return packing.dumps(Partly([fit(result) for result in results]))
-
-
-def fit(result: Any) -> Any:
-    """The result, or why it cannot be pickled."""
-    try:
-        packing.dumps(result)
-    except Exception as error:
-        return Failed(error)
-    return result

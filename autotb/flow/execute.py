@@ -12,8 +12,8 @@ from typing import Any, Protocol
 
 from autotb.flow import cache
 from autotb.flow.cache import Cache
-from autotb.flow.chunks import Failed, Partly
 from autotb.flow.context import RAISE, ErrorContext, maybe_propagate_before_call, scan, wrapped_or_leaving
+from autotb.flow.messages import Failed, Partly
 from autotb.flow.result_log import Place
 from autotb.flow.snapshots import ErrorSnapshot
 from autotb.flow.step_inputs import Call, Work

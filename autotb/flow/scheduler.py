@@ -20,6 +20,7 @@ from autotb.flow import chunks, execute, executors, packing
 from autotb.flow.cache import Cache
 from autotb.flow.context import RAISE, Leaving, hang
 from autotb.flow.execute import Answer, Settling, Task
+from autotb.flow.messages import Kept, Sink
 from autotb.flow.result_log import FAILED, MISSING, SKIPPED
 from autotb.flow.step_inputs import MOST_LOADED, Work, spans
 from autotb.flow.steps import ELEMENT, Node
@@ -192,7 +193,7 @@ class Running:
         args: tuple[Any, ...] = (function, task.columns, task.kwargs, self.mode == RAISE, os.getpid())
         if isinstance(self.store, Folder):
             owned = not self.store.keeps and not work.step.cache and self.mode != RAISE
-            args += (task.ats, chunks.Sink(self.store.folder, self.store.token, work.column.step, owned, work.node.place))
+            args += (task.ats, Sink(self.store.folder, self.store.token, work.column.step, owned, work.node.place))
         try:
             return self.runner.submit(chunks.run, args, task.resources)
         except BrokenExecutor as error:
@@ -223,7 +224,7 @@ class Running:
         self._emit()
 
     def _answer(self, received: Any) -> Answer:
-        if type(received) is not chunks.Kept:
+        if type(received) is not Kept:
             return Answer(received)
         if received.unseen and not self._is_warned:
             self._is_warned = True

@@ -600,3 +600,13 @@ def test_snapshots_of_a_folder_are_complete(tmp_path):
     assert isinstance(results["after"][2], PropagatedErrorSnapshot)
     with pytest.raises(ValueError, match="2"):
         error.reproduce()
+
+
+def test_messages_of_earlier_versions_are_read():
+    kept, partly, sink, run = pickle.loads((Path(__file__).parent / "data" / "messages_of_chunks.pickle").read_bytes())
+
+    assert (kept.results, kept.places, kept.unseen) == ([1, None], [3, None], True)
+    assert partly[0] == 1
+    assert repr(partly[1].exception) == "ZeroDivisionError('division by zero')"
+    assert (sink.folder, sink.step, sink.owned) == ("folder", 2, True)
+    assert run is chunks.run

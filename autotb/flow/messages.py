@@ -1,0 +1,83 @@
+"""What goes between a run and its workers beside the user's values: a call that failed, where results are kept, what was kept.
+
+Flows in: exceptions and results, in a worker.  Flows out: their pickles, which name these classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from autotb.flow import packing
+from autotb.flow.packing import Packed
+from autotb.record.capture import attached
+
+
+class Failed:
+    """The exception of one call; with its story, once it has come from another process."""
+
+    __slots__ = ("exception",)
+
+    def __init__(self, exception: BaseException) -> None:
+        self.exception = exception
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Failed.arrived, (_packed(self.exception),)
+
+    @classmethod
+    def arrived(cls, packed: Packed) -> Failed:
+        """The same where it is unpickled."""
+        found = packing.unpack(packed)
+        if not isinstance(found, BaseException):
+            found = RuntimeError(f"{packed[0]} (the exception itself did not survive its way: {found.why})")
+        return cls(found)
+
+
+@dataclass(frozen=True)
+class Sink:
+    """Where workers keep their results: the shards of a run folder.
+
+    ``owned`` tells whether the errors are kept too, as snapshots, and nothing of a result is sent back but where it stands.
+    """
+
+    folder: str
+    token: str
+    step: int
+    owned: bool
+    place: dict[str, Any] | None  # where the step was made part of the flow
+
+
+class Partly(list[Any]):
+    """Results among which are :class:`Failed` ones; where there are none, the results are a plain list."""
+
+
+class Kept:
+    """What a worker with a :class:`Sink` sends back: results (stubs in place of errors that it has kept) and their places, None
+    for each that it has not; ``unseen`` says that it cannot see the folder."""
+
+    __slots__ = ("places", "results", "unseen")
+
+    def __init__(self, results: list[Any], places: list[Any], unseen: bool = False) -> None:
+        self.results, self.places, self.unseen = results, places, unseen
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Kept, (self.results, self.places, self.unseen)
+
+
+def rows_of(columns: tuple[list[Any], ...]) -> Iterator[tuple[Any, ...]]:
+    """The arguments of each call of a chunk."""
+    return zip(*columns, strict=True) if columns else iter([()])
+
+
+def _packed(exception: BaseException) -> Packed:
+    return packing.pack_exception(exception, attached(exception))
+
+
+def fit(result: Any) -> Any:
+    """The result, or why it cannot be pickled."""
+    try:
+        packing.dumps(result)
+    except Exception as error:
+        return Failed(error)
+    return result
