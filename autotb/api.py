@@ -36,7 +36,7 @@ HOMES = {
     "uninstall": "autotb.api",
     "excepthook": "autotb.hooks.excepthook",
     "explain": "autotb.render",
-    "Trace": "autotb.trace.model",
+    "Trace": "autotb.render",
 }
 
 

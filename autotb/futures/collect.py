@@ -25,7 +25,7 @@ from autotb.record import safe_repr
 from autotb.render import clean, files
 from autotb.render.logs import say
 from autotb.trace import build, phrases
-from autotb.trace.model import Stack
+from autotb.trace.parts import Stack
 
 log = logging.getLogger("autotb.collect")
 

@@ -14,7 +14,8 @@ from autotb import registry
 from autotb.record import safe_repr
 from autotb.render import as_text, clean
 from autotb.trace import build
-from autotb.trace.model import Stack, Trace
+from autotb.trace.model import Trace
+from autotb.trace.parts import Stack
 
 
 def story(error: BaseException) -> Trace:

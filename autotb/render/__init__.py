@@ -12,7 +12,7 @@ from autotb import settings
 from autotb.imports import own
 from autotb.render import plain, terminal
 from autotb.trace import build, tracebacklimit
-from autotb.trace.model import Trace
+from autotb.trace.model import Trace, draw_with
 
 
 def explain(exc: BaseException) -> Trace:
@@ -65,6 +65,21 @@ def show(trace: Trace, stream: Any = None, style: str = "") -> None:
     stream = sys.stderr if stream is None else stream
     text = draw(trace, stream, style)
     terminal.write(stream, "".join(_new_warnings()) + text)
+
+
+class _Drawer:
+    """How a story draws itself."""
+
+    as_text = staticmethod(as_text)
+    show = staticmethod(show)
+
+    @staticmethod
+    def restored(*fields: Any) -> Trace:
+        """A story that was unpickled."""
+        return Trace(*fields)
+
+
+draw_with(_Drawer())
 
 
 _warned: set[str] = set()

@@ -9,7 +9,7 @@ import traceback
 from typing import Any
 
 from autotb.render import clean
-from autotb.trace.model import Frame
+from autotb.trace.parts import Frame
 
 _python: Any = traceback  # whose forms differ from version to version
 HAS_MARKS = hasattr(traceback.StackSummary, "format_frame_summary")  # from 3.11 on

@@ -18,7 +18,8 @@ from autotb.settings import Settings
 from autotb.trace import bounds, phrases
 from autotb.trace import visible as show
 from autotb.trace.bounds import Limits
-from autotb.trace.model import Frame, Gap, Hop, Stack, Trace
+from autotb.trace.model import Trace
+from autotb.trace.parts import Frame, Gap, Hop, Stack
 
 TITLE = "Traceback (most recent call last)"
 MIN_WIDTH = 20  # of a panel, however narrow the terminal is, or deep in a group

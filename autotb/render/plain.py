@@ -11,7 +11,8 @@ from autotb.render import carets, clean
 from autotb.trace import bounds, phrases
 from autotb.trace import visible as show
 from autotb.trace.bounds import Limits
-from autotb.trace.model import Frame, Gap, Stack, Trace
+from autotb.trace.model import Trace
+from autotb.trace.parts import Frame, Gap, Stack
 
 HEADER = "Traceback (most recent call last):"
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from autotb.trace.model import Stack, Trace
+from autotb.trace.model import Trace
+from autotb.trace.parts import Stack
 
 MAX_LINES = 300
 MAX_NESTING = 10  # groups in one another, as in CPython

@@ -14,8 +14,9 @@ from typing import Any
 from autotb import registry, settings
 from autotb.imports import own
 from autotb.record import arrival, capture, shipped_code, sources
-from autotb.trace import parse_traceback
-from autotb.trace.model import Frame, Gap, Hop, Place, Stack, Trace
+from autotb.trace import hints, parse_traceback
+from autotb.trace.model import Trace
+from autotb.trace.parts import Frame, Gap, Hop, Place, Stack
 
 LAST_LINES = 8  # of a worker's text that is no traceback
 
@@ -41,7 +42,14 @@ class _Headlines(capture.Capture):
 def from_tree(tree: capture.Tree, heading: str = "") -> Trace:
     """The story that a tree tells."""
     host = os.uname().nodename if hasattr(os, "uname") else ""
-    return Trace(_stack(tree), host=host, pid=os.getpid(), heading=heading)
+    return _with_hints(Trace(_stack(tree), host=host, pid=os.getpid(), heading=heading))
+
+
+def _with_hints(trace: Trace) -> Trace:
+    try:
+        return replace(trace, hints=hints.of(trace))
+    except Exception:
+        return trace  # the story is told without them
 
 
 def _stack(tree: capture.Tree) -> Stack:
@@ -248,4 +256,4 @@ def _str(value: object) -> str:
 
 def from_elsewhere(trace: Trace) -> Trace:
     """A story that names its own process, as one that is read beside other processes' output must."""
-    return Trace(trace.stack, host=trace.host, pid=None, heading=trace.heading)
+    return _with_hints(Trace(trace.stack, host=trace.host, pid=None, heading=trace.heading))

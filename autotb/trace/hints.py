@@ -14,7 +14,8 @@ from types import ModuleType
 
 from autotb import registry
 from autotb.record import build
-from autotb.trace.model import Stack, Trace
+from autotb.trace.model import Trace
+from autotb.trace.parts import Stack
 
 MOST = 2
 

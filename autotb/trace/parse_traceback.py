@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from autotb.trace.model import Frame, Gap, Hop, Stack
+from autotb.trace.parts import Frame, Gap, Hop, Stack
 from autotb.trace.phrases import CAUSED, DURING
 
 _HEADER = re.compile(r"^(?:Exception Group )?Traceback \(most recent call last\):$")

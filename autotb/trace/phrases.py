@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from autotb import registry
 from autotb.trace import tracebacklimit
-from autotb.trace.model import Frame, Gap, Hop, Stack, Trace
+from autotb.trace.model import Trace
+from autotb.trace.parts import Frame, Gap, Hop, Stack
 
 CAUSED = "The above exception was the direct cause of the following exception:"
 ALSO = "The same tasks failed of another error as well:"

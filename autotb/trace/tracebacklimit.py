@@ -11,7 +11,8 @@ import sys
 from dataclasses import replace
 
 from autotb.trace import visible as show
-from autotb.trace.model import Frame, Hop, Stack, Trace
+from autotb.trace.model import Trace
+from autotb.trace.parts import Frame, Hop, Stack
 
 
 def frames() -> int | None:
@@ -26,7 +27,7 @@ def limited(trace: Trace, *, outermost: bool = False) -> Trace:
     if limit is None:
         return trace
     hints = trace.hints if limit else ()
-    return replace(trace, stack=_stack(trace.stack, limit, outermost), told_hints=hints)
+    return replace(trace, stack=_stack(trace.stack, limit, outermost), hints=hints)
 
 
 def _stack(stack: Stack, limit: int, outermost: bool) -> Stack:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from autotb import registry
-from autotb.trace.model import Frame, Gap, Hop, Stack
+from autotb.trace.parts import Frame, Gap, Hop, Stack
 
 HIDDEN = (registry.ENGINE, registry.OWN)
 LIBRARY = (registry.LIBRARY, registry.STDLIB)

@@ -188,7 +188,8 @@ def test_a_worker_that_was_killed(run, breadcrumbs):
 @pytest.mark.behaviour("S1-52", "S1-53")
 def test_a_worker_whose_end_is_not_known():
     from autotb.trace import hints
-    from autotb.trace.model import Hop, Stack, Trace
+    from autotb.trace.model import Trace
+    from autotb.trace.parts import Hop, Stack
 
     def told(*died, engine="parsl"):
         stack = Stack("WorkerLost", "", (Hop(engine=engine, died=died),) if died else ())
@@ -577,7 +578,8 @@ def test_a_module_that_only_the_driver_has(run, tmp_path):
 
 def test_another_interpreter_than_this_one():
     from autotb.trace import hints
-    from autotb.trace.model import Hop, Stack, Trace
+    from autotb.trace.model import Trace
+    from autotb.trace.parts import Hop, Stack
 
     def told(**versions):
         hop = Hop(where="in a worker", pid=1, versions=tuple((name.replace("_", "."), text) for name, text in versions.items()))

@@ -1,6 +1,7 @@
-"""A story from the plain builtins that ``Trace.to_dict`` gave, as they come out of a JSON file; nothing is unpickled.
+"""A story to plain builtins and back, as they come out of a JSON file; nothing is unpickled.
 
-Flows in: what somebody's file holds, which may be anything.  Flows out: a :class:`Trace`, or ValueError.
+Flows in: the parts of a story; what somebody's file holds, which may be anything.  Flows out: dicts, whose version is
+:data:`SCHEMA`; the fields of a :class:`~autotb.trace.model.Trace`, or ValueError.
 """
 
 from __future__ import annotations
@@ -8,26 +9,27 @@ from __future__ import annotations
 from typing import Any
 
 from autotb.record import arrival
-from autotb.trace.model import SCHEMA, Frame, Gap, Hop, Place, Stack, Trace
+from autotb.trace.parts import Frame, Gap, Hop, Place, Stack
 
+SCHEMA = 1  # version of the form
 MAX_DEPTH = 200  # exceptions in one another
 MAX_PARTS = 100_000  # exceptions, processes and frames of one story
 
 
-def trace(data: Any) -> Trace:
-    """The story; ValueError where ``data`` is none, or of another version."""
+def fields_of(data: Any) -> dict[str, Any]:
+    """A story's fields; ValueError where ``data`` is none, or of another version."""
     if not isinstance(data, dict) or "error" not in data or "schema" not in data:
         raise ValueError("it holds no story of autotb's (an object with `schema` and `error`)")
     if data["schema"] != SCHEMA:
         raise ValueError(f"its form is of version {data['schema']!r}; this autotb reads version {SCHEMA}")
     parts = Parts()
     try:
-        return Trace(
-            _stack(data["error"], 0, parts),
-            host=_text(data.get("host")),
-            pid=_number(data.get("pid")),
-            told_hints=_texts(data.get("hints")),
-        )
+        return {
+            "stack": _stack(data["error"], 0, parts),
+            "host": _text(data.get("host")),
+            "pid": _number(data.get("pid")),
+            "hints": _texts(data.get("hints")),
+        }
     except (AttributeError, IndexError, KeyError, TypeError) as error:
         raise ValueError(f"its story is not whole ({type(error).__name__}: {error})") from error
 
@@ -127,3 +129,65 @@ def _line(value: Any) -> int:
 
 def _number(value: Any) -> int | None:
     return None if value is None else _line(value)
+
+
+# To plain builtins
+
+
+def stack_dict(stack: Stack) -> dict[str, Any]:
+    result: dict[str, Any] = {
+        "type": stack.type,
+        "message": stack.message,
+        "notes": list(stack.notes),
+        "hops": [_hop_dict(hop) for hop in stack.hops],
+        "cause": stack_dict(stack.cause) if stack.cause else None,
+        "context": stack_dict(stack.context) if stack.context else None,
+        "members": [stack_dict(member) for member in stack.members] if stack.members is not None else None,
+    }
+    if stack.also:
+        result["also"] = [stack_dict(other) for other in stack.also]
+    for key in ("final", "broken", "lost", "cut", "skipped", "unlisted", "alike", "unnoted", "culprit"):
+        if getattr(stack, key):
+            value = getattr(stack, key)
+            result[key] = list(value) if isinstance(value, tuple) else value
+    return result
+
+
+def _hop_dict(hop: Hop) -> dict[str, Any]:
+    more: dict[str, Any] = {"died": list(hop.died)} if hop.died else {}
+    more |= {"versions": dict(hop.versions)} if hop.versions else {}
+    more |= {key: value for key, value in (("log", hop.log), ("inputs", hop.inputs)) if value}
+    return {
+        "where": hop.where,
+        "engine": hop.engine,
+        "pid": hop.pid,
+        "host": hop.host,
+        "thread": hop.thread,
+        "job": dict(hop.job),
+        "call": hop.call,
+        "label": hop.label,
+        "submitted": _place_dict(hop.submitted) if hop.submitted else None,
+        "verb": hop.verb,
+        "frames": [_frame_dict(frame) for frame in hop.frames],
+        **more,
+    }
+
+
+def _place_dict(place: Place) -> dict[str, Any]:
+    return {"path": place.path, "line": place.line, "name": place.name}
+
+
+def _frame_dict(frame: Frame | Gap) -> dict[str, Any]:
+    if isinstance(frame, Gap):
+        return {"repeated": frame.repeated, "cycle": frame.cycle, "omitted": frame.omitted}
+    return {
+        **_place_dict(frame),
+        "module": frame.module,
+        "qualname": frame.qualname,
+        "kind": frame.kind,
+        "source": [[number, text] for number, text in frame.source],
+        "span": list(frame.span) if frame.span else None,
+        **({"end": list(frame.end)} if frame.end else {}),
+        "locals": dict(frame.locals),
+        "changed": frame.changed,
+    }

@@ -1,0 +1,125 @@
+"""What a story is made of, as frozen data: Stacks (one an exception), their Hops (one a process or thread), Frames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_COMPREHENSIONS = ("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A line of a file: ``path:line in name``."""
+
+    path: str
+    line: int
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line or '?'} in {self.name}"  # code that was made by hand may have no lines
+
+
+@dataclass(frozen=True)
+class Frame(Place):
+    """One call of the stack.
+
+    ``source`` are ``(number, text)`` pairs around ``line``; ``span`` the failing expression's first and last column on that
+    line, in characters, where known; ``end`` the line and the column where it ends, if that is another line; ``kind`` is
+    ``user``, ``library``, ``stdlib``, ``engine`` or ``own`` (autotb's).
+    """
+
+    module: str = ""
+    qualname: str = ""
+    kind: str = "user"
+    source: tuple[tuple[int, str], ...] = ()
+    span: tuple[int, int] | None = None
+    end: tuple[int, int] | None = None
+    locals: tuple[tuple[str, str], ...] = ()
+    changed: bool = False
+
+    def is_part_of(self, outer: Frame) -> bool:
+        """Whether this is a comprehension, a frame of its own before Python 3.12, that stands at its caller's very line."""
+        at_one_line = (outer.path, outer.line, outer.kind) == (self.path, self.line, self.kind)
+        return self.name in _COMPREHENSIONS and at_one_line
+
+    @property
+    def failing_line(self) -> str:
+        return next((text for number, text in self.source if number == self.line), "")
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Frames that stand for no line of their own: ``repeated`` turns of the ``cycle`` frames before, or ``omitted`` ones."""
+
+    repeated: int = 0
+    cycle: int = 0
+    omitted: int = 0
+
+
+@dataclass(frozen=True)
+class Hop:
+    """What happened in one process or thread; ``where`` is empty for the one that shows the error."""
+
+    frames: tuple[Frame | Gap, ...] = ()
+    where: str = ""
+    engine: str = ""
+    pid: int | None = None
+    host: str = ""
+    thread: str = ""
+    call: str = ""
+    label: str = ""
+    submitted: Place | None = None
+    verb: str = "submitted"
+    job: tuple[tuple[str, str], ...] = ()
+    died: tuple[str, ...] = ()  # of a worker that died: what ended it, what it was doing, what it wrote last
+    inputs: str = ""  # the file in which the call is kept
+    log: str = ""  # the file in which the worker logged its tasks and its environment
+    versions: tuple[tuple[str, str], ...] = ()  # of Python, and of the packages that the frames are of
+
+
+@dataclass(frozen=True)
+class Stack:
+    """One exception: its type and message, its hops from the caller to where it was raised, and what it is chained to."""
+
+    type: str
+    message: str
+    hops: tuple[Hop, ...] = ()
+    final: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    cause: Stack | None = None
+    context: Stack | None = None
+    members: tuple[Stack, ...] | None = None
+    also: tuple[Stack, ...] = ()
+    broken: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
+    cut: str = ""
+    skipped: int = 0  # exceptions between this one and the one before, of which nothing is kept
+    unlisted: int = 0  # members of which nothing is kept
+    alike: int = 0  # of a member: others like it that were counted only
+    unnoted: int = 0  # notes that were left out, after the first half of those that are kept
+    culprit: str = ""  # what could not be pickled: ``config.callbacks[2].fh → _io.TextIOWrapper``
+
+    @property
+    def frames(self) -> tuple[Frame, ...]:
+        """All frames of all hops, the caller's first."""
+        return tuple(frame for hop in self.hops for frame in hop.frames if isinstance(frame, Frame))
+
+    @property
+    def tells_of_a_death(self) -> bool:
+        """Whether a worker died of what this exception tells."""
+        return any(hop.died for hop in self.hops)
+
+    @property
+    def before(self) -> Stack | None:
+        """The exception that this one came out of."""
+        return self.cause or self.context
+
+    @property
+    def count(self) -> int:
+        """How many members a group has, those that are not kept included."""
+        return sum(1 + member.alike for member in self.members or ()) + self.unlisted
+
+    @property
+    def headline(self) -> str:
+        """``Type: message``, as Python's last line has it."""
+        return f"{self.type}: {self.message}" if self.message else self.type
