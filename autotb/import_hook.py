@@ -84,6 +84,7 @@ def load(names):
         try:
             __import__(name)
             __import__("autotb.instrument.patch")
+            open_surface()
             adapter, patch = sys.modules[name], sys.modules["autotb.instrument.patch"]
             for used in vars(adapter).values():
                 if type(used) is type(sys) and used.__name__.startswith("autotb.") and is_empty(used):
@@ -92,6 +93,20 @@ def load(names):
         except Exception as error:
             boot.report("loading " + name, error)
     return found
+
+
+def open_surface():
+    """What engines cannot handle goes up to where it is shown; that is loaded by the first such error."""
+    from autotb import surface
+
+    surface.fill(hooks)
+    return surface
+
+
+def hooks():
+    from autotb.hooks import events
+
+    return events
 
 
 def is_empty(module):
@@ -189,10 +204,10 @@ def thread_excepthook(args):
     """Show a thread's error; Python's own display where that fails."""
     threading = sys.modules["threading"]
     try:
-        from autotb.registry import surface
+        surface = open_surface()
     except Exception as error:
         threading.__excepthook__(args)
         boot.report("loading the renderer", error)
     else:
-        if args.exc_type is SystemExit or not surface("thread_failed", args):
+        if args.exc_type is SystemExit or not surface.events.thread_failed(args):
             threading.__excepthook__(args)

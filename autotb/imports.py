@@ -33,8 +33,8 @@ _AS_ANY = {
 _AS_ANY |= {"__main__"}
 _AS_ANY_IN = ("cli.", "flow.", "futures.")
 # Engines bring these while the program still succeeds: nothing is looked for then.
-_EARLY = {"engines", "environments", "hooks", "record", "registry", "uncaught", "project"}
-_EARLY |= {"record.callsite", "record.safe_repr", "record.inputs", "record.static"}
+_EARLY = {"engines", "environments", "hooks", "record", "engine_facts", "surface", "uncaught", "project"}
+_EARLY |= {"record.callsite", "record.ownership", "record.safe_repr", "record.inputs", "record.static"}
 _EARLY_IN = ("engines.", "environments.", "hooks.", "instrument.")
 NEEDED = {"rich", "pygments", "markdown_it", "mdurl", "commonmark", "typing_extensions", "exceptiongroup", "tomli"}
 busy = {}  # by thread: what it imports for us at this moment

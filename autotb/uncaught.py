@@ -109,10 +109,11 @@ def _project_names_us() -> bool:
 
 def has_a_part(value: "Any", traceback: "Any" = None) -> bool:
     """Whether a worker or an engine has a part in an error: a record, an engine's exception or frame, anywhere in its chain."""
-    registry = sys.modules.get("autotb.registry")
-    if registry is None:
+    known: Any = sys.modules.get("autotb.engine_facts")
+    ownership: Any = sys.modules.get("autotb.record.ownership")
+    if known is None or ownership is None:
         return False  # no engine was ever imported
-    engines = tuple([name for name in registry.facts.own_modules if name not in SURROUNDINGS])
+    engines = tuple([name for name in known.facts.own_modules if name not in SURROUNDINGS])
     frames = MOST
     for exc in _chain(value):
         fields = _fields_of(exc)
@@ -124,7 +125,7 @@ def has_a_part(value: "Any", traceback: "Any" = None) -> bool:
         while tb is not None and frames:
             frames -= 1
             name = dict.get(tb.tb_frame.f_globals, "__name__")
-            if _is_of(name, CALLED) or (_is_of(name, engines) and registry.kind_of_frame(tb.tb_frame) == registry.ENGINE):
+            if _is_of(name, CALLED) or (_is_of(name, engines) and ownership.kind_of_frame(tb.tb_frame) == ownership.ENGINE):
                 return True
             tb = tb.tb_next
     return False

@@ -6,7 +6,7 @@ exception there and leaves no place for a record: see docs/limits.  Source: http
 
 from __future__ import annotations
 
-from autotb import registry
+from autotb import engine_facts
 from autotb.instrument.patch import Patch
 
 MODULES = ("anyio",)
@@ -16,6 +16,6 @@ CAPTURED = "task groups with every member of the group, to_thread; on asyncio an
 TESTED = "4.3 to 4.16"
 NOISE: dict[str, str] = {}
 
-registry.register(own=("anyio", "sniffio"))
+engine_facts.register(own=("anyio", "sniffio"))
 
 PATCHES: tuple[Patch, ...] = ()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import sys
 
-from autotb import registry
+from autotb import engine_facts, surface
 from autotb.instrument.patch import Patch, put_on
 from autotb.record import callsite
 
@@ -24,7 +24,7 @@ CAPTURED = "gather, wait, TaskGroup, to_thread, run_in_executor, tasks nobody aw
 NOISE: dict[str, str] = {}
 ERROR = 40  # logging's
 
-registry.register(own=("uvloop",))
+engine_facts.register(own=("uvloop",))
 
 
 def _wrap_default_handler(original: Any) -> Any:
@@ -35,12 +35,12 @@ def _wrap_default_handler(original: Any) -> Any:
 
     @functools.wraps(original)
     def default_exception_handler(self: Any, context: Any) -> Any:
-        told = _has_an_error(context) and _will_log() and registry.surface("asyncio_tells", context)
+        told = _has_an_error(context) and _will_log() and surface.events.asyncio_tells(context)
         try:
             return original(self, context)
         finally:
             if told:
-                registry.surface("asyncio_has_told")
+                surface.events.asyncio_has_told()
 
     return default_exception_handler
 

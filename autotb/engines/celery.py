@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from autotb import registry
+from autotb import engine_facts
 from autotb.instrument import engine_frames, submission
 from autotb.instrument.patch import Patch
 from autotb.record import build, capture, pickling
@@ -26,16 +26,16 @@ NOISE: dict[str, str] = {}
 FIELD = "autotb"  # the record's key in a stored result
 
 
-def _open(exc: BaseException) -> registry.Opened | None:
+def _open(exc: BaseException) -> engine_facts.Opened | None:
     """An exception that Celery could not pickle is replaced by one that knows its name and arguments."""
     if type(exc).__name__ != "UnpickleableExceptionWrapper" or not hasattr(exc, "exc_cls_name"):
         return None
     args = exc.exc_args  # type: ignore[attr-defined]
     message = str(args[0]) if len(args) == 1 else str(tuple(args)) if args else ""
-    return registry.Opened(headline=engine_frames.named(f"{exc.exc_module}.{exc.exc_cls_name}", message))  # type: ignore[attr-defined]
+    return engine_facts.Opened(headline=engine_frames.named(f"{exc.exc_module}.{exc.exc_cls_name}", message))  # type: ignore[attr-defined]
 
 
-registry.register(openers=(_open,), own=("celery", "kombu", "billiard", "vine", "amqp"))
+engine_facts.register(openers=(_open,), own=("celery", "kombu", "billiard", "vine", "amqp"))
 
 
 def _wrap_prepare(original: Any) -> Any:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import sys
 
-from autotb import registry
+from autotb import engine_facts
 from autotb.instrument.patch import Patch
 from autotb.record import callsite
 
@@ -27,7 +27,7 @@ TESTED = "2023.5 to 2026.8"
 NOISE: dict[str, str] = {}
 
 
-def _open(exc: BaseException) -> registry.Opened | None:
+def _open(exc: BaseException) -> engine_facts.Opened | None:
     """Without tblib the exception comes back inside a ``RemoteException``, with the worker's traceback as text."""
     module = sys.modules.get("dask.multiprocessing")
     if module is None or not issubclass(type(exc), module.RemoteException):
@@ -35,13 +35,13 @@ def _open(exc: BaseException) -> registry.Opened | None:
     from autotb.record.capture import attached
 
     inner, text = exc.__dict__.get("exception"), exc.__dict__.get("traceback")
-    return registry.Opened(
+    return engine_facts.Opened(
         headline=inner if issubclass(type(inner), BaseException) else None,
         text=f"Traceback (most recent call last):\n{text}" if isinstance(text, str) and not attached(exc) else None,
     )
 
 
-registry.register(own=("dask", "tblib", "toolz", "tlz", "cytoolz"), runs=(("dask.local", "execute_task"),), openers=(_open,))
+engine_facts.register(own=("dask", "tblib", "toolz", "tlz", "cytoolz"), runs=(("dask.local", "execute_task"),), openers=(_open,))
 
 
 def _wrap_execute_task(original: Any) -> Any:

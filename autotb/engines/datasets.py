@@ -6,7 +6,7 @@ that the user's function is what is told.  Source: https://huggingface.co/docs/d
 
 from __future__ import annotations
 
-from autotb import registry
+from autotb import engine_facts
 from autotb.instrument.patch import Patch
 
 MODULES = ("datasets.arrow_dataset",)
@@ -16,6 +16,6 @@ CAPTURED = "Dataset.map and filter with num_proc"
 TESTED = "2.14 to 5.2"
 NOISE: dict[str, str] = {}
 
-registry.register(own=("datasets", "multiprocess", "dill", "tqdm"))
+engine_facts.register(own=("datasets", "multiprocess", "dill", "tqdm"))
 
 PATCHES: tuple[Patch, ...] = ()

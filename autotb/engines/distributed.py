@@ -16,10 +16,10 @@ import multiprocessing
 import sys
 from typing import Any
 
-from autotb import registry, settings
+from autotb import engine_facts, settings, surface
 from autotb.instrument import delivery, engine_frames, task_events
 from autotb.instrument.patch import Patch, is_applied, noise_is_kept
-from autotb.record import build, callsite, pickling, safe_repr, static
+from autotb.record import build, callsite, ownership, pickling, safe_repr, static
 from autotb.record.capture import attached, message_of
 
 MODULES = (
@@ -43,7 +43,7 @@ _sites: dict[Any, Any] = {}  # task's key: (code, instruction, the client's batc
 _UNSENT = "Could not serialize object of type "
 
 
-def _open(exc: BaseException) -> registry.Opened | None:
+def _open(exc: BaseException) -> engine_facts.Opened | None:
     """What could not be sent is told by three chained tracebacks in one message."""
     if type(exc) is not TypeError or "distributed" not in sys.modules:
         return None
@@ -52,8 +52,8 @@ def _open(exc: BaseException) -> registry.Opened | None:
         return None
     first, _, rest = text.partition("\n")
     if len(exc.args) > 1 or not rest:
-        return registry.Opened(headline=TypeError(f"{first}{_why(exc)}"))
-    return registry.Opened(headline=TypeError(f"{first}: {rest.rstrip().rpartition(chr(10))[2]}"))
+        return engine_facts.Opened(headline=TypeError(f"{first}{_why(exc)}"))
+    return engine_facts.Opened(headline=TypeError(f"{first}: {rest.rstrip().rpartition(chr(10))[2]}"))
 
 
 def _why(exc: BaseException) -> str:
@@ -167,7 +167,7 @@ def _look(key: Any, dask_scheduler: Any) -> Any:
     return any(str(address).startswith("inproc:") for address in workers), made, fixed
 
 
-registry.register(
+engine_facts.register(
     openers=(_open,),
     own=("distributed", "dask", "tornado", "tblib", "zict", "toolz", "tlz"),
     handles=(_handle,),
@@ -264,7 +264,7 @@ def _task(task: Any, data: Any, *_: Any) -> Any:
     if function is None:
         return None  # plain data, or another name for it
     job = _number(key)
-    if registry.is_engines(function):
+    if ownership.is_engines(function):
         return None, (), None, job, f"task {key}"
     args = tuple([_given(value, data) for value in task.args])
     return function, args, {name: _given(value, data) for name, value in task.kwargs.items()}, job
@@ -285,9 +285,9 @@ def _wrap_apply(original: Any) -> Any:
 def _applied(function: Any, args: Any, kwargs: Any, *_: Any) -> Any:
     if not _in_worker_process():
         return None
-    if registry.is_engines(function) and args and type(args[0]) is tuple and args[0] and callable(args[0][0]):
+    if ownership.is_engines(function) and args and type(args[0]) is tuple and args[0] and callable(args[0][0]):
         function, args = args[0][0], args[0][1:]
-    if registry.is_engines(function) and safe_repr.function_name(function) == "apply" and len(args) in (2, 3):
+    if ownership.is_engines(function) and safe_repr.function_name(function) == "apply" and len(args) in (2, 3):
         function, args, kwargs = args[0], args[1], args[2] if len(args) == 3 else {}
     if type(args) is tuple and len(args) == 2 and args[0] in (tuple, list):  # a part of a graph that makes them
         args = tuple(args[1])
@@ -527,7 +527,7 @@ def _watch(error: BaseException, site: Any) -> Any:
 def _nobody_can_ask(error: BaseException, site: Any) -> None:
     """Tell it now, unless the very same has reached the program; where it was submitted is not known for another program's."""
     if site is None:
-        registry.surface("nobody_asked", [(error, None)])
+        surface.events.nobody_asked([(error, None)])
     else:
         _watch(error, site)  # which is dropped at once
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from autotb import registry
+from autotb import engine_facts
 from autotb.instrument import engine_frames, inherited_settings, submission
 from autotb.instrument.patch import Patch, together_with
 from autotb.record import build, pickling
@@ -30,7 +30,7 @@ CAPTURED = "SingleNodeExecutor: submit, map, dependent tasks, block allocation, 
 TESTED = "1.5 to 1.11"
 NOISE: dict[str, str] = {}
 
-registry.register(own=("executorlib", "cloudpickle", "zmq"))
+engine_facts.register(own=("executorlib", "cloudpickle", "zmq"))
 
 
 def _wrap_send(original: Any) -> Any:

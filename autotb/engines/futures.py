@@ -11,10 +11,10 @@ import functools
 import operator
 import sys
 
-from autotb import registry
+from autotb import engine_facts
 from autotb.instrument import code_swap, delivery, exception_wrappers
 from autotb.instrument.patch import Patch
-from autotb.record import callsite, static
+from autotb.record import callsite, ownership, static
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _FUNCTION, _BUILTIN, _MODULE = type(lambda: None), type(len), type(sys)
 _CALLED = frozenset((_FUNCTION, type))
 _FIXED = frozenset((int, float, bool, str, bytes, type(None), _FUNCTION))  # the commonest of what cannot change
 
-registry.register(
+engine_facts.register(
     asks=(("concurrent.futures._base", "__get_result"), ("concurrent.futures._base", "result")),
     runs=(("concurrent.futures.thread", "run"), ("autotb.engines.futures", "_initialize")),
     remote_texts=("concurrent.futures.process._RemoteTraceback", "concurrent.interpreters.ExecutionFailed"),
@@ -271,7 +271,7 @@ def _note_culprit(exc: BaseException, caller: Any) -> None:
     from autotb.record import build
 
     call = engine_frames.call_of(engine_frames.local(caller, "work_item"))
-    calls = registry.batch_of(call[0]) or [call]
+    calls = ownership.batch_of(call[0]) or [call]
     found = (pickle_diagnosis.of_call(function, args, kwargs, pickler_of(caller)) for function, args, kwargs in calls)
     build.note(exc, culprit=next(filter(None, found), None))
 
@@ -296,7 +296,7 @@ def _note_thread(exc: BaseException, caller: Any) -> None:
     if inner is not None and "interpreter" in {hop.get("engine") for hop in inner.get("hops", ())}:
         return
     tb = exc.__traceback__
-    engines = registry.is_engines(call[0])
+    engines = ownership.is_engines(call[0])
     engine_frames.note_thread(
         exc, "thread pool", "in a thread-pool worker", lambda: engine_frames.frame_call(tb) if engines else build.call_text(*call)
     )
@@ -453,7 +453,7 @@ def _call_of(function: Any, args: Any, kwargs: Any, tb: Any) -> str | None:
 
     inner = function.func if type(function) is functools.partial else None
     if static.module_of(inner) != "concurrent.futures.process" or safe_repr.function_name(inner) != "_process_chunk":
-        return engine_frames.frame_call(tb) if registry.is_engines(function) else build.call_text(function, args, kwargs)
+        return engine_frames.frame_call(tb) if ownership.is_engines(function) else build.call_text(function, args, kwargs)
     return engine_frames.chunk_call(function.args[0], list(args[0]), tb, star=True)
 
 

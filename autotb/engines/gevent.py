@@ -10,10 +10,10 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from autotb import registry
+from autotb import engine_facts, surface
 from autotb.instrument import engine_frames
 from autotb.instrument.patch import Patch
-from autotb.record import build
+from autotb.record import build, ownership
 from autotb.record.capture import attached
 
 MODULES = ("gevent.hub",)
@@ -24,7 +24,7 @@ TESTED = "22.10 to 26.9"
 NOISE: dict[str, str] = {}
 
 _RUN = "gevent._gevent_cgreenlet.Greenlet.run"
-registry.register(own=("gevent", "greenlet"), runs=(("gevent._gevent_cgreenlet", _RUN), ("gevent.greenlet", "run")))
+engine_facts.register(own=("gevent", "greenlet"), runs=(("gevent._gevent_cgreenlet", _RUN), ("gevent.greenlet", "run")))
 
 
 def _wrap_print(original: Any) -> Any:
@@ -42,7 +42,7 @@ def _wrap_print(original: Any) -> Any:
                 place = {**place, "submitted": _spawned(context), "verb": "spawned"}
                 if place["submitted"] is None:
                     del place["submitted"]
-                shown = registry.surface("greenlet_failed", v, tb, place, getattr(context, "name", ""))
+                shown = surface.events.greenlet_failed(v, tb, place, getattr(context, "name", ""))
                 build.note_live(v, place)
                 if shown:
                     return
@@ -58,7 +58,7 @@ def _spawned(context: Any) -> dict[str, Any] | None:
     frame = getattr(context, "spawning_stack", None)
     while frame is not None:
         code = frame.f_code
-        if registry.kind_of(code.co_filename, dict.get(frame.f_globals or {}, "__name__")) == registry.USER:
+        if ownership.kind_of(code.co_filename, dict.get(frame.f_globals or {}, "__name__")) == ownership.USER:
             return {"path": code.co_filename, "line": frame.f_lineno, "name": code.co_name}
         frame = frame.f_back
     return None

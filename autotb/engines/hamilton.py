@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 
-from autotb import registry
+from autotb import engine_facts
 from autotb.instrument.patch import Patch, noise_is_kept
 
 MODULES = ("hamilton.execution.graph_functions",)
@@ -18,7 +18,7 @@ CAPTURED = "Driver.execute"
 TESTED = "1.80 to 1.90"
 NOISE: dict[str, str] = {}
 
-registry.register(own=("hamilton",))
+engine_facts.register(own=("hamilton",))
 
 
 def _without_traceback(record: logging.LogRecord) -> bool:

@@ -7,7 +7,7 @@ Source: https://docs.python.org/3/library/concurrent.interpreters.html
 
 from __future__ import annotations
 
-from autotb import registry
+from autotb import engine_facts
 from autotb.instrument import engine_frames
 from autotb.instrument.patch import Patch
 
@@ -19,7 +19,7 @@ TESTED = "CPython 3.14 and 3.15"
 NOISE: dict[str, str] = {}
 
 
-def _open(exc: BaseException) -> registry.Opened | None:
+def _open(exc: BaseException) -> engine_facts.Opened | None:
     if type(exc).__name__ != "ExecutionFailed" or not hasattr(exc, "excinfo"):
         return None
     info = exc.excinfo
@@ -28,9 +28,9 @@ def _open(exc: BaseException) -> registry.Opened | None:
     if not isinstance(text, str) or not isinstance(kind, str):
         return None
     headline = engine_frames.headline_of(text) or engine_frames.named(kind, str(getattr(info, "msg", "")))
-    return registry.Opened(headline=headline, text=text, where="in another interpreter")
+    return engine_facts.Opened(headline=headline, text=text, where="in another interpreter")
 
 
-registry.register(openers=(_open,))
+engine_facts.register(openers=(_open,))
 
 PATCHES: tuple[Patch, ...] = ()

@@ -12,7 +12,7 @@ import re
 import sys
 from typing import Any
 
-from autotb import registry
+from autotb import engine_facts
 from autotb.instrument import engine_frames, inherited_settings, submission
 from autotb.instrument.patch import Patch, together_with
 from autotb.record import build, capture
@@ -29,7 +29,7 @@ _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _PLACE = re.compile(r"^File (?P<path>\S.*?):(?P<line>\d+)(?:, in (?P<name>[\w.<>]+))?", re.M)
 
 
-def _open(exc: BaseException) -> registry.Opened | None:
+def _open(exc: BaseException) -> engine_facts.Opened | None:
     errors = sys.modules.get("ipyparallel.error")
     if errors is None or not issubclass(type(exc), errors.KernelError):
         return None
@@ -37,12 +37,12 @@ def _open(exc: BaseException) -> registry.Opened | None:
         made = [errors.RemoteError(*entry) for entry in exc.elist]  # type: ignore[attr-defined]
         for error in made:
             _attach(error)
-        return registry.Opened(roots=tuple(made)) if made else None
+        return engine_facts.Opened(roots=tuple(made)) if made else None
     if not issubclass(type(exc), errors.RemoteError):
         return None
     if capture.attached(exc) is not None:
-        return registry.Opened()
-    return registry.Opened(headline=engine_frames.named(exc.ename, exc.evalue), text=_text(exc))  # type: ignore[attr-defined]
+        return engine_facts.Opened()
+    return engine_facts.Opened(headline=engine_frames.named(exc.ename, exc.evalue), text=_text(exc))  # type: ignore[attr-defined]
 
 
 def _text(exc: Any) -> str | None:
@@ -62,7 +62,7 @@ def _attach(error: Any) -> None:
         build.attach(error, tree)
 
 
-registry.register(own=("ipyparallel", "ipykernel", "zmq", "tornado", "decorator"), openers=(_open,))
+engine_facts.register(own=("ipyparallel", "ipykernel", "zmq", "tornado", "decorator"), openers=(_open,))
 
 
 def _wrap_engine_info(original: Any) -> Any:

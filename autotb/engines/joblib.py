@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import sys
 
-from autotb import registry
+from autotb import engine_facts
 from autotb.engines import futures
 from autotb.engines.loky import wrap_process_worker, wrap_rebuild, wrap_reduce
 from autotb.instrument import exception_wrappers, inherited_settings
@@ -36,7 +36,7 @@ CAPTURED = "Parallel on loky, threading and multiprocessing, lists and generator
 TESTED = "1.2 to 1.6"
 NOISE: dict[str, str] = {}
 
-registry.register(
+engine_facts.register(
     own=("joblib", "threadpoolctl"),
     remote_texts=("joblib.externals.loky.process_executor._RemoteTraceback",),
     crashes=("joblib.externals.loky.process_executor.TerminatedWorkerError",),

@@ -12,7 +12,7 @@ import functools
 import pickle
 import sys
 
-from autotb import registry
+from autotb import engine_facts
 from autotb.engines import futures
 from autotb.instrument import delivery, exception_wrappers, inherited_settings
 from autotb.instrument.patch import Patch
@@ -29,7 +29,7 @@ CAPTURED = "get_reusable_executor, ProcessPoolExecutor: submit, map, initializer
 TESTED = "3.4 to 3.7"
 NOISE: dict[str, str] = {}
 
-registry.register(
+engine_facts.register(
     own=("loky", "cloudpickle"),
     remote_texts=("loky.process_executor._RemoteTraceback",),
     crashes=("loky.process_executor.TerminatedWorkerError",),

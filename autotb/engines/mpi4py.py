@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import sys
 
-from autotb import registry
+from autotb import engine_facts
 from autotb.instrument import exception_wrappers, submission
 from autotb.instrument.patch import Patch, together_with
 
@@ -24,7 +24,7 @@ CAPTURED = "MPIPoolExecutor: submit, map, starmap; workers started by mpiexec or
 TESTED = "4.1"
 NOISE: dict[str, str] = {}
 
-registry.register(own=("mpi4py",), remote_texts=("mpi4py.futures._core.RemoteTraceback",))
+engine_facts.register(own=("mpi4py",), remote_texts=("mpi4py.futures._core.RemoteTraceback",))
 
 
 def _wrap_format(original: Any) -> Any:

@@ -14,7 +14,7 @@ import re
 import sys
 from typing import Any
 
-from autotb import registry, settings
+from autotb import engine_facts, settings
 from autotb.instrument import engine_frames, submission, task_events
 from autotb.instrument.patch import Patch
 from autotb.record import build, callsite, pickling, safe_repr, static
@@ -32,7 +32,7 @@ def _is_text(exc: BaseException) -> bool:
     return type(exc) is Exception and "Exception occurred in " in next(map(static.text_of, static.args_of(exc)), "")[:60]
 
 
-registry.register(own=("mpire", "tqdm"), texts=(_is_text,))
+engine_facts.register(own=("mpire", "tqdm"), texts=(_is_text,))
 
 
 def _wrap_get_exception(original: Any) -> Any:

@@ -11,10 +11,10 @@ import functools
 import sys
 from types import FunctionType
 
-from autotb import registry
+from autotb import engine_facts
 from autotb.instrument import exception_wrappers, submission
 from autotb.instrument.patch import Patch, together_with
-from autotb.record import static
+from autotb.record import ownership, static
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ CAPTURED = "ProcessPool, ThreadPool: schedule, submit, map; concurrent.process a
 TESTED = "5.0.3 to 5.2"
 NOISE: dict[str, str] = {}
 
-registry.register(
+engine_facts.register(
     own=("pebble",),
     runs=(("pebble.common.shared", "execute"), ("pebble.common", "execute")),
     crashes=("pebble.common.types.ProcessExpired", "pebble.common.ProcessExpired"),
@@ -138,7 +138,7 @@ def _is_well(result: Any) -> bool:
 def _task(function: Any, *args: Any, **kwargs: Any) -> Any:
     if type(function) is FunctionType and function.__name__ == "_trampoline":  # its own function is found by name
         return None, (), None, 0, f"{args[0]}({', '.join(map(_brief, args[2:]))})"
-    return None if registry.is_engines(function) else (function, args, kwargs)
+    return None if ownership.is_engines(function) else (function, args, kwargs)
 
 
 def _brief(value: Any) -> str:

@@ -11,7 +11,7 @@ import functools
 import multiprocessing
 from typing import Any
 
-from autotb import registry
+from autotb import engine_facts
 from autotb.instrument import submission
 from autotb.instrument.patch import Patch, noise_is_kept
 
@@ -22,7 +22,7 @@ CAPTURED = "Pipeline(...), map, map_async: parallel and sequential"
 TESTED = "0.86 to 0.93"
 NOISE: dict[str, str] = {}
 
-registry.register(own=("pipefunc",))
+engine_facts.register(own=("pipefunc",))
 
 
 def _wrap_is_installed(original: Any) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from autotb import registry
+from autotb import engine_facts
 from autotb.instrument import engine_frames, submission
 from autotb.instrument.patch import Patch
 from autotb.record import build, capture
@@ -21,7 +21,7 @@ CAPTURED = "tasks of a flow: called, submit, map; on threads"
 TESTED = "3.0 to 3.7"
 NOISE: dict[str, str] = {}
 
-registry.register(own=("prefect", "anyio", "sniffio", "tenacity"), runs=(("prefect.task_engine", "call_task_fn"),))
+engine_facts.register(own=("prefect", "anyio", "sniffio", "tenacity"), runs=(("prefect.task_engine", "call_task_fn"),))
 
 
 def _wrap_result(original: Any) -> Any:

@@ -14,10 +14,10 @@ import functools
 import re
 from typing import Any
 
-from autotb import registry
+from autotb import engine_facts
 from autotb.instrument import engine_frames, inherited_settings
 from autotb.instrument.patch import Patch, noise_is_kept
-from autotb.record import build, capture
+from autotb.record import build, capture, ownership
 
 MODULES = ("pyspark.errors.exceptions.captured", "pyspark.java_gateway", "pyspark.core.context", "pyspark.context")
 NAME = "PySpark"
@@ -32,7 +32,7 @@ _FRAME = re.compile(r'^  File "(?P<path>.*)", line (?P<line>\d+), in (?P<name>.*
 _LOGGERS = ("org.apache.spark.executor.Executor", "org.apache.spark.scheduler.TaskSetManager")
 
 
-def _open(exc: BaseException) -> registry.Opened | None:
+def _open(exc: BaseException) -> engine_facts.Opened | None:
     kind = type(exc)
     if kind.__name__ not in ("PythonException", "Py4JJavaError") or kind.__module__.partition(".")[0] not in ("pyspark", "py4j"):
         return None
@@ -42,10 +42,10 @@ def _open(exc: BaseException) -> registry.Opened | None:
         return engine_frames.opened_text(exc, found[0])
     told, _, stack = text.partition("\n\tat ")
     hidden = f" ({stack.count(chr(10)) + 1} lines of the JVM's stack hidden; str() of the exception has them)" if stack else ""
-    return registry.Opened(headline=engine_frames.named(f"{kind.__module__}.{kind.__qualname__}", told.strip() + hidden))
+    return engine_facts.Opened(headline=engine_frames.named(f"{kind.__module__}.{kind.__qualname__}", told.strip() + hidden))
 
 
-registry.register(own=("pyspark", "py4j", "cloudpickle"), openers=(_open,))
+engine_facts.register(own=("pyspark", "py4j", "cloudpickle"), openers=(_open,))
 
 
 def _wrap_convert(original: Any) -> Any:
@@ -93,7 +93,7 @@ def _tree(block: str, frames: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _plain(path: str, line: int, name: str) -> dict[str, Any]:
-    return {"path": path, "line": line, "name": name, "kind": registry.kind_of(path, "")}
+    return {"path": path, "line": line, "name": name, "kind": ownership.kind_of(path, "")}
 
 
 def _wrap_do_init(original: Any) -> Any:

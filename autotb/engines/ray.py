@@ -13,7 +13,7 @@ import re
 import sys
 from typing import Any
 
-from autotb import registry, settings
+from autotb import engine_facts, settings, surface
 from autotb.instrument import engine_frames, inherited_settings, task_events
 from autotb.instrument.patch import Patch, noise_is_kept
 from autotb.record import build, callsite, pickling, static
@@ -32,18 +32,18 @@ _calls: dict[bytes, Any] = {}  # task's id: what to call ``_remote`` on, and how
 _PLAIN = frozenset({int, float, bool, str, bytes, type(None)})
 
 
-def _open(exc: BaseException) -> registry.Opened | None:
+def _open(exc: BaseException) -> engine_facts.Opened | None:
     errors = sys.modules.get("ray.exceptions")
     if errors is None or not issubclass(type(exc), errors.RayError):
         return None
     if issubclass(type(exc), errors.RayTaskError):
         cause = getattr(exc, "cause", None)
-        return registry.Opened(
+        return engine_facts.Opened(
             headline=cause if static.is_exception(cause) else None,
             text=None if attached(exc) else _text(exc),
         )
     if issubclass(type(exc), errors.RayActorError) and "type" in (attached(exc) or {}):
-        return registry.Opened(broken=("the actor was not created: its __init__ failed",))
+        return engine_facts.Opened(broken=("the actor was not created: its __init__ failed",))
     return None
 
 
@@ -101,7 +101,7 @@ def _handle(reference: Any) -> Any:
     return Handle()
 
 
-registry.register(
+engine_facts.register(
     own=("ray",),
     openers=(_open,),
     handles=(_handle,),
@@ -438,7 +438,7 @@ def _wrap_unhandled(original: Any) -> Any:
                 tree = attached(error)
                 if tree is not None:
                     _note_submitted(tree)
-                    if registry.surface("nobody_asked", [(error, tree["hops"][0].get("submitted"))]):
+                    if surface.events.nobody_asked([(error, tree["hops"][0].get("submitted"))]):
                         return None
         except Exception:
             pass  # then as Ray does it

@@ -12,7 +12,7 @@ import functools
 import sys
 from typing import Any
 
-from autotb import registry
+from autotb import engine_facts
 from autotb.instrument import engine_frames
 from autotb.instrument.patch import Patch, noise_is_kept
 from autotb.record import build, callsite, static
@@ -26,17 +26,17 @@ TESTED = "2.0.5 to 2.0.9"
 NOISE: dict[str, str] = {}
 
 
-def _open(exc: BaseException) -> registry.Opened | None:
+def _open(exc: BaseException) -> engine_facts.Opened | None:
     module = sys.modules.get("speedy_utils.common.exceptions")
     if module is None or not issubclass(type(exc), module.SpeedyWorkerError):
         return None
     original = getattr(exc, "original_exception", None) or exc.__cause__ or exc.__context__
     if static.is_exception(original):
-        return registry.Opened(roots=(original,))
-    return registry.Opened() if attached(exc) is not None else None
+        return engine_facts.Opened(roots=(original,))
+    return engine_facts.Opened() if attached(exc) is not None else None
 
 
-registry.register(own=("speedy_utils",), runs=(("speedy_utils.multi_worker.thread", "_worker"),), openers=(_open,))
+engine_facts.register(own=("speedy_utils",), runs=(("speedy_utils.multi_worker.thread", "_worker"),), openers=(_open,))
 
 
 def _wrap_worker(original: Any) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 
-from autotb import import_hook, registry
+from autotb import engine_facts, import_hook
 from autotb.instrument.patch import Patch
 from autotb.record import callsite
 
@@ -23,7 +23,7 @@ DISTRIBUTION = None
 CAPTURED = "errors in threads, with the line that started them"
 NOISE: dict[str, str] = {}
 
-registry.register(
+engine_facts.register(
     runs=(("threading", "_bootstrap_inner"),),
 )
 

@@ -14,7 +14,7 @@ import re
 import sys
 from typing import Any
 
-from autotb import registry, settings
+from autotb import engine_facts, settings
 from autotb.instrument import engine_frames, submission, task_events
 from autotb.instrument.patch import Patch
 from autotb.record import build, static
@@ -38,7 +38,7 @@ _CAUGHT = re.compile(r"^Caught \S+ (?P<where>in .*)\.\nOriginal (?P<text>Traceba
 _SPAWNED = re.compile(r"^\n\n-- Process (?P<index>\d+) terminated with the following error:\n(?P<text>.*)", re.S)
 
 
-def _open(exc: BaseException) -> registry.Opened | None:
+def _open(exc: BaseException) -> engine_facts.Opened | None:
     """The messages that hold a worker's whole traceback."""
     message = next(map(static.text_of, static.args_of(exc)), "")
     if message.startswith("Caught ") and (match := _CAUGHT.match(message)):
@@ -67,7 +67,7 @@ _SHARED_MEMORY = (
     'torch.multiprocessing.set_sharing_strategy("file_system")'
 )
 
-registry.register(
+engine_facts.register(
     hints=((_no_shared_memory, _SHARED_MEMORY),),
     own=("torch._utils", "torch.utils.data", "torch.multiprocessing", "torch.distributed"),
     openers=(_open,),

@@ -16,7 +16,7 @@ import sys
 import time
 from typing import Any
 
-from autotb import registry
+from autotb import engine_facts
 from autotb.instrument import engine_frames
 from autotb.instrument.patch import Patch, noise_is_kept
 from autotb.record import build, capture, safe_repr
@@ -36,7 +36,7 @@ NOISE: dict[str, str] = {}
 TERMINAL = "_AUTOTB_AGENT_STDERR"
 
 
-def _open(exc: BaseException) -> registry.Opened | None:
+def _open(exc: BaseException) -> engine_facts.Opened | None:
     """The failed ranks, the first one first."""
     errors = sys.modules.get("torch.distributed.elastic.multiprocessing.errors")
     if errors is None or not issubclass(type(exc), errors.ChildFailedError):
@@ -48,7 +48,7 @@ def _open(exc: BaseException) -> registry.Opened | None:
     first, root = told[0]
     broken = [f"rank {first} failed first"] if len(found) > 1 else []
     broken += [_after(rank, failure, error, root) for _, rank, failure, error in found if error is not root]
-    return registry.Opened(roots=(root,), broken=tuple(broken))
+    return engine_facts.Opened(roots=(root,), broken=tuple(broken))
 
 
 def _after(rank: Any, failure: Any, error: BaseException | None, root: BaseException) -> str:
@@ -60,7 +60,7 @@ def _after(rank: Any, failure: Any, error: BaseException | None, root: BaseExcep
 
 
 def _line(error: BaseException) -> str:
-    error = (_open_text(error) or registry.Opened()).headline or error
+    error = (_open_text(error) or engine_facts.Opened()).headline or error
     return safe_repr.cut(f"{capture.type_name(type(error))}: {error}".splitlines()[0], 300)
 
 
@@ -86,11 +86,11 @@ class _Text(Exception):  # noqa: N818
     """The error of a rank without autotb: its traceback as text."""
 
 
-def _open_text(exc: BaseException) -> registry.Opened | None:
-    return registry.Opened(headline=engine_frames.headline_of(exc.args[0]), text=exc.args[0]) if type(exc) is _Text else None
+def _open_text(exc: BaseException) -> engine_facts.Opened | None:
+    return engine_facts.Opened(headline=engine_frames.headline_of(exc.args[0]), text=exc.args[0]) if type(exc) is _Text else None
 
 
-registry.register(own=("torch.distributed",), openers=(_open, _open_text))
+engine_facts.register(own=("torch.distributed",), openers=(_open, _open_text))
 
 
 def _wrap_record_exception(original: Any) -> Any:

@@ -5,7 +5,7 @@ Nothing is carried; here are the frames that are trio's own.  Source: https://tr
 
 from __future__ import annotations
 
-from autotb import registry
+from autotb import engine_facts
 from autotb.instrument.patch import Patch
 
 MODULES = ("trio._core",)
@@ -15,6 +15,6 @@ CAPTURED = "nurseries with every member of the group, to_thread"
 TESTED = "0.25 to 0.35"
 NOISE: dict[str, str] = {}
 
-registry.register(own=("trio", "outcome", "sniffio"))
+engine_facts.register(own=("trio", "outcome", "sniffio"))
 
 PATCHES: tuple[Patch, ...] = ()

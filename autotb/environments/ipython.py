@@ -10,7 +10,7 @@ import io
 import os
 from typing import Any
 
-from autotb import boot, registry, uncaught
+from autotb import boot, engine_facts, uncaught
 from autotb.instrument.patch import Patch
 
 MODULES = ("IPython.core.interactiveshell",)
@@ -19,7 +19,7 @@ DISTRIBUTION = "ipython"
 TESTED = "9.18"
 CAPTURED = "workers' errors in cells; plain ones stay IPython's own"
 
-registry.register(own=("IPython", "ipykernel"))
+engine_facts.register(own=("IPython", "ipykernel"))
 
 
 def _wrap_showtraceback(original: Any) -> Any:

@@ -10,14 +10,14 @@ import os
 import pickle
 from typing import Any
 
-from autotb import registry
+from autotb import engine_facts
 from autotb.flow import packing
 from autotb.flow.messages import Failed, Partly, Sink, fit, rows_of
 from autotb.flow.messages import Kept as Kept  # pickles of earlier versions name these classes here
 from autotb.postmortem import status_file
 from autotb.record import build, safe_repr
 
-registry.register(runs=((__name__, "run"),))  # where a worker's frames begin
+engine_facts.register(runs=((__name__, "run"),))  # where a worker's frames begin
 
 
 def run(

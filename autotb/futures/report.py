@@ -10,8 +10,7 @@ import traceback
 from types import FrameType, TracebackType
 from typing import Any
 
-from autotb import registry
-from autotb.record import safe_repr
+from autotb.record import ownership, safe_repr
 from autotb.render import as_text, clean
 from autotb.trace import build
 from autotb.trace.model import Trace
@@ -33,7 +32,7 @@ def _with_callers(tb: TracebackType | None) -> TracebackType | None:
     while frame is not None:
         callers.append(frame)
         frame = frame.f_back
-    while callers and _kind(callers[-1]) != registry.USER:
+    while callers and _kind(callers[-1]) != ownership.USER:
         callers.pop()
     for frame in callers:
         tb = TracebackType(tb, frame, frame.f_lasti, frame.f_lineno)
@@ -41,11 +40,11 @@ def _with_callers(tb: TracebackType | None) -> TracebackType | None:
 
 
 def _kind(frame: FrameType) -> str:
-    return registry.kind_of_frame(frame)
+    return ownership.kind_of_frame(frame)
 
 
 def _is_own(frame: FrameType) -> bool:
-    return _kind(frame) == registry.OWN
+    return _kind(frame) == ownership.OWN
 
 
 def without_our_frames(error: BaseException) -> BaseException:

@@ -1,6 +1,6 @@
 """Errors that no program will catch, handed up by the engines: each function shows one kind and returns True once it has.
 
-Flows in: ``registry.surface(name, …)``.  Flows out: stories on stderr.
+Flows in: ``surface``.  Flows out: stories on stderr.
 """
 
 from __future__ import annotations

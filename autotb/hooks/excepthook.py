@@ -100,12 +100,12 @@ def _tell_of_its_pool(value: BaseException) -> None:
 
 def _is_an_engines_process(traceback: TracebackType | None) -> bool:
     """Whether no line of the user's was running: a worker that was interrupted while it started or waited."""
-    from autotb import registry
+    from autotb.record import ownership
 
     found = traceback is not None
     while traceback is not None:
         frame = traceback.tb_frame
-        if registry.kind_of_frame(frame) == registry.USER:
+        if ownership.kind_of_frame(frame) == ownership.USER:
             return False
         traceback = traceback.tb_next
     return found

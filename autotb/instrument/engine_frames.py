@@ -12,8 +12,8 @@ import traceback
 from collections.abc import Callable
 from types import CodeType, FrameType, TracebackType
 
-from autotb import registry, settings
-from autotb.record import build, callsite, pickling, safe_repr, static
+from autotb import engine_facts, settings
+from autotb.record import build, callsite, ownership, pickling, safe_repr, static
 from autotb.record.capture import attached
 
 TYPE_CHECKING = False
@@ -79,7 +79,7 @@ def chunk_call(function: Any, chunk: list[Any], tb: TracebackType | None, *, sta
     """
     if len(chunk) == 1:
         return build.call_text(function, tuple(chunk[0]) if star else (chunk[0],))
-    registry.note_user_function(function)
+    ownership.note_user_function(function)
     if not settings.switch("args"):
         return None
     found = _frame_of(function, tb)
@@ -92,7 +92,7 @@ def chunk_call(function: Any, chunk: list[Any], tb: TracebackType | None, *, sta
 def has_user_frame(tb: TracebackType | None) -> bool:
     """Whether any frame of a traceback is the user's."""
     while tb is not None:
-        if registry.kind_of_frame(tb.tb_frame) == registry.USER:
+        if ownership.kind_of_frame(tb.tb_frame) == ownership.USER:
             return True
         tb = tb.tb_next
     return False
@@ -102,7 +102,7 @@ def frame_call(tb: TracebackType | None, name: str | None = None) -> str | None:
     """The call that a traceback's first user frame is, for engines that hide the function and its arguments."""
     while tb is not None:
         frame = tb.tb_frame
-        if registry.kind_of_frame(frame) == registry.USER:
+        if ownership.kind_of_frame(frame) == ownership.USER:
             break
         tb = tb.tb_next
     return safe_repr.frame_call(tb.tb_frame, name) if tb is not None and settings.switch("args") else None
@@ -162,12 +162,12 @@ def _forking_dumps(value: Any) -> Any:
 _LAST = re.compile(r"^(?P<type>[^\W\d]\w*(?:\.\w+|\.<locals>)*)(?:: (?P<message>.*))?$")
 
 
-def opened_text(exc: BaseException, text: str, *broken: str) -> registry.Opened:
+def opened_text(exc: BaseException, text: str, *broken: str) -> engine_facts.Opened:
     """What a wrapper exception says whose message is the text of a worker's traceback; a record says it better."""
     record = attached(exc)
     if record is not None and "type" in record:  # not a mere note of where the work was submitted
-        return registry.Opened(broken=broken)
-    return registry.Opened(headline=headline_of(text), text=text, broken=broken)
+        return engine_facts.Opened(broken=broken)
+    return engine_facts.Opened(headline=headline_of(text), text=text, broken=broken)
 
 
 def headline_of(text: str) -> BaseException | None:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import os
 
-from autotb import registry
-from autotb.record import callsite, static
+from autotb.record import callsite, ownership, static
 from autotb.record.capture import KEY, type_name
 
 TYPE_CHECKING = False
@@ -123,7 +122,7 @@ def _key(exc: BaseException, depth: int = 0) -> tuple[Any, ...]:
     cause = static.cause_of(exc)
     if cause is None and not static.suppresses(exc):
         cause = static.context_of(exc)
-    if cause is None or registry.is_remote_text(cause):
+    if cause is None or ownership.is_remote_text(cause):
         below = _key_of_tree(record.get("cause") or record.get("context"), depth + 1) if type(record) is dict else None
     else:
         below = _key(cause, depth + 1) if depth < _DEEPEST else None
@@ -150,7 +149,7 @@ def _of_frames(frames: Any) -> tuple[str, int, str] | None:
     places = [frame for frame in frames or () if "path" in frame]
     if not places:
         return None
-    last = next((frame for frame in reversed(places) if frame.get("kind") == registry.USER), places[-1])
+    last = next((frame for frame in reversed(places) if frame.get("kind") == ownership.USER), places[-1])
     return last["path"], last["line"], last["name"]
 
 

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from autotb import registry
+from autotb import engine_facts
 from autotb.instrument import call_snapshot
 from autotb.record.capture import attached
 
@@ -158,7 +158,7 @@ def handle_of(future: Any) -> Handle:
 
 def _find(future: Any) -> Handle:
     _load_adapter(type(future))
-    for knows in registry.facts.handles:
+    for knows in engine_facts.facts.handles:
         found: Handle | None = knows(future)
         if found is not None:
             return found

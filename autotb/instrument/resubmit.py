@@ -10,9 +10,8 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from autotb import registry
 from autotb.instrument import engine_frames
-from autotb.record import static
+from autotb.record import ownership, static
 from autotb.record.capture import KEY, fields_of
 
 LARGE = 1_000_000  # bytes, or elements
@@ -27,7 +26,7 @@ def keep_call(future: Any, exc: BaseException, caller: Any) -> None:
     if name not in ("run", "process_result_item") or type(dict.get(fields_of(exc), KEY)) is tuple:
         return  # a future that somebody else's code fails, or one of a flood of failures
     call = engine_frames.call_of(engine_frames.local(caller, "self" if name == "run" else "work_item"))
-    if not registry.is_engines(call[0]) and all(is_small(value, 3) for value in (*call[1], *call[2].values())):
+    if not ownership.is_engines(call[0]) and all(is_small(value, 3) for value in (*call[1], *call[2].values())):
         future._autotb_call = call
 
 

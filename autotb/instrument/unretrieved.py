@@ -16,7 +16,7 @@ import os
 from time import monotonic
 from typing import Any
 
-from autotb import registry, settings
+from autotb import settings, surface
 from autotb.instrument import engine_frames, failure_kinds, patch
 from autotb.record import static
 from autotb.record.capture import KEY
@@ -119,7 +119,7 @@ def _dropped(error: BaseException, site: Any, kind: failure_kinds.Kind, record: 
         kind.count(error)
     else:
         _give(error, record)
-        registry.surface("nobody_asked", [(error, engine_frames.place_of(site))])
+        surface.events.nobody_asked([(error, engine_frames.place_of(site))])
 
 
 def _is_known(batch: Any, kind: failure_kinds.Kind, error: BaseException) -> bool:
@@ -168,8 +168,8 @@ def tell_the_rest() -> None:
             _give(error, found.record)
             told.append((error, engine_frames.place_of(site)))
     if told:
-        registry.surface("nobody_asked", told)
-    registry.surface("nobody_asked_at_exit", _over)
+        surface.events.nobody_asked(told)
+    surface.events.nobody_asked_at_exit(_over)
 
 
 def _forget_in_child() -> None:

@@ -10,10 +10,10 @@ import os
 import re
 import signal
 
-from autotb import registry, settings
+from autotb import settings
 from autotb.postmortem import oom, status_file, status_reader
 from autotb.postmortem.status_reader import Remains
-from autotb.record import build, redaction
+from autotb.record import build, ownership, redaction
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def crashed_at(dump: str) -> list[dict[str, Any]]:
             path = match["path"]
             if path == "<string>" and match["name"] == "<module>":
                 continue  # an engine's own way of calling
-            kind = registry.kind_of(path, registry.module_of(path))
+            kind = ownership.kind_of(path, ownership.module_of(path))
             frames.append({"path": path, "line": int(match["line"]), "name": match["name"], "kind": kind})
         elif inside and frames and not line.startswith("    "):
             break

@@ -10,8 +10,8 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from autotb import registry
 from autotb.postmortem import death_report, status_file, status_reader
+from autotb.record import ownership
 
 DEAD = "_autotb_dead"
 _KNOWN = "_autotb_autopsy"
@@ -115,7 +115,7 @@ def _gone(processes: dict[int, Any]) -> set[int]:
 
 def _call(item: Any, call_of: Callable[..., str | None]) -> str | None:
     """The call as text; of joblib's batches the user's, and how many they are."""
-    batch = registry.batch_of(item.fn)
+    batch = ownership.batch_of(item.fn)
     if batch:
         text = call_of(*batch[0], None)
         return text if len(batch) == 1 else f"one of {len(batch)} calls, the first of which is {text}"

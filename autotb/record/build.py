@@ -14,9 +14,9 @@ import threading
 from collections.abc import Callable
 from types import CodeType, FunctionType, ModuleType, TracebackType
 
-from autotb import registry, settings
+from autotb import settings, surface
 from autotb.imports import own
-from autotb.record import safe_repr, static
+from autotb.record import ownership, safe_repr, static
 from autotb.record.capture import KEY, VERSION, Capture, Hop, Tree, attached, fields_of, type_name
 
 TYPE_CHECKING = False
@@ -80,7 +80,7 @@ def host() -> str:
 
 def call_text(function: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None) -> str | None:
     """The failing call with its arguments as safe text; without them under ``AUTOTB_ARGS=0``."""
-    registry.note_user_function(function)
+    ownership.note_user_function(function)
     if settings.switch("keep_inputs"):
         from autotb.record import inputs
 
@@ -126,7 +126,7 @@ def versions(tb: TracebackType | None, exc: BaseException | None = None) -> dict
     while tb is not None and len(found) < _MOST_VERSIONS:
         frame = tb.tb_frame
         names = [static.name_of(frame)]
-        for name in frame.f_code.co_names if registry.kind_of_frame(frame) == registry.USER else ():
+        for name in frame.f_code.co_names if ownership.kind_of_frame(frame) == ownership.USER else ():
             value: Any = dict.get(frame.f_globals, name)
             kind = type(value)
             if kind is ModuleType:
@@ -170,8 +170,8 @@ def _light(exc: BaseException, tb: TracebackType | None, hop: Hop) -> Light:
     frames: list[dict[str, Any]] = []
     while tb is not None and len(frames) < 20:
         path, name = static.exact(tb.tb_frame.f_code.co_filename), static.exact(tb.tb_frame.f_code.co_name)
-        module, kind = static.name_of(tb.tb_frame), registry.kind_of_frame(tb.tb_frame)
-        if kind != registry.ENGINE:
+        module, kind = static.name_of(tb.tb_frame), ownership.kind_of_frame(tb.tb_frame)
+        if kind != ownership.ENGINE:
             frames.append({"path": path, "line": tb.tb_lineno or 0, "name": name, "module": module, "kind": kind})
         tb = tb.tb_next
     call = hop.pop("call", None)
@@ -305,7 +305,7 @@ def _a_record_is_here() -> None:
     global _logs
     if not _logs:
         _logs = True
-        registry.surface("shorten_logs")
+        surface.events.shorten_logs()
 
 
 def note_submitted(exc: BaseException, place: dict[str, Any] | None) -> None:

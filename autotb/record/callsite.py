@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import sys
 
-from autotb import registry
-from autotb.record import static
+from autotb import engine_facts
+from autotb.record import ownership, static
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Site = tuple[CodeType, int]
 USER, OTHER, ENGINE = 1, 0, -1  # ENGINE: one with an adapter of its own, which notes the place itself
 _users: dict[CodeType, int] = {}  # whose code this is; bounded, see _whose
-registry.learners.append(_users.clear)
+engine_facts.learners.append(_users.clear)
 
 
 def here(depth: int = 2, through_engines: bool = True) -> Site | None:
@@ -44,9 +44,9 @@ def _whose(frame: FrameType) -> int:
     if len(_users) > 5_000:  # code objects made at run time must not pile up here
         _users.clear()
     path = static.exact(frame.f_code.co_filename)
-    kind = registry.kind_of(path, static.name_of(frame))
-    engine = kind == registry.ENGINE and not registry.is_stdlib(path)
-    _users[frame.f_code] = whose = USER if kind == registry.USER else ENGINE if engine else OTHER
+    kind = ownership.kind_of(path, static.name_of(frame))
+    engine = kind == ownership.ENGINE and not ownership.is_stdlib(path)
+    _users[frame.f_code] = whose = USER if kind == ownership.USER else ENGINE if engine else OTHER
     return whose
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from types import TracebackType
 
-from autotb import registry
-from autotb.record import arrival, frames, last_lines, safe_repr, static
+from autotb import engine_facts
+from autotb.record import arrival, frames, last_lines, ownership, safe_repr, static
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
@@ -66,7 +66,7 @@ class Capture:
     def tree(self, exc: BaseException, tb: TracebackType | None = None, place: Hop | None = None) -> Tree:
         """The tree of ``exc``; ``place`` describes the worker that its traceback belongs to."""
         self.seen.add(id(exc))
-        opened = registry.open_wrapper(exc)
+        opened = engine_facts.open_wrapper(exc)
         record = attached(exc)
         record = arrival.tree(record) if record is not None else None
         told = record if record is not None and "type" in record else None
@@ -88,7 +88,7 @@ class Capture:
         for hop in inner["hops"][:1]:
             # An older asking for the root itself.
             if not hop.get("where") and any(_has_user_frame(other) for other in inner["hops"][1:]):
-                hop["frames"] = [frame for frame in hop["frames"] if frame.get("kind") != registry.USER]
+                hop["frames"] = [frame for frame in hop["frames"] if frame.get("kind") != ownership.USER]
         asked = [{key: value for key, value in hop.items() if key != "submitted"} for hop in tree["hops"]]
         inner["hops"] = asked + inner["hops"]
         inner["broken"] = tree.get("broken", []) + inner.get("broken", [])
@@ -110,14 +110,14 @@ class Capture:
         if opened is not None and opened.text and told is None:
             tree["text"], tree["where"] = opened.text, opened.where
         cause, context = static.cause_of(exc), static.context_of(exc)
-        if registry.is_remote_text(cause):
+        if ownership.is_remote_text(cause):
             if told is None:
                 tree.setdefault("text", _text_of(cause))
             cause = None
             hidden = told is not None and (
                 told.get("suppress") or told.get("cause") is not None or told.get("context") is not None
             )
-            if context is not None and (hidden or registry.is_remote_text(context)):
+            if context is not None and (hidden or ownership.is_remote_text(context)):
                 context = None
         elif static.suppresses(exc):
             context = None
@@ -155,7 +155,7 @@ class Capture:
         while True:
             cause = static.cause_of(chain[-1])
             before = cause if cause is not None else None if static.suppresses(chain[-1]) else static.context_of(chain[-1])
-            if before is None or id(before) in walked or id(before) in self.seen or registry.is_remote_text(before):
+            if before is None or id(before) in walked or id(before) in self.seen or ownership.is_remote_text(before):
                 break
             implicit = implicit if cause is not None or implicit else len(chain)
             chain.append(before)
@@ -213,7 +213,7 @@ class Capture:
             result = result or [{"frames": []}]
             result[0] = {**place, "frames": result[0]["frames"]}
         asked = record.get("asked") if record else None
-        if asked and place is None and not any(frame.get("kind") == registry.USER for hop in result for frame in hop["frames"]):
+        if asked and place is None and not any(frame.get("kind") == ownership.USER for hop in result for frame in hop["frames"]):
             result.insert(0, {"frames": [self.frames.of_place(asked)]})
         submitted = record.get("submitted") if record else None
         if submitted and not hops and not any(hop.get("submitted") for hop in result):
@@ -236,7 +236,7 @@ def _raised_at(exc: BaseException) -> object:
 
 
 def _has_user_frame(hop: Hop) -> bool:
-    return any(frame.get("kind") == registry.USER for frame in hop["frames"])
+    return any(frame.get("kind") == ownership.USER for frame in hop["frames"])
 
 
 def attached(exc: BaseException) -> Tree | None:

@@ -13,8 +13,8 @@ import sys
 import time
 from types import CodeType, TracebackType
 
-from autotb import registry, settings
-from autotb.record import safe_repr, shipped_code, sources, static
+from autotb import engine_facts, settings
+from autotb.record import ownership, safe_repr, shipped_code, sources, static
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
@@ -48,7 +48,7 @@ class Frames:
             "line": line,
             "name": place["name"],
             "module": "",
-            "kind": registry.USER,
+            "kind": ownership.USER,
             "source": self._source(path, line, {}, None),
         }
 
@@ -69,8 +69,8 @@ class Frames:
 
     def _frame(self, code: CodeType, line: int, lasti: int, frame: Any, *, is_last: bool) -> dict[str, Any]:
         path, module = shipped_code.path_of(code, frame.f_globals), static.name_of(frame)
-        module = module if module != registry.REBUILT else ""
-        kind = registry.kind_of(path, module)
+        module = module if module != ownership.REBUILT else ""
+        kind = ownership.kind_of(path, module)
         result: dict[str, Any] = {
             "path": path,
             "line": line or 0,  # code that was made by hand may have no lines at all
@@ -82,7 +82,7 @@ class Frames:
         if HAS_POSITIONS and not is_rebuilt:
             result["qualname"] = static.exact(code.co_qualname)  # type: ignore[attr-defined,unused-ignore]
             _add_position(result, code, lasti)
-        if kind in (registry.ENGINE, registry.OWN) and not is_last:
+        if kind in (ownership.ENGINE, ownership.OWN) and not is_last:
             return result
         loading = _loading(frame)
         source = self._source(path, result["line"], loading, result)
@@ -90,9 +90,9 @@ class Frames:
             result["source"] = source
             if not is_rebuilt and _is_files_own(code, loading) and changed(code):
                 result["changed"] = True
-        elif kind == registry.USER and not is_rebuilt:
+        elif kind == ownership.USER and not is_rebuilt:
             result["code"] = shipped_code.fingerprint(code)
-        if self.local_variables and kind == registry.USER and code.co_name != "<module>":
+        if self.local_variables and kind == ownership.USER and code.co_name != "<module>":
             result["locals"] = _locals(frame)
         return result
 
@@ -122,7 +122,7 @@ class Frames:
 def live_call(raw: list[RawFrame]) -> str:
     """The call that the first user frame of a hop is, with its arguments, as far as the frame still holds them."""
     for frame, _, _ in raw:
-        if registry.kind_of_frame(frame) == registry.USER:
+        if ownership.kind_of_frame(frame) == ownership.USER:
             return (safe_repr.frame_call(frame) or "") if settings.switch("args") else ""
     return ""
 
@@ -143,7 +143,7 @@ def walk(tb: TracebackType | None) -> list[RawFrame]:
     while tb is not None:
         raw.append((tb.tb_frame, tb.tb_lasti, tb.tb_lineno))
         tb = tb.tb_next
-    registry.adopt_program(raw)
+    ownership.adopt_program(raw)
     return raw
 
 
@@ -156,15 +156,15 @@ def segments(raw: list[RawFrame]) -> list[tuple[bool, list[RawFrame]]]:
     for item in raw:
         frame = item[0]
         where = _where(frame)
-        if where in registry.facts.runs:
+        if where in engine_facts.facts.runs:
             if current or is_run:
                 segments.append((is_run, current))
             current, is_run, asked, stale = [item], True, False, False
             continue
-        if where in registry.facts.asks:
+        if where in engine_facts.facts.asks:
             asked, stale = True, False
         elif asked and not stale:
-            stale = registry.kind_of_frame(frame) not in (registry.ENGINE, registry.OWN)
+            stale = ownership.kind_of_frame(frame) not in (ownership.ENGINE, ownership.OWN)
             if stale:
                 # User frames under an asking: either an older asking follows (they are stale), or the engine re-raised a
                 # traceback that it carried itself (they are the worker's).
@@ -191,7 +191,7 @@ def without_tail(segments: list[tuple[bool, list[RawFrame]]], hops: list[dict[st
         while kept and told:
             frame, _, line = kept[-1]
             path, name = static.exact(frame.f_code.co_filename), static.exact(frame.f_code.co_name)
-            if not users or registry.kind_of_frame(frame) == registry.USER:
+            if not users or ownership.kind_of_frame(frame) == ownership.USER:
                 if (path if path != shipped_code.NAME else told[-1][0], line, name) != told[
                     -1
                 ]:  # the record may know the lost file
@@ -212,16 +212,16 @@ def _positions(hops: list[dict[str, Any]], of_users: bool = True) -> list[tuple[
             elif frame.get("repeated") and 0 < frame["cycle"] <= len(found) < MAX_UNFOLDED:
                 found += found[-frame["cycle"] :] * min(frame["repeated"], MAX_UNFOLDED // frame["cycle"])
     return [
-        (frame["path"], frame["line"], frame["name"]) for frame in found if not of_users or frame.get("kind") == registry.USER
+        (frame["path"], frame["line"], frame["name"]) for frame in found if not of_users or frame.get("kind") == ownership.USER
     ]
 
 
 def _asks_again(raw: list[RawFrame], item: RawFrame) -> bool:
     for frame, _, _ in raw[raw.index(item) :]:
         where = _where(frame)
-        if where in registry.facts.runs:
+        if where in engine_facts.facts.runs:
             return False
-        if where in registry.facts.asks:
+        if where in engine_facts.facts.asks:
             return True
     return False
 
@@ -252,8 +252,8 @@ def _fold(items: list[Any]) -> list[Any]:
 def _adopt_scripts_of_engines(frames: list[dict[str, Any]]) -> None:
     """Code without a file or a module's name, run directly by an engine, is the engine's (Parsl executes a line of its own)."""
     for before, frame in itertools.pairwise(frames):
-        if frame.get("path") == "<string>" and not frame["module"] and before.get("kind") == registry.ENGINE:
-            frame["kind"] = registry.ENGINE
+        if frame.get("path") == "<string>" and not frame["module"] and before.get("kind") == ownership.ENGINE:
+            frame["kind"] = ownership.ENGINE
             frame.pop("locals", None)
 
 

@@ -11,9 +11,9 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
-from autotb import registry, settings
+from autotb import settings
 from autotb.imports import own
-from autotb.record import arrival, capture, shipped_code, sources
+from autotb.record import arrival, capture, ownership, shipped_code, sources
 from autotb.trace import hints, parse_traceback
 from autotb.trace.model import Trace
 from autotb.trace.parts import Frame, Gap, Hop, Place, Stack
@@ -86,12 +86,12 @@ def _located(stack: Stack) -> Stack:
     if match is None:
         return stack
     hop = stack.hops[-1]
-    is_engines = all(isinstance(frame, Frame) and frame.kind in (registry.ENGINE, registry.OWN) for frame in hop.frames)
+    is_engines = all(isinstance(frame, Frame) and frame.kind in (ownership.ENGINE, ownership.OWN) for frame in hop.frames)
     called = hop.call.partition("(")[0].rpartition(".")[2]
     if hop.submitted is None or not hop.where or not is_engines or called not in ("", match["name"]):
         return stack
     place = hop.submitted
-    asked = next((frame for frame in reversed(stack.frames) if frame.kind == registry.USER), None)
+    asked = next((frame for frame in reversed(stack.frames) if frame.kind == ownership.USER), None)
     there = Frame(place.path, place.line, place.name, source=_local_source(place.path, place.line))
     more = () if asked is not None and (asked.path, asked.line) == (place.path, place.line) else (there,)
     located = replace(hop, where="", submitted=None, call="", frames=(*hop.frames, *more))
@@ -153,7 +153,7 @@ def _sourced(frame: Frame | Gap) -> Frame | Gap:
     if isinstance(frame, Gap):
         return frame
     path = frame.path if frame.path != shipped_code.NAME else shipped_code.found_again(frame.name, frame.line)
-    kind = registry.kind_of(path, registry.module_of(path))
+    kind = ownership.kind_of(path, ownership.module_of(path))
     return Frame(path, frame.line, frame.name, kind=kind, source=_local_source(path, frame.line) or frame.source)
 
 
@@ -206,7 +206,7 @@ def _frame(frame: dict[str, Any]) -> Frame | Gap:
         name=frame["name"],
         module=frame.get("module", ""),
         qualname=frame.get("qualname", ""),
-        kind=frame.get("kind", registry.USER),
+        kind=frame.get("kind", ownership.USER),
         source=_source(frame),
         span=_span(frame),
         end=(frame["end_line"], frame["end_col"]) if frame.get("end_line", frame["line"]) > frame["line"] else None,
@@ -229,7 +229,7 @@ def _source(frame: dict[str, Any]) -> tuple[tuple[int, str], ...]:
     sent = frame.get("source")
     line = frame["line"]
     if not sent:
-        return _local_source(frame["path"], line) if frame.get("kind") not in (registry.ENGINE, registry.OWN) else ()
+        return _local_source(frame["path"], line) if frame.get("kind") not in (ownership.ENGINE, ownership.OWN) else ()
     numbered = tuple((sent[0] + i, text_) for i, text_ in enumerate(sent[1]))
     if numbered[0][0] > max(1, line - wanted) or numbered[-1][0] < line + wanted:
         here = dict(_local_source(frame["path"], line))

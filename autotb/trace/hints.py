@@ -12,8 +12,8 @@ import sys
 from collections.abc import Callable, Iterator
 from types import ModuleType
 
-from autotb import registry
-from autotb.record import build
+from autotb import engine_facts
+from autotb.record import build, ownership
 from autotb.trace.model import Trace
 from autotb.trace.parts import Stack
 
@@ -26,7 +26,7 @@ Row = tuple[Callable[[Trace], "dict[str, str] | None"], str]
 def of(trace: Trace) -> tuple[str, ...]:
     """The hints for a story, at most two, each one line."""
     found: list[str] = []
-    for when, text in (*registry.facts.hints, *TABLE):
+    for when, text in (*engine_facts.facts.hints, *TABLE):
         names = when(trace)
         if names is not None and len(found) < MOST:
             hint = "hint: " + text.format_map(names)
@@ -139,12 +139,12 @@ def _not_pickled(trace: Trace) -> dict[str, str] | None:
 
 def _raised_by_pickle(stack: Stack) -> bool:
     last = stack.frames[-1:]
-    return not last or last[0].kind in (registry.ENGINE, registry.OWN) or _is_pickler(last[0].module)
+    return not last or last[0].kind in (ownership.ENGINE, ownership.OWN) or _is_pickler(last[0].module)
 
 
 def _by_an_engine(stack: Stack, *calls: str) -> bool:
     """Whether an engine pickled or unpickled something, and not the user's own line, by one of these calls."""
-    users = [frame for frame in stack.frames if frame.kind == registry.USER]
+    users = [frame for frame in stack.frames if frame.kind == ownership.USER]
     return _raised_by_pickle(stack) and not (users and any(call in users[-1].failing_line for call in calls))
 
 
@@ -154,7 +154,7 @@ def _is_pickler(module: str) -> bool:
 
 def _crashed(trace: Trace) -> dict[str, str] | None:
     for stack in stacks(trace.stack):
-        if stack.type in registry.facts.crashes or stack.tells_of_a_death:
+        if stack.type in engine_facts.facts.crashes or stack.tells_of_a_death:
             died = next((hop for hop in stack.hops if any(_ENDED.search(line) for line in hop.died)), None)
             what, cause, steps = _death(next(filter(_ENDED.search, died.died)) if died is not None else "")
             parsls = "parsl" in (died.engine if died is not None else stack.type)

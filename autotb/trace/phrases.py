@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from autotb import registry
+from autotb.record import ownership
 from autotb.trace import tracebacklimit
 from autotb.trace.model import Trace
 from autotb.trace.parts import Frame, Gap, Hop, Stack
@@ -148,7 +148,7 @@ def caused_by(trace: Trace) -> str:
 def raised_at(stack: Stack) -> Frame | None:
     """The innermost user frame; failing that, the innermost one.  A comprehension's is the function's that it stands in."""
     frames = stack.frames
-    users = [at for at, frame in enumerate(frames) if frame.kind == registry.USER]
+    users = [at for at, frame in enumerate(frames) if frame.kind == ownership.USER]
     at = users[-1] if users else len(frames) - 1
     while at > 0 and frames[at].is_part_of(frames[at - 1]):
         at -= 1

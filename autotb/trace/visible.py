@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from autotb import registry
+from autotb.record import ownership
 from autotb.trace.parts import Frame, Gap, Hop, Stack
 
-HIDDEN = (registry.ENGINE, registry.OWN)
-LIBRARY = (registry.LIBRARY, registry.STDLIB)
+HIDDEN = (ownership.ENGINE, ownership.OWN)
+LIBRARY = (ownership.LIBRARY, ownership.STDLIB)
 FULL_FRAMES = 8  # of a hop; in deeper ones the first and last half of these are shown in full
 MOST_ITEMS = 40  # of a hop: frames that are shown, and lines that stand for others
 
@@ -48,7 +48,7 @@ def noticed_by(stack: Stack, mode: str) -> Stack | None:
     if before is None or mode == "all" or not stack.tells_of_a_death:
         return None
     frames = (frame for hop in before.hops if not hop.died for frame in hop.frames if isinstance(frame, Frame))
-    return None if any(frame.kind == registry.USER for frame in frames) else before
+    return None if any(frame.kind == ownership.USER for frame in frames) else before
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def is_bare(stack: Stack) -> bool:
     waiting = [stack]
     while waiting:
         told = waiting.pop()
-        if any(frame.kind == registry.USER for frame in told.frames):
+        if any(frame.kind == ownership.USER for frame in told.frames):
             return False
         waiting += [other for other in (told.before, *(told.members or ()), *told.also) if other is not None]
     return True
@@ -77,13 +77,13 @@ def view(stack: Stack, frames: str = "user", *, bare: bool = False, most: int = 
     """
     everything = frames == "all" or bare
     last = stack.frames[-1] if stack.frames else None
-    keep_own = frames == "all" or (last is not None and last.kind == registry.OWN)  # an error of ours must stay debuggable too
-    of_libraries = not any(frame.kind == registry.USER for frame in stack.frames)
+    keep_own = frames == "all" or (last is not None and last.kind == ownership.OWN)  # an error of ours must stay debuggable too
+    of_libraries = not any(frame.kind == ownership.USER for frame in stack.frames)
     raised_in = next((hop for hop in reversed(stack.hops) if hop.frames or not of_libraries), None)
     views = []
     hidden = 0
     for hop in stack.hops:
-        whole = [frame for frame in hop.frames if keep_own or isinstance(frame, Gap) or frame.kind != registry.OWN]
+        whole = [frame for frame in hop.frames if keep_own or isinstance(frame, Gap) or frame.kind != ownership.OWN]
         if everything:
             items: list[Item] = list(map(_as_item, whole))
             hidden += len(hop.frames) - len(whole)
@@ -151,14 +151,14 @@ class _Sorted:
             return -1
         for at in reversed(range(len(frames))):
             frame = frames[at]
-            if isinstance(frame, Frame) and not (self.of_libraries and frame.kind == registry.OWN):
-                return at if frame.kind in LIBRARY or (self.of_libraries and frame.kind == registry.ENGINE) else -1
+            if isinstance(frame, Frame) and not (self.of_libraries and frame.kind == ownership.OWN):
+                return at if frame.kind in LIBRARY or (self.of_libraries and frame.kind == ownership.ENGINE) else -1
         return -1
 
     def _gap(self, gap: Gap, cycle: list[Frame]) -> None:
         """Turns of a recursion in a library are counted with its frames; of any other they have a line of their own."""
         kinds = {frame.kind for frame in cycle}
-        if gap.omitted or registry.USER in kinds or not cycle or not kinds <= {*HIDDEN, *LIBRARY}:
+        if gap.omitted or ownership.USER in kinds or not cycle or not kinds <= {*HIDDEN, *LIBRARY}:
             self._fold()
             self.items.append(gap)
             return

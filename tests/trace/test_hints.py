@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from autotb import registry
+from autotb import engine_facts
 from tests import programs
 from tests.engines import kit
 
@@ -193,7 +193,7 @@ def test_a_worker_whose_end_is_not_known():
 
     def told(*died, engine="parsl"):
         stack = Stack("WorkerLost", "", (Hop(engine=engine, died=died),) if died else ())
-        registry.facts.crashes.add("WorkerLost")
+        engine_facts.facts.crashes.add("WorkerLost")
         (hint,) = hints.of(Trace(stack))
         return hint
 
@@ -219,7 +219,7 @@ def test_a_worker_whose_end_is_not_known():
         ):
             assert cause in told("never started: the pool broke before", died)
     finally:
-        registry.facts.crashes.discard("WorkerLost")
+        engine_facts.facts.crashes.discard("WorkerLost")
 
 
 def test_a_pool_inside_a_daemon(run):

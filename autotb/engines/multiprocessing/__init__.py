@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 
-from autotb import registry
+from autotb import engine_facts
 from autotb.engines.multiprocessing import driver, process, receiver, worker
 from autotb.instrument import inherited_settings, submission
 from autotb.instrument.patch import Patch
@@ -28,7 +28,7 @@ NOISE: dict[str, str] = {}
 
 def declare(package: str, **more: Any) -> None:
     """Register the facts of ``multiprocessing``, or of another package of the same make (``multiprocess``)."""
-    registry.register(
+    engine_facts.register(
         asks=((f"{package}.pool", "get"), (f"{package}.pool", "next")),
         runs=((f"{package}.pool", "worker"),),
         crashes=("autotb.WorkerDied",),

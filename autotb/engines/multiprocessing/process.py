@@ -11,8 +11,8 @@ import os
 import sys
 import time
 
-from autotb import registry
-from autotb.record import callsite
+from autotb import surface
+from autotb.record import callsite, ownership
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # every worker imports this: what only failures need is imported where they are handled
@@ -71,7 +71,7 @@ def _note_threads(pid: int) -> None:
         thread.name
         for thread in list(threading._active.values())  # type: ignore[attr-defined]
         if thread not in (threading.main_thread(), threading.current_thread())
-        and not registry.is_engines(getattr(thread, "_target", None) if type(thread) is threading.Thread else type(thread))
+        and not ownership.is_engines(getattr(thread, "_target", None) if type(thread) is threading.Thread else type(thread))
     ]
     if others:
         if len(_forked) > 1_000:
@@ -129,6 +129,6 @@ def _shown(process: Any, run: Any) -> Any:
     except SystemExit:
         raise
     except BaseException as error:
-        if not registry.surface("process_failed", error, process):
+        if not surface.events.process_failed(error, process):
             raise
     raise SystemExit(1)  # as _bootstrap would have ended; it prints nothing for this one

@@ -9,10 +9,10 @@ from __future__ import annotations
 import functools
 import sys
 
-from autotb import registry, settings
+from autotb import settings
 from autotb.engines.multiprocessing.messages import INITIALIZER
 from autotb.instrument import exception_wrappers
-from autotb.record import safe_repr, static
+from autotb.record import ownership, safe_repr, static
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # every worker imports this: what only failures need is imported where they are handled
@@ -185,7 +185,7 @@ def _brief(task: Any, plain: Any) -> str:
         first = plain(function, chunk[0] if star else chunk[:1])
         return first if len(chunk) == 1 else f"{first} or one of the {len(chunk) - 1} calls after it"
     else:
-        batch = registry.batch_of(function)
+        batch = ownership.batch_of(function)
         if type(batch) is list and batch:
             first = plain(*batch[0])
             return first if len(batch) == 1 else f"{first} or one of the {len(batch) - 1} calls after it"
@@ -348,6 +348,6 @@ def _call_of(function: Any, args: Any, kwargs: Any, tb: Any) -> str | None:
                 True,
             )
         return engine_frames.chunk_call(function_, list(chunk), tb, star=star)
-    if registry.is_engines(function):
+    if ownership.is_engines(function):
         return engine_frames.frame_call(tb)
     return build.call_text(function, args, kwargs)

@@ -15,7 +15,7 @@ import os
 import sys
 from typing import Any
 
-from autotb import registry
+from autotb import engine_facts
 from autotb.instrument import delivery, engine_frames, inherited_settings, task_events
 from autotb.instrument.patch import Patch
 from autotb.record import build, callsite, pickling, safe_repr
@@ -38,7 +38,7 @@ TESTED = "2024.11 to 2026.10"
 NOISE: dict[str, str] = {}
 
 
-def _open(exc: BaseException) -> registry.Opened | None:
+def _open(exc: BaseException) -> engine_facts.Opened | None:
     errors = sys.modules.get("parsl.dataflow.errors")
     if errors is None:
         return None
@@ -48,7 +48,7 @@ def _open(exc: BaseException) -> registry.Opened | None:
     roots: dict[int, BaseException] = {}
     broken: dict[int, str] = {}
     _collect(exc, roots, broken)
-    return registry.Opened(roots=tuple(roots.values()), broken=tuple(broken.values())) if roots else None
+    return engine_facts.Opened(roots=tuple(roots.values()), broken=tuple(broken.values())) if roots else None
 
 
 def _collect(exc: Any, roots: dict[int, BaseException], broken: dict[int, str]) -> None:
@@ -138,7 +138,7 @@ _ENVIRONMENT = (
     "worker_init='source /path/to/venv/bin/activate; export PYTHONPATH=/path/to/project:$PYTHONPATH'"
 )
 
-registry.register(
+engine_facts.register(
     crashes=("parsl.executors.high_throughput.errors.WorkerLost", "parsl.executors.high_throughput.errors.ManagerLost"),
     hints=((_depends, _UPSTREAM), (_lacks_module, _ENVIRONMENT)),
     scripts=("process_worker_pool.py",),

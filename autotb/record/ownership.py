@@ -1,141 +1,31 @@
-"""Facts of the engines as data: which modules are theirs, which of their functions ask for a result or run the user's
-function, and how their wrapper exceptions are opened.
+"""Whose code a frame runs: the user's, a library's, the standard library's, an engine's, or autotb's own.
 
-Flows in: adapters call :func:`register`.  Flows out: ``build`` and ``trace`` read; neither knows an engine by name.
+Flows in: paths and names of modules, the engines' facts, the functions that were submitted.  Flows out: one of five words.
 """
 
 from __future__ import annotations
 
-import _thread
 import os
 import sys
 
+from autotb import engine_facts
 from autotb.record import static
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # typing and dataclasses cost more to import than all of this: the success path does without
-    from collections.abc import Callable
     from types import FrameType
     from typing import Any
 
 USER, LIBRARY, STDLIB, ENGINE, OWN = "user", "library", "stdlib", "engine", "own"
-
-_HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _PACKED = str(getattr(sys, "_MEIPASS", "")) + os.sep if getattr(sys, "frozen", False) else ""  # PyInstaller's
 _STDLIB = tuple({path + os.sep for path in (os.path.dirname(os.__file__), os.path.dirname(os.path.realpath(os.__file__)))})
-
-
-# What starts a program before its own first line: debuggers, profilers, coverage, the loaders of pex and shiv.  Their frames are
-# told as an engine's are.
-_LAUNCHERS = {
-    *("runpy", "debugpy", "pydevd", "pydevconsole", "_pydev_bundle", "_pydevd_bundle", "_pydevd_frame_eval"),
-    *("_pydevd_sys_monitoring", "coverage", "pyinstrument", "viztracer", "pex", "_bootstrap"),
-}
 _LAUNCHERS_SCRIPTS = ("coverage", "coverage3", "debugpy", "pyinstrument", "viztracer")
 _LOADERS = ("pex", "_bootstrap")  # of packed programs: what they call first is the program
-
-
-class Opened:
-    """What an engine's wrapper exception really says.
-
-    ``headline`` is the exception whose type and message are shown in its place, ``text`` the worker's traceback as text, for
-    want of a record, of a worker that ran ``where``.  ``roots`` are the exceptions that the wrapper only passes on, the one to
-    tell first, and ``broken`` has one line for each task that failed only because of them.
-    """
-
-    __slots__ = ("broken", "headline", "roots", "text", "where")
-
-    def __init__(
-        self,
-        headline: BaseException | None = None,
-        text: str | None = None,
-        roots: tuple[BaseException, ...] = (),
-        broken: tuple[str, ...] = (),
-        where: str = "in a worker",
-    ) -> None:
-        self.headline, self.text, self.roots, self.broken, self.where = headline, text, roots, broken, where
-
-
-class Facts:
-    """What the adapters told us, all together."""
-
-    def __init__(self) -> None:
-        # The standard library's engines are engines in every process, whether or not their adapters are loaded there.
-        self.own_modules: set[str] = {"asyncio", "concurrent.futures", "concurrent.interpreters", "multiprocessing", "threading"}
-        self.own_modules |= _LAUNCHERS
-        self.asks: set[tuple[str, str]] = set()
-        self.runs: set[tuple[str, str]] = set()
-        self.openers: list[Callable[[BaseException], Opened | None]] = []
-        self.remote_texts: set[str] = set()
-        self.texts: list[Callable[[BaseException], bool]] = []
-        self.handles: list[Callable[[Any], Any]] = []
-        self.crashes: set[str] = set()
-        self.scripts: set[str] = set()
-        self.hints: list[tuple[Callable[[Any], Any], str]] = []
-
-
-facts = Facts()
 user_packages: set[str] = set()  # top-level packages of submitted functions
 _libraries: set[str] = set()  # those of them that came from an index of packages
 REBUILT = "?"  # the module's name in frames that tblib (PySpark has one of its own) makes of a worker's text
 _kinds: dict[tuple[str, str], str] = {}
-learners: list[Callable[[], None]] = []  # called when an adapter declares modules of its own
-
-
-def register(
-    *,
-    own: tuple[str, ...] = (),
-    asks: tuple[tuple[str, str], ...] = (),
-    runs: tuple[tuple[str, str], ...] = (),
-    openers: tuple[Callable[[BaseException], Opened | None], ...] = (),
-    remote_texts: tuple[str, ...] = (),
-    texts: tuple[Callable[[BaseException], bool], ...] = (),
-    handles: tuple[Callable[[Any], Any], ...] = (),
-    crashes: tuple[str, ...] = (),
-    hints: tuple[tuple[Callable[[Any], Any], str], ...] = (),
-    scripts: tuple[str, ...] = (),
-) -> None:
-    """Add an engine's facts.
-
-    ``own`` are module-name prefixes, ``asks`` and ``runs`` pairs of module and function name, ``remote_texts`` qualified names
-    of the classes that hold a worker's traceback as text, ``texts`` tell such exceptions whose class does not say so, ``handles``
-    give the ``engines.handles.Handle`` of a future that is theirs, ``crashes`` are qualified names of the errors that say that a
-    worker process died, ``hints`` rows of ``trace.hints``, ``scripts`` file names of the programs that an engine installs.
-    """
-    facts.own_modules.update(own)
-    facts.asks.update(asks)
-    facts.runs.update(runs)
-    facts.openers.extend(opener for opener in openers if opener not in facts.openers)
-    facts.remote_texts.update(remote_texts)
-    facts.texts.extend(text for text in texts if text not in facts.texts)
-    facts.handles.extend(handle for handle in handles if handle not in facts.handles)
-    facts.crashes.update(crashes)
-    facts.scripts.update(scripts)
-    facts.hints.extend(hint for hint in hints if hint not in facts.hints)
-    _forget()
-
-
-def _forget() -> None:
-    _kinds.clear()
-    for learner in learners:
-        learner()
-
-
-def open_wrapper(exc: BaseException) -> Opened | None:
-    """What the engines know of ``exc``; None for an exception that is nobody's wrapper."""
-    for opener in facts.openers:
-        opened = opener(exc)
-        if opened is not None:
-            return opened
-    return None
-
-
-def is_remote_text(exc: BaseException | None) -> bool:
-    """Whether ``exc`` is no error at all but the text of a worker's traceback, hung on an exception as its cause."""
-    if exc is None:
-        return False
-    named = f"{static.module(type(exc))}.{static.qualname(type(exc))}" in facts.remote_texts
-    return named or any(is_text(exc) for is_text in facts.texts)
 
 
 def kind_of_frame(frame: FrameType) -> str:
@@ -186,7 +76,7 @@ def _classify(path: str, module: str) -> str:
 
 def _is_a_launchers_script(full: str) -> bool:
     folder, name = os.path.split(full)
-    if name in facts.scripts:
+    if name in engine_facts.facts.scripts:
         return True
     if name == "__main__.py":  # of a packed program: it stands beside its loader's folder
         return any(file and _is_beside(folder, file) for file in map(_folder_of, _LOADERS))
@@ -210,7 +100,7 @@ def adopt_program(raw: list[Any]) -> None:
         elif loaded and kind_of_frame(frame) not in (ENGINE, OWN, STDLIB):
             if top and top not in user_packages and top not in ("__main__", "__mp_main__"):
                 user_packages.add(top)
-                _forget()
+                engine_facts.changed()
             return
 
 
@@ -226,7 +116,7 @@ def _kind_of_nameless(path: str, module: str) -> str:
     if path.startswith("<frozen"):
         return ENGINE if "runpy" in path else STDLIB
     top = module.partition(".")[0]
-    if any(module == own or module.startswith(own + ".") for own in facts.own_modules):
+    if any(module == own or module.startswith(own + ".") for own in engine_facts.facts.own_modules):
         return ENGINE
     if top and top not in ("__main__", "__mp_main__", "builtins"):
         file = getattr(sys.modules.get(module), "__file__", None)
@@ -236,16 +126,15 @@ def _kind_of_nameless(path: str, module: str) -> str:
 
 
 def _is_engine(full: str, module: str) -> bool:
-    for own in facts.own_modules:
+    for own in engine_facts.facts.own_modules:
         if module == own or module.startswith(own + "."):
             folder = _folder_of(own)
             if folder and full.startswith(folder):
                 return True
     # Modules that run as scripts (an engine's worker is often `__main__`) have lost their name: the folder tells.
     if module in ("__main__", "__mp_main__", ""):
-        return any(
-            folder.endswith(os.sep) and full.startswith(folder) for own in facts.own_modules if (folder := _folder_of(own))
-        )
+        folders = [_folder_of(own) or "" for own in engine_facts.facts.own_modules]
+        return any(folder.endswith(os.sep) and full.startswith(folder) for folder in folders)
     return False
 
 
@@ -261,7 +150,7 @@ def _folder_of(own: str) -> str | None:
 
 def module_of(path: str) -> str:
     """The module that a file of a loaded engine belongs to, for text, which has no module names: the folder must tell."""
-    for own in facts.own_modules:
+    for own in engine_facts.facts.own_modules:
         folder = _folder_of(own)
         if folder and os.path.abspath(path).startswith(folder):
             return own
@@ -293,7 +182,7 @@ def note_user_function(function: Any) -> None:
             _libraries.add(top)
             return
         user_packages.add(top)
-        _forget()
+        engine_facts.changed()
 
 
 def _is_from_an_index(top: str, module: str) -> bool:
@@ -334,7 +223,7 @@ def _distribution(folder: str, top: str) -> str | None:
 def is_engines(function: Any) -> bool:
     """Whether a submitted function is an engine's own, around the user's."""
     module = static.module_of(static.behind_partials(function))
-    return any(module == own or module.startswith(own + ".") for own in facts.own_modules)
+    return any(module == own or module.startswith(own + ".") for own in engine_facts.facts.own_modules)
 
 
 def batch_of(function: Any) -> list[Any] | None:
@@ -347,52 +236,19 @@ def batch_of(function: Any) -> list[Any] | None:
 def _is_known(module: str) -> bool:
     top = module.partition(".")[0]
     names: frozenset[str] = getattr(sys, "stdlib_module_names", frozenset())
-    return top in names or top in ("autotb", "__main__") or any(own.partition(".")[0] == top for own in facts.own_modules)
+    return (
+        top in names
+        or top in ("autotb", "__main__")
+        or any(own.partition(".")[0] == top for own in engine_facts.facts.own_modules)
+    )
 
 
-_showing: dict[int, list[tuple[str, tuple[Any, ...]]]] = {}  # by thread: what came up while it was busy showing something
-
-
-def surface(event: str, *args: Any) -> bool:
-    """Hand an error that no program will catch to ``autotb.hooks.events``, where it is shown.
-
-    The one way up: engines stand below the hooks and may not import them.  False where showing failed, so that the caller
-    leaves the matter to the engine.  The garbage collector may bring up an error while another is being shown, or while the
-    renderer is being imported for it: that one waits for its turn.
-    """
-    thread = _thread.get_ident()
-    if thread in _showing:
-        _showing[thread].append((event, args))
-        return True
-    waiting: list[tuple[str, tuple[Any, ...]]] = []
-    _showing[thread] = waiting
-    try:
-        done = _surface(event, args)
-        while waiting:
-            _surface(*waiting.pop(0))
-        return done
-    finally:
-        del _showing[thread]
-
-
-def _surface(event: str, args: tuple[Any, ...]) -> bool:
-    import importlib
-
-    from autotb.imports import own
-
-    try:
-        with own:
-            return bool(getattr(importlib.import_module("autotb.hooks.events"), event)(*args))
-    except Exception as error:
-        if not any(_is_half_imported(name) for name in list(sys.modules) if name.startswith("autotb.")):
-            importlib.import_module("autotb.boot").report(event, error)
+def is_remote_text(exc: BaseException | None) -> bool:
+    """Whether ``exc`` is no error at all but the text of a worker's traceback, hung on an exception as its cause."""
+    if exc is None:
         return False
+    named = f"{static.module(type(exc))}.{static.qualname(type(exc))}" in engine_facts.facts.remote_texts
+    return named or any(is_text(exc) for is_text in engine_facts.facts.texts)
 
 
-def _is_half_imported(name: str) -> bool:
-    """Whether this thread is importing one of our modules at this moment, in which the garbage collector interrupted it."""
-    return bool(getattr(getattr(sys.modules.get(name), "__spec__", None), "_initializing", False))
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_showing.clear)
+engine_facts.learners.append(_kinds.clear)

@@ -1,0 +1,110 @@
+"""Facts of the engines as data: which modules are theirs, which of their functions ask for a result or run the user's
+function, and how their wrapper exceptions are opened.
+
+Flows in: adapters call :func:`register`.  Flows out: ``record`` and ``trace`` read; neither knows an engine by name.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # typing and dataclasses cost more to import than all of this: the success path does without
+    from collections.abc import Callable
+    from typing import Any
+
+# What starts a program before its own first line: debuggers, profilers, coverage, the loaders of pex and shiv.  Their frames are
+# told as an engine's are.
+LAUNCHERS = {
+    *("runpy", "debugpy", "pydevd", "pydevconsole", "_pydev_bundle", "_pydevd_bundle", "_pydevd_frame_eval"),
+    *("_pydevd_sys_monitoring", "coverage", "pyinstrument", "viztracer", "pex", "_bootstrap"),
+}
+
+
+class Opened:
+    """What an engine's wrapper exception really says.
+
+    ``headline`` is the exception whose type and message are shown in its place, ``text`` the worker's traceback as text, for
+    want of a record, of a worker that ran ``where``.  ``roots`` are the exceptions that the wrapper only passes on, the one to
+    tell first, and ``broken`` has one line for each task that failed only because of them.
+    """
+
+    __slots__ = ("broken", "headline", "roots", "text", "where")
+
+    def __init__(
+        self,
+        headline: BaseException | None = None,
+        text: str | None = None,
+        roots: tuple[BaseException, ...] = (),
+        broken: tuple[str, ...] = (),
+        where: str = "in a worker",
+    ) -> None:
+        self.headline, self.text, self.roots, self.broken, self.where = headline, text, roots, broken, where
+
+
+class Facts:
+    """What the adapters told us, all together."""
+
+    def __init__(self) -> None:
+        # The standard library's engines are engines in every process, whether or not their adapters are loaded there.
+        self.own_modules: set[str] = {"asyncio", "concurrent.futures", "concurrent.interpreters", "multiprocessing", "threading"}
+        self.own_modules |= LAUNCHERS
+        self.asks: set[tuple[str, str]] = set()
+        self.runs: set[tuple[str, str]] = set()
+        self.openers: list[Callable[[BaseException], Opened | None]] = []
+        self.remote_texts: set[str] = set()
+        self.texts: list[Callable[[BaseException], bool]] = []
+        self.handles: list[Callable[[Any], Any]] = []
+        self.crashes: set[str] = set()
+        self.scripts: set[str] = set()
+        self.hints: list[tuple[Callable[[Any], Any], str]] = []
+
+
+facts = Facts()
+learners: list[Callable[[], None]] = []  # called when an adapter declares modules of its own
+
+
+def register(
+    *,
+    own: tuple[str, ...] = (),
+    asks: tuple[tuple[str, str], ...] = (),
+    runs: tuple[tuple[str, str], ...] = (),
+    openers: tuple[Callable[[BaseException], Opened | None], ...] = (),
+    remote_texts: tuple[str, ...] = (),
+    texts: tuple[Callable[[BaseException], bool], ...] = (),
+    handles: tuple[Callable[[Any], Any], ...] = (),
+    crashes: tuple[str, ...] = (),
+    hints: tuple[tuple[Callable[[Any], Any], str], ...] = (),
+    scripts: tuple[str, ...] = (),
+) -> None:
+    """Add an engine's facts.
+
+    ``own`` are module-name prefixes, ``asks`` and ``runs`` pairs of module and function name, ``remote_texts`` qualified names
+    of the classes that hold a worker's traceback as text, ``texts`` tell such exceptions whose class does not say so, ``handles``
+    give the ``engines.handles.Handle`` of a future that is theirs, ``crashes`` are qualified names of the errors that say that a
+    worker process died, ``hints`` rows of ``trace.hints``, ``scripts`` file names of the programs that an engine installs.
+    """
+    facts.own_modules.update(own)
+    facts.asks.update(asks)
+    facts.runs.update(runs)
+    facts.openers.extend(opener for opener in openers if opener not in facts.openers)
+    facts.remote_texts.update(remote_texts)
+    facts.texts.extend(text for text in texts if text not in facts.texts)
+    facts.handles.extend(handle for handle in handles if handle not in facts.handles)
+    facts.crashes.update(crashes)
+    facts.scripts.update(scripts)
+    facts.hints.extend(hint for hint in hints if hint not in facts.hints)
+    changed()
+
+
+def changed() -> None:
+    """Whose code something is may have another answer from now on."""
+    for learner in learners:
+        learner()
+
+
+def open_wrapper(exc: BaseException) -> Opened | None:
+    """What the engines know of ``exc``; None for an exception that is nobody's wrapper."""
+    for opener in facts.openers:
+        opened = opener(exc)
+        if opened is not None:
+            return opened
+    return None
