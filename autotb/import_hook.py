@@ -3,6 +3,7 @@
 Flows in: ``boot``'s finder, for the modules of ``_triggers``.  Flows out: calls of ``patch.before`` and ``patch.after``.
 """
 
+import _thread
 import os
 import sys
 
@@ -64,10 +65,9 @@ class Loader:
         if type(getattr(module, "__loader__", None)) is Loader:
             module.__loader__ = real
         name = module.__name__
-        if name == "threading":
+        if name in LATE:
             real.exec_module(module)
-            if hasattr(module, "Thread"):  # not so of a script of that name
-                guarded(wait_for_a_thread, module)
+            guarded(wait_for_use, module, self._adapters)
             return
         adapters = load(self._adapters)
         for adapter, before, _ in adapters:
@@ -123,6 +123,8 @@ def guarded(function, *arguments):
 
 def finish_imports():
     """In a forked child: a module of ours that another thread was importing would wait for ever for that thread's lock."""
+    global lock
+    lock = _thread.RLock()
     try:
         locks = sys.modules["_frozen_importlib"]._module_locks
         for name in [name for name in locks if name.startswith("autotb.")]:
@@ -135,39 +137,82 @@ def finish_imports():
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=finish_imports)
 
+# Nearly every program imports these, and few use them: their adapters are loaded by the first call of the first function, of
+# one parameter; the others are noted as the engine has made them.
+LATE = {
+    "threading": ("Thread.start",),
+    "asyncio.base_events": ("BaseEventLoop.__init__", "BaseEventLoop.default_exception_handler", "BaseEventLoop.create_task"),
+}
 held = {}  # functions by module and name, as the engine has made them: whatever stands there by now is somebody's wrapper
-waiting = []  # of each threading: Thread.start, its own code, and what stands in for it until the first thread is started
+waiting = []  # the module's name, the function, its own code, and what stands in for it until it is called
+lock = _thread.RLock()
 
 
-def wait_for_a_thread(threading):
-    """Nearly every program imports threading, few start a thread: the adapter is loaded by the first one that is started.
+def wait_for_use(module, adapters):
+    """Some programs have more than one threading: eventlet and test suites import it anew, and go on with either."""
+    name = module.__name__
+    found = {f"{name}.{each}": function_of(module, each) for each in LATE[name]}
+    function = next(iter(found.values()))
+    if function is None:
+        return  # a script of that name
+    if name == "threading" and module.excepthook is module.__excepthook__:
+        module.excepthook = thread_excepthook
+    held.update(found)
+    if type(function) is not type(stand_in):
+        apply(name, adapters)  # compiled: it runs no code of ours
+        return
+    own = function.__code__
 
-    Some programs have more than one threading: eventlet and test suites import it anew, and go on with either.
-    """
-    start = threading.Thread.start
+    def first(self):
+        exchanged = function.__code__ is not code  # somebody has put code around ours since then, which has called us
+        use(name, adapters, found)
+        if exchanged:
+            return type(function)(own, function.__globals__, "", function.__defaults__, function.__closure__)(self)
+        return function(self)
 
-    def first(thread):
-        if start.__code__ is not code:  # somebody has put code around ours since then, which has called us already
-            return type(start)(own, start.__globals__)(thread)
-        held["threading.Thread.start"] = start
-        stop_waiting()
-        for adapter, _, after in load(("autotb.engines.threads",)):
-            guarded(after, adapter, "threading")
-        return start(thread)
+    code = function.__code__ = code_of_stand_in(own, first)
+    waiting.append((name, function, own, code))
 
-    own, code = start.__code__, stand_in.__code__  # as in `swap`, which waits for the first thread as well
+
+def code_of_stand_in(own, first):
+    code = stand_in.__code__  # as in `code_swap`, which waits for the first use as well
     constants = {"autotb:call": first, "autotb:clean": clean}
-    code = code.replace(
+    return code.replace(
         co_consts=tuple([constants.get(value, value) for value in code.co_consts]),
         co_filename=own.co_filename,
         co_firstlineno=own.co_firstlineno,
         co_name="<autotb>",
     )
-    start.__code__ = code
-    waiting.append((start, own, code))
-    held["threading.Thread.start"] = start
-    if threading.excepthook is threading.__excepthook__:
-        threading.excepthook = thread_excepthook
+
+
+def waits(name):
+    return any(each[0] == name for each in waiting)
+
+
+def use(name, adapters, found):
+    """A first call: another thread may be at its first one too, and nobody goes on without the adapter."""
+    if waits(name):
+        mine = lock.acquire(True, 10)
+        try:
+            if waits(name):
+                held.update(found)
+                apply(name, adapters)
+        finally:
+            if mine:
+                lock.release()
+
+
+def apply(name, adapters):
+    found = load(adapters)
+    stop_waiting(name)
+    for adapter, _, after in found:
+        guarded(after, adapter, name)
+
+
+def function_of(module, qualname):
+    owner, _, name = qualname.partition(".")
+    kind = vars(module).get(owner)
+    return vars(kind).get(name) if type(kind) is type else None
 
 
 def stand_in(self):
@@ -183,7 +228,7 @@ def stand_in(self):
 
 
 def clean(error):
-    """Nothing of ours stays in the traceback of a thread that cannot be started."""
+    """Nothing of ours stays in the traceback of a thread that cannot be started, of a loop that cannot be made."""
     try:
         from autotb.instrument import code_swap
 
@@ -192,12 +237,12 @@ def clean(error):
         pass  # it stays there
 
 
-def stop_waiting():
-    """Give Thread.start its own code back."""
-    for start, own, stub in waiting:
-        if start.__code__ is stub:
-            start.__code__ = own
-    waiting.clear()  # not before: another thread may be at its first one too
+def stop_waiting(name=None):
+    """Give the functions that wait for their first call, of this module or of all, their own code back."""
+    for each, function, own, stub in waiting:
+        if name in (each, None) and function.__code__ is stub:
+            function.__code__ = own
+    waiting[:] = [each for each in waiting if name not in (each[0], None)]  # not before: another thread may be at its first one
 
 
 def thread_excepthook(args):

@@ -113,6 +113,7 @@ def _as_the_program(name, globals, locals, fromlist):
 
 
 real = builtins.__import__
+_PathFinder = boot.files.PathFinder
 names = {**vars(builtins), "__import__": import_}  # the builtins of our modules
 
 
@@ -127,13 +128,12 @@ def find(name, path):
 
 
 def _find_own(name, path):
-    if path is None or _is_among(name, _AS_ANY, _AS_ANY_IN):
-        return None
     for finder in sys.meta_path:
         if finder is not boot.finder and hasattr(finder, "find_spec"):
-            spec = finder.find_spec(name, path, None)
+            spec = boot.near(name, path) if finder is _PathFinder else None
+            spec = spec or finder.find_spec(name, path, None)
             if spec is not None:
-                if hasattr(spec.loader, "exec_module"):
+                if hasattr(spec.loader, "exec_module") and not _is_among(name, _AS_ANY, _AS_ANY_IN):
                     spec.loader = OwnLoader(spec.loader, ())
                 return spec
     return None

@@ -256,3 +256,60 @@ def test_a_fork_while_another_thread_imports_us_hangs_nothing(run):
     )
 
     assert ran.stdout == "7\n", ran.stderr
+
+
+FOLDERS = """
+import os, sys
+looked, opened = [], []
+
+def hook(event, args):
+    if event == "os.listdir" and "autotb" in str(args[0]) and looked is not None:
+        looked.append(args[0])
+    if event == "open" and type(args[0]) is str and os.sep + "autotb" + os.sep in args[0]:
+        opened.append(args[0])
+
+sys.addaudithook(hook)
+before = set(sys.modules)
+import asyncio
+print(sorted(name for name in set(sys.modules) - before if name.startswith("autotb")))
+from concurrent.futures import ProcessPoolExecutor
+asyncio.new_event_loop().close()
+from autotb import collect
+ours = {name: module for name, module in list(sys.modules.items()) if name.startswith("autotb.")}
+new = set(ours) - before
+print(looked, len(new) > 20, len(new) <= len(opened) <= 2 * len(new), len(opened) == len(set(opened)))
+plain = type(sys.modules["autotb"].__loader__)
+for name, module in ours.items():
+    loader = module.__spec__.loader
+    assert type(loader) is plain and vars(loader) == {"name": name, "path": module.__file__}, (name, vars(loader))
+    assert module.__loader__ is loader and module.__spec__.origin == module.__file__ and module.__cached__, name
+    assert loader.get_source(name) == open(module.__file__, encoding="utf-8").read(), name
+    assert hasattr(module, "__path__") == (os.path.basename(module.__file__) == "__init__.py"), name
+"""
+
+
+@pytest.mark.parametrize("written", ["1", "0"])
+def test_files_of_ours_are_found_without_looking_through_folders(run, written):
+    """Each is opened once (and its .pyc once), which is felt where they are on another machine; asyncio alone needs no adapter."""
+    ran = run(FOLDERS, **({} if written == "1" else {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPYCACHEPREFIX": "nowhere"}))
+
+    early = [name for name in ("autotb._triggers", "autotb.import_hook") if name in ran.stdout]
+    assert (ran.stdout, ran.stderr) == (f"{early}\n[] True True True\n", "")
+
+
+ELSEWHERE = """
+import importlib.abc, importlib.machinery, sys
+sys.path_importer_cache.clear()
+
+class Notes(importlib.abc.MetaPathFinder):  # as tools do that look at what is imported, and may change it
+    def find_spec(self, name, path=None, target=None):
+        if name.startswith("autotb.engines."):
+            print(name)
+
+sys.meta_path.insert(0, Notes())
+import multiprocessing.pool
+"""
+
+
+def test_finders_that_stand_before_the_usual_one_see_files_of_ours(run):
+    assert "autotb.engines.multiprocessing\n" in run(ELSEWHERE).stdout

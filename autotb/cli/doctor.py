@@ -19,7 +19,7 @@ import sys
 import sysconfig
 from typing import Any
 
-from autotb import __version__, boot, settings, uncaught
+from autotb import __version__, boot, import_hook, settings, uncaught
 from autotb.cli import checkup
 from autotb.instrument import patch
 
@@ -156,6 +156,9 @@ def _engines(problems: list[str], off: bool) -> list[dict[str, Any]]:
             continue
         for module in adapter.MODULES:
             _import(module, problems)
+            if import_hook.waits(module):  # for the first thread, or the first event loop
+                patch.before(adapter, module)
+                patch.after(adapter, module)
         for declared in adapter.PATCHES:
             key = f"{declared.module}.{declared.qualname}"
             state = _state(declared)

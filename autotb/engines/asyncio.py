@@ -1,6 +1,7 @@
 """asyncio: the exception object itself reaches the awaiting coroutine, with its own traceback.
 
-Only what is in between is asyncio's: its frames, and the log record of a task that nobody awaited.  CPython 3.10 to 3.15.
+Only what is in between is asyncio's: its frames, and the log record of a task that nobody awaited.  Many import asyncio and run
+nothing in it, so ``import_hook`` loads this adapter when the first event loop is made.  CPython 3.10 to 3.15.
 Source: https://docs.python.org/3/library/asyncio-eventloop.html#error-handling-api
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 import functools
 import sys
 
-from autotb import engine_facts, surface
+from autotb import import_hook, surface
 from autotb.instrument.patch import Patch, put_on
 from autotb.record import callsite
 
@@ -23,8 +24,6 @@ DISTRIBUTION = None
 CAPTURED = "gather, wait, TaskGroup, to_thread, run_in_executor, tasks nobody awaited"
 NOISE: dict[str, str] = {}
 ERROR = 40  # logging's
-
-engine_facts.register(own=("uvloop",))
 
 
 def _wrap_default_handler(original: Any) -> Any:
@@ -77,7 +76,7 @@ CREATION = Patch("asyncio.base_events", "BaseEventLoop.create_task", _wrap_creat
 
 
 def _wrap_loop_init(original: Any) -> Any:
-    """Before the first task of a loop it must be known whether tasks remember their place; many import asyncio and run none."""
+    """Before the first task of a loop it must be known whether tasks remember their place."""
 
     @functools.wraps(original)
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
@@ -91,6 +90,11 @@ def _wrap_loop_init(original: Any) -> Any:
         original(self, *args, **kwargs)
 
     return __init__
+
+
+def begins(module: str) -> None:
+    """Autotb is switched on while asyncio is there already."""
+    import_hook.stop_waiting(module)
 
 
 PATCHES = (

@@ -1,6 +1,6 @@
 """threading.Thread: an error in a thread is shown by ``threading.excepthook``, in the thread, with its own traceback.
 
-Nearly every program imports threading, so ``import_hook`` sets the hook and loads this adapter when a thread is started.
+Nearly every program imports threading, so ``import_hook`` sets the hook, and loads this adapter when a thread is started.
 CPython 3.10 to 3.15.
 Source: https://docs.python.org/3/library/threading.html#threading.excepthook
 """
@@ -42,9 +42,9 @@ def _wrap_start(original: Any) -> Any:
     return start
 
 
-def begins(_module: str) -> None:
+def begins(module: str) -> None:
     """Autotb is switched on while threading is there already."""
-    import_hook.stop_waiting()
+    import_hook.stop_waiting(module)
 
 
 PATCHES = (Patch("threading", "Thread.start", _wrap_start),)

@@ -201,3 +201,47 @@ def test_keyboard_interrupt_keeps_its_status(run):
 
     assert ours.status == bare.status == -2
     assert ours.last == bare.last == "KeyboardInterrupt"
+
+
+FIRST = """
+import asyncio, pickle, sys, threading
+kind, how = asyncio.BaseEventLoop, sys.argv[1]
+first, handler, made = kind.__init__, kind.default_exception_handler, []
+
+def counted(self):  # around what waits for the first loop
+    made.append(1)
+    first(self)
+
+def told(self, context):
+    made.append(type(context["exception"]).__name__)
+
+if how == "wrapped":
+    kind.__init__ = counted
+elif how == "replaced":
+    kind.default_exception_handler = told
+
+def fails():
+    async def work():
+        1 / 0
+
+    async def main():
+        asyncio.get_running_loop().create_task(work())
+        await asyncio.sleep(0.01)
+
+    asyncio.run(main())
+
+threads = [threading.Thread(target=fails) for _ in range(6)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(made, kind.__init__ is first, kind.default_exception_handler is handler, pickle.loads(pickle.dumps(handler)) is handler)
+"""
+
+
+@pytest.mark.parametrize("how", ["as it is", "wrapped", "replaced"])
+def test_the_first_loops_bring_the_adapter_whoever_has_wrapped_them(run, how):
+    ran, bare = run(FIRST, how), run(FIRST, how, autotb="0")
+
+    assert ran.stdout.replace("True\n", "") == bare.stdout.replace("True\n", "")
+    assert (ran.stderr.count("╭"), "╭" in bare.stderr) == (0 if how == "replaced" else 6, False)
