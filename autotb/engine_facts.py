@@ -46,7 +46,7 @@ class Facts:
     def __init__(self) -> None:
         # The standard library's engines are engines in every process, whether or not their adapters are loaded there.
         self.own_modules: set[str] = {"asyncio", "concurrent.futures", "concurrent.interpreters", "multiprocessing", "threading"}
-        self.own_modules |= LAUNCHERS
+        self.own_modules |= {"uvloop", *LAUNCHERS}  # which runs asyncio's loops
         self.asks: set[tuple[str, str]] = set()
         self.runs: set[tuple[str, str]] = set()
         self.openers: list[Callable[[BaseException], Opened | None]] = []

@@ -81,6 +81,8 @@ if ORDER.rstrip("e").endswith("u") and ORDER.index("e") < ORDER.index("i"):
     assert sys.excepthook is sys.__excepthook__
     assert not any(map(is_ours, after.values()))
 elif ORDER.endswith("i") or ORDER.endswith("e"):
+    if "asyncio.base_events" in sys.modules:
+        sys.modules["asyncio.base_events"].BaseEventLoop()  # whose adapter waits for the first one
     found = state()
     assert found and all(map(is_ours, found.values())), found
 print("fine")
