@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+REPOSITORY = Path(__file__).resolve().parent.parent
 LIMIT = 120  # seconds; generous: a program that hits it hangs
 
 #: Settings of the outer process that must not leak into a program under test.

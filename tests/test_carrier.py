@@ -168,3 +168,49 @@ def test_versions_are_read_without_any_code_of_a_modules_own(run):
     )
 
     assert ran.stdout == "['numpy', 'python'] _LazyModule\n", ran.stdout + ran.stderr
+
+
+TRAVELLERS = """
+    from concurrent.futures import ProcessPoolExecutor
+
+    def made(name, **more):
+        return type(name, (ValueError,), more)
+
+    def nested(depth):
+        if depth == 0:
+            return made("Inner")("lost")
+        return ExceptionGroup(f"depth {depth}", [nested(depth - 1)])
+
+    def failing(what):
+        if what == "made":
+            raise made("Made")("made")
+        if what == "liar":
+            raise made("Liar", __module__="builtins")("a liar")
+        if what == "field":
+            raise ImportError("a field", name=lambda: 0)
+        if what == "odd traceback":  # which traceback itself cannot format
+            from types import TracebackType
+
+            error = ValueError("odd traceback")
+            raise error.with_traceback(TracebackType(None, __import__("sys")._getframe(), 10_000, 1))
+        raise nested(8)
+
+    if __name__ == "__main__":
+        pool = ProcessPoolExecutor(1)
+        for what in ("made", "liar", "field", "odd traceback", "deep"):
+            try:
+                if what == "deep" and not hasattr(__builtins__, "ExceptionGroup"):
+                    what = "made"
+                pool.submit(failing, what).result()
+            except Exception as error:
+                print(type(error).__name__, str(error).partition(" (")[0])
+"""
+
+
+def test_an_exception_of_a_class_that_no_name_leads_to_arrives(shows):
+    def check(ran):
+        lines = ran.stdout.splitlines()
+        assert lines[:4] == ["ValueError made", "ValueError a liar", "ImportError a field", "ValueError odd traceback"], ran
+        assert lines[4] in ("ExceptionGroup depth 8", "ValueError made")
+
+    shows(TRAVELLERS, check)

@@ -73,6 +73,28 @@ def test_a_record_of_any_kind_ends_in_a_story(run, name, style):
     assert not fuzz.RAW.search(ran.stderr)
 
 
+@pytest.mark.parametrize(
+    "record", ['{"v": 1, "hops": [b"x", 5]}', '{"v": 1, "hops": 7}', '(1, "base", None)', '(1, {"frames": 5}, [])']
+)
+def test_a_record_of_any_kind_is_noted_on(run, record):
+    code = f"""
+        from concurrent.futures import ThreadPoolExecutor
+
+        class Carried(ValueError):
+            def __init__(self):
+                self.__dict__["__autotb__"] = {record}
+
+        def failing():
+            raise Carried
+
+        ThreadPoolExecutor(1).submit(failing).result()
+        """
+    ran = run(code, AUTOTB_STYLE="plain", timeout=30)
+
+    assert (ran.status, ran.last) == (1, "Carried")
+    assert "submitted at" in ran.stderr and "autotb:" not in ran.stderr
+
+
 def shown(folder, *arguments):
     return programs.start([sys.executable, "-m", "autotb", "show", *arguments], folder, timeout=30)
 
@@ -110,6 +132,6 @@ def test_our_own_messages_obey_no_character():
 
 
 def test_a_slice_of_the_fuzzer(tmp_path):
-    ran = programs.start([sys.executable, "-m", "tests.fuzz", "10", "1"], os.path.dirname(os.path.dirname(__file__)), timeout=120)
+    ran = programs.start([sys.executable, "-m", "tests.fuzz", "8", "1"], os.path.dirname(os.path.dirname(__file__)), timeout=120)
 
     assert ran.status == 0, ran.stdout + ran.stderr

@@ -221,6 +221,63 @@ def test_no_code_of_the_users_runs_while_an_error_is_captured_and_each_is_drawn(
         assert "main.py:? in <lambda>" in told["no_lines"]
 
 
+SOURCES = """\
+import linecache
+import os
+
+import autotb
+
+RAN = []
+
+
+class Text(str):
+    def __getattribute__(self, name):
+        RAN.append(f"a text's {name}")
+        raise RuntimeError
+
+
+class Spec:
+    def __getattr__(self, name):
+        RAN.append(f"a specification's {name}")
+        raise RuntimeError
+
+
+class Ends:
+    def get_source(self, name):
+        raise SystemExit(7)
+
+
+class Asked:
+    def __getattr__(self, name):
+        RAN.append(f"a loader's {name}")
+        return lambda name: "1 / 0"
+
+
+def told(file, **names):
+    try:
+        exec(compile("1 / 0", file, "exec"), {"__name__": "mine", **names})
+    except ZeroDivisionError as error:
+        return str(autotb.explain(error)).splitlines()[-1]
+
+
+os.mkfifo("fifo.py")
+linecache.cache["lines.py"] = (3, None, [Text("1 / 0\\n"), 5], "lines.py")
+linecache.cache["tuple.py"] = (3, None, Text("1 / 0\\n"), "tuple.py")
+linecache.cache["fifo.py"] = (lambda: "1 / 0",)  # what it asks where there is no such file
+linecache.cache["ends.py"] = (Ends().get_source,)
+print(told("lines.py"), told("tuple.py"), told("ends.py"), told(os.path.abspath("fifo.py")), told("fifo.py"))
+print(told("a.py", __loader__=Ends()), told("b.py", __loader__=Asked()), told("c.py", __spec__=Spec()), told("d.py", __name__=Text("x")))
+print(RAN)
+"""
+
+
+def test_where_the_source_is_comes_from_nobody_who_answers_for_himself(run):
+    division = "ZeroDivisionError: division by zero"
+    ran = run(SOURCES, timeout=60)
+
+    assert ran.stdout.splitlines() == [" ".join([division] * 5), " ".join([division] * 4), "[]"], ran
+
+
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="CPython's own traceback walks the mapping, in the worker")
 def test_a_worker_walks_no_mapping_of_the_users(run):
     program = (

@@ -14,7 +14,7 @@ from typing import Any
 from autotb import engine_facts
 from autotb.instrument import engine_frames, submission
 from autotb.instrument.patch import Patch
-from autotb.record import build, capture, pickling
+from autotb.record import build, capture, pickling, static
 
 MODULES = ("celery.backends.base", "celery.result", "celery.app.task")
 NAME = "Celery"
@@ -28,7 +28,7 @@ FIELD = "autotb"  # the record's key in a stored result
 
 def _open(exc: BaseException) -> engine_facts.Opened | None:
     """An exception that Celery could not pickle is replaced by one that knows its name and arguments."""
-    if type(exc).__name__ != "UnpickleableExceptionWrapper" or not hasattr(exc, "exc_cls_name"):
+    if static.name(type(exc)) != "UnpickleableExceptionWrapper" or not hasattr(exc, "exc_cls_name"):
         return None
     args = exc.exc_args  # type: ignore[attr-defined]
     message = str(args[0]) if len(args) == 1 else str(tuple(args)) if args else ""
@@ -45,7 +45,7 @@ def _wrap_prepare(original: Any) -> Any:
     def prepare_exception(self: Any, exc: Any, serializer: Any = None) -> Any:
         stored = original(self, exc, serializer)
         try:
-            tb = exc.__traceback__
+            tb = static.traceback_of(exc)
             if tb is None or not engine_frames.has_user_frame(tb):
                 return stored
             tree = build.record(exc, tb, build.place("celery", "in a Celery worker", call=engine_frames.frame_call(tb)))

@@ -13,7 +13,7 @@ import sys
 
 from autotb import engine_facts
 from autotb.instrument.patch import Patch
-from autotb.record import callsite
+from autotb.record import callsite, static
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _pack(original: Any, loads: Any, exc: BaseException, dumps: Any) -> Any:
         from autotb.instrument import engine_frames
         from autotb.record import build, pickling
 
-        tb = exc.__traceback__
+        tb = static.traceback_of(exc)
         in_process = original.__module__ == "dask.multiprocessing"
         where = "in a Dask worker" if in_process else "in a Dask worker thread"
         tree = build.record(exc, tb, build.place("dask", where, call=engine_frames.frame_call(tb), twice=True))

@@ -208,7 +208,7 @@ def _packed(exc: BaseException) -> tuple[bytes, bool] | None:
     """The exception's pickle with its record, and whether it would have survived by itself; None where there is no story."""
     import dask
 
-    tb = exc.__traceback__
+    tb = static.traceback_of(exc)
     if not engine_frames.has_user_frame(tb) or len(message_of(exc)) > dask.config.get(
         "distributed.admin.max-error-length", 10_000
     ):
@@ -239,8 +239,8 @@ def _wrap_actor_execute(original: Any) -> Any:
             exc = getattr(found, "data", None)
             if static.is_exception(exc):
                 pickle = sys.modules["distributed.protocol.pickle"]
-                call = engine_frames.frame_call(exc.__traceback__)
-                tree = build.record(exc, exc.__traceback__, build.place("dask", "in a Dask actor", call=call, twice=True))
+                call = engine_frames.frame_call(static.traceback_of(exc))
+                tree = build.record(exc, static.traceback_of(exc), build.place("dask", "in a Dask actor", call=call, twice=True))
                 if self.address.startswith("inproc:"):
                     build.attach(exc, tree)
                 else:
@@ -373,7 +373,7 @@ def _allowed(error: Any) -> int:
 
 async def _wait_for_death(error: BaseException) -> None:
     """The scheduler may learn of a death before the nanny does."""
-    if not _local or type(error).__name__ != "KilledWorker":
+    if not _local or static.name(type(error)) != "KilledWorker":
         return
     import asyncio
 
@@ -617,7 +617,7 @@ def _wrap_ask(original: Any) -> Any:
             await _wait_for_death(error)
             if _failed:
                 _note_asking(self, error)
-            tb = error.__traceback__
+            tb = static.traceback_of(error)
             if tb is not None and tb.tb_next is not None:
                 BaseException.with_traceback(error, tb.tb_next)
             raise

@@ -13,7 +13,7 @@ from typing import Any
 from autotb import engine_facts
 from autotb.instrument import engine_frames, inherited_settings, submission
 from autotb.instrument.patch import Patch, together_with
-from autotb.record import build, pickling
+from autotb.record import build, pickling, static
 
 MODULES = (
     "executorlib.standalone.interactive.communication",
@@ -56,11 +56,11 @@ def _wrap_dump(original: Any) -> Any:
 def _with_record(message: Any) -> Any:
     try:
         error = message.get("error")
-        if not issubclass(type(error), BaseException) or error.__traceback__ is None:
+        if not issubclass(type(error), BaseException) or static.traceback_of(error) is None:
             return message
         import cloudpickle
 
-        tb = error.__traceback__
+        tb = static.traceback_of(error)
         tree = build.record(error, tb, build.place("executorlib", "in an executorlib worker", call=engine_frames.frame_call(tb)))
         return {**message, "error": pickling.packed(error, tree, cloudpickle.dumps, cloudpickle.loads)}
     except Exception:

@@ -295,7 +295,7 @@ def _note_thread(exc: BaseException, caller: Any) -> None:
     inner = attached(exc)
     if inner is not None and "interpreter" in {hop.get("engine") for hop in inner.get("hops", ())}:
         return
-    tb = exc.__traceback__
+    tb = static.traceback_of(exc)
     engines = ownership.is_engines(call[0])
     engine_frames.note_thread(
         exc, "thread pool", "in a thread-pool worker", lambda: engine_frames.frame_call(tb) if engines else build.call_text(*call)
@@ -489,7 +489,7 @@ class _Results:
 
                 call = build.call_text(*self.call)
                 hop = build.place("interpreter", "in an interpreter-pool worker", call=call)
-                sent = pickling.travelling(value, "", build.record(value, value.__traceback__, hop))
+                sent = pickling.travelling(value, "", build.record(value, static.traceback_of(value), hop))
                 sent = pickling.Rebuild(operator.getitem, (sent, 0))
             except BaseException:  # of pickling it: the queue will see the same
                 sent = value  # without a record the driver reads the text

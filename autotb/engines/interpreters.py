@@ -10,6 +10,7 @@ from __future__ import annotations
 from autotb import engine_facts
 from autotb.instrument import engine_frames
 from autotb.instrument.patch import Patch
+from autotb.record import static
 
 MODULES = ("concurrent.interpreters",)
 NAME = "concurrent.interpreters"
@@ -20,7 +21,7 @@ NOISE: dict[str, str] = {}
 
 
 def _open(exc: BaseException) -> engine_facts.Opened | None:
-    if type(exc).__name__ != "ExecutionFailed" or not hasattr(exc, "excinfo"):
+    if static.name(type(exc)) != "ExecutionFailed" or not hasattr(exc, "excinfo"):
         return None
     info = exc.excinfo
     text = getattr(info, "errdisplay", None)

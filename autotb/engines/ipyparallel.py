@@ -15,7 +15,7 @@ from typing import Any
 from autotb import engine_facts
 from autotb.instrument import engine_frames, inherited_settings, submission
 from autotb.instrument.patch import Patch, together_with
-from autotb.record import build, capture
+from autotb.record import build, capture, static
 
 MODULES = ("ipyparallel.error", "ipyparallel.client.asyncresult", "ipyparallel.engine.kernel", "ipyparallel.cluster.launcher")
 NAME = "ipyparallel"
@@ -88,7 +88,7 @@ def _wrap_engine_info(original: Any) -> Any:
 
 def _user_tb(exc: BaseException) -> Any:
     """The traceback below the line ``result = f(*args)`` that the engine runs as a string."""
-    tb = exc.__traceback__
+    tb = static.traceback_of(exc)
     found = tb
     while tb is not None:
         if tb.tb_frame.f_code.co_filename == "<string>" and tb.tb_next is not None:

@@ -12,6 +12,7 @@ import sys
 from autotb import engine_facts
 from autotb.instrument import exception_wrappers, submission
 from autotb.instrument.patch import Patch, together_with
+from autotb.record import static
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def _wrap_format(original: Any) -> Any:
             frame = engine_frames.find_frame(sys._getframe(2), "call")
             call = build.call_text(*(engine_frames.local(frame, name) for name in ("func", "args", "kwargs"))) if frame else None
             place = build.place("mpi4py", f"in MPI worker {comm.Get_rank()}", call=call)
-            build.attach(exc, build.record(exc, exc.__traceback__, place))
+            build.attach(exc, build.record(exc, static.traceback_of(exc), place))
         except Exception:
             pass  # without a record the driver reads the text
         return text

@@ -41,10 +41,10 @@ def _wrap_get_exception(original: Any) -> Any:
     @functools.wraps(original)
     def _get_exception(self: Any, args: Any, err: Any) -> Any:
         try:
-            place = build.place("mpire", "in an mpire worker", call=engine_frames.frame_call(err.__traceback__))
+            place = build.place("mpire", "in an mpire worker", call=engine_frames.frame_call(static.traceback_of(err)))
             if "thread" in place:
                 place["where"] += " thread"
-            tree = build.record(err, err.__traceback__, place)
+            tree = build.record(err, static.traceback_of(err), place)
             parts = _parts(err, tree)
         except Exception:
             tree, parts = None, None

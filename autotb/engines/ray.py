@@ -71,7 +71,7 @@ def _handle(reference: Any) -> Any:
             return bool(ray.wait([reference], timeout=0, fetch_local=False)[0])
 
         def is_expiry(self, reference: Any, error: BaseException) -> bool:  # noqa: ARG002
-            return type(error).__name__ == "GetTimeoutError"
+            return static.name(type(error)) == "GetTimeoutError"
 
         def when_done(self, reference: Any, callback: Any) -> bool:
             reference.future().add_done_callback(lambda _: callback(reference))
@@ -135,18 +135,18 @@ def _record(live: BaseException, kwargs: dict[str, Any], args: tuple[Any, ...]) 
     name = str(args[0]) if args else str(kwargs.get("function_name", ""))
     name = name.rpartition("::")[2].rpartition("__main__.")[2].removesuffix("()")
     upstream = attached(live)
-    if upstream is not None and not engine_frames.has_user_frame(live.__traceback__):
+    if upstream is not None and not engine_frames.has_user_frame(static.traceback_of(live)):
         skipped = f"{name} was not called: a task whose result it takes failed"
         return {**upstream, "broken": [skipped, *upstream.get("broken", ())]}
     actor = kwargs.get("actor_id")
     hop = build.place(
         "ray",
         f"in a Ray {'actor' if actor else 'worker'}",
-        call=engine_frames.frame_call(live.__traceback__) or f"{name}(…)",
+        call=engine_frames.frame_call(static.traceback_of(live)) or f"{name}(…)",
         task=_current_task(),
         actor=actor if isinstance(actor, str) else None,
     )
-    return build.record(live, live.__traceback__, hop)
+    return build.record(live, static.traceback_of(live), hop)
 
 
 def _current_task() -> str | None:

@@ -84,7 +84,7 @@ def _wrap_frames(original: Any) -> Any:
     def _serialize_exception_frames(exc: BaseException) -> Any:
         frames = original(exc)
         try:
-            tb = exc.__traceback__
+            tb = static.traceback_of(exc)
             tree = build.record(exc, tb, build.place("speedy-utils", "in a worker process", call=engine_frames.frame_call(tb)))
             if frames and isinstance(tree, dict):
                 path, line, name, held = frames[-1]

@@ -136,7 +136,7 @@ def _unsent(queue: Any, error: BaseException, item: Any) -> None:
     wrapper = sys.modules["torch._utils"].ExceptionWrapper
     info = sys.modules["torch.utils.data"].get_worker_info()
     where = f"in DataLoader worker process {info.id}" if info is not None else "in DataLoader worker process"
-    queue.put((item[0], wrapper((type(error), error, error.__traceback__), where)))
+    queue.put((item[0], wrapper((type(error), error, static.traceback_of(error)), where)))
 
 
 # Workers of a DataLoader that die
@@ -273,7 +273,7 @@ def _append(exc: BaseException | None, function: Any, args: tuple[Any, ...], err
     if exc is None or not isinstance(error_file, str):
         return
     hop = build.place("torch", "in a process of torch.multiprocessing.spawn", call=build.call_text(function, args))
-    tree = build.record(exc, exc.__traceback__, hop)
+    tree = build.record(exc, static.traceback_of(exc), hop)
     with open(error_file, "ab") as file:
         pickle.dump(tree, file)
 
@@ -301,7 +301,7 @@ def _wrap_join(original: Any) -> Any:
 
 def _attach(error: BaseException, context: Any) -> None:
     """Before torch 2.2 the text comes by a queue, which has no room for a record."""
-    if type(error).__name__ == "ProcessRaisedException":
+    if static.name(type(error)) == "ProcessRaisedException":
         with open(context.error_files[error.error_index], "rb") as file:  # type: ignore[attr-defined]
             pickle.load(file)
             build.attach(error, pickle.load(file))

@@ -19,7 +19,7 @@ from typing import Any
 from autotb import engine_facts
 from autotb.instrument import engine_frames
 from autotb.instrument.patch import Patch, noise_is_kept
-from autotb.record import build, capture, safe_repr
+from autotb.record import build, capture, safe_repr, static
 
 MODULES = (
     "torch.distributed.elastic.multiprocessing.errors",
@@ -113,7 +113,7 @@ def _add(path: str, exc: BaseException) -> None:
     with open(path, encoding="utf-8") as file:
         data = json.load(file)
     rank = os.environ.get("RANK", "?")
-    tree = build.record(exc, exc.__traceback__, build.place("torchrun", f"in rank {rank}"))
+    tree = build.record(exc, static.traceback_of(exc), build.place("torchrun", f"in rank {rank}"))
     if not isinstance(tree, dict):
         return
     tree["time"] = time.time()

@@ -21,7 +21,7 @@ from typing import Any, Protocol
 
 from autotb.flow import binding, packing
 from autotb.flow.packing import Opaque, Packed, pack, unpack
-from autotb.record import build, safe_repr
+from autotb.record import build, safe_repr, static
 from autotb.record.capture import attached
 
 _MAGIC = b"autotb error snapshot 1\n"
@@ -348,7 +348,7 @@ def _packed_exception(exception: BaseException) -> Packed:
     """The exception with its story, made fit to travel."""
     tree = attached(exception)
     if tree is None:
-        tree = build.record(exception, exception.__traceback__, build.place("flow", ""))  # type: ignore[assignment]
+        tree = build.record(exception, static.traceback_of(exception), build.place("flow", ""))  # type: ignore[assignment]
     return packing.pack_exception(exception, tree)
 
 

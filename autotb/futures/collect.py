@@ -21,7 +21,7 @@ from autotb import settings
 from autotb.futures import report
 from autotb.futures.progress import Bar
 from autotb.instrument.future_handles import Handle, handle_of
-from autotb.record import safe_repr
+from autotb.record import safe_repr, static
 from autotb.render import clean, files
 from autotb.render.logs import say
 from autotb.trace import build, phrases
@@ -277,7 +277,7 @@ class _Run:
             root = build.root_of(error)
             said, headline = report.message(root), root.headline
         except Exception:  # the failure counts, whatever we can say of it
-            said = headline = type(error).__name__
+            said = headline = static.name(type(error))
         self.failed[index] = Failure(_text(self.keys[index]), index, error, headline)
         count = len(self.values) + len(self.failed)
         say(log, logging.ERROR, "  [%d/%d] ✗ FAILED: %s", count, self.total, clean.line(_text(self.keys[index])))

@@ -10,7 +10,7 @@ import traceback
 from types import FrameType, TracebackType
 from typing import Any
 
-from autotb.record import ownership, safe_repr
+from autotb.record import ownership, safe_repr, static
 from autotb.render import as_text, clean
 from autotb.trace import build
 from autotb.trace.model import Trace
@@ -19,7 +19,7 @@ from autotb.trace.parts import Stack
 
 def story(error: BaseException) -> Trace:
     """The story of an error that is being handled here: the caller's frames come before those of its traceback."""
-    return build.build(error, _with_callers(error.__traceback__))
+    return build.build(error, _with_callers(static.traceback_of(error)))
 
 
 def _with_callers(tb: TracebackType | None) -> TracebackType | None:
@@ -49,7 +49,7 @@ def _is_own(frame: FrameType) -> bool:
 
 def without_our_frames(error: BaseException) -> BaseException:
     """The error whose traceback begins outside of autotb."""
-    return BaseException.with_traceback(error, _outside(error.__traceback__))
+    return BaseException.with_traceback(error, _outside(static.traceback_of(error)))
 
 
 def _outside(tb: TracebackType | None) -> TracebackType | None:
@@ -87,20 +87,20 @@ def _outputs_of(error: BaseException) -> dict[str, str]:
     for which in ("stdout", "stderr"):
         try:
             value = getattr(error, which, None)
-            if isinstance(value, (bytes, bytearray)):
+            if type(value) is bytes or type(value) is bytearray:
                 value = bytes(value).decode(errors="replace")
-            if isinstance(value, str) and value:
-                found[which] = value
-        except Exception:
-            pass  # an attribute that cannot be read is as good as none
+            if static.text_of(value):
+                found[which] = static.text_of(value)
+        except BaseException:
+            pass  # an attribute that cannot be read, were it for a SystemExit, is as good as none
     return found
 
 
 def _attributes(error: BaseException) -> list[str]:
     try:
-        return dir(error)
-    except Exception:
-        return sorted({*BaseException.__dict__, *type(error).__dict__})
+        return list(map(static.text_of, dir(error)))
+    except BaseException:  # of a class that answers for itself; it ends nothing here
+        return sorted({*BaseException.__dict__, *filter(None, map(static.text_of, static.own(type(error))))})
 
 
 def message(stack: Stack) -> str:
@@ -124,7 +124,7 @@ def _pieces(error: BaseException, trace: Trace) -> list[str]:
     try:
         return [line + "\n" for line in as_text(trace).split("\n")]
     except Exception:
-        return traceback.format_exception(type(error), error, error.__traceback__)
+        return traceback.format_exception(type(error), error, static.traceback_of(error))
 
 
 def succeeded(name: str, value: Any) -> dict[str, Any]:

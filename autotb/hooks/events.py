@@ -13,7 +13,7 @@ from typing import Any
 from autotb import render, settings, uncaught
 from autotb.instrument import engine_frames
 from autotb.record import build as carrier
-from autotb.record import callsite, capture
+from autotb.record import callsite, capture, static
 from autotb.render import terminal
 from autotb.trace import build
 
@@ -44,13 +44,13 @@ def process_failed(exc: BaseException, process: Any) -> bool:
     """An error in a ``multiprocessing.Process``, shown by the process itself."""
     if sys.stderr is None:
         return False
-    if issubclass(type(exc), KeyboardInterrupt) and not engine_frames.has_user_frame(exc.__traceback__):
+    if issubclass(type(exc), KeyboardInterrupt) and not engine_frames.has_user_frame(static.traceback_of(exc)):
         terminal.write(sys.stderr, f"Process {process.name}, pid {os.getpid()}: KeyboardInterrupt while it waited for work\n")
         return True
     place = carrier.place(
         "process", f"in process {process.name}", submitted=getattr(process, "_autotb_started", None), verb="started"
     )
-    trace = _trace(exc, exc.__traceback__, place, f"Process {process.name}:")
+    trace = _trace(exc, static.traceback_of(exc), place, f"Process {process.name}:")
     render.show(build.from_elsewhere(trace))
     return True
 
@@ -111,4 +111,4 @@ def _asyncio_story(context: dict[str, Any]) -> str:
     place = carrier.place("asyncio", f"in task {name}" if name else "", submitted=submitted, verb="created")
     for key in ("pid", "thread"):
         place.pop(key, None)
-    return render.draw(_trace(error, error.__traceback__, place), sys.stderr).rstrip("\n")
+    return render.draw(_trace(error, static.traceback_of(error), place), sys.stderr).rstrip("\n")

@@ -28,7 +28,8 @@ def show_uncaught(kind: type[BaseException], value: BaseException, traceback: Tr
     except BaseException as error:
         (boot.displaced or sys.__excepthook__)(kind, value, traceback)
         boot.report("drawing the error", error)
-    if issubclass(type(value), KeyboardInterrupt):
+    # Python itself does so for this very class, where it calls the hook: a program that calls it by hand goes on.
+    if type(value) is KeyboardInterrupt and getattr(sys, "last_value", None) is value:
         _keep_status_of_sigint()
 
 

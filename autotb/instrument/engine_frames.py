@@ -65,7 +65,7 @@ def find_frame(frame: FrameType | None, name: str, limit: int = 5) -> FrameType 
 
 def note_thread(exc: BaseException, engine: str, where: str, call: Callable[[], str | None]) -> None:
     """Note that ``exc`` was raised by work in a thread of this process; ``call`` gives the failing call's text."""
-    if attached(exc) is None and build.is_flood(exc.__traceback__):
+    if attached(exc) is None and build.is_flood(static.traceback_of(exc)):
         build.attach_shared(exc, engine, where)
         return
     text = call()
@@ -136,10 +136,16 @@ def set_cause(exc: BaseException, cause: BaseException) -> BaseException:
 
 
 def _safe_format(exc: BaseException, tb: Any) -> str:
+    """What ``traceback`` says of it, or as much of that as can be had."""
     try:
         return "".join(traceback.format_exception(type(exc), exc, tb))
     except Exception:
-        return "Traceback (most recent call last):\n" + "".join(traceback.format_tb(tb)) + type(exc).__name__ + "\n"
+        frames = ""
+    try:
+        frames = "".join(traceback.format_tb(tb))
+    except Exception:
+        pass  # a traceback that was made by hand
+    return f"Traceback (most recent call last):\n{frames}{static.name(type(exc))}\n"
 
 
 def reduced(

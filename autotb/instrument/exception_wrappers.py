@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import sys
+from types import TracebackType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +24,9 @@ def wrap_init(original: Any, record: Callable[..., Any], unpack: Callable[..., A
         exc, *given = (*args, *kwargs.values())
         if unpack is not None:
             exc, *given = unpack(exc, *given)
-        tb = given[0] if given and not isinstance(given[0], str) else BaseException.__dict__["__traceback__"].__get__(exc)
+        tb = given[0] if given else ""
+        if tb is not None and type(tb) is not TracebackType:  # a text, or what a class of the user's says is its traceback
+            tb = BaseException.__dict__["__traceback__"].__get__(exc)
         try:
             self._autotb = record(exc, tb, sys._getframe(2))
         except Exception:

@@ -16,6 +16,7 @@ from typing import Any
 
 from autotb import engine_facts
 from autotb.instrument import call_snapshot
+from autotb.record import static
 from autotb.record.capture import attached
 
 _UNSEEN = "autotb has not seen this future being made, and nothing else knows its function and arguments"
@@ -134,7 +135,7 @@ class Getting(Handle):
         return bool(ready()) if callable(ready) else True
 
     def is_expiry(self, future: Any, error: BaseException) -> bool:
-        return "Timeout" in type(error).__name__ and not self.is_done(future)
+        return "Timeout" in static.name(type(error)) and not self.is_done(future)
 
     def why_not_again(self, future: Any) -> str:  # noqa: ARG002
         return self.why

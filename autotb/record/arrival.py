@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
     from typing import Any
 
 MAX_DEPTH = 60  # exceptions in one another
+MAX_EXCEPTIONS = 1_000  # all together, as in what ``capture`` makes
 MAX_NODES = 20_000  # exceptions, processes, frames, source lines, variables: all together
 MAX_CHARACTERS = 4_000_000  # all together
 MAX_TEXT = 12_000  # characters of one text
@@ -34,12 +35,13 @@ class _Reader:
     """One record; counts what it has taken."""
 
     def __init__(self) -> None:
-        self.nodes, self.characters = MAX_NODES, MAX_CHARACTERS
+        self.exceptions, self.nodes, self.characters = MAX_EXCEPTIONS, MAX_NODES, MAX_CHARACTERS
 
     def is_full(self) -> bool:
-        return self.nodes <= 0 or self.characters <= 0
+        return self.exceptions <= 0 or self.nodes <= 0 or self.characters <= 0
 
     def tree(self, record: Any, depth: int) -> dict[str, Any]:
+        self.exceptions -= 1
         self.nodes -= 1
         result: dict[str, Any] = {"v": 1}
         for key in ("type", "where", "culprit", "cut"):

@@ -17,7 +17,7 @@ from types import CodeType, FunctionType, ModuleType, TracebackType
 from autotb import settings, surface
 from autotb.imports import own
 from autotb.record import ownership, safe_repr, static
-from autotb.record.capture import KEY, VERSION, Capture, Hop, Tree, attached, fields_of, type_name
+from autotb.record.capture import KEY, VERSION, Capture, Hop, Tree, attached, fields_of, is_light, type_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
@@ -313,7 +313,7 @@ def note_submitted(exc: BaseException, place: dict[str, Any] | None) -> None:
     if place is None:
         return
     raw = dict.get(fields_of(exc), KEY)
-    if type(raw) is tuple:
+    if is_light(raw):
         _note_on_light(exc, raw, place)
         return
     tree = attached(exc)

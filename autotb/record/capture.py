@@ -13,7 +13,7 @@ from autotb.record import arrival, frames, last_lines, ownership, safe_repr, sta
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
-    from typing import Any
+    from typing import Any, TypeGuard
 
 VERSION = 1
 KEY = "__autotb__"  # where a worker's record hangs in an exception's __dict__
@@ -225,9 +225,10 @@ def _likeness(exc: BaseException) -> object:
     """What two members of a large group have in common that tell the same story: enough of it to be told cheaply."""
     chain = (exc, static.cause_of(exc), static.context_of(exc))
     record = attached(exc)
-    last = [frame for hop in (record or {}).get("hops", ()) for frame in hop.get("frames", ())][-1:]
+    frames_of = [hop.get("frames") for hop in (record or {}).get("hops", ())]
+    last = [frame for each in frames_of if type(each) is list for frame in each if type(frame) is dict][-1:]
     where = tuple([(_raised_at(each), type_name(type(each))) for each in chain if each is not None])
-    return message_of(exc)[:MAX_MESSAGE], where, tuple([(frame.get("path"), frame.get("line")) for frame in last])
+    return message_of(exc)[:MAX_MESSAGE], where, tuple([(str(frame.get("path")), str(frame.get("line"))) for frame in last])
 
 
 def _raised_at(exc: BaseException) -> object:
@@ -245,9 +246,25 @@ def attached(exc: BaseException) -> Tree | None:
     A *light* record, the tuple ``(version, base, call)``, shares ``base`` with others from the same place; it is unfolded here.
     """
     record = dict.get(fields_of(exc), KEY)
-    if type(record) is tuple and len(record) == 3 and record[0] == VERSION:
-        return _unfolded(exc, record[1], record[2])
-    return record if type(record) is dict and record.get("v") == VERSION else None
+    if is_light(record):
+        return _unfolded(exc, record[1], record[2] if type(record[2]) is str else None)
+    if type(record) is not dict or not _is_of_this_version(record.get("v")):
+        return None
+    hops = record.get("hops")
+    if type(hops) is list and all(type(hop) is dict for hop in hops):
+        return record
+    made_fit = arrival.tree(record)  # it is not of a worker's making
+    dict.__setitem__(fields_of(exc), KEY, made_fit)
+    return made_fit
+
+
+def is_light(record: Any) -> TypeGuard[tuple[int, Hop, Any]]:
+    """Whether it is one of the tuples above, as far as one must rely on it."""
+    return type(record) is tuple and len(record) == 3 and type(record[1]) is dict and _is_of_this_version(record[0])
+
+
+def _is_of_this_version(value: object) -> bool:
+    return type(value) is int and value == VERSION
 
 
 def _unfolded(exc: BaseException, base: Hop, call: str | None) -> Tree:
@@ -256,7 +273,7 @@ def _unfolded(exc: BaseException, base: Hop, call: str | None) -> Tree:
         hop["call"] = call
     tree: Tree = {"v": VERSION, "hops": [hop]}
     if "type" in base:
-        tree |= {"type": base["type"], "message": message_of(exc), "cut": base["cut"]}
+        tree |= {"type": base["type"], "message": message_of(exc), "cut": base.get("cut")}
     return tree
 
 

@@ -88,7 +88,7 @@ class Frames:
         source = self._source(path, result["line"], loading, result)
         if source is not None:
             result["source"] = source
-            if not is_rebuilt and _is_files_own(code, loading) and changed(code):
+            if not is_rebuilt and _is_files_own(code, loading, module) and changed(code):
                 result["changed"] = True
         elif kind == ownership.USER and not is_rebuilt:
             result["code"] = shipped_code.fingerprint(code)
@@ -109,7 +109,7 @@ class Frames:
             return None
         first = max(1, line - self.context)
         last = max(line + self.context, min((frame or {}).get("end_line", line), line + MAX_SPAN))
-        chosen = [text.rstrip("\r\n") for text in lines[first - 1 : last]]
+        chosen = [static.text_of(text).rstrip("\r\n") for text in lines[first - 1 : last]]
         if frame is not None and "col" in frame:
             _to_characters(frame, chosen[line - first], dict(enumerate(chosen, first)).get(frame["end_line"]))
         for number, text in enumerate(chosen):
@@ -132,10 +132,16 @@ def _where(frame: Any) -> tuple[str, str]:
 
 
 def _loading(frame: Any) -> dict[str, Any]:
-    """What linecache asks a frame's globals for: how the module was loaded."""
-    if type(frame.f_globals) is dict:
-        return frame.f_globals
-    return {key: dict.get(frame.f_globals, key) for key in ("__name__", "__loader__", "__spec__", "__file__")}
+    """What linecache asks a frame's globals for: how the module was loaded.  What answers for itself is not asked."""
+    spec = dict.get(frame.f_globals, "__spec__")
+    told = static.attributes(spec) if spec is not None else {}
+    loader = told.get("loader")
+    loader = dict.get(frame.f_globals, "__loader__") if loader is None else loader
+    return {
+        "__name__": static.text_of(told.get("name")) or static.name_of(frame),
+        "__loader__": loader if static.is_silent(loader, "get_source") else None,
+        "__file__": dict.get(frame.f_globals, "__file__"),
+    }
 
 
 def walk(tb: TracebackType | None) -> list[RawFrame]:
@@ -329,16 +335,16 @@ def changed(code: CodeType) -> bool:
         return code.co_filename.endswith(".py") and os.path.isabs(code.co_filename) and os.path.exists(code.co_filename)
 
 
-def _is_files_own(code: CodeType, loading: dict[str, Any]) -> bool:
+def _is_files_own(code: CodeType, loading: dict[str, Any], module: str) -> bool:
     """Whether Python itself compiled ``code`` from the file, all of it and nothing else.
 
     Notebooks (marimo), pytest and others compile what they make of a file, under its name, and may do so at any time.
     """
     loader = loading.get("__loader__")
     if type(loader) is _FILE_LOADER:
-        path = loader.__dict__.get("path")
+        path = static.attributes(loader).get("path")
     else:
-        path = loading.get("__file__") if loading.get("__name__") == "__mp_main__" else None  # of a spawned worker
+        path = loading.get("__file__") if module == "__mp_main__" else None  # of a spawned worker
     return type(path) is str and os.path.abspath(path) == os.path.abspath(code.co_filename)
 
 

@@ -82,7 +82,7 @@ def dict_of(exc: Any) -> Rebuild:
         names = static.own(base)
         own = names.get("__dict__")
         stock = own is None or type(own) is GetSetDescriptorType
-        if not stock or ("__getattribute__" in names and static.module(base) != "builtins"):
+        if not stock or ("__getattribute__" in names and not static.is_builtin(base)):
             getter = Rebuild(operator.getitem, (Rebuild(getattr, (BaseException, "__dict__")), "__dict__"))
             return Rebuild(Rebuild(getattr, (getter, "__get__")), (exc,))
     return Rebuild(getattr, (exc, "__dict__"))
@@ -100,15 +100,21 @@ def is_suspect(exc: BaseException) -> bool:
     """Whether ``exc`` might not survive pickling: its class has ways of its own, or it holds more than plain values."""
     kind = type(exc)
     for base in static.mro(kind):
-        if static.module(base) == "builtins":
+        if static.is_builtin(base):
             break
         names = static.own(base)
         if any(name in names for name in _OWN_WAYS) or "<locals>" in static.qualname(base):
             return True
-    if static.module(kind) == "builtins" and not issubclass(kind, Exception):
+    if not static.is_found(kind) or (static.is_builtin(kind) and not issubclass(kind, Exception)):
         return True
     values = [*static.args_of(exc), *(value for name, value in _held(exc))]
+    if issubclass(kind, _WITH_FIELDS):
+        values += [static.slot(exc, field) for field in _FIELDS]
     return not all(map(_is_plain, values)) or bool(static.members(exc))
+
+
+_WITH_FIELDS = (AttributeError, ImportError, NameError, OSError)
+_FIELDS = ("name", "obj", "path", "name_from", "filename", "filename2")  # which pickle with it, in some versions of Python
 
 
 def _held(exc: BaseException) -> list[tuple[str, Any]]:
@@ -170,12 +176,12 @@ def _arrives(value: Any, dumps: Callable[[Any], Any], loads: Callable[[Any], Any
 def _rebuilt(exc: BaseException, dumps: Callable[[Any], Any], loads: Callable[[Any], Any], lost: list[str], depth: int) -> Any:
     """``exc`` made without its ``__init__``: ``base.__new__(cls)``, then what it holds, set piece by piece."""
     kind = _nearest_class(type(exc), dumps, lost)
-    base = next(cls for cls in static.mro(kind) if static.module(cls) == "builtins")
+    base = next(filter(static.is_builtin, static.mro(kind)))
     new_args: tuple[Any, ...] = ()
     args: tuple[Any, ...] = ()
     members = static.members(exc)
     if members and static.name(base) in ("ExceptionGroup", "BaseExceptionGroup"):
-        sent = [_value("member", member, dumps, loads, lost, depth, True) for member in members]
+        sent = [_member(_value("member", member, dumps, loads, lost, depth, True)) for member in members]
         new_args = (static.text_of(static.slot(exc, "message")), sent)
     else:
         args = tuple(_value(f"args[{i}]", value, dumps, loads, lost, depth, True) for i, value in enumerate(static.args_of(exc)))
@@ -190,6 +196,11 @@ def _rebuilt(exc: BaseException, dumps: Callable[[Any], Any], loads: Callable[[A
     actions = [Rebuild(_method(descriptor, "__set__"), (made, value)) for descriptor, value in steps]
     actions += [Rebuild(operator.setitem, (Rebuild(getattr, (made, "__dict__")), name, value)) for name, value in fields.items()]
     return Rebuild(operator.getitem, ((made, *actions), 0))
+
+
+def _member(value: Any) -> Any:
+    """A group takes exceptions alone: of one that cannot travel at all there is a text."""
+    return Rebuild(Exception, (value,)) if type(value) is str else value
 
 
 _LOST = object()

@@ -111,7 +111,7 @@ def _codes_of_file(path: str) -> list[CodeType]:
 
 def _compiled(path: str) -> list[CodeType]:
     try:
-        text = "".join(sources.lines_from_elsewhere(path))
+        text = "".join(map(static.text_of, sources.lines_from_elsewhere(path)))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # they were told when the file was run
             code = compile(text, path, "exec", dont_inherit=True, optimize=-1)

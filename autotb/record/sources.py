@@ -21,20 +21,28 @@ _PYTHON = (".py", ".pyw", ".pyx", ".pyi", ".pxd", ".pxi")
 
 
 def lines(path: str, variables: dict[str, Any] | None = None) -> list[str]:
-    """The lines of code that runs in this process; ``variables`` are its globals, which may know where the source is."""
-    cached = linecache.cache.get(path)
-    if cached is None and not _may_be_read(path):
+    """The lines of code that runs in this process; ``variables`` are its globals, which may know where the source is.
+
+    The program may have put them there: a line that is wanted is taken with ``static.text_of``.
+    """
+    if not _is_known(path) and not _may_be_read(path):
         return []
     try:
-        return linecache.getlines(path, variables)
-    except Exception:
-        return []  # a loader of the program's that fails, a name that is no path
+        found = linecache.getlines(path, variables)
+    except BaseException:  # a loader of the program's that fails, were it by SystemExit; a name that is no path
+        return []
+    return found if type(found) is list else []
 
 
 def lines_from_elsewhere(path: str) -> list[str]:
     """The lines of a file that a record or a text names."""
-    known = path in linecache.cache
-    return lines(path) if known or path.lower().endswith(_PYTHON) or _is_a_script(path) else []
+    return lines(path) if _is_known(path) or path.lower().endswith(_PYTHON) or _is_a_script(path) else []
+
+
+def _is_known(path: str) -> bool:
+    """Whether linecache holds the lines; an entry of one part is only what it would ask for them if there were no such file."""
+    cached: Any = linecache.cache.get(path)
+    return cached is not None and len(cached) != 1
 
 
 def _may_be_read(path: str) -> bool:

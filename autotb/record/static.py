@@ -73,6 +73,22 @@ def name(kind: type) -> str:
     return exact(_name_of(kind))
 
 
+def is_builtin(kind: type) -> bool:
+    """Whether a class is the interpreter's, which some others only say."""
+    return names_of(builtins).get(name(kind)) is kind
+
+
+def is_found(kind: type) -> bool:
+    """Whether a class stands where it says: what pickles name it by leads to it."""
+    found: Any = sys.modules.get(module(kind))
+    for part in qualname(kind).split("."):
+        if issubclass(type(found), ModuleType):
+            found = names_of(found).get(part)
+        else:
+            found = own(found).get(part) if issubclass(type(found), type) else None
+    return found is kind
+
+
 def name_of(frame: FrameType) -> str:
     """The module whose code a frame runs; empty where its globals do not say."""
     return text_of(dict.get(frame.f_globals, "__name__"))

@@ -94,6 +94,7 @@ class _Text:
         groups = phrases.grouped(stack.members or ())
         if depth >= bounds.MAX_NESTING:
             groups = []
+            self.has_less = True
         told = groups[: self.within.listed]
         for number, same in enumerate(told, 1):
             start = "  +-" if depth == 0 and number == 1 else indent

@@ -13,7 +13,7 @@ from typing import Any
 
 from autotb import settings
 from autotb.imports import own
-from autotb.record import arrival, capture, ownership, shipped_code, sources
+from autotb.record import arrival, capture, ownership, shipped_code, sources, static
 from autotb.trace import hints, parse_traceback
 from autotb.trace.model import Trace
 from autotb.trace.parts import Frame, Gap, Hop, Place, Stack
@@ -164,7 +164,7 @@ def _local_source(path: str, line: int) -> tuple[tuple[int, str], ...]:
         return ()
     first = max(1, line - around)
     chosen = enumerate(lines[first - 1 : line + around], first)
-    return tuple((number, arrival.shortened(text_.rstrip("\r\n"), arrival.MAX_LINE)) for number, text_ in chosen)
+    return tuple((number, arrival.shortened(static.text_of(text_).rstrip("\r\n"), arrival.MAX_LINE)) for number, text_ in chosen)
 
 
 def _hop(hop: dict[str, Any]) -> Hop:

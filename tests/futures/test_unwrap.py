@@ -156,6 +156,25 @@ def test_no_section_without_a_text(value, caplog):
     assert "\n---- WORKER" not in report_of(Plain(ValueError()), "it", caplog)[1]
 
 
+class Ends(Exception):
+    """Whoever asks it for anything is at an end."""
+
+    def end(self, *_):
+        raise SystemExit(3)
+
+    __traceback__ = stdout = stderr = property(end)
+    __dir__ = end
+
+
+def test_an_error_that_answers_for_itself_is_raised_as_it_is(caplog):
+    future, error = Future(), Ends("odd")
+    future.set_exception(error)
+    caught, text = report_of(future, "it", caplog)
+
+    assert caught is error
+    assert "Ends: odd" in text and "WORKER STD" not in text
+
+
 @pytest.mark.behaviour("S1-13", "S1-14", "S1-24")
 @pytest.mark.parametrize("task", ["add", "needs_module", "outer"])
 def test_the_type_and_the_attributes(task, threads, caplog):

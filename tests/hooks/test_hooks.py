@@ -76,6 +76,22 @@ def test_ctrl_c_keeps_its_status(tmp_path):
     assert statuses == [-signal.SIGINT, -signal.SIGINT]
 
 
+SHOWN_BY_HAND = "import sys\ntry:\n    raise KeyboardInterrupt\nexcept KeyboardInterrupt:\n    sys.excepthook(*sys.exc_info())\n"
+
+
+@pytest.mark.parametrize(
+    "code, status",
+    [
+        ("raise KeyboardInterrupt\n", -signal.SIGINT),
+        ("class Mine(KeyboardInterrupt): pass\nraise Mine\n", 1),  # the interpreter looks for that very class
+        (SHOWN_BY_HAND, 0),
+        (SHOWN_BY_HAND + "raise ValueError\n", 1),
+    ],
+)
+def test_an_interrupt_that_is_drawn_ends_the_program_as_without_autotb(run, code, status):
+    assert run(code, AUTOTB_STYLE="rich").status == run(code, autotb="0").status == status
+
+
 @pytest.mark.parametrize("raised, status", [("SystemExit", 0), ("SystemExit(3)", 3), ("SystemExit('bye')", 1)])
 def test_system_exit_is_pythons(run, raised, status):
     ours, bare = run(f"raise {raised}\n"), run(f"raise {raised}\n", autotb="0")

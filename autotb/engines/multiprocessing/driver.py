@@ -13,6 +13,7 @@ import weakref
 from autotb import settings
 from autotb.engines.multiprocessing.messages import untold
 from autotb.instrument import exception_wrappers
+from autotb.record import static
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # every worker imports this: what only failures need is imported where they are handled
@@ -42,7 +43,7 @@ def _note(job: Any, error: BaseException) -> None:
         timeout = sys.modules[type(job).__module__.partition(".")[0]].TimeoutError
         if not issubclass(type(error), (timeout, StopIteration)):
             build.note_submitted(error, engine_frames.place_of(job.__dict__.get("_autotb_site")))
-        tb = error.__traceback__
+        tb = static.traceback_of(error)
         if tb is not None and tb.tb_next is not None:
             BaseException.with_traceback(error, tb.tb_next)
     except Exception:

@@ -167,7 +167,7 @@ def _not_unpickled(error: BaseException, crumb: Any, results: _Results) -> bool:
     job = queue_repair.job_of(status_reader.Remains(bytes(crumb.page)))
     if job is None:
         return False
-    tb = error.__traceback__
+    tb = static.traceback_of(error)
     box = results.module.ExceptionWithTraceback(error, tb)
     box._autotb = build.record(error, tb, build.place("multiprocessing.Pool", "in a pool worker, which unpickled a task"))
     results.put((*job, (False, box)))
@@ -207,7 +207,7 @@ class _Guarded:
         try:
             return self.function(*args, **kwargs)
         except Exception as error:
-            tb = error.__traceback__
+            tb = static.traceback_of(error)
             if tb is not None and tb.tb_next is not None:
                 BaseException.with_traceback(error, tb.tb_next)
             tb = args = kwargs = None  # type: ignore[assignment]  # as above, with the task's arguments
@@ -255,7 +255,7 @@ class _Results(_Proxy):
             from autotb.instrument import engine_frames
 
             _, _, function, args, kwargs = self._tasks.task
-            tb = value.__traceback__
+            tb = static.traceback_of(value)
             engine_frames.note_thread(
                 value, "thread pool", "in a thread-pool worker", lambda: _call_of(function, args, kwargs, tb)
             )
@@ -274,7 +274,8 @@ class _Initializer:
         except Exception as error:
             if not self.in_process:
                 raise
-            tb = error.__traceback__.tb_next if error.__traceback__ else None
+            tb = static.traceback_of(error)
+            tb = tb.tb_next if tb is not None else None
             box = self.results.module.ExceptionWithTraceback(error, tb)
             try:
                 from autotb.record import build

@@ -18,7 +18,7 @@ from typing import Any
 from autotb import engine_facts
 from autotb.instrument import delivery, engine_frames, inherited_settings, task_events
 from autotb.instrument.patch import Patch
-from autotb.record import build, callsite, pickling, safe_repr
+from autotb.record import build, callsite, pickling, safe_repr, static
 from autotb.record.capture import Tree, attached
 
 MODULES = (
@@ -60,7 +60,7 @@ def _collect(exc: Any, roots: dict[int, BaseException], broken: dict[int, str]) 
         roots[id(exc)] = exc
         return
     names = ", ".join(_task(name) for _, name in upstream)
-    joined = type(exc).__name__ == "JoinError"
+    joined = static.name(type(exc)) == "JoinError"
     broken[id(exc)] = (
         f"task {exc.task_id} failed: it joins {names}"
         if joined
@@ -157,7 +157,7 @@ def _wrap_remote_init(original: Any) -> Any:
         original(self, e_type, e_value, traceback)
         try:
             caller = sys._getframe(2)
-            if "hops" in (attached(e_value) or {}) and type(e_value).__name__ == "WorkerLost":
+            if "hops" in (attached(e_value) or {}) and static.name(type(e_value)) == "WorkerLost":
                 self._autotb = attached(e_value)  # the manager's own frames are nobody's
             elif caller.f_code.co_name != "__init__":
                 tree = _record(e_value, traceback, caller)
