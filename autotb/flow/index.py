@@ -150,10 +150,10 @@ def _quoted(path: str) -> str:
 
 
 def _said(path: str, error: sqlite3.DatabaseError) -> Exception:
-    """The same in words: what is wrong with the file, or that another process has it."""
+    """The same in words: what is wrong with the file, or that somebody else has it."""
     text = str(error)
     if "locked" in text:
-        return BlockingIOError(11, "another process runs this flow, or reads this folder: wait for it to end", path)
+        return BlockingIOError(11, "another run of this flow, or somebody who reads it, has it open: wait for it to end", path)
     if "full" in text:
         return OSError(28, f"the index of the run cannot be written ({text})", path)
     if isinstance(error, sqlite3.OperationalError):

@@ -179,7 +179,9 @@ def _kind_of_death(told: str) -> str:
             return "signal"
         return "memory" if "out of memory" in told else "killed" if "no out-of-memory kill" in told else "SIGKILL"
     status = re.search(r"exit status (\d+)", told)
-    return "exit" if status and int(status[1]) < 256 and sys.platform != "win32" else "unknown"
+    if status is None or int(status[1]) > 255 or sys.platform == "win32":
+        return "unknown"
+    return "exit" if int(status[1]) != 1 else "exit 1"
 
 
 _NATIVE = ("SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT", "SIGTRAP", "SIGSYS")
@@ -188,7 +190,7 @@ _LOGS_OF_PARSL = "the workers' stderr files, in Parsl's worker_logdir_root,"
 _ENDED = re.compile(r": (killed by signal|exit status|gone, )")
 _BY_HAND = "run the task by hand outside the engine"
 _WITHOUT_AN_EXCEPTION = "a worker process died without a Python exception"
-_ENDS = {"exit": "a worker process ended while it was needed", "unpickled": "a worker process could not load a task"}
+_ENDS = {"exit 1": "a worker process ended while it was needed", "unpickled": "a worker process could not load a task"}
 _DEATHS = {
     "crash": (
         "it ended as a crash in compiled code does (an extension module, or a library that one calls)",
@@ -211,7 +213,11 @@ _DEATHS = {
         f"look at {{logs}} and at the batch system's, and {_BY_HAND}",
     ),
     "exit": (
-        "it ended itself: os._exit() or sys.exit() in the task or in a library, or an error outside of the task",
+        "the process ended itself: os._exit() or sys.exit() in the task or in a library",
+        f"look at {{logs}}, and {_BY_HAND}",
+    ),
+    "exit 1": (
+        "an error outside of the task, or os._exit(1) or sys.exit(1) in the task or in a library",
         f"look at {{logs}}, and {_BY_HAND}",
     ),
     "unpickled": (
@@ -306,8 +312,8 @@ _PICKLES = (
     "arrays with np.asarray before returning, return only primitives and plain containers"
 )
 _BY_NAME = (
-    "functions and classes are pickled by their name, and the process that unpickled {name} has no such name in {module}: define "
-    'it before the workers start, not below `if __name__ == "__main__":`, or in a module that both import'
+    "functions and classes are pickled by their name, and the process that unpickled {name} has no such name in {module}: put it "
+    'into a module that both import, or into the main script, above `if __name__ == "__main__":` and before the workers start'
 )
 _SILENT = "{what}: {cause}; {steps}"
 _FOLDER = (

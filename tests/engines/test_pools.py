@@ -111,7 +111,7 @@ def without_lines(heads):
     return [re.sub(r":\d+", "", head) for head in heads]
 
 
-@pytest.mark.behaviour("S0-1", "S0-3", "S0-4", "S0-9", "S0-10", "S0-12", "S0-31", "S0-33", "S0-35", "S0-36", "S0-40")
+@pytest.mark.behaviour("S0-1", "S0-3", "S0-4", "S0-9", "S0-10", "S0-12", "S0-31", "S0-32", "S0-33", "S0-35", "S0-36", "S0-40")
 @pytest.mark.parametrize("backend, method", [*THREADS, *PROCESSES])
 def test_the_story_is_that_of_a_direct_call(shows, backend, method):
     worker = [head.replace("work", "work2", 1) for head in WORKER] if "starmap" in method else WORKER
@@ -132,7 +132,7 @@ def test_the_story_is_that_of_a_direct_call(shows, backend, method):
     shows(PROGRAM, check, backend, method)
 
 
-@pytest.mark.behaviour("S0-32", "S0-36")
+@pytest.mark.behaviour("S0-36")
 def test_a_direct_call_shows_the_same_frames(shows):
     def check(ran):
         assert without_lines(ran.heads) == [*USER, *WORKER]

@@ -160,6 +160,22 @@ def test_raise_mode_leaves_with_the_error_itself(executor, kept, capfd):
         flow.error_snapshot.reproduce()
 
 
+def kind_of(x):
+    return type(x).__name__
+
+
+@pytest.mark.behaviour("S2-19")
+def test_raise_mode_hands_an_error_on_as_any_other_value():
+    """An argument that is a snapshot, of an earlier run, is one that the function is called with."""
+    (error,) = autotb.map(invert, [0], error_handling="continue")
+    flow = Flow()
+    alone, mapped = flow.call(kind_of, error), flow.map(kind_of, [error, 1])
+    results = flow.run()
+
+    assert results[alone] == "ErrorSnapshot"
+    assert list(results[mapped]) == ["ErrorSnapshot", "int"]
+
+
 @pytest.mark.parametrize("mode", ["raise", "continue"])
 def test_a_stop_iteration_is_an_error_as_any_other(mode):
     flow = Flow(error_handling=mode, progress=False)

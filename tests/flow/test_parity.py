@@ -57,6 +57,7 @@ def test_every_executor_comes_to_the_same(tmp_path, name, expected):
     assert outcome(tmp_path, name) == expected
 
 
+@pytest.mark.behaviour("S2-12", "S2-55", "S2-57")
 def test_what_it_comes_to(expected):
     load = expected["memory"]["load"]
     assert load[:3] == [0, 10, 20]

@@ -279,7 +279,7 @@ def test_two_runs_of_one_folder(tmp_path):
 
     def waits(x):
         started.append(x)
-        with pytest.raises(BlockingIOError, match="another process runs this flow"):
+        with pytest.raises(BlockingIOError, match="another run of this flow"):
             store.Folder(str(tmp_path / "run"), True, True)
         return x
 

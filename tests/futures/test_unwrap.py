@@ -103,7 +103,7 @@ def test_interruptions_pass_straight_through(kind, caplog):
 
 
 @pytest.mark.behaviour("S1-5", "S1-8")
-@pytest.mark.parametrize("name", ["run_3_[x]", "100% {done} %s", "日本語 \\n", "[bold]"])
+@pytest.mark.parametrize("name", ["run_3_[x]", "100% {done} %s", "日本語 \\n", "[bold]", "  tgt/hmc/1_" + "x" * 300])
 def test_the_name_is_in_the_header_as_it_is(name, caplog):
     _, text = report_of(Plain(ValueError()), name, caplog)
 

@@ -234,6 +234,30 @@ def test_an_initializer_that_kills_each_worker_ends_the_wait(run):
     assert "died in its initializer, before its first task: killed by signal 9 (SIGKILL)" in flat(ran.stderr)
 
 
+RAISES_AT_FIRST = """
+import multiprocessing as mp
+import time
+
+def broken():
+    raise RuntimeError("no GPU here")
+
+if __name__ == "__main__":
+    for pause in (0, 0.3) * 3:
+        with mp.get_context("fork").Pool(2, broken) as pool:
+            time.sleep(pause)
+            try:
+                pool.apply(abs, (1,))
+            except Exception as error:
+                print(type(error).__name__, error)
+"""
+
+
+def test_an_initializer_that_raises_is_told_as_such_where_no_word_is_left(run):
+    """Such workers end with status 1, and of a worker that leaves no word nobody knows whether it had a task."""
+    ran = run(RAISES_AT_FIRST, AUTOTB_POSTMORTEM="0", timeout=60)
+    assert ran.stdout == "RuntimeError no GPU here\n" * 6
+
+
 DIES_AT_LOAD = """
 import os
 import sys

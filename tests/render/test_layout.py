@@ -251,7 +251,10 @@ def test_whose_frames_are_the_users(run, tmp_path):
         "def call(f, x):\n    return call2(f, x)\n\n\ndef call2(f, x):\n    return f(x)\n"
     )
     (tmp_path / "my_ray").mkdir()
-    (tmp_path / "my_ray" / "futures.py").write_text("def helper(f, x):\n    return f(x)\n")
+    # Neither the file's name makes it the standard library's, nor what it calls itself.
+    (tmp_path / "my_ray" / "futures.py").write_text(
+        '__name__ = "concurrent.futures.mine"\n\n\ndef helper(f, x):\n    return f(x)\n'
+    )
     ran = run(
         """
         import sys

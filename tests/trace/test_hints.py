@@ -210,7 +210,8 @@ def test_a_worker_whose_end_is_not_known():
             ("died: killed by signal 9 (SIGKILL), the kernel counts no out-of-memory kill", "SIGKILL was sent to it, by a batch"),
             ("died: killed by signal 9 (SIGKILL)", "SIGKILL was sent to it, by the kernel"),
             ("died: killed by signal 15 (SIGTERM)", "the signal was sent to it"),
-            ("died: exit status 3", "ended while it was needed: it ended itself"),
+            ("died: exit status 3", "died without a Python exception: the process ended itself"),
+            ("died: exit status 1", "ended while it was needed: an error outside of the task, or os._exit(1)"),
             ("died: exit status 3221225477", "out of memory, a segmentation fault"),  # of Windows
             (
                 "could not unpickle a task, and died of X: exit status 1",
@@ -629,7 +630,10 @@ if __name__ == "__main__":
         import autotb
 
         for future in takes({"job": Job()}), rows():
-            print("=" * 5, autotb.explain(future.exception()), *autotb.explain(future.exception()).hints, sep="\\n")
+            try:
+                future.result()
+            except Exception as error:
+                print("=" * 5, autotb.explain(error), *autotb.explain(error).hints, sep="\\n")
         needs_module().result()
 """
 

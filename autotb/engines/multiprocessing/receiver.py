@@ -34,6 +34,7 @@ class _Receiver:
     def __init__(self, outqueue: Any, get: Any, cache: Any) -> None:
         self.outqueue, self.get, self.cache = outqueue, get, cache
         self.failed = 0  # initializers in a row
+        self.raised: collections.deque[int] = collections.deque(maxlen=1_000)  # workers that told what their initializer raised
         self.recent: collections.deque[Any] = collections.deque(maxlen=1_000)  # results that came, as job and index
 
     def __call__(self) -> Any:
@@ -51,6 +52,7 @@ class _Receiver:
         if message is None:
             return message
         if message[0] == INITIALIZER:
+            self.raised.append(message[1])
             self._initializer_failed(message[2][1])
         elif message[0] == UNCERTAIN:
             self.outqueue._autotb_uncertain = {*getattr(self.outqueue, "_autotb_uncertain", ()), message[1]}
@@ -67,6 +69,8 @@ class _Receiver:
         from autotb.engines.multiprocessing import recovery
 
         error = recovery.told(number)
+        if job is None and getattr(error, "pid", None) in self.raised:
+            return None  # it ended of what it has told, and had no task
         if job is None:
             pool = self.outqueue._autotb_pool()
             if pool is not None and recovery.BROKEN in pool.__dict__:

@@ -7,6 +7,7 @@ file and its log.  KeyboardInterrupt, SystemExit and a failing initializer would
 from __future__ import annotations
 
 import functools
+import os
 import sys
 
 from autotb import settings
@@ -286,7 +287,7 @@ class _Initializer:
                 box._autotb = build.record(error, tb, hop)
             except Exception:
                 pass  # without a record the driver reads the text
-            _put_whole(self.results, (INITIALIZER, 0, (False, box)))
+            _put_whole(self.results, (INITIALIZER, os.getpid(), (False, box)))
             raise SystemExit(1) from None  # told in the driver: not here as well
 
 
