@@ -86,9 +86,7 @@ def load(names):
             __import__("autotb.instrument.patch")
             open_surface()
             adapter, patch = sys.modules[name], sys.modules["autotb.instrument.patch"]
-            for used in vars(adapter).values():
-                if type(used) is type(sys) and used.__name__.startswith("autotb.") and is_empty(used):
-                    raise ImportError(f"{used.__name__} is empty", name=used.__name__)
+            check(adapter, set())
             found.append((adapter, patch.before, patch.after))
         except Exception as error:
             boot.report("loading " + name, error)
@@ -109,9 +107,14 @@ def hooks():
     return events
 
 
-def is_empty(module):
-    """Whether a module of ours was half written, and has no name that a wrapper will look for at every call."""
-    return all(name.startswith("__") for name in vars(module))
+def check(module, seen):
+    """Raise ImportError where a module of ours that this one needs was half written, and lacks names that are called later."""
+    seen.add(module)
+    for used in [*vars(module).values()]:
+        if type(used) is type(sys) and used.__name__.startswith("autotb.") and used not in seen:
+            if all(name.startswith("__") for name in vars(used)):
+                raise ImportError(f"{used.__name__} is empty", name=used.__name__)
+            check(used, seen)
 
 
 def guarded(function, *arguments):
