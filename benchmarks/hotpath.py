@@ -18,7 +18,7 @@ from benchmarks.measure import Row, pairs, python, row
 
 def rows() -> list[Row]:
     """The hot-path budgets."""
-    return [_result(), _threads(), _processes(), _memory(), _collect()]
+    return [_result(), _threads(), _given(), _processes(), _memory(), _collect()]
 
 
 def _switched(function: Any) -> tuple[Any, Any]:
@@ -72,6 +72,27 @@ def _threads() -> Row:
             return time.perf_counter() - start
 
     return pairs("submit → result of an empty task, threads", *_switched(timing), 1.08, count=25)
+
+
+_GIVEN = """
+import json, time
+from concurrent.futures import ThreadPoolExecutor
+def nothing(given): pass
+with ThreadPoolExecutor(1) as pool:
+    pool.submit(nothing, {"a": 1}).result()
+    start = time.process_time()
+    for number in range(5_000): pool.submit(nothing, {"a": number}).result()
+    print(json.dumps(time.process_time() - start))
+"""
+
+
+def _given() -> Row:
+    """A task that is given what can change, in a program that does not import autotb."""
+
+    def timing(autotb: str) -> float:
+        return float(json.loads(python(_GIVEN, autotb=autotb)))
+
+    return pairs("submit → result of a task given a dict, threads: CPU", lambda: timing("1"), lambda: timing("0"), 1.12, count=15)
 
 
 def _processes() -> Row:

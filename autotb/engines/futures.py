@@ -76,7 +76,7 @@ def _note_site(executor: Any, future: Any, snapshot: Any) -> None:
         else:
             site = _site(executor)
         future._autotb_site = site
-        if snapshot:
+        if snapshot or snapshot is None:
             future._autotb_given = snapshot
         watch = getattr(future, "_autotb_watch", None)  # to ask for the future's __dict__ would make one
         if watch is not None:
@@ -85,7 +85,7 @@ def _note_site(executor: Any, future: Any, snapshot: Any) -> None:
         pass  # a future of some library that takes no attributes: its place of submission is lost, nothing else
 
 
-def _snapshot(function: Any, args: Any, kwargs: Any) -> tuple[Any, ...]:
+def _snapshot(function: Any, args: Any, kwargs: Any) -> tuple[Any, ...] | None:
     """What the call was given, see ``call_snapshot``; that module is wanted once something is given that can change."""
     if type(function) in _CALLED or (type(function) is _BUILTIN and type(getattr(function, "__self__", None)) is _MODULE):
         for value in args:
@@ -100,7 +100,7 @@ def _snapshot(function: Any, args: Any, kwargs: Any) -> tuple[Any, ...]:
         return (None,)  # then it is not submitted again
 
 
-def _look(*call: Any) -> tuple[Any, ...]:
+def _look(*call: Any) -> tuple[Any, ...] | None:
     """Puts what is wanted in its own place, once something is given that can change."""
     global _look
     from autotb.instrument.call_snapshot import of as _look

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import marshal
+import sys
 import types
 import weakref
 
@@ -49,9 +50,30 @@ class _UnknownError(Exception):
     """Something that cannot be compared."""
 
 
-def of(function: Any, args: Any, kwargs: Any) -> tuple[Any, ...]:
-    """The snapshot of a call: empty where nothing of it can change, else one part for the function and each argument."""
-    return of_values((function, *args, *kwargs.values()))
+def of(function: Any, args: Any, kwargs: Any) -> tuple[Any, ...] | None:
+    """The snapshot of a call: empty where nothing of it can change, else one part for the function and each argument.
+
+    None where the program has not imported autotb so far: most never will, and submit nothing again.
+    """
+    return of_values((function, *args, *kwargs.values())) if is_imported() else None
+
+
+def is_imported() -> bool:
+    """Whether anything but start-up has imported autotb: somebody holds the package, or has asked for a name of it."""
+    global _imported
+    if not _imported:
+        known = sys.modules
+        _imported = not _COUNTS or _held(known) != _NOBODYS or "autotb.api" in known or "autotb.futures" in known
+    return _imported
+
+
+def _held(modules: dict[str, types.ModuleType]) -> int:
+    return sys.getrefcount(modules["autotb"])
+
+
+_imported = False
+_COUNTS = hasattr(sys, "getrefcount") and bool(getattr(sys, "_is_gil_enabled", lambda: True)())  # threads without it defer some
+_NOBODYS = _held({"autotb": types.ModuleType("autotb")}) if _COUNTS else 0
 
 
 def of_values(values: Any, atoms: tuple[type, ...] = ()) -> tuple[Any, ...]:

@@ -159,6 +159,59 @@ def test_pools(tmp_path, kind):
     assert ran.stdout.count("Retry 1/3 after: reset") == len(expected)
 
 
+LATE = """\
+import logging
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+
+def fails_at_first(path, more=()):
+    with open(path, "a") as file:
+        file.write("x")
+    if len(open(path).read()) < 2:
+        raise ConnectionError("reset")
+    return "value"
+
+
+def tell(name, future):
+    import autotb  # not before the first two have failed
+
+    try:
+        print(name, autotb.unwrap(future, name, max_retries=3, wait=0))
+    except ConnectionError:
+        print(name, "raised")
+
+
+logging.basicConfig(stream=sys.stdout, format="%(message)s", level=logging.WARNING)
+with ThreadPoolExecutor(1) as pool:
+    futures = {
+        "fixed": pool.submit(fails_at_first, sys.argv[1] + "/a"),
+        "list": pool.submit(fails_at_first, sys.argv[1] + "/b", [1]),
+    }
+    for future in futures.values():
+        future.exception()
+    print([vars(future).get("_autotb_given", ()) for future in futures.values()])
+    for name, future in futures.items():
+        tell(name, future)
+    tell("later", pool.submit(fails_at_first, sys.argv[1] + "/c", [1]))
+"""
+
+
+def test_what_is_submitted_before_autotb_is_imported_costs_no_look_at_it(tmp_path):
+    """Most programs never import autotb, and retry nothing with it; what may have changed unseen is not retried."""
+    ran = programs.run(tmp_path, LATE, str(tmp_path))
+
+    assert [line for line in ran.stdout.splitlines() if re.match(r"\[[(N]|fixed|list|later", line)] == [
+        "[(), None]",
+        "fixed value",
+        "list raised",
+        "later value",
+    ], ran.stdout + ran.stderr
+    assert re.findall(r"^\[(\w+)\] cannot be retried: (.*?);", ran.stdout, re.M) == [
+        ("list", "its argument more, of type list, may have changed since it was given: autotb cannot compare it")
+    ]
+
+
 class Hostile:
     def __getattribute__(self, name):
         raise AssertionError(name)
@@ -196,7 +249,7 @@ def test_what_is_compared():
     nest.append(nest)
     many = [[[[[[[[n] for n in range(5)]] * 5]] * 5]] * 5]
 
-    assert call_snapshot.of(len, (1, "a", b"c", None, 2.5, range(3), int), {"key": print}) == ()
+    assert call_snapshot.of_values((len, 1, "a", b"c", None, 2.5, range(3), int, print)) == ()
     assert call_snapshot.part(Hostile()) is not None  # its attributes are seen without its code
     for unknown in (Slotted(), Both(), object(), nest, many, list(range(1000)), iter([]), [].append, bytearray(20_000)):
         assert call_snapshot.part(unknown) is None
