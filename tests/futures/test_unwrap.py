@@ -202,8 +202,10 @@ def test_chains_are_told_inner_first(task, sentence, processes, caplog):
 
 
 @pytest.mark.behaviour("S1-17", "S1-18")
-def test_local_variables_are_kept_in_the_record(processes, caplog, tmp_path):
-    report_of(processes.submit(tasks.outer, 0), "it", caplog, log_to=tmp_path / "it.json")
+@pytest.mark.parametrize("pool", ["threads", "processes"])
+def test_local_variables_are_kept_in_the_record(request, pool, caplog, tmp_path):
+    """A process brings them in its record; a thread's are read from the traceback."""
+    report_of(request.getfixturevalue(pool).submit(tasks.outer, 0), "it", caplog, log_to=tmp_path / "it.json")
     frames = json.loads((tmp_path / "it.json").read_text())["error"]["hops"][-1]["frames"]
 
     assert frames[-1]["locals"]["note"] == "'of inner'"

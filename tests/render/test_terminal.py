@@ -128,6 +128,26 @@ def test_both_streams_are_flushed(shows, unbuffered):
     shows(FAIL.replace("    with Process", "    print('before')\n    with Process"), check, PYTHONUNBUFFERED=unbuffered)
 
 
+@pytest.mark.behaviour("S0-39")
+def test_nothing_is_left_in_a_buffer_when_an_error_was_shown(run):
+    """A program that is ended at once after that, by a signal or by os._exit, has said all."""
+    ran = run(
+        """
+        import os, sys
+
+        print("before")
+        try:
+            1 / 0
+        except ZeroDivisionError:
+            sys.excepthook(*sys.exc_info())
+        os._exit(3)
+        """,
+        AUTOTB_STYLE="plain",
+    )
+
+    assert (ran.status, ran.stdout, ran.last) == (3, "before\n", "ZeroDivisionError: division by zero")
+
+
 def test_the_plain_style_is_cpythons_grammar(run):
     ran = run(FAIL, AUTOTB_STYLE="plain")
 
