@@ -222,7 +222,8 @@ def hang(snapshot: ErrorSnapshot, function: Any, owners: tuple[Any, ...]) -> str
     flows = [owner for owner in owners if _hung(owner, snapshot)]
     is_partials = named is not function and _hung(function, snapshot)
     if is_named:
-        return safe_repr.function_name(function)
+        name = safe_repr.function_name(function).rpartition("<locals>.")[2]
+        return name if "<" not in name else "the function"  # a lambda has no name to write before the dot
     return "flow" if flows else "partial" if is_partials else ""
 
 

@@ -112,8 +112,12 @@ def test_in_raise_mode_the_exception_leaves_and_the_snapshot_stays(capsys):
     assert fails.error_snapshot is owner.error_snapshot
     assert fails.error_snapshot.kwargs == {"x": 3}
     told = capsys.readouterr().err
+    assert told.startswith("autotb: fails.error_snapshot has the call that failed; ")
     assert told.count("\n") == 1
     assert "error_snapshot.reproduce()" in told
+    with pytest.raises(KeyError):
+        maybe_wrap_exception("raise", lambda x: x, (3,), {}, error)
+    assert capsys.readouterr().err.startswith("autotb: the function.error_snapshot has ")  # it has no name to write
 
     assert maybe_wrap_exception("continue", len, (3,), {}, TypeError("no len")).function is len
     assert capsys.readouterr().err == ""
