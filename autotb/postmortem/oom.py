@@ -53,7 +53,7 @@ def verdict(kills_before: int | None) -> str:
     """Of a process that SIGKILL ended: why the kernel may have done it, or that it was somebody else; empty if that is open."""
     now = oom_kills()
     most, peak = limit(), largest_child()
-    sizes = f"; the largest worker had {size(peak)}, of a limit of {size(most)}" if most and peak > _NEAR * most else ""
+    sizes = f"; the largest child process had {size(peak)}, of a limit of {size(most)}" if most and peak > _NEAR * most else ""
     if now is not None and kills_before is not None:
         if now > kills_before:
             more = now - kills_before

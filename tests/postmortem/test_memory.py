@@ -35,7 +35,7 @@ def test_a_count_that_stands_is_somebody_else(kernel):
 def test_the_largest_worker_is_told_where_it_was_near_the_limit(kernel, monkeypatch):
     kernel(1, "2147483648")
     monkeypatch.setattr(oom, "largest_child", lambda: 2_000_000_000)
-    assert oom.verdict(0).endswith("; the largest worker had 1.9 GiB, of a limit of 2.0 GiB")
+    assert oom.verdict(0).endswith("; the largest child process had 1.9 GiB, of a limit of 2.0 GiB")
 
 
 def test_where_the_kernel_does_not_tell_there_is_no_verdict(tmp_path, monkeypatch):
