@@ -6,7 +6,6 @@ Flows in: names that a program uses.  Flows out: the objects, loaded when they a
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 from typing import Any
 
@@ -46,12 +45,28 @@ def install() -> None:
     May be called twice.  It is for frozen programs and others whose start-up runs no ``.pth`` file; elsewhere ``pip install``
     has done it.  Does nothing under ``AUTOTB=0``.  Where it fails, for a module that was not packed, it says so in one line.
     """
-    if os.environ.get("AUTOTB", "").lower() in boot.OFF:
+    boot.main()
+    if not boot.started:
         return
     try:
-        importlib.import_module("autotb.hooks.excepthook").install()
+        _install()
     except Exception as error:
         boot.report("install()", error)
+
+
+def _install() -> None:
+    from autotb import import_hook, runtime
+    from autotb._triggers import TRIGGERS
+    from autotb.instrument import patch
+
+    runtime.ask()
+    boot.start()
+    boot.finder.begin()
+    threading: Any = sys.modules.get("threading")
+    if threading is not None and threading.excepthook is threading.__excepthook__:
+        threading.excepthook = import_hook.thread_excepthook
+    import_hook.open_surface()
+    patch.catch_up(TRIGGERS)
 
 
 def uninstall() -> list[str]:
@@ -62,11 +77,27 @@ def uninstall() -> list[str]:
     if not boot.started:
         return []
     try:
-        left: list[str] = importlib.import_module("autotb.hooks.excepthook").uninstall()
+        return _uninstall()
     except Exception as error:
         boot.report("uninstall()", error)
         return []
-    return left
+
+
+def _uninstall() -> list[str]:
+    from autotb import first_use, import_hook, runtime
+    from autotb.instrument import patch
+
+    if sys.excepthook is boot.excepthook:
+        sys.excepthook = runtime.pythons()
+    sys.meta_path[:] = [finder for finder in sys.meta_path if finder is not boot.finder]
+    threading: Any = sys.modules.get("threading")
+    if threading is not None:
+        if threading.excepthook is import_hook.thread_excepthook:
+            threading.excepthook = threading.__excepthook__
+        first_use.stop_waiting()
+    boot.started = False
+    runtime.ask(False)
+    return [f"{entry.patch.module}.{entry.patch.qualname}" for entry in patch.take_all_off()]
 
 
 def load(name: str) -> Any:

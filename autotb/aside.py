@@ -11,7 +11,7 @@ import _thread
 import os
 import sys
 
-from autotb import boot, imports
+from autotb import imports, runtime
 
 PREFIX = "autotb._aside."
 _NAMES = imports.NEEDED | sys.stdlib_module_names
@@ -21,7 +21,6 @@ _lock = _thread.RLock()
 
 _ALWAYS_SHARED = {*sys.builtin_module_names, "importlib"}  # the import system is one, and keeps its parts under fixed names
 modules = {}  # what was loaded aside, by its real name
-users = set()  # names of ours that are the user's in this program
 _genuine = set()  # loaded modules that are known to be none of the user's
 _places = None
 _seen = None  # the program's folders when they were looked through
@@ -75,8 +74,8 @@ class Places:
             if type(entry) is str and entry not in STDLIB:
                 folder = os.path.abspath(entry)
                 named = os.path.basename(folder) in ("site-packages", "dist-packages")
-                added = named or folder.endswith(".whl") or entry in boot.path  # the second in a pex
-                holds_us = imports.HERE.startswith(folder + os.sep) and os.path.isfile(folder)  # packed together in one archive
+                added = named or folder.endswith(".whl") or entry in runtime.path  # the second in a pex
+                holds_us = runtime.FOLDER.startswith(folder + os.sep) and os.path.isfile(folder)  # packed together in one archive
                 good = (named and folder.startswith(prefixes)) or (added and folder not in users) or holds_us
                 (self.installed if good else self.others).append(entry)
         self.library = ("<frozen ", *[entry + os.sep for entry in (*STDLIB, *self.installed)])
@@ -107,11 +106,9 @@ def decide():
             his, ours = _spec(name, sys.path), _spec(name, places.of(name))
             differs = his is not None and (ours is None or his.origin != ours.origin)
             if differs and not (name in sys.modules and _is_genuine(name)):
-                users.add(name)
+                imports.users.add(name)
     loaded = (_NAMES & sys.modules.keys()) - _genuine
-    users.update(name for name in loaded if not _is_genuine(name))
-    if users:
-        imports.apart = import_
+    imports.users.update(name for name in loaded if not _is_genuine(name))
 
 
 def _changed(entry):
@@ -164,7 +161,7 @@ def find(name, path, session, frame):
     fixed = path is not None or name in sys.builtin_module_names or _imp.is_frozen(name)  # nothing can stand in for it
     if not fixed:
         decide()
-    if imports.apart is not None:
+    if imports.users:
         session.tainted = True
         if not _is_shared(name):
             return _bootstrap.ModuleSpec(name, HandOver())
@@ -196,20 +193,13 @@ def _for_us(name, frame):
     known = name.partition(".")[0] in _NAMES
     while frame is not None:
         path = frame.f_code.co_filename
-        if path.startswith(imports.HERE):
+        if path.startswith(runtime.FOLDER):
             return known
         if not path.startswith(library):
             return False
         known = known or not path.startswith(("<frozen ", _IMPORTLIB))
         frame = frame.f_back
     return False
-
-
-def forget(session):
-    """What was loaded together with a module that is the user's elsewhere is not there for the program."""
-    for name in session.names:
-        if name not in sys.builtin_module_names:
-            sys.modules.pop(name, None)
 
 
 def give_up(sessions):

@@ -9,25 +9,24 @@ import sys
 
 OFF = ("0", "off", "false", "no")
 started = False
-problems = []  # what went wrong inside autotb, for doctor
-told = set()  # the causes of those that stderr was told: that files of ours are missing or empty is one
-FOLDER = __file__[: -len("boot.py")]
-path = ()  # sys.path as start-up found it
-displaced = None  # the hook that ours stands in front of, where that is not Python's own
-asked = False  # whether the program asked for autotb (install, run), and did not come by it through the start-up file
+told = False
 
 
 def main():
     """Switch autotb on in this interpreter.  Harmless when called twice; does nothing under ``AUTOTB=0``."""
-    global started, path
-    if started or os.environ.get("AUTOTB", "").lower() in OFF:
+    global started
+    if started or is_off():
         return
     started = True
-    path = tuple(sys.path)
+    finder.path = tuple(sys.path)
     try:
         start()
     except Exception as error:
         report("start-up", error)
+
+
+def is_off():
+    return os.environ.get("AUTOTB", "").lower() in OFF
 
 
 def start():
@@ -38,21 +37,16 @@ def start():
 
 
 def report(where, error):
-    """One line on stderr for each cause; errors of ours never become the program's, and need no other file of ours."""
+    """One line on stderr; where the file that knows how is missing, of the first error alone."""
+    global told
     try:
-        problem = f"{type(error).__name__}: {error}"
-        problems.append(f"{where}: {problem}")
-        ours = str(getattr(error, "name", "")).startswith("autotb") or str(error).startswith("module 'autotb")
-        cause = "files" if ours or str(getattr(error, "filename", "")).startswith(FOLDER) else problem
-        if getattr(error, "errno", None) in (23, 24):
-            cause = "descriptors"  # none is left, for whatever file is wanted
-        if cause in told:
-            return
-        told.add(cause)
-        line = f"autotb: {where} failed ({problem}); Python goes on without it"
-        sys.stderr.write("".join([each if each.isprintable() else ascii(each)[1:-1] for each in line]) + "\n")
+        from autotb.runtime import report
     except Exception:
-        pass  # stderr may be None or closed: there is nobody left to tell
+        if not told and sys.stderr is not None:
+            told = True
+            sys.stderr.write(f"autotb: {where} failed ({type(error).__name__}); Python goes on without it\n")
+    else:
+        report(where, error)
 
 
 def excepthook(kind, value, traceback):
@@ -60,7 +54,8 @@ def excepthook(kind, value, traceback):
     try:
         from autotb.uncaught import show
     except BaseException as error:
-        (displaced or sys.__excepthook__)(kind, value, traceback)
+        runtime = sys.modules.get("autotb.runtime")
+        (getattr(runtime, "displaced", None) or sys.__excepthook__)(kind, value, traceback)
         report("loading the renderer", error)
     else:
         show(kind, value, traceback)
@@ -70,7 +65,8 @@ class Finder:
     """A look-up of the module's name, and a step aside for every name that is neither an engine's nor ours."""
 
     triggers = None
-    guard = None  # imports.find, once a module of ours is imported
+    guard = None  # own_finder.find, once a module of ours is imported
+    path = ()  # sys.path as start-up found it
 
     def find_spec(self, name, path=None, target=None):
         spec = None
@@ -95,10 +91,17 @@ class Finder:
         if self.guard is None:
             if name in EARLY:
                 return near(name, path)
-            from autotb.imports import find
+            from autotb.own_finder import find
 
+            self.begin()
             self.guard = find
-        return self.guard(name, path)
+        return self.guard(self, name, path)
+
+    def begin(self):
+        """Hand on what start-up has set up: more of us is about to be loaded."""
+        from autotb.runtime import begin
+
+        begin(self)
 
     def read_triggers(self):
         self.triggers = {}  # importing the table comes back here
@@ -152,5 +155,7 @@ def run(module):
 files = sys.modules["_frozen_importlib_external"]
 READ = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 # These import nothing that is not there already.
-EARLY = ("autotb.uncaught", "autotb.project", "autotb.import_hook", "autotb._triggers", "autotb.imports", "autotb.boot")
+EARLY = {f"autotb.{name}" for name in ("boot", "runtime", "uncaught", "plain_errors", "project", "import_hook", "first_use")}
+EARLY |= {"autotb._triggers", "autotb.imports", "autotb.own_finder"}
 finder = Finder()
+finder.hook, finder.near = excepthook, near

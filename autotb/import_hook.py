@@ -3,11 +3,10 @@
 Flows in: ``boot``'s finder, for the modules of ``_triggers``.  Flows out: calls of ``patch.before`` and ``patch.after``.
 """
 
-import _thread
 import os
 import sys
 
-from autotb import boot
+from autotb import first_use
 
 
 def find(ours, name, path, target, spec=None):
@@ -89,8 +88,16 @@ def load(names):
             check(adapter, set())
             found.append((adapter, patch.before, patch.after))
         except Exception as error:
-            boot.report("loading " + name, error)
+            report("loading " + name, error)
     return found
+
+
+def report(where, error):
+    try:
+        from autotb import runtime
+    except Exception:
+        return  # our files are gone
+    runtime.report(where, error)
 
 
 def open_surface():
@@ -121,13 +128,11 @@ def guarded(function, *arguments):
     try:
         function(*arguments)
     except Exception as error:
-        boot.report(f"{function.__qualname__} {arguments[-1]}", error)
+        report(f"{function.__qualname__} {arguments[-1]}", error)
 
 
 def finish_imports():
     """In a forked child: a module of ours that another thread was importing would wait for ever for that thread's lock."""
-    global lock
-    lock = _thread.RLock()
     try:
         locks = sys.modules["_frozen_importlib"]._module_locks
         for name in [name for name in locks if name.startswith("autotb.")]:
@@ -146,22 +151,19 @@ LATE = {
     "threading": ("Thread.start",),
     "asyncio.base_events": ("BaseEventLoop.__init__", "BaseEventLoop.default_exception_handler", "BaseEventLoop.create_task"),
 }
-held = {}  # functions by module and name, as the engine has made them: whatever stands there by now is somebody's wrapper
-waiting = []  # the module's name, the function, its own code, and what stands in for it until it is called
-lock = _thread.RLock()
 
 
 def wait_for_use(module, adapters):
     """Some programs have more than one threading: eventlet and test suites import it anew, and go on with either."""
     name = module.__name__
-    found = {f"{name}.{each}": function_of(module, each) for each in LATE[name]}
+    found = {f"{name}.{each}": first_use.function_of(module, each) for each in LATE[name]}
     function = next(iter(found.values()))
     if function is None:
         return  # a script of that name
     if name == "threading" and module.excepthook is module.__excepthook__:
         module.excepthook = thread_excepthook
-    held.update(found)
-    if type(function) is not type(stand_in):
+    first_use.held.update(found)
+    if type(function) is not type(first_use.stand_in):
         apply(name, adapters)  # compiled: it runs no code of ours
         return
     own = function.__code__
@@ -173,79 +175,28 @@ def wait_for_use(module, adapters):
             return type(function)(own, function.__globals__, "", function.__defaults__, function.__closure__)(self)
         return function(self)
 
-    code = function.__code__ = code_of_stand_in(own, first)
-    waiting.append((name, function, own, code))
-
-
-def code_of_stand_in(own, first):
-    code = stand_in.__code__  # as in `code_swap`, which waits for the first use as well
-    constants = {"autotb:call": first, "autotb:clean": clean}
-    return code.replace(
-        co_consts=tuple([constants.get(value, value) for value in code.co_consts]),
-        co_filename=own.co_filename,
-        co_firstlineno=own.co_firstlineno,
-        co_name="<autotb>",
-    )
-
-
-def waits(name):
-    return any(each[0] == name for each in waiting)
+    code = function.__code__ = first_use.code_of_stand_in(own, first)
+    first_use.waiting.append((name, function, own, code))
 
 
 def use(name, adapters, found):
     """A first call: another thread may be at its first one too, and nobody goes on without the adapter."""
-    if waits(name):
-        mine = lock.acquire(True, 10)
+    if first_use.waits(name):
+        mine = first_use.lock.acquire(True, 10)
         try:
-            if waits(name):
-                held.update(found)
+            if first_use.waits(name):
+                first_use.held.update(found)
                 apply(name, adapters)
         finally:
             if mine:
-                lock.release()
+                first_use.lock.release()
 
 
 def apply(name, adapters):
     found = load(adapters)
-    stop_waiting(name)
+    first_use.stop_waiting(name)
     for adapter, _, after in found:
         guarded(after, adapter, name)
-
-
-def function_of(module, qualname):
-    owner, _, name = qualname.partition(".")
-    kind = vars(module).get(owner)
-    return vars(kind).get(name) if type(kind) is type else None
-
-
-def stand_in(self):
-    """Whose code calls what is put in for the first of its constants: for functions of one parameter, in ``code_swap`` too."""
-    call = "autotb:call"
-    try:
-        return call(self)
-    except BaseException as error:
-        clean = "autotb:clean"
-        clean(error)
-        self = None
-        raise
-
-
-def clean(error):
-    """Nothing of ours stays in the traceback of a thread that cannot be started, of a loop that cannot be made."""
-    try:
-        from autotb.instrument import code_swap
-
-        code_swap.clean(error)
-    except Exception:
-        pass  # it stays there
-
-
-def stop_waiting(name=None):
-    """Give the functions that wait for their first call, of this module or of all, their own code back."""
-    for each, function, own, stub in waiting:
-        if name in (each, None) and function.__code__ is stub:
-            function.__code__ = own
-    waiting[:] = [each for each in waiting if name not in (each[0], None)]  # not before: another thread may be at its first one
 
 
 def thread_excepthook(args):
@@ -255,7 +206,7 @@ def thread_excepthook(args):
         surface = open_surface()
     except Exception as error:
         threading.__excepthook__(args)
-        boot.report("loading the renderer", error)
+        report("loading the renderer", error)
     else:
         if args.exc_type is SystemExit or not surface.events.thread_failed(args):
             threading.__excepthook__(args)

@@ -129,13 +129,6 @@ def is_set(name: str) -> bool:
     return current().sources[name] != DEFAULT
 
 
-def is_off() -> bool:
-    """Whether ``AUTOTB`` switches everything off for processes that start now."""
-    from autotb import boot
-
-    return os.environ.get("AUTOTB", "").lower() in boot.OFF
-
-
 def file_settings() -> tuple[dict[str, str], str, tuple[str, ...]] | None:
     """What this process read of a file, for a process that it starts; None where no file says anything."""
     found = _of_file()

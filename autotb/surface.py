@@ -10,7 +10,7 @@ import _thread
 import os
 import sys
 
-from autotb import boot
+from autotb import runtime
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # typing costs more to import than all of this: the success path does without
@@ -78,7 +78,7 @@ def _shown(event: str, args: tuple[Any, ...]) -> bool:
             return bool(getattr(_load(), event)(*args))
     except Exception as error:
         if not any(_is_half_imported(name) for name in list(sys.modules) if name.startswith("autotb.")):
-            boot.report(event, error)
+            runtime.report(event, error)
         return False
 
 

@@ -19,7 +19,7 @@ import sys
 import sysconfig
 from typing import Any
 
-from autotb import __version__, boot, import_hook, settings, uncaught
+from autotb import __version__, boot, first_use, plain_errors, runtime, settings
 from autotb.cli import checkup
 from autotb.instrument import patch
 
@@ -56,7 +56,7 @@ def command(options: Any) -> int:
 def examine() -> dict[str, Any]:
     """Everything the report says, as plain builtins."""
     problems: list[str] = []
-    off = settings.is_off()
+    off = boot.is_off()
     started = boot.started
     if not off:
         import autotb
@@ -82,7 +82,7 @@ def examine() -> dict[str, Any]:
     if not off:
         report["asked"] = _asked(problems)
         problems += _trial(report)
-    problems += boot.problems
+    problems += runtime.problems
     _breadcrumbs(problems)
     return report
 
@@ -90,7 +90,7 @@ def examine() -> dict[str, Any]:
 def _drawn(started: bool, off: bool) -> str:
     if off:
         return _NOTHING
-    return _NOT_BY_ITSELF if not started else _DRAWN_BY_ALL if uncaught.style_is_set() else _DRAWN
+    return _NOT_BY_ITSELF if not started else _DRAWN_BY_ALL if plain_errors.style_is_set() else _DRAWN
 
 
 def _trial(report: dict[str, Any]) -> list[str]:
@@ -156,7 +156,7 @@ def _engines(problems: list[str], off: bool) -> list[dict[str, Any]]:
             continue
         for module in adapter.MODULES:
             _import(module, problems)
-            if import_hook.waits(module):  # for the first thread, or the first event loop
+            if first_use.waits(module):  # for the first thread, or the first event loop
                 patch.before(adapter, module)
                 patch.after(adapter, module)
         for declared in adapter.PATCHES:

@@ -58,10 +58,10 @@ def _interpreter() -> list[str]:
 
 def _switch_on() -> None:
     """Where start-up has not done it: switch autotb on here, and in the interpreters that this one will start."""
-    from autotb import boot, settings
+    from autotb import boot, runtime
 
-    boot.asked = True
-    if boot.started or settings.is_off():
+    runtime.ask()
+    if boot.started or boot.is_off():
         return
     import autotb
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import sys
 
-from autotb import import_hook, surface
+from autotb import first_use, surface
 from autotb.instrument.patch import Patch, put_on
 from autotb.record import callsite
 
@@ -94,7 +94,7 @@ def _wrap_loop_init(original: Any) -> Any:
 
 def begins(module: str) -> None:
     """Autotb is switched on while asyncio is there already."""
-    import_hook.stop_waiting(module)
+    first_use.stop_waiting(module)
 
 
 PATCHES = (

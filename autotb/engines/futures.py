@@ -11,7 +11,7 @@ import functools
 import operator
 import sys
 
-from autotb import engine_facts
+from autotb import engine_facts, first_use
 from autotb.instrument import code_swap, delivery, exception_wrappers
 from autotb.instrument.patch import Patch
 from autotb.record import callsite, ownership, static
@@ -135,7 +135,7 @@ def _raised(future: Any, error: BaseException) -> None:
         _asked(future, error)
     except Exception:
         pass  # whatever this future is, its error is the user's and goes on
-    code_swap.clean(error)
+    first_use.clean(error)
 
 
 def _wrap_exception(original: Any) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 
-from autotb import engine_facts, import_hook
+from autotb import engine_facts, first_use
 from autotb.instrument.patch import Patch
 from autotb.record import callsite
 
@@ -44,7 +44,7 @@ def _wrap_start(original: Any) -> Any:
 
 def begins(module: str) -> None:
     """Autotb is switched on while threading is there already."""
-    import_hook.stop_waiting(module)
+    first_use.stop_waiting(module)
 
 
 PATCHES = (Patch("threading", "Thread.start", _wrap_start),)

@@ -10,7 +10,7 @@ import io
 import sys
 from typing import Any
 
-from autotb import boot
+from autotb import runtime
 from autotb.instrument.patch import Patch
 
 MODULES = ("apport_python_hook",)
@@ -27,7 +27,7 @@ def _wrap_install(original: Any) -> Any:
     def install(*args: Any, **kwargs: Any) -> Any:
         result = original(*args, **kwargs)
         hook = sys.excepthook
-        if hook is not boot.excepthook and getattr(hook, "__module__", "") == "apport_python_hook":
+        if hook is not runtime.hook and getattr(hook, "__module__", "") == "apport_python_hook":
             sys.excepthook = functools.partial(_both, hook)
         return result
 
@@ -35,7 +35,7 @@ def _wrap_install(original: Any) -> Any:
 
 
 def _both(theirs: Any, kind: Any, value: Any, traceback: Any) -> None:
-    boot.excepthook(kind, value, traceback)
+    runtime.hook(kind, value, traceback)
     stderr, stock = sys.stderr, sys.__excepthook__
     try:
         sys.stderr = io.StringIO()

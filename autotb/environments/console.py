@@ -10,7 +10,7 @@ import functools
 import sys
 from typing import Any
 
-from autotb import boot, uncaught
+from autotb import plain_errors, runtime
 from autotb.instrument.patch import Patch
 
 MODULES = ("code",)
@@ -26,7 +26,7 @@ def _wrap_showtraceback(original: Any) -> Any:
 
     @functools.wraps(original)
     def showtraceback(self: Any, *args: Any, **kwargs: Any) -> Any:
-        ours = _writes_to_stderr(self) and uncaught.is_ours(sys.exc_info()[1])
+        ours = _writes_to_stderr(self) and plain_errors.is_ours(sys.exc_info()[1])
         return (original if ours else instead)(self, *args, **kwargs)
 
     return showtraceback
@@ -37,14 +37,14 @@ def _with_pythons_hook(original: Any) -> Any:
 
     @functools.wraps(original)
     def shown(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if sys.excepthook is not boot.excepthook:
+        if sys.excepthook is not runtime.hook:
             return original(self, *args, **kwargs)
-        hook = sys.excepthook = boot.displaced or sys.__excepthook__
+        hook = sys.excepthook = runtime.pythons()
         try:
             return original(self, *args, **kwargs)
         finally:
             if sys.excepthook is hook:
-                sys.excepthook = boot.excepthook
+                sys.excepthook = runtime.hook
 
     return shown
 

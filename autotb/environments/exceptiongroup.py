@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 
-from autotb import boot
+from autotb import runtime
 from autotb.instrument.patch import Patch
 
 MODULES = ("exceptiongroup._formatting",)
@@ -25,7 +25,7 @@ _stands_back = False
 def begins(_module: str) -> None:
     """The module is about to look."""
     global _stands_back
-    _stands_back = sys.excepthook is boot.excepthook
+    _stands_back = sys.excepthook is runtime.hook
     if _stands_back:
         sys.excepthook = sys.__excepthook__
 
@@ -35,7 +35,6 @@ def ready(_module: str) -> None:
     global _stands_back
     hook = sys.excepthook
     if _stands_back or getattr(hook, "__module__", None) == MODULES[0]:
-        # boot has no annotations, which every interpreter would pay for: mypy takes what stands there, None, for the type
-        boot.displaced = None if hook is sys.__excepthook__ else hook  # type: ignore[assignment]
-        sys.excepthook = boot.excepthook
+        runtime.displace(hook)
+        sys.excepthook = runtime.hook
     _stands_back = False

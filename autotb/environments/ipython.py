@@ -10,7 +10,7 @@ import io
 import os
 from typing import Any
 
-from autotb import boot, engine_facts, uncaught
+from autotb import engine_facts, plain_errors, runtime
 from autotb.instrument.patch import Patch
 
 MODULES = ("IPython.core.interactiveshell",)
@@ -43,7 +43,7 @@ def _show(shell: Any, exc_tuple: Any) -> bool:
         return False
     if getattr(shell.InteractiveTB, "mode", "Context") != "Context":
         return False
-    if not (boot.asked or uncaught.has_a_part(value, tb) or uncaught.style_is_set()):
+    if not (runtime.asked or plain_errors.has_a_part(value, tb) or plain_errors.style_is_set()):
         return False  # a plain error is IPython's own
     import importlib
 

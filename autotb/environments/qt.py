@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from autotb import boot
+from autotb import runtime
 from autotb.instrument.patch import Patch
 
 MODULES = ("PyQt5.QtCore", "PyQt6.QtCore", "PySide2.QtCore", "PySide6.QtCore")
@@ -20,5 +20,5 @@ PATCHES: tuple[Patch, ...] = ()
 
 def ready(_module: str) -> None:
     """Give the hook back."""
-    if sys.excepthook is boot.excepthook:
+    if sys.excepthook is runtime.hook:
         sys.excepthook = sys.__excepthook__

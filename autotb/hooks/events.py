@@ -10,7 +10,7 @@ import os
 import sys
 from typing import Any
 
-from autotb import render, settings, uncaught
+from autotb import plain_errors, render, settings
 from autotb.instrument import engine_frames
 from autotb.record import build as carrier
 from autotb.record import callsite, capture, static
@@ -35,7 +35,7 @@ def thread_failed(args: Any) -> bool:
     )
     place.pop("thread", None)
     # In a pipe: Python's grammar, and one line more, that of the start.
-    style = "" if uncaught.is_ours(args.exc_value, args.exc_traceback) else "plain"
+    style = "" if plain_errors.is_ours(args.exc_value, args.exc_traceback) else "plain"
     render.show(_trace(args.exc_value, args.exc_traceback, place, f"Exception in thread {name}:"), style=style)
     return True
 

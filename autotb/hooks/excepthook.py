@@ -1,4 +1,4 @@
-"""``sys.excepthook``, and switching autotb on and off in a running program.
+"""Draws an uncaught error.
 
 Flows in: an uncaught exception.  Flows out: its story on stderr; Python's own display where anything of ours fails.
 """
@@ -8,9 +8,8 @@ from __future__ import annotations
 import importlib
 import sys
 from types import TracebackType
-from typing import Any
 
-from autotb import boot, import_hook, uncaught
+from autotb import plain_errors, runtime
 
 
 def excepthook(kind: type[BaseException], value: BaseException, traceback: TracebackType | None) -> None:
@@ -20,14 +19,14 @@ def excepthook(kind: type[BaseException], value: BaseException, traceback: Trace
 
 def show_uncaught(kind: type[BaseException], value: BaseException, traceback: TracebackType | None) -> None:
     """Draw the story; fail open."""
-    if not uncaught.are_an_errors(value, traceback):
-        (boot.displaced or sys.__excepthook__)(kind, value, traceback)
+    if not plain_errors.are_an_errors(value, traceback):
+        runtime.pythons()(kind, value, traceback)
         return
     try:
         _show_once_more(value, traceback)
     except BaseException as error:
-        (boot.displaced or sys.__excepthook__)(kind, value, traceback)
-        boot.report("drawing the error", error)
+        runtime.pythons()(kind, value, traceback)
+        runtime.report("drawing the error", error)
     # Python itself does so for this very class, where it calls the hook: a program that calls it by hand goes on.
     if type(value) is KeyboardInterrupt and getattr(sys, "last_value", None) is value:
         _keep_status_of_sigint()
@@ -43,7 +42,7 @@ def _show_once_more(value: BaseException, traceback: TracebackType | None) -> No
             raise
         interruption = error
     _show(value, traceback)
-    boot.report("a first try at drawing the error", interruption)
+    runtime.report("a first try at drawing the error", interruption)
 
 
 def _came_by_a_signal(traceback: TracebackType | None) -> bool:
@@ -86,7 +85,7 @@ def keep_story(value: BaseException, traceback: TracebackType | None) -> None:
 
         files.keep(build.build(value, traceback))
     except Exception as error:
-        boot.report("keeping the error", error)
+        runtime.report("keeping the error", error)
 
 
 def _tell_of_its_pool(value: BaseException) -> None:
@@ -96,7 +95,7 @@ def _tell_of_its_pool(value: BaseException) -> None:
     try:
         importlib.import_module("autotb.hooks.unretrieved_report").with_the_end(value)
     except Exception as error:
-        boot.report("counting the other failures of a pool", error)
+        runtime.report("counting the other failures of a pool", error)
 
 
 def _is_an_engines_process(traceback: TracebackType | None) -> bool:
@@ -138,43 +137,3 @@ def _keep_status_of_sigint() -> None:
         exec("raise KeyboardInterrupt")
     except KeyboardInterrupt:
         pass
-
-
-def install() -> None:
-    """Switch autotb on in this process: the hooks, and the patches of engines that are imported already or will be.
-
-    May be called twice.  It is for frozen programs and others whose start-up runs no ``.pth`` file; elsewhere ``pip install``
-    has done it.  Does nothing under ``AUTOTB=0``.
-    """
-    boot.main()
-    if not boot.started:
-        return
-    boot.asked = True
-    from autotb._triggers import TRIGGERS
-    from autotb.instrument import patch
-
-    boot.start()
-    threading: Any = sys.modules.get("threading")
-    if threading is not None and threading.excepthook is threading.__excepthook__:
-        threading.excepthook = import_hook.thread_excepthook
-    patch.catch_up(TRIGGERS)
-
-
-def uninstall() -> list[str]:
-    """Take every hook and patch off again; each attribute gets back the identical object.
-
-    What others have put around a function stays around it.  Returns the names of patches that stay because somebody has
-    exchanged the code of the function after us.
-    """
-    from autotb.instrument import patch
-
-    if sys.excepthook is boot.excepthook:
-        sys.excepthook = boot.displaced or sys.__excepthook__
-    sys.meta_path[:] = [finder for finder in sys.meta_path if finder is not boot.finder]
-    threading: Any = sys.modules.get("threading")
-    if threading is not None:
-        if threading.excepthook is import_hook.thread_excepthook:
-            threading.excepthook = threading.__excepthook__
-        import_hook.stop_waiting()
-    boot.started = boot.asked = False
-    return [f"{entry.patch.module}.{entry.patch.qualname}" for entry in patch.take_all_off()]

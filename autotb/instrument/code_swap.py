@@ -10,14 +10,12 @@ Flows in: a function, and what is to be called in its stead.  Flows out: the cod
 import sys
 from types import FunctionType
 
-from autotb import import_hook
+from autotb import first_use
 
-NAME = "<autotb>"  # of the code that stands in: stacks show it, and we know it by that
 CALL, CLEAN = "autotb:call", "autotb:clean"  # constants of the templates, for which `filled` puts in what they stand for
 MORE, NAMED, COROUTINE = 0x04, 0x08, 0x80  # inspect's CO_VARARGS, CO_VARKEYWORDS, CO_COROUTINE
 GENERATORS = 0x20 | 0x100 | 0x200  # known by their flags, which code of ours does not have
 
-_HERE = __file__.rpartition("instrument")[0]
 _AGAIN = "raise" if sys.version_info >= (3, 11) else "raise error"  # without another entry in the traceback, as far as can be
 _templates = {}
 
@@ -41,7 +39,7 @@ class Moved(Exception):  # noqa: N818
 def is_ours(function):
     """Whether a function runs code of ours by now."""
     code = getattr(function, "__code__", None)
-    return getattr(code, "co_name", None) == NAME
+    return getattr(code, "co_name", None) == first_use.NAME
 
 
 def can_be(function):
@@ -91,7 +89,7 @@ def goes_by_form(function, instead):
 
 def filled(template, old, constants):
     """A template's code with what its constants stand for, which looks like the code ``old``."""
-    constants = {**constants, CLEAN: clean}
+    constants = {**constants, CLEAN: first_use.clean}
     names = template.co_varnames
     if _layout(template) == _layout(old):
         ours = len(_parameters(template))
@@ -102,10 +100,10 @@ def filled(template, old, constants):
         "co_freevars": old.co_freevars,
         "co_filename": old.co_filename,
         "co_firstlineno": old.co_firstlineno,
-        "co_name": NAME,
+        "co_name": first_use.NAME,
     }
     if hasattr(template, "co_qualname"):
-        changes["co_qualname"] = NAME
+        changes["co_qualname"] = first_use.NAME
     try:
         return template.replace(co_linetable=_one_line(len(template.co_code)), **changes)
     except (TypeError, AttributeError):  # an interpreter of another make, whose lines are kept in another way
@@ -166,20 +164,5 @@ def _template(positional, before_slash, names, flags, free):
     return space["made"](*range(free)).__code__
 
 
-def clean(error):
-    """Take frames of ours, the outermost ones, out of a traceback that passes through them."""
-    tb = _TRACEBACK.__get__(error)
-    while tb is not None and tb.tb_next is not None and _is_our_code(tb.tb_frame.f_code):
-        tb = tb.tb_next
-    _TRACEBACK.__set__(error, tb)  # the class of the exception may refuse to be assigned to
-
-
-_TRACEBACK = BaseException.__dict__["__traceback__"]
-
-
-def _is_our_code(code):
-    return code.co_name == NAME or code.co_filename.startswith(_HERE)
-
-
 if sys.version_info >= (3, 11):  # made beforehand for threads' start, which nearly every program has: nothing is compiled for it
-    _templates[(1, 0, (), 0, 0)] = import_hook.stand_in.__code__
+    _templates[(1, 0, (), 0, 0)] = first_use.stand_in.__code__

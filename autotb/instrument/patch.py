@@ -13,7 +13,7 @@ import os
 import sys
 from types import FunctionType
 
-from autotb import import_hook
+from autotb import first_use
 from autotb.instrument import code_swap
 
 TYPE_CHECKING = False
@@ -165,7 +165,7 @@ _CALLED = ("function", "builtin_function_or_method", "method_descriptor", "wrapp
 
 def _engines_own(patch: Patch, function: Any) -> Any:
     """The engine's function, below what others have put around it, who go on seeing every call."""
-    held = import_hook.held.get(f"{patch.module}.{patch.qualname}")
+    held = first_use.held.get(f"{patch.module}.{patch.qualname}")
     if held is not None and held.__globals__ is vars(sys.modules[patch.module]):
         return held
     found, package = function, patch.module.partition(".")[0]

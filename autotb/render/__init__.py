@@ -54,9 +54,9 @@ def _drawn(trace: Trace, stream: Any, style: str) -> str:
 
             return panels.draw(trace, abilities, in_force)
         except (ImportError, MemoryError, OSError) as error:
-            from autotb import boot
+            from autotb import runtime
 
-            boot.report("drawing with rich", error)
+            runtime.report("drawing with rich", error)
     return "\n".join(plain.lines(trace, in_force, with_hints=True)) + "\n"
 
 

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from autotb import boot, settings
+from autotb import runtime, settings
 from autotb.trace.model import Trace
 
 _numbers = itertools.count(1)
@@ -69,6 +69,6 @@ def keep(trace: Trace) -> Trace:
     try:
         write_json(path, trace.to_dict(), 0o600)
     except (OSError, ValueError) as error:
-        boot.report(f"keeping the error in AUTOTB_DIR={folder}", error)
+        runtime.report(f"keeping the error in AUTOTB_DIR={folder}", error)
         return trace
     return replace(trace, kept=str(path))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 
-from autotb import boot
+from autotb import runtime
 
 MOST_TOLD = 10  # different failures of logs that are told
 _told: set[tuple[str, str]] = set()
@@ -26,4 +26,4 @@ def failed(what: str, error: Exception) -> None:
     """Tell on stderr, once, that something which accompanies the program's results failed."""
     if (what, repr(type(error))) not in _told and len(_told) < MOST_TOLD:
         _told.add((what, repr(type(error))))
-        boot.report(what, error)
+        runtime.report(what, error)

@@ -1,0 +1,97 @@
+"""The house, read from the code: what imports what, imports in functions and modules that are named in strings included."""
+
+from __future__ import annotations
+
+import ast
+import graphlib
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+# From the top down; the rooms of one line do not know each other.
+FLOORS = (
+    {"__main__"},
+    {"cli"},
+    {"api"},
+    {"boot"},
+    {"own_finder"},
+    {"import_hook"},
+    {"uncaught"},
+    {"flow", "futures", "environments"},
+    {"hooks"},
+    {"render"},
+    {"trace"},
+    {"plain_errors"},
+    {"engines"},
+    {"instrument"},
+    {"postmortem"},
+    {"record"},
+    {"surface"},
+    {"engine_facts"},
+    {"settings"},
+    {"aside"},
+    {"imports"},
+    {"_triggers", "first_use", "frozen", "project", "runtime"},
+)
+# The table of engines names adapters, as the package names its public names: data, which no line of these files imports.
+TABLES = {"autotb._triggers", "autotb"}
+
+
+def modules() -> dict[str, Path]:
+    found = {}
+    for path in (ROOT / "autotb").rglob("*.py"):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        if "demos" in parts or "children" in parts or "-" in path.stem:
+            continue
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def arrows() -> dict[str, dict[str, int]]:
+    """By module: the modules of ours that it imports or names, with the line."""
+    known = modules()
+    found: dict[str, dict[str, int]] = {}
+    for name, path in known.items():
+        mine = found[name] = {}
+        if name in TABLES:
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            for target in _named(node, known):
+                if target in known and target not in (name, "autotb"):
+                    mine.setdefault(target, node.lineno)
+    return found
+
+
+def _named(node: ast.AST, known: dict[str, Path]) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom):
+        assert not node.level, "imports name the whole path"
+        full = [f"{node.module}.{alias.name}" for alias in node.names]
+        return [name if name in known else str(node.module) for name in full]
+    if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in known:
+        return [node.value]
+    return []
+
+
+def test_no_module_imports_in_a_circle():
+    circle = []
+    try:
+        graphlib.TopologicalSorter({name: set(others) for name, others in arrows().items()}).prepare()
+    except graphlib.CycleError as error:
+        circle = error.args[1]
+
+    assert circle == []
+
+
+def test_imports_go_down_only():
+    floor = {room: at for at, rooms in enumerate(FLOORS) for room in rooms}
+    room_of = {name: name.split(".")[1] if "." in name else name for name in modules()}
+    up = [
+        f"{name} line {line} -> {other}"
+        for name, others in arrows().items()
+        for other, line in others.items()
+        if room_of[name] != room_of[other] and floor[room_of[name]] >= floor[room_of[other]]
+    ]
+
+    assert set(room_of.values()) - set(floor) == {"autotb"}, "each room has its floor"
+    assert up == []
