@@ -20,7 +20,7 @@ import sys
 
 class Nothing:
     def find_spec(self, name, path=None, target=None):
-        if name in ("autotb.hooks", "autotb.render", "autotb._triggers", "autotb.import_hook"):
+        if name in ("autotb.hooks", "autotb.render", "autotb.instrument"):
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 sys.meta_path.insert(0, Nothing())

@@ -118,7 +118,7 @@ def test_nothing_is_imported_for_it(run):
     code = "import atexit, sys\nbefore = set(sys.modules)\natexit.register(lambda: print(sorted(set(sys.modules) - before)))\n1 / 0\n"
     ours, bare = (set(eval(run(code, autotb=autotb).stdout)) for autotb in "10")  # Python from 3.13 on imports its printer
 
-    assert ours - bare == {"autotb.project", "autotb.uncaught"}
+    assert ours - bare == {"autotb.plain_errors", "autotb.project", "autotb.runtime", "autotb.uncaught"}
 
 
 WORKER = """
