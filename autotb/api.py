@@ -9,7 +9,7 @@ import importlib
 import sys
 from typing import Any
 
-from autotb import boot
+from autotb import boot, runtime
 
 HOMES = {
     "unwrap": "autotb.futures.unwrap",
@@ -39,6 +39,9 @@ HOMES = {
 }
 
 
+runtime.use()
+
+
 def install() -> None:
     """Switch autotb on in this process: the hooks, and the patches of engines that are imported already or will be.
 
@@ -55,7 +58,7 @@ def install() -> None:
 
 
 def _install() -> None:
-    from autotb import import_hook, runtime
+    from autotb import import_hook
     from autotb._triggers import TRIGGERS
     from autotb.instrument import patch
 
@@ -84,7 +87,7 @@ def uninstall() -> list[str]:
 
 
 def _uninstall() -> list[str]:
-    from autotb import first_use, import_hook, runtime
+    from autotb import first_use, import_hook
     from autotb.instrument import patch
 
     if sys.excepthook is boot.excepthook:

@@ -12,6 +12,7 @@ told = set()  # the causes of those that stderr was told: that files of ours are
 hook = sys.__excepthook__  # start-up's, once it has begun
 path = ()  # sys.path as start-up found it
 displaced = None  # the hook that ours stands in front of, where that is not Python's own
+used = False  # whether the program has taken a public name
 asked = False  # whether the program asked for autotb (install, run), and did not come by it through the start-up file
 
 
@@ -30,6 +31,12 @@ def displace(other):
     """Stand in front of a hook; None: of Python's own."""
     global displaced
     displaced = None if other is sys.__excepthook__ else other
+
+
+def use():
+    """The program takes a public name."""
+    global used
+    used = True
 
 
 def ask(wanted=True):

@@ -21,9 +21,9 @@ SCRIPTS = {
     "import threading": 70,
     "import logging, concurrent.futures": 70,
     "import asyncio": 70,
-    "from concurrent.futures import ThreadPoolExecutor": 150,
-    "from concurrent.futures import ProcessPoolExecutor": 220,
-    "import asyncio; asyncio.new_event_loop().close()": 180,
+    "from concurrent.futures import ThreadPoolExecutor": 180,
+    "from concurrent.futures import ProcessPoolExecutor": 280,
+    "import asyncio; asyncio.new_event_loop().close()": 210,
 }
 
 

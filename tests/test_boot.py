@@ -69,6 +69,7 @@ def test_an_engine_brings_neither_rich_nor_the_failing_path(run):
         "autotb.engines",
         "autotb.engines.futures",
         "autotb.engines.threads",
+        "autotb.first_use",
         "autotb.import_hook",
         "autotb.imports",
         "autotb.instrument",
@@ -76,10 +77,12 @@ def test_an_engine_brings_neither_rich_nor_the_failing_path(run):
         "autotb.instrument.delivery",
         "autotb.instrument.exception_wrappers",
         "autotb.instrument.patch",
+        "autotb.own_finder",
         "autotb.record",
         "autotb.record.callsite",
         "autotb.record.ownership",
         "autotb.record.static",
+        "autotb.runtime",
         "autotb.surface",
     ]
 
@@ -293,7 +296,7 @@ def test_files_of_ours_are_found_without_looking_through_folders(run, written):
     """Each is opened once (and its .pyc once), which is felt where they are on another machine; asyncio alone needs no adapter."""
     ran = run(FOLDERS, **({} if written == "1" else {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPYCACHEPREFIX": "nowhere"}))
 
-    early = [name for name in ("autotb._triggers", "autotb.import_hook") if name in ran.stdout]
+    early = [name for name in ("autotb._triggers", "autotb.first_use", "autotb.import_hook") if name in ran.stdout]
     assert (ran.stdout, ran.stderr) == (f"{early}\n[] True True True\n", "")
 
 

@@ -14,6 +14,8 @@ import sys
 import types
 import weakref
 
+from autotb import runtime
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -62,8 +64,7 @@ def is_imported() -> bool:
     """Whether anything but start-up has imported autotb: somebody holds the package, or has asked for a name of it."""
     global _imported
     if not _imported:
-        known = sys.modules
-        _imported = not _COUNTS or _held(known) != _NOBODYS or "autotb.api" in known or "autotb.futures" in known
+        _imported = not _COUNTS or runtime.used or _held(sys.modules) != _NOBODYS
     return _imported
 
 

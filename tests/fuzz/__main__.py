@@ -22,7 +22,7 @@ import tempfile
 import time
 from typing import Any
 
-from autotb import boot
+from autotb import runtime
 from tests.fuzz import doors, hostile, pairs
 from tests.fuzz.chance import Chance
 
@@ -95,13 +95,13 @@ class _Worker:
     def case(self, number: int) -> tuple[str, list[str]]:
         chance = Chance(self.options.seed, number, self.folder)
         door = self.door(chance)
-        problems, began = len(boot.problems), time.process_time()
+        problems, began = len(runtime.problems), time.process_time()
         if door == "pair":
             self.pair = self.pair or pairs.Pair(self.folder)
             found = pairs.faults_of(self.pair, chance, self.options.seed, number)
         else:
             found = doors.faults_of(door, chance, self.options.seed, number, self.folder)
-        found += [f"{door}: autotb gave up: {problem[:160]}" for problem in boot.problems[problems:]]
+        found += [f"{door}: autotb gave up: {problem[:160]}" for problem in runtime.problems[problems:]]
         self._measure(time.process_time() - began, door, found)
         return door, found
 
