@@ -76,6 +76,41 @@ def test_the_demo_runs_from_an_archive(archive):
     assert "in a process-pool worker" in ran.stderr
 
 
+LOADER = """
+import sys
+
+def bootstrap():
+    sys.path.insert(0, sys.argv[1])
+    from app import main
+    main()
+"""
+APP = """
+from concurrent.futures import ThreadPoolExecutor
+
+def ratio(clicks, views):
+    return clicks / views
+
+def main():
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(ratio, 1, views=0).result()
+"""
+
+
+def test_a_packed_program_submits_as_any_and_its_loader_is_not_drawn(tmp_path):
+    """As shiv lays it out: the program lies in site-packages, and the loader in a module of its own."""
+    program = tmp_path / "program"
+    (program / "_bootstrap").mkdir(parents=True)
+    (program / "_bootstrap" / "__init__.py").write_text(LOADER)
+    (program / "__main__.py").write_text("import _bootstrap\n_bootstrap.bootstrap()\n")
+    (tmp_path / "site-packages").mkdir()
+    (tmp_path / "site-packages" / "app.py").write_text(APP)
+    ran = programs.start([sys.executable, "program", str(tmp_path / "site-packages")], tmp_path)
+
+    assert f"submitted at {tmp_path}/site-packages/app.py:9 in main" in ran.stderr, ran.stderr
+    assert "_bootstrap" not in ran.stderr
+    assert ran.last == "ZeroDivisionError: division by zero"
+
+
 @pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="once is enough; `python -m tests.frozen` tries every packing")
 def test_a_program_of_pyinstaller(tmp_path):
     try:

@@ -43,11 +43,21 @@ def here(depth: int = 2, through_engines: bool = True) -> Site | None:
 def _whose(frame: FrameType) -> int:
     if len(_users) > 5_000:  # code objects made at run time must not pile up here
         _users.clear()
+    if ownership.is_packed():
+        ownership.adopt_program(_outermost_first(frame))
     path = static.exact(frame.f_code.co_filename)
     kind = ownership.kind_of(path, static.name_of(frame))
     engine = kind == ownership.ENGINE and not ownership.is_stdlib(path)
     _users[frame.f_code] = whose = USER if kind == ownership.USER else ENGINE if engine else OTHER
     return whose
+
+
+def _outermost_first(frame: FrameType | None) -> list[FrameType]:
+    frames = []
+    while frame is not None:
+        frames.append(frame)
+        frame = frame.f_back
+    return frames[::-1]
 
 
 def line_of(code: CodeType, offset: int) -> int:

@@ -149,7 +149,8 @@ def walk(tb: TracebackType | None) -> list[RawFrame]:
     while tb is not None:
         raw.append((tb.tb_frame, tb.tb_lasti, tb.tb_lineno))
         tb = tb.tb_next
-    ownership.adopt_program(raw)
+    if ownership.is_packed():
+        ownership.adopt_program([frame for frame, _, _ in raw])
     return raw
 
 

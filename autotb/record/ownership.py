@@ -88,12 +88,10 @@ def _is_beside(folder: str, loader: str) -> bool:
     return folder in (above, os.path.dirname(above))
 
 
-def adopt_program(raw: list[Any]) -> None:
+def adopt_program(frames: list[FrameType]) -> None:
     """A packed program (pex, shiv) is installed as a library is: the first code that its loader calls is the user's."""
-    if not any(name in sys.modules for name in _LOADERS):
-        return
     loaded = False
-    for frame, _, _ in raw:
+    for frame in frames:
         top = static.name_of(frame).partition(".")[0]
         if top in _LOADERS:
             loaded = True
@@ -102,6 +100,11 @@ def adopt_program(raw: list[Any]) -> None:
                 user_packages.add(top)
                 engine_facts.changed()
             return
+
+
+def is_packed() -> bool:
+    """Whether a loader of packed programs is there."""
+    return any(name in sys.modules for name in _LOADERS)
 
 
 def is_stdlib(path: str) -> bool:
