@@ -67,7 +67,8 @@ def _note_site(executor: Any, future: Any, snapshot: Any) -> None:
     try:
         frame = sys._getframe(2)
         code = frame.f_code
-        whose = callsite._users.get(code)
+        known = callsite._users.get(id(code))
+        whose = known[1] if known is not None else None
         if whose == callsite.USER:
             pool = getattr(executor, "_autotb_pool", None)
             site = (code, frame.f_lasti, pool.batch if pool is not None else delivery.of(executor), True)

@@ -157,9 +157,7 @@ def _of_traceback(tb: TracebackType | None) -> tuple[str | None, int, str]:
     """The innermost frame of the user's; failing that, the innermost one."""
     last = found = tb
     while tb is not None:
-        code = tb.tb_frame.f_code
-        whose = callsite._users.get(code)
-        if (callsite._whose(tb.tb_frame) if whose is None else whose) == callsite.USER:
+        if callsite.whose(tb.tb_frame) == callsite.USER:
             found = tb
             last = None
         elif last is not None:

@@ -83,7 +83,7 @@ def learn(future: Any, exc: BaseException, caller: Any) -> None:
     while tb.tb_next is not None:
         tb = tb.tb_next
     code = tb.tb_frame.f_code
-    if callsite._users.get(code) != callsite.USER or settings.switch("keep_inputs") or not unretrieved.is_wanted(exc):
+    if callsite.whose(tb.tb_frame) != callsite.USER or settings.switch("keep_inputs") or not unretrieved.is_wanted(exc):
         return
     key, thread = (id(code), tb.tb_lasti), get_ident()
     line = _lines.get(key)

@@ -48,7 +48,7 @@ def on_result(original: Any, form: Any = None) -> Any:
         try:
             frame = sys._getframe(2)
             code = frame.f_code
-            site = (code, frame.f_lasti) if callsite._users.get(code) == callsite.USER else callsite.here(3)
+            site = (code, frame.f_lasti) if callsite.whose(frame) == callsite.USER else callsite.here(3)
             made._autotb_site = form(site) if form is not None else site
         except Exception:
             pass  # the place of submission is lost, nothing else

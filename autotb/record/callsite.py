@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     Site = tuple[CodeType, int]
 USER, OTHER, ENGINE = 1, 0, -1  # ENGINE: one with an adapter of its own, which notes the place itself
-_users: dict[CodeType, int] = {}  # whose code this is; bounded, see _whose
+# Whose code this is, by its ``id``, with the code, which lives as long: to hash one takes microseconds, more the longer it is.
+_users: dict[int, tuple[CodeType, int]] = {}  # bounded, see _whose
 engine_facts.learners.append(_users.clear)
 
 
@@ -29,9 +30,8 @@ def here(depth: int = 2, through_engines: bool = True) -> Site | None:
     frame: FrameType | None = sys._getframe(depth)
     while frame is not None:
         code = frame.f_code
-        whose = _users.get(code)
-        if whose is None:
-            whose = _whose(frame)
+        known = _users.get(id(code))
+        whose = known[1] if known is not None else _whose(frame)
         if whose == USER:
             return (code, frame.f_lasti)
         if whose == ENGINE and not through_engines:
@@ -40,16 +40,23 @@ def here(depth: int = 2, through_engines: bool = True) -> Site | None:
     return None
 
 
+def whose(frame: FrameType) -> int:
+    """USER, ENGINE or OTHER."""
+    known = _users.get(id(frame.f_code))
+    return known[1] if known is not None else _whose(frame)
+
+
 def _whose(frame: FrameType) -> int:
-    if len(_users) > 5_000:  # code objects made at run time must not pile up here
+    if len(_users) > 2_000:  # code objects made at run time must not pile up here
         _users.clear()
     if ownership.is_packed():
         ownership.adopt_program(_outermost_first(frame))
     path = static.exact(frame.f_code.co_filename)
     kind = ownership.kind_of(path, static.name_of(frame))
     engine = kind == ownership.ENGINE and not ownership.is_stdlib(path)
-    _users[frame.f_code] = whose = USER if kind == ownership.USER else ENGINE if engine else OTHER
-    return whose
+    found = USER if kind == ownership.USER else ENGINE if engine else OTHER
+    _users[id(frame.f_code)] = frame.f_code, found
+    return found
 
 
 def _outermost_first(frame: FrameType | None) -> list[FrameType]:
