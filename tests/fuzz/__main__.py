@@ -29,7 +29,7 @@ from tests.fuzz.chance import Chance
 LIMIT = 60  # seconds that a case may take, which on a machine that does other things as well is no matter of milliseconds
 SLOW = 3_000  # times as long as the usual case
 MEMORY = 400_000  # kilobytes that a case may add to the most that was ever used
-PAIRS = 0.01  # of the cases are compared with the bare interpreter
+PAIRS = 0.004  # of the cases are compared with the bare interpreter
 
 
 def main() -> int:

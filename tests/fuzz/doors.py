@@ -502,8 +502,8 @@ DOORS: dict[str, tuple[float, Callable[..., None]]] = {
     "crumb": (0.03, crumb),
     "thread": (0.04, thread),
     "log": (0.03, log),
-    "collected": (0.02, collected),
-    "pool": (0.03, pool),
+    "collected": (0.03, collected),
+    "pool": (0.02, pool),
 }
 
 

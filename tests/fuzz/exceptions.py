@@ -70,9 +70,9 @@ def exception(chance: Chance, depth: int = 0) -> BaseException:
     exc = raised(chance, made(chance, depth))
     if chance.is_so(0.25):
         fields_of(exc)["__notes__"] = _notes(chance)
-    if depth < 4 and chance.is_so(0.25):
-        _set["__cause__"](exc, exception(chance, depth + 1))
     if depth < 4 and chance.is_so(0.2):
+        _set["__cause__"](exc, exception(chance, depth + 1))
+    if depth < 4 and chance.is_so(0.15):
         _set["__context__"](exc, exception(chance, depth + 1))
     if chance.is_so(0.05):
         _set["__suppress_context__"](exc, chance.is_so(0.5))
@@ -229,7 +229,7 @@ _MAKERS = (
 
 def raised(chance: Chance, exc: Any) -> BaseException:
     """What comes out of a function that was called with ``exc``: it, or another that it led to."""
-    depth = chance.many(0, 0, 0, 1, 3, 60, heavy=900)
+    depth = chance.many(0, 0, 0, 0, 0, 0, 0, 1, 1, 3, 3, 60, heavy=900)
     name, secret = chance.secret() if chance.is_so(0.3) else ("data", chance.plain())
     thing = hostile.thing(chance) if chance.is_so(0.7) else chance.plain()
     try:

@@ -10,7 +10,7 @@ from tests.fuzz.chance import Chance
 
 def record(chance: Chance, depth: int = 0) -> Any:
     tree: dict[str, Any] = {"v": 1, "type": chance.either(chance.text()), "message": chance.either(chance.text())}
-    tree["hops"] = chance.either([chance.either(_hop(chance)) for _ in range(chance.one((0, 1, 1, 2, 5)))])
+    tree["hops"] = chance.either([chance.either(_hop(chance)) for _ in range(chance.one((0, 1, 1, 1, 2)))])
     for key in ("notes", "final", "broken", "lost"):
         if chance.is_so(0.15):
             tree[key] = chance.either([chance.either(chance.text()) for _ in range(chance.many(1, 3, heavy=500))])
@@ -26,14 +26,14 @@ def record(chance: Chance, depth: int = 0) -> Any:
     for key in ("submitted", "asked"):
         if chance.is_so(0.1):
             tree[key] = chance.either(_frame(chance))
-    if depth < (6 if chance.heavy else 3):
+    if depth < (6 if chance.heavy else 2):
         for key in ("cause", "context"):
             if chance.is_so(0.3):
                 tree[key] = chance.either(record(chance, depth + 1))
         for key in ("members", "also"):
             if chance.is_so(0.1):
                 tree[key] = chance.either([record(chance, depth + 2) for _ in range(chance.one((0, 1, 4)))])
-    return _tangled(chance, tree) if depth == 0 and chance.is_so(0.03) else tree
+    return _tangled(chance, tree) if depth == 0 and chance.is_so(0.006) else tree
 
 
 def _tangled(chance: Chance, tree: dict[str, Any]) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def light(chance: Chance) -> Any:
 
 
 def _hop(chance: Chance) -> Any:
-    many = chance.many(0, 1, 2, 5, heavy=20_000)
+    many = chance.many(0, 1, 1, 3, heavy=20_000)
     frame = [chance.either(_frame(chance)) for _ in range(min(many, 8))]
     hop: dict[str, Any] = {"frames": chance.either((frame * (1 + many // max(1, len(frame))))[:many])}
     for key in ("where", "engine", "host", "thread", "call", "label", "verb", "log", "inputs"):
@@ -90,7 +90,7 @@ def _frame(chance: Chance) -> Any:
     if chance.is_so(0.4):
         frame |= {key: chance.either(chance.number()) for key in ("col", "end_col", "end_line")}
     if chance.is_so(0.5):
-        lines = [chance.either(chance.text()) for _ in range(chance.one((0, 1, 7)))]
+        lines = [chance.either(chance.text()) for _ in range(chance.one((0, 1, 1, 4)))]
         frame["source"] = chance.either([chance.number(), lines])
     if chance.is_so(0.2):
         frame["locals"] = chance.either({chance.text(): chance.either(chance.text())})
