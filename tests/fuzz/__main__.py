@@ -152,10 +152,16 @@ class _Fuzz:
     def run(self) -> None:
         for slot in range(self.options.jobs):
             self._start(slot, self.options.first + slot)
+        try:
+            self._watch()
+        finally:
+            for _, pid in self.workers.values():  # after a Ctrl-C
+                os.killpg(pid, signal.SIGKILL)
+
+    def _watch(self) -> None:
         while self.workers:
             for descriptor in select.select(list(self.workers), [], [], 0.5)[0]:
-                data = os.read(descriptor, 1 << 16)
-                self.texts[descriptor] += data
+                self._heard(descriptor, os.read(descriptor, 1 << 16))
             for descriptor, (_, pid) in list(self.workers.items()):
                 ended, status = os.waitpid(pid, os.WNOHANG)
                 if ended:
@@ -168,7 +174,6 @@ class _Fuzz:
                 elif since and time.monotonic_ns() - since > LIMIT * 10**9:
                     self.slots[slot].words[1] = 0
                     self._add(self.slots[slot].words[0], f"it takes more than {LIMIT} s")
-                    print(f"case {self.slots[slot].words[0]} takes more than {LIMIT} s", flush=True)
                     os.kill(pid, signal.SIGABRT)
 
     def _start(self, slot: int, number: int) -> None:
@@ -201,22 +206,26 @@ class _Fuzz:
             number += self.options.jobs
         os.write(out, (json.dumps([-1, [str(worker.peak)]]) + "\n").encode())
 
+    def _heard(self, descriptor: int, data: bytes) -> None:
+        *lines, self.texts[descriptor] = (self.texts[descriptor] + data).split(b"\n")
+        for line in lines:
+            number, found = json.loads(line)
+            if number < 0:
+                self.peaks.append(int(found[0]))
+            for what in found if number >= 0 else ():
+                self._add(number, what)
+
     def _ended(self, descriptor: int, status: int) -> None:
         slot, pid = self.workers.pop(descriptor)
         try:
             os.killpg(pid, signal.SIGKILL)  # its pools, and its pair
         except ProcessLookupError:
             pass
-        text = self.texts.pop(descriptor)
         os.set_blocking(descriptor, False)
-        with open(descriptor, "rb") as rest:
-            text += rest.read() or b""
-        for line in text.splitlines():
-            number, found = json.loads(line)
-            if number < 0:
-                self.peaks.append(int(found[0]))
-            for what in found if number >= 0 else ():
-                self._add(number, what)
+        with open(descriptor, "rb", closefd=False) as rest:
+            self._heard(descriptor, rest.read() or b"")
+        os.close(descriptor)
+        del self.texts[descriptor]
         number = self.slots[slot].words[0]
         if status:
             self._add(number, f"the worker ended with status {status}, at {self._stack(pid)}")
@@ -230,6 +239,8 @@ class _Fuzz:
         return " < ".join(f"{name}:{line}" for name, line in found[:6])
 
     def _add(self, number: int, what: str) -> None:
+        if what not in self.found and sum(self.found.values()) < 20:
+            print(f"case {number}: {what}", flush=True)
         self.found[what] += 1
         self.first[what] = min(number, self.first.get(what, number))
 
