@@ -253,10 +253,10 @@ class Asked:
         return lambda name: "1 / 0"
 
 
-def told(file, **names):
+def told(file, code="1 / 0", **names):
     try:
-        exec(compile("1 / 0", file, "exec"), {"__name__": "mine", **names})
-    except ZeroDivisionError as error:
+        exec(compile(code, "made", "exec").replace(co_filename=file), {"__name__": "mine", **names})
+    except (ZeroDivisionError, NameError) as error:
         return str(autotb.explain(error)).splitlines()[-1]
 
 
@@ -267,6 +267,9 @@ linecache.cache["fifo.py"] = (lambda: "1 / 0",)  # what it asks where there is n
 linecache.cache["ends.py"] = (Ends().get_source,)
 print(told("lines.py"), told("tuple.py"), told("ends.py"), told(os.path.abspath("fifo.py")), told("fifo.py"))
 print(told("a.py", __loader__=Ends()), told("b.py", __loader__=Asked()), told("c.py", __spec__=Spec()), told("d.py", __name__=Text("x")))
+for names in ({"__spec__": Spec()}, {"__loader__": Asked()}, {"__name__": Text("x")}):
+    print(told("e.py", "missing", **names), told(Text("f.py"), "missing"))
+print(autotb.explain(SyntaxError("odd", ("g.py", 1, 3, "a = ", 1, 1 << 40))).stack.final[-1])
 print(RAN)
 """
 
@@ -275,7 +278,9 @@ def test_where_the_source_is_comes_from_nobody_who_answers_for_himself(run):
     division = "ZeroDivisionError: division by zero"
     ran = run(SOURCES, timeout=60)
 
-    assert ran.stdout.splitlines() == [" ".join([division] * 5), " ".join([division] * 4), "[]"], ran
+    missing = ["NameError: name 'missing' is not defined"] * 2
+    expected = [" ".join([division] * 5), " ".join([division] * 4), *[" ".join(missing)] * 3, "SyntaxError: odd", "[]"]
+    assert ran.stdout.splitlines() == expected, ran
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="CPython's own traceback walks the mapping, in the worker")

@@ -38,6 +38,9 @@ def _of_syntax(exc: BaseException) -> list[str] | None:
     held: Any = {name: static.slot(exc, name) for name in ("msg", *_SYNTAX)}
     if not all(type(value) is str or type(value) is int or value is None for value in held.values()):
         return None
+    most = len(held["text"]) + 1 if type(held["text"]) is str else 0
+    for name in ("offset", "end_offset"):  # so many carets are printed
+        held[name] = min(held[name], most) if type(held[name]) is int else held[name]
     stand_in = base(held["msg"], tuple([held[name] for name in _SYNTAX]))
     metadata = static.slot(exc, "_metadata")
     if type(metadata) is tuple:
@@ -65,7 +68,7 @@ def _suggestion(exc: BaseException, message: str) -> str:
     stand_in = _stand_in(exc, message, name, tb)
     if stand_in is None:
         return ""
-    printed = _printed(type(stand_in), stand_in, tb)
+    printed = _printed(type(stand_in), stand_in, tb if tb is not None and _loads_silently(tb.tb_frame) else None)
     return printed.removeprefix(f"{type(stand_in).__name__}: {message}") if message else ""
 
 
@@ -100,6 +103,17 @@ def _is_open(frame: Any, name: str) -> bool:
         return False
     is_plain = type(frame.f_globals) is dict and type(frame.f_builtins) is dict
     return is_plain and ("self" not in values or static.is_silent(values["self"], name))
+
+
+def _loads_silently(frame: Any) -> bool:
+    """Whether linecache, which ``traceback`` hands the frame's globals to, asks nobody who answers for himself."""
+    if type(frame.f_globals) is not dict:
+        return False
+    names: Any = frame.f_globals
+    spec, name = names.get("__spec__"), names.get("__name__")
+    loaders = (names.get("__loader__"), static.attributes(spec).get("loader") if spec is not None else None)
+    is_quiet = static.is_silent(spec, "loader") and all(static.is_silent(loader, "get_source") for loader in loaders)
+    return is_quiet and type(frame.f_code.co_filename) is str and (name is None or type(name) is str)
 
 
 def _is_quiet(value: Any) -> bool:
