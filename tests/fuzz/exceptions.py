@@ -308,7 +308,8 @@ def _entry(chance: Chance) -> Any:
     """What linecache may hold: lines that were read, or what it asks for them."""
     kind = int(chance.random.random() * 5)
     if kind == 0:
-        return (lambda: Loader(int(chance.random.random() * 6)).get_source(""),)
+        loader = Loader(int(chance.random.random() * 6))
+        return (lambda: loader.get_source(""),)
     lines = [chance.text() + "\n" for _ in range(6)]
     if kind == 1:
         lines = [hostile.Text("raise exc\n"), *lines]
