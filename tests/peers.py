@@ -113,6 +113,7 @@ def run(command: list[str], folder: Path, limit: float, cwd: Path | None = None)
     path = [os.path.dirname(command[0]), *(part for part in os.environ.get("PATH", "").split(os.pathsep) if part != own)]
     environment = programs.environment(PATH=os.pathsep.join(path), TMPDIR=str(temporary), XDG_RUNTIME_DIR="")
     del environment["AUTOTB"]
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # what is installed by pip is compiled; tests count seconds
     with open(folder / "output.txt", "wb") as file:
         process = subprocess.Popen(
             command,
