@@ -2,8 +2,8 @@
 
 Flows in: a folder with tests that pytest runs, what these need being installed beside autotb.  ``tests.cpython`` gives a suite of
 another runner to ``compare``.  Flows out: a line a suite; each test whose outcome differs, and each file that only a run with autotb
-leaves in the temporary directory.  The status is 1 where there is any.  What differs is run once more, both ways: tests of timing fail
-now and then, and such a one is told as seen once.
+leaves in the temporary directory.  The status is 1 where there is any, or no test.  What differs is run once more, both ways: tests
+of timing fail now and then, and such a one is told as seen once.
 
 With autotb and without are two environments of this interpreter with the same packages, of which one has the ``.pth`` file: programs
 that the tests start without an environment of theirs, with ``-I`` or with ``-E`` are so too.
@@ -197,14 +197,14 @@ def _family(name: str) -> str:
 
 
 def tell(name: str, suite: Suite, kept: Path | None = None) -> bool:
-    """Run a suite both ways and print what differs: whether anything does."""
+    """Run a suite both ways and print what differs: whether anything does, or no test ran at all."""
     began = time.monotonic()
     count, differ, once = compare(suite, kept)
     seconds = time.monotonic() - began
     print(f"{name}: {count} tests, {f'{len(differ)} differ' if differ else 'the same'}, {seconds:.0f} s", flush=True)
     print("".join(f"  {one}\n" for one in differ), end="")
     print("".join(f"  once: {one}\n" for one in once), end="", flush=True)
-    return bool(differ)
+    return bool(differ) or not count
 
 
 def main() -> int:
