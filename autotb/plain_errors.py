@@ -97,13 +97,33 @@ def has_a_part(value: "Any", traceback: "Any" = None) -> bool:
         tb = _traceback_of(exc)
         if exc is value and traceback is not None:
             tb = traceback
-        while tb is not None and frames:
+        tb = _in_console(tb)
+        while tb is not None and frames and not (type(exc) is KeyboardInterrupt and _is_a_handlers(tb.tb_frame)):
             frames -= 1
             name = dict.get(tb.tb_frame.f_globals, "__name__")
             if _is_of(name, CALLED) or (_is_of(name, engines) and ownership.kind_of_frame(tb.tb_frame) == ownership.ENGINE):
                 return True
             tb = tb.tb_next
     return False
+
+
+def _in_console(tb: "Any") -> "Any":
+    """The part of a traceback below what runs a console: those of asyncio and trio run their lines on loops and by futures."""
+    at = tb
+    for _ in range(10):
+        if at is None:
+            break
+        if at.tb_frame.f_code.co_filename.startswith(("<console>", "<stdin>", "<python-input")):
+            return at
+        at = at.tb_next
+    return tb
+
+
+def _is_a_handlers(frame: "Any") -> bool:
+    """Whether a Ctrl-C was raised here by whoever handles the signal, as trio does: it arrives wherever the program is."""
+    import _signal  # type: ignore[import-not-found]  # the built-in part, which no file can hide
+
+    return getattr(_signal.getsignal(_signal.SIGINT), "__code__", None) is frame.f_code
 
 
 def take_our_frames_out(value: "Any") -> None:

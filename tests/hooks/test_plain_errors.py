@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 
@@ -77,6 +78,36 @@ def test_a_plain_error_in_a_pipe_is_pythons_own(run, name):
     ours, bare = run(PROGRAMS[name]), run(PROGRAMS[name], autotb="0")
 
     assert (ours.status, ours.stdout, ours.stderr) == (bare.status, bare.stdout, bare.stderr)
+
+
+LINES = """1 / 0
+import asyncio
+async def f(): return {}["k"]
+
+await f()
+await asyncio.wait_for(asyncio.sleep(60), 0.01)
+"""
+
+
+def test_the_console_of_asyncio_in_a_pipe(tmp_path):
+    texts = []
+    for autotb in "10":
+        ran = programs.start([sys.executable, "-m", "asyncio"], tmp_path, stdin=LINES, autotb=autotb)
+        assert ran.stderr.count("Traceback (most recent call last)") >= 3
+        texts.append(re.sub(r"line \d+, in result", "", ran.stderr))  # of the two lines that raise, by who was faster
+
+    ours, bare = texts
+    assert "╭" in ours.partition("KeyError")[2]  # an engine's: the time ran out in asyncio, below the console's line
+    assert ours.partition("KeyError")[0] == bare.partition("KeyError")[0]
+
+
+def test_ctrl_c_in_the_console_of_trio_in_a_pipe(tmp_path):
+    pytest.importorskip("trio", minversion="0.31")
+    lines = "1 / 0\nimport os, signal\nos.kill(os.getpid(), signal.SIGINT); 1\n"
+    ours, bare = (programs.start([sys.executable, "-m", "trio"], tmp_path, stdin=lines, autotb=autotb).stderr for autotb in "10")
+
+    assert ours == bare
+    assert "in handler\n    raise KeyboardInterrupt" in bare  # trio's handler of the signal
 
 
 @pytest.mark.parametrize("flags", [["-X", "dev"], ["-W", "error"], ["-O"], ["-I"], ["-bb"], ["-X", "utf8"], ["-u"]])
