@@ -64,7 +64,7 @@ def _install() -> None:
 
     runtime.ask()
     boot.start()
-    boot.finder.begin()
+    runtime.begin(boot.finder)
     threading: Any = sys.modules.get("threading")
     if threading is not None and threading.excepthook is threading.__excepthook__:
         threading.excepthook = import_hook.thread_excepthook

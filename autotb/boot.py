@@ -15,7 +15,7 @@ told = False
 def main():
     """Switch autotb on in this interpreter.  Harmless when called twice; does nothing under ``AUTOTB=0``."""
     global started
-    if started or is_off():
+    if started or os.environ.get("AUTOTB", "").lower() in OFF:
         return
     started = True
     finder.path = tuple(sys.path)
@@ -23,10 +23,6 @@ def main():
         start()
     except Exception as error:
         report("start-up", error)
-
-
-def is_off():
-    return os.environ.get("AUTOTB", "").lower() in OFF
 
 
 def start():
@@ -89,19 +85,14 @@ class Finder:
     def find_ours(self, name, path):
         """The spec of what autotb imports for itself, which a file of the user's may not stand in for."""
         if self.guard is None:
-            if name in EARLY:
+            if name[7:] in EARLY:
                 return near(name, path)
             from autotb.own_finder import find
+            from autotb.runtime import begin  # handed on what start-up has set up: more of us is about to be loaded
 
-            self.begin()
+            begin(self)
             self.guard = find
         return self.guard(self, name, path)
-
-    def begin(self):
-        """Hand on what start-up has set up: more of us is about to be loaded."""
-        from autotb.runtime import begin
-
-        begin(self)
 
     def read_triggers(self):
         self.triggers = {}  # importing the table comes back here
@@ -133,7 +124,7 @@ def near(name, path):
 
 def read(path):
     """A file's bytes, with as few calls to the system as can be."""
-    file = os.open(path, READ)
+    file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
     try:
         data = more = os.read(file, 1 << 16)
         while more:
@@ -153,9 +144,18 @@ def run(module):
 
 
 files = sys.modules["_frozen_importlib_external"]
-READ = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 # These import nothing that is not there already.
-EARLY = {f"autotb.{name}" for name in ("boot", "runtime", "uncaught", "plain_errors", "project", "import_hook", "first_use")}
-EARLY |= {"autotb._triggers", "autotb.imports", "autotb.own_finder"}
+EARLY = (
+    "_triggers",
+    "boot",
+    "first_use",
+    "import_hook",
+    "imports",
+    "own_finder",
+    "plain_errors",
+    "project",
+    "runtime",
+    "uncaught",
+)
 finder = Finder()
 finder.hook, finder.near = excepthook, near

@@ -61,7 +61,7 @@ def _switch_on() -> None:
     from autotb import boot, runtime
 
     runtime.ask()
-    if boot.started or boot.is_off():
+    if boot.started or os.environ.get("AUTOTB", "").lower() in boot.OFF:
         return
     import autotb
 
