@@ -131,6 +131,22 @@ def test_our_own_messages_obey_no_character():
     assert ran.stderr == "autotb: drawing failed (ValueError: \\x1b[31m\\u202e\\n); Python goes on without it\n"
 
 
+def test_an_interruption_in_an_engine_is_told_in_a_line_that_obeys_no_character(run):
+    engines = """exec(compile("raise KeyboardInterrupt", "<\\x1b[31m>", "exec"), {"__name__": "concurrent.futures.x"})"""
+    ran = run(
+        f"""
+        import sys
+        try:
+            {engines}
+        except KeyboardInterrupt as error:
+            sys.excepthook(type(error), error, error.__traceback__.tb_next)
+        """,
+        AUTOTB_STYLE="plain",
+    )
+
+    assert ran.lines[-1].endswith("KeyboardInterrupt, at <\\x1b[31m>:1 in <module>"), ran
+
+
 def test_a_slice_of_the_fuzzer(tmp_path):
     ran = programs.start([sys.executable, "-m", "tests.fuzz", "8", "1"], os.path.dirname(os.path.dirname(__file__)), timeout=120)
 

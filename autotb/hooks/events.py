@@ -14,7 +14,7 @@ from autotb import plain_errors, render, settings
 from autotb.instrument import engine_frames
 from autotb.record import build as carrier
 from autotb.record import callsite, capture, static
-from autotb.render import terminal
+from autotb.render import clean, terminal
 from autotb.trace import build
 
 
@@ -45,7 +45,8 @@ def process_failed(exc: BaseException, process: Any) -> bool:
     if sys.stderr is None:
         return False
     if issubclass(type(exc), KeyboardInterrupt) and not engine_frames.has_user_frame(static.traceback_of(exc)):
-        terminal.write(sys.stderr, f"Process {process.name}, pid {os.getpid()}: KeyboardInterrupt while it waited for work\n")
+        told = f"Process {process.name}, pid {os.getpid()}: KeyboardInterrupt while it waited for work"
+        terminal.write(sys.stderr, clean.line(told) + "\n")
         return True
     place = carrier.place(
         "process", f"in process {process.name}", submitted=getattr(process, "_autotb_started", None), verb="started"

@@ -115,13 +115,13 @@ def _show_interruption(traceback: TracebackType | None) -> None:
     import os
 
     from autotb.record import static
-    from autotb.render import terminal
+    from autotb.render import clean, terminal
 
     traceback = static.innermost(traceback)
     if traceback is not None:
         code = traceback.tb_frame.f_code
         where = f"{code.co_filename}:{traceback.tb_lineno} in {code.co_name}"
-        terminal.write(sys.stderr, f"pid {os.getpid()}: KeyboardInterrupt, at {where}\n")
+        terminal.write(sys.stderr, clean.line(f"pid {os.getpid()}: KeyboardInterrupt, at {where}") + "\n")
 
 
 def _is_told_elsewhere(value: BaseException) -> bool:
