@@ -268,7 +268,7 @@ looked, opened = [], []
 def hook(event, args):
     if event == "os.listdir" and "autotb" in str(args[0]) and looked is not None:
         looked.append(args[0])
-    if event == "open" and type(args[0]) is str and os.sep + "autotb" + os.sep in args[0]:
+    if event == "open" and type(args[0]) is str and os.sep + "autotb" + os.sep in args[0] and not args[2] & os.O_CREAT:
         opened.append(args[0])
 
 sys.addaudithook(hook)
