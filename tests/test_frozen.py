@@ -42,7 +42,7 @@ def test_install_ends_no_program_that_lacks_our_modules(tmp_path):
     assert ran.stdout.startswith("it goes on")
     assert len(ran.lines) == 1
     assert ran.stderr.startswith("autotb: install() failed (ModuleNotFoundError: No module named 'autotb.")
-    assert (off.stdout, off.stderr) == ("it goes on ['autotb.api', 'autotb.boot']\n", "")
+    assert (off.stdout, off.stderr) == ("it goes on ['autotb.api', 'autotb.boot', 'autotb.runtime']\n", "")
 
 
 @pytest.fixture(scope="module")
