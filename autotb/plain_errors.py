@@ -113,7 +113,7 @@ def _in_console(tb: "Any") -> "Any":
     for _ in range(10):
         if at is None:
             break
-        if at.tb_frame.f_code.co_filename.startswith(("<console>", "<stdin>", "<python-input")):
+        if str.startswith(at.tb_frame.f_code.co_filename, ("<console>", "<stdin>", "<python-input")):
             return at
         at = at.tb_next
     return tb

@@ -381,7 +381,7 @@ def collected(found: Found, chance: Chance) -> None:
     try:
         autotb.unwrap(future, name="it")
     except BaseException as error:
-        found.check(error is exc or not _is_raised_as_it_is(exc), f"unwrap raised another error: {type(error).__name__}")
+        found.check(error is exc or not _is_raised_as_it_is(exc), f"unwrap raised another error: {static.name(type(error))}")
     try:
         done.raise_for_failures()
     except BaseException:
