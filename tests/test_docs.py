@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -13,11 +14,12 @@ from tests import programs
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+FUTURES = (ROOT / "docs" / "futures.md").read_text(encoding="utf-8")
 TRIP = (ROOT / "docs" / "trip.md").read_text(encoding="utf-8")
 
 
-def example(name):
-    return re.search(rf"<!-- example: {name} -->\n```python\n(.*?)```", README, re.S)[1]
+def example(name, text=README):
+    return re.search(rf"<!-- example: {name} -->\n```python\n(.*?)```", text, re.S)[1]
 
 
 def test_the_program_of_the_readme_fails_as_it_says(run):
@@ -28,27 +30,35 @@ def test_the_program_of_the_readme_fails_as_it_says(run):
     assert ran.last == "ZeroDivisionError: division by zero"
 
 
-def test_explain_of_the_readme(run):
-    assert run(example("explain")).stdout == "ValueError: invalid literal for int() with base 10: 'x1'\n"
+def test_explain(run):
+    ran = run(example("explain", FUTURES))
+
+    assert ran.stdout == "ValueError: invalid literal for int() with base 10: 'x1'\n"
 
 
-@pytest.mark.parametrize("name", ["engines", "options"])
-def test_the_tables_are_the_programs_own(name):
+@pytest.mark.parametrize(
+    "name, document", [("engines", "README.md"), ("environments", "docs/engines.md"), ("options", "docs/settings.md")]
+)
+def test_the_tables_are_the_programs_own(name, document):
     from autotb.cli import table
 
-    assert getattr(table, name)() in README
+    assert getattr(table, name)() in (ROOT / document).read_text(encoding="utf-8")
+
+
+def test_the_readme_is_read_in_one_sitting():
+    assert len(README.splitlines()) <= 150
 
 
 def test_the_start_up_line_is_printed_whole():
-    assert (ROOT / "autotb.pth").read_text().rstrip("\n") in README
+    assert (ROOT / "autotb.pth").read_text().rstrip("\n") in (ROOT / "SECURITY.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.behaviour("S1-58", "S1-59")
 def test_what_survives_and_what_is_lost_is_told():
     for words in ("source lines", "exception type and message", "chains", "local variables", "frames, with file, line"):
-        assert words in README
+        assert words in TRIP
     for words in ("worker_logdir_root", "environment variables", "stdout and stderr", "imports your module"):
-        assert words in README
+        assert words in TRIP
 
 
 @pytest.mark.behaviour("S1-60")
@@ -84,6 +94,31 @@ def test_start_up_stays_within_its_budgets():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_the_house_is_drawn_as_it_is():
+    from tests.test_architecture import FLOORS
+
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").partition("<!-- floors -->")[2].partition("\n\n")[0]
+    drawn = [name for row in page.splitlines()[3:] for name in re.findall(r"`(\w+)`", row.split("|")[1])]
+    floors = [room for rooms in FLOORS for room in rooms]
+
+    assert set(floors) - set(drawn) == {"_triggers", "frozen"}
+    height = {room: at for at, rooms in enumerate(FLOORS) for room in rooms}
+    assert [height[name] for name in drawn] == sorted(height[name] for name in drawn)
+
+
+def test_a_record_is_described_as_it_is():
+    from autotb import render
+    from autotb.record.capture import KEYS
+    from autotb.trace import build
+
+    page = (ROOT / "docs" / "record.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| `(\w+)` \|", page, re.M)
+    example = json.loads(re.search(r"```json\n(.*?)```", page, re.S)[1])
+
+    assert listed == list(KEYS)
+    assert "ratio(clicks=3, views=0)" in render.as_text(build.from_tree(example))
+
+
 def test_imports_go_down_only():
     done = subprocess.run(
         [str(Path(sys.executable).parent / "lint-imports")],
@@ -97,12 +132,9 @@ def test_imports_go_down_only():
     assert done.returncode == 0, done.stdout
 
 
-FUTURES = (ROOT / "docs" / "futures.md").read_text(encoding="utf-8")
-
-
-def test_collect_of_the_readme(run):
-    ran = run(example("collect"))
-    shown = re.search(r"<!-- example: collect -->.*?```text\n(.*?)```", README, re.S)[1]
+def test_collect(run):
+    ran = run(example("collect", FUTURES))
+    shown = re.search(r"<!-- example: collect -->.*?```text\n(.*?)```", FUTURES, re.S)[1]
 
     assert ran.stdout == ("{'run 2': (5, 0), 'run 5': (2, 0)}\nrun 0 - ZeroDivisionError: integer division or modulo by zero\n")
     # The number counts completions: threads may finish in another order.
@@ -220,7 +252,7 @@ def test_the_site_is_built_without_a_warning(tmp_path):
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL)
     assert ran.returncode == 0, ran.stderr
     index = (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
-    for page in ("futures", "errors", "workers", "trip", "hints", "reference", "behaviours"):
+    for page in ("settings", "engines", "futures", "errors", "workers", "trip", "hints", "packed", "architecture", "reference"):
         assert f'href="{page}.html' in index
     reference = (tmp_path / "site" / "reference.html").read_text(encoding="utf-8")
 

@@ -1,5 +1,5 @@
-"""The README's tables, made from the adapters and the settings: ``python -m autotb.cli.table`` prints them, and with the path
-of a README writes them into it, between ``<!-- table: NAME -->`` and ``<!-- end -->``."""
+"""The tables of the documents, made from the adapters and the settings: ``python -m autotb.cli.table`` prints them, and with
+paths of documents writes them into these, between ``<!-- table: NAME -->`` and ``<!-- end -->``."""
 
 from __future__ import annotations
 
@@ -12,8 +12,19 @@ from autotb.cli.triggers import adapters
 
 def engines() -> str:
     """Name, versions tested, what is captured: one row an adapter."""
-    rows = ["| engine | tested with | what is captured |", "|---|---|---|"]
+    return _adapters("engine", "engines")
+
+
+def environments() -> str:
+    """The same of programs that show errors themselves."""
+    return _adapters("environment", "environments")
+
+
+def _adapters(kind: str, folder: str) -> str:
+    rows = [f"| {kind} | tested with | what is captured |", "|---|---|---|"]
     for name in adapters():
+        if name.split(".")[1] != folder:
+            continue
         adapter = importlib.import_module(name)
         tested = getattr(adapter, "TESTED", "CPython 3.10 to 3.15")
         rows.append(f"| {adapter.NAME} | {tested} | {adapter.CAPTURED} |")
@@ -30,21 +41,25 @@ def options() -> str:
     return "\n".join(rows)
 
 
+TABLES = {"engines": engines, "environments": environments, "settings": options}
+
+
 def write(path: str) -> None:
-    """Put both tables into a document."""
+    """Put the tables that a document has a place for into it."""
     with open(path, encoding="utf-8") as file:
         text = file.read()
-    for name, table in (("engines", engines()), ("settings", options())):
+    found = [name for name in TABLES if f"<!-- table: {name} -->\n" in text]
+    if not found:
+        raise ValueError(f"{path} has no line <!-- table: NAME --> with one of {', '.join(TABLES)}")
+    for name in found:
         before, mark, rest = text.partition(f"<!-- table: {name} -->\n")
-        if not mark:
-            raise ValueError(f"{path} has no line <!-- table: {name} -->")
-        text = before + mark + table + "\n<!-- end -->" + rest.partition("<!-- end -->")[2]
+        text = before + mark + TABLES[name]() + "\n<!-- end -->" + rest.partition("<!-- end -->")[2]
     with open(path, "w", encoding="utf-8") as file:
         file.write(text)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        write(sys.argv[1])
-    else:
-        sys.stdout.write(engines() + "\n\n" + options() + "\n")
+    for path in sys.argv[1:]:
+        write(path)
+    if not sys.argv[1:]:
+        sys.stdout.write("\n\n".join(table() for table in TABLES.values()) + "\n")
