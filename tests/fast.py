@@ -6,22 +6,16 @@ import subprocess
 import sys
 
 FILES = (
+    "tests/record",
+    "tests/trace/test_parse_traceback.py",
     "tests/test_architecture.py",
     "tests/test_behaviours.py",
     "tests/test_boot.py",
-    "tests/test_callsite.py",
-    "tests/test_carrier.py",
-    "tests/test_intake.py",
-    "tests/test_look.py",
-    "tests/test_redaction.py",
-    "tests/test_shipped.py",
-    "tests/test_summary.py",
     "tests/engines/test_asyncio.py",
     "tests/engines/test_threads_and_processes.py",
     "tests/flow/test_map.py",
     "tests/futures/test_collect.py",
     "tests/hooks/test_hooks.py",
-    "tests/trace/test_text.py",
 )
 
 

@@ -148,6 +148,8 @@ def test_an_interruption_in_an_engine_is_told_in_a_line_that_obeys_no_character(
 
 
 def test_a_slice_of_the_fuzzer(tmp_path):
-    ran = programs.start([sys.executable, "-m", "tests.fuzz", "8", "1"], os.path.dirname(os.path.dirname(__file__)), timeout=120)
+    ran = programs.start(
+        [sys.executable, "-m", "tests.fuzz", "8", "1"], os.path.dirname(os.path.dirname(os.path.dirname(__file__))), timeout=120
+    )
 
     assert ran.status == 0, ran.stdout + ran.stderr
