@@ -6,6 +6,7 @@ Flows in: names that a program uses.  Flows out: the objects, loaded when they a
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import Any
 
@@ -40,6 +41,11 @@ HOMES = {
 
 
 runtime.use()
+
+
+def is_off() -> bool:
+    """Whether ``AUTOTB`` switches autotb off for processes that start now."""
+    return os.environ.get("AUTOTB", "").lower() in boot.OFF
 
 
 def install() -> None:

@@ -289,9 +289,14 @@ def _load(name):
     return module
 
 
+def _inside(name):
+    return {each for each in sys.modules if each.startswith(name + ".")}
+
+
 def _run(name, spec):
     module = _bootstrap.module_from_spec(spec)
     module.__builtins__ = imports.names
+    before = _inside(name)
     sys.modules[spec.name] = modules[name] = module
     spec._initializing = True
     try:
@@ -303,4 +308,6 @@ def _run(name, spec):
     finally:
         spec._initializing = False
     module = modules[name] = sys.modules[spec.name]  # some put another one in their place
+    for each in _inside(name) - before:  # put there by the module itself: `collections.abc`, from Python 3.14 on
+        modules[each] = sys.modules.pop(each)
     return module

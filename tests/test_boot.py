@@ -285,7 +285,7 @@ plain = type(sys.modules["autotb"].__loader__)
 for name, module in ours.items():
     loader = module.__spec__.loader
     assert type(loader) is plain and vars(loader) == {"name": name, "path": module.__file__}, (name, vars(loader))
-    assert module.__loader__ is loader and module.__spec__.origin == module.__file__ and module.__cached__, name
+    assert module.__loader__ is loader and module.__spec__.origin == module.__file__ and module.__spec__.cached, name
     assert loader.get_source(name) == open(module.__file__, encoding="utf-8").read(), name
     assert hasattr(module, "__path__") == (os.path.basename(module.__file__) == "__init__.py"), name
 """

@@ -63,7 +63,9 @@ def test_a_file_of_the_users_is_what_the_program_imports_after_the_drawing(tmp_p
     bare = programs.start([sys.executable, "main_program.py"], tmp_path, autotb="0")
 
     assert "╭" in ran.stderr
-    assert ran.stdout == bare.stdout
+    assert (
+        ran.stdout.rpartition(" [")[0] == bare.stdout.rpartition(" [")[0]
+    )  # from 3.14 on Python's own display leaves more behind
     assert ran.stdout.startswith(f"copy runs\nrandom runs\n{tmp_path}/copy.py {tmp_path}/random.py []")
 
 

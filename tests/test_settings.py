@@ -341,10 +341,10 @@ def test_a_file_of_any_make_ends_no_program(tmp_path):
 
 
 def test_nobody_else_reads_the_variables():
-    """One door: only ``settings`` looks at AUTOTB_*, start-up and ``install`` at the opt-out, ``uncaught`` whether it must be opened."""
+    """One door: only ``settings`` looks at AUTOTB_*, start-up and ``install`` at the opt-out, ``plain_errors`` whether it must be opened."""
     found = []
     for path in sorted(PACKAGE.rglob("*.py")):
-        if path.relative_to(PACKAGE).as_posix() in ("settings.py", "boot.py", "api.py", "uncaught.py"):
+        if path.relative_to(PACKAGE).as_posix() in ("settings.py", "boot.py", "api.py", "plain_errors.py"):
             continue
         tree = ast.parse(path.read_text(encoding="utf-8"))
         constants = {

@@ -19,7 +19,7 @@ import sys
 import sysconfig
 from typing import Any
 
-from autotb import __version__, boot, first_use, plain_errors, runtime, settings
+from autotb import __version__, api, boot, first_use, plain_errors, runtime, settings
 from autotb.cli import checkup
 from autotb.instrument import patch
 
@@ -56,7 +56,7 @@ def command(options: Any) -> int:
 def examine() -> dict[str, Any]:
     """Everything the report says, as plain builtins."""
     problems: list[str] = []
-    off = os.environ.get("AUTOTB", "").lower() in boot.OFF
+    off = api.is_off()
     started = boot.started
     if not off:
         import autotb

@@ -58,10 +58,10 @@ def _interpreter() -> list[str]:
 
 def _switch_on() -> None:
     """Where start-up has not done it: switch autotb on here, and in the interpreters that this one will start."""
-    from autotb import boot, runtime
+    from autotb import api, boot, runtime
 
     runtime.ask()
-    if boot.started or os.environ.get("AUTOTB", "").lower() in boot.OFF:
+    if boot.started or api.is_off():
         return
     import autotb
 
