@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,6 +43,20 @@ def shows(tmp_path: Path) -> Callable[..., programs.Ran]:
         return ran
 
     return runner
+
+
+MAIN = (3, 11)
+
+
+def pytest_collection_modifyitems(items):
+    """In CI, what is marked as the main Python's alone is left out on the others."""
+    if not os.environ.get("CI") or sys.version_info[:2] == MAIN:
+        return
+    for item in items:
+        for mark in item.iter_markers("on_main"):
+            case = item.callspec.id if hasattr(item, "callspec") else ""
+            if not mark.args or set(mark.args) & set(re.split(r"[-\[\]]", case)):
+                item.add_marker(pytest.mark.skip(reason="in CI on the main Python alone"))
 
 
 def pytest_generate_tests(metafunc):

@@ -159,6 +159,7 @@ MOMENTS = ["start", "before tasks", "after tasks", "after an error"]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.on_main()
 def test_no_file_that_is_missing_or_empty_changes_what_a_program_does(damaged):
     files = needed(damaged)
     assert len(files) > 30, files

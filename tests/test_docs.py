@@ -80,6 +80,7 @@ def test_the_picture_is_there_and_asks_no_server():
 
 @programs.needs("valgrind")
 @pytest.mark.behaviour("S0-41")
+@pytest.mark.on_main()
 def test_start_up_stays_within_its_budgets():
     """Instructions counted by callgrind: the same on every machine, whatever else it does."""
     done = subprocess.run(

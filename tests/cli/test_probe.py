@@ -53,6 +53,7 @@ def doctor(folder, *arguments):
 
 @pytest.mark.behaviour("S1-45", "S1-47")
 @pytest.mark.parametrize(("engine", "config"), [("parsl", PARSL), ("dask", DASK), ("processes", PROCESSES), ("ray", "")])
+@pytest.mark.on_main("ray")
 def test_the_workers_say_what_they_can_import(tmp_path, engine, config):
     (tmp_path / "config.py").write_text(config)
     given = ["--config", "config.py"] if config else []

@@ -178,6 +178,7 @@ def demos_of_this_python():
 
 
 @pytest.mark.parametrize("engine", [programs.of_engine(name) for name in demos_of_this_python()])
+@pytest.mark.on_main("ray", "parsl", "distributed")
 def test_the_demo_of_every_engine(tmp_path, engine):
     environment = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "C_FORCE_ROOT": "1"}
     environment["PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS"] = "150"

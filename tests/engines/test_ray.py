@@ -263,6 +263,7 @@ def test_an_uncaught_error_ends_the_program_with_status_1(tmp_path):
     assert ran.last == "ZeroDivisionError: division by zero"
 
 
+@pytest.mark.on_main()
 def test_a_task_whose_ref_was_dropped(tmp_path):
     ran = programs.run(
         tmp_path,

@@ -78,6 +78,7 @@ def test_what_it_comes_to(expected):
 
 @pytest.mark.behaviour("S2-4")
 @pytest.mark.parametrize("name", ["processes", "loky", "ray", "dask"])
+@pytest.mark.on_main("ray")
 def test_a_worker_that_dies_ends_the_run_and_is_told_with_the_call(tmp_path, name):
     told = []
     for autotb in ("1", "0"):

@@ -16,6 +16,7 @@ PANEL_ONLY = re.compile(r"^(│ )*(│ +\d+ │.*│|│ +│|╭.*╮|╰.*╯)
 
 
 @pytest.mark.behaviour("S0-8")
+@pytest.mark.on_main()
 def test_the_usual_errors_are_never_longer_than_pythons_own_text(tmp_path):
     texts = {}
     for autotb in ("1", "0"):
