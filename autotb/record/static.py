@@ -40,7 +40,7 @@ suppresses = BaseException.__dict__["__suppress_context__"].__get__
 traceback_of = BaseException.__dict__["__traceback__"].__get__
 
 _C_MADE = (WrapperDescriptorType, GetSetDescriptorType, MethodDescriptorType, MemberDescriptorType)
-_ANSWERS = ("__dir__", "__getattribute__", "__getattr__", "__class__", "__bases__")
+_ANSWERS = ("__dir__", "__getattribute__", "__getattr__", "__class__", "__bases__", "__dict__")
 
 
 def innermost(tb: TracebackType | None) -> TracebackType | None:

@@ -109,6 +109,13 @@ def attribute(value=Value()):
     value.nothing
 
 
+def attribute_beside_a_dict_that_answers():
+    class Value:
+        __dict__ = property(answering("__dict__ alone", {}))
+
+    Value().nothing
+
+
 def name_error(self=Value()):
     missing
 
@@ -173,7 +180,7 @@ def surrogate():
     exec(compile("1 / 0", "there.py", "exec").replace(co_filename="th\\ud800ere.py"))
 
 
-CASES = [endless, attribute, name_error, globals_of_a_class_of_its_own, class_body, odd, group, syntax, no_lines, nul, surrogate]
+CASES = [attribute_beside_a_dict_that_answers, endless, attribute, name_error, globals_of_a_class_of_its_own, class_body, odd, group, syntax, no_lines, nul, surrogate]
 if sys.version_info < (3, 11):
     CASES.remove(no_lines)  # they are another table there
 '''
@@ -205,7 +212,7 @@ def test_no_code_of_the_users_runs_while_an_error_is_captured_and_each_is_drawn(
     lines = ran.stdout.splitlines()
     assert all(line.split(" ", 1)[1].startswith("[] ") for line in lines), ran.stdout
     told = sections(ran.stderr)
-    assert len(lines) == len(told) == (11 if sys.version_info >= (3, 11) else 10)
+    assert len(lines) == len(told) == (12 if sys.version_info >= (3, 11) else 11)
     assert "autotb:" not in ran.stderr, ran.stderr
     for name, last in {
         "endless": "NameError: name 'missing' is not defined",
