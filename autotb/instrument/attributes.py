@@ -1,0 +1,146 @@
+"""Every attribute that autotb puts on others' objects: one table, which a test holds against the code.
+
+Nothing imports it while programs run; it is for whoever sees one and wonders.  Beside these there is ``__autotb__``, the record
+in the ``__dict__`` of an exception that came from a worker (``record.capture.KEY``).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Attribute(NamedTuple):
+    """A name; the objects that bear it and what it holds; the modules that write it, and those that read it."""
+
+    name: str
+    on: str
+    written: tuple[str, ...]
+    read: tuple[str, ...]
+
+
+TABLE = (
+    Attribute(
+        "_autotb",
+        "the box in which an engine pickles an exception: the record, until it is pickled",
+        ("engines.multiprocessing.worker", "engines.parsl", "engines.torch", "instrument.exception_wrappers"),
+        ("engines.joblib", "engines.parsl", "engines.torch", "instrument.engine_frames"),
+    ),
+    Attribute(
+        "_autotb_autopsy",
+        "a pool's manager thread: what is known of its dead workers",
+        ("postmortem.executor_deaths",),
+        ("postmortem.executor_deaths",),
+    ),
+    Attribute(
+        "_autotb_begun",
+        "a Process: when it was started, in nanoseconds",
+        ("engines.multiprocessing.process",),
+        ("postmortem.status_reader",),
+    ),
+    Attribute(
+        "_autotb_broken",
+        "a multiprocessing.Pool: that it takes no more work",
+        ("engines.multiprocessing.recovery",),
+        ("engines.multiprocessing.recovery",),
+    ),
+    Attribute(
+        "_autotb_call",
+        "a failed future: its call, where it is small, to be submitted again",
+        ("instrument.resubmit",),
+        ("instrument.future_handles",),
+    ),
+    Attribute(
+        "_autotb_dask",
+        "the future of a step on Dask: the Dask future, released with it",
+        ("flow.executors",),
+        ("flow.executors",),
+    ),
+    Attribute(
+        "_autotb_dead",
+        "a future: the hops of the workers that took its task with them",
+        ("postmortem.executor_deaths",),
+        ("engines.futures", "postmortem.executor_deaths"),
+    ),
+    Attribute(
+        "_autotb_given",
+        "a future: the snapshot of what its call was given",
+        ("engines.futures", "engines.loky", "instrument.future_handles"),
+        ("instrument.call_snapshot",),
+    ),
+    Attribute(
+        "_autotb_launched",
+        "a Parsl future: the snapshot of what the first attempt ran with",
+        ("engines.parsl.upstream",),
+        ("engines.parsl.upstream",),
+    ),
+    Attribute(
+        "_autotb_left",
+        "a multiprocessing.Pool: what its dead workers left, by process",
+        ("engines.multiprocessing.recovery",),
+        ("engines.multiprocessing.recovery",),
+    ),
+    Attribute(
+        "_autotb_pool",
+        "an executor: which of its failures the program knows; a Pool's queue of results: the pool",
+        ("engines.multiprocessing.driver", "instrument.delivery"),
+        ("engines.futures", "engines.multiprocessing.receiver", "engines.multiprocessing.recovery", "instrument.delivery"),
+    ),
+    Attribute(
+        "_autotb_site",
+        "a future, a task, a thread: where the work was submitted",
+        (
+            "engines.asyncio",
+            "engines.futures",
+            "engines.joblib",
+            "engines.loky",
+            "engines.parsl",
+            "engines.parsl.upstream",
+            "engines.pebble",
+            "engines.threads",
+            "instrument.future_handles",
+            "instrument.submission",
+        ),
+        (
+            "engines.celery",
+            "engines.futures",
+            "engines.joblib",
+            "engines.multiprocessing.driver",
+            "engines.parsl.upstream",
+            "engines.pebble",
+            "engines.prefect",
+            "engines.torch",
+            "hooks.events",
+            "instrument.flood",
+            "instrument.future_handles",
+            "instrument.submission",
+        ),
+    ),
+    Attribute("_autotb_started", "a Process: the place of its start()", ("engines.multiprocessing.process",), ("hooks.events",)),
+    Attribute(
+        "_autotb_submitted", "a Parsl future: the call as the program made it", ("engines.parsl",), ("engines.parsl.upstream",)
+    ),
+    Attribute(
+        "_autotb_told_by_driver",
+        "a Dask worker's process: that the driver tells its failures",
+        ("engines.distributed",),
+        ("engines.distributed",),
+    ),
+    Attribute(
+        "_autotb_uncertain",
+        "a Pool's queue of results: processes that leave no word of what they do",
+        ("engines.multiprocessing.receiver",),
+        ("engines.multiprocessing.receiver", "engines.multiprocessing.recovery"),
+    ),
+    Attribute(
+        "_autotb_waiting",
+        "a Pool's queue of results: what half a message was worth",
+        ("engines.multiprocessing.recovery",),
+        ("engines.multiprocessing.receiver", "engines.multiprocessing.recovery"),
+    ),
+    Attribute(
+        "_autotb_watch",
+        "a failed future: what tells of it where nobody asks",
+        ("instrument.flood", "instrument.unretrieved"),
+        ("engines.futures", "instrument.unretrieved"),
+    ),
+)
