@@ -14,7 +14,7 @@ from typing import Any
 from autotb import engine_facts
 from autotb.instrument import engine_frames, submission
 from autotb.instrument.patch import Patch
-from autotb.record import build, capture, pickling, static
+from autotb.record import annotate, build, capture, pickling, static
 
 MODULES = ("celery.backends.base", "celery.result", "celery.app.task")
 NAME = "Celery"
@@ -67,7 +67,7 @@ def _wrap_to_python(original: Any) -> Any:
         made = original(self, exc)
         try:
             if isinstance(tree, dict) and tree.get("v") == capture.VERSION and isinstance(made, BaseException):
-                build.attach(made, tree)
+                annotate.attach(made, tree)
         except Exception:
             pass  # the text is read
         return made
@@ -96,8 +96,8 @@ def _note(result: Any, error: BaseException) -> None:
     text = (result._cache or {}).get("traceback")
     if capture.attached(error) is None and isinstance(text, str) and "Traceback (most recent call last)" in text:
         told = {"type": capture.type_name(type(error)), "message": str(error), "text": text}
-        build.attach(error, {"v": capture.VERSION, "hops": [], **told})
-    build.note_submitted(error, engine_frames.place_of(result.__dict__.get("_autotb_site")))
+        annotate.attach(error, {"v": capture.VERSION, "hops": [], **told})
+    annotate.note_submitted(error, engine_frames.place_of(result.__dict__.get("_autotb_site")))
 
 
 PATCHES = (

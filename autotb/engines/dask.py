@@ -61,7 +61,7 @@ def _wrap_execute_task(original: Any) -> Any:
 def _pack(original: Any, loads: Any, exc: BaseException, dumps: Any) -> Any:
     try:
         from autotb.instrument import engine_frames
-        from autotb.record import build, pickling
+        from autotb.record import annotate, build, pickling
 
         tb = static.traceback_of(exc)
         in_process = original.__module__ == "dask.multiprocessing"
@@ -69,7 +69,7 @@ def _pack(original: Any, loads: Any, exc: BaseException, dumps: Any) -> Any:
         tree = build.record(exc, tb, build.place("dask", where, call=engine_frames.frame_call(tb), twice=True))
         if in_process:
             return original(pickling.packed(exc, tree, dumps, loads), dumps)
-        build.attach(exc, tree)
+        annotate.attach(exc, tree)
     except Exception:
         pass  # then as Dask does it
     return original(exc, dumps)
@@ -82,12 +82,12 @@ def _wrap_remote_exception(original: Any) -> Any:
     def remote_exception(exc: Any, tb: Any) -> Any:
         made = original(exc, tb)
         try:
-            from autotb.record import build
+            from autotb.record import annotate
             from autotb.record.capture import attached
 
             tree = attached(exc)
             if tree is not None and made is not exc:
-                build.attach(made, tree)
+                annotate.attach(made, tree)
         except Exception:
             pass  # the text is read
         return made
@@ -104,12 +104,12 @@ def _wrap_get_async(original: Any) -> Any:
             return original(*args, **kwargs)
         except Exception as error:
             try:
-                from autotb.record import build
+                from autotb.record import annotate
                 from autotb.record.capture import attached
 
                 tree = attached(error)
                 if tree is not None and tree.get("hops"):
-                    build.note_submitted(error, callsite.decode(callsite.here(3)))
+                    annotate.note_submitted(error, callsite.decode(callsite.here(3)))
             except Exception:
                 pass  # the error is the user's and goes on
             raise

@@ -19,7 +19,7 @@ from typing import Any
 from autotb import engine_facts, settings, surface
 from autotb.instrument import delivery, engine_frames, task_events
 from autotb.instrument.patch import Patch, is_applied, noise_is_kept
-from autotb.record import build, callsite, ownership, pickling, safe_repr, static
+from autotb.record import annotate, build, callsite, ownership, pickling, safe_repr, static
 from autotb.record.capture import attached, message_of
 
 MODULES = (
@@ -242,7 +242,7 @@ def _wrap_actor_execute(original: Any) -> Any:
                 call = engine_frames.frame_call(static.traceback_of(exc))
                 tree = build.record(exc, static.traceback_of(exc), build.place("dask", "in a Dask actor", call=call, twice=True))
                 if self.address.startswith("inproc:"):
-                    build.attach(exc, tree)
+                    annotate.attach(exc, tree)
                 else:
                     result["exception"] = type(found)(pickling.packed(exc, tree, pickle.dumps, pickle.loads))
         except Exception:
@@ -354,13 +354,13 @@ def _tell_of_death(error: Any) -> bool:
     if not found:
         fate = "not known to have started: the workers it was given to died, the last one as follows"
         hops = [{"engine": "dask", "where": "in a Dask cluster", "frames": [], "died": [fate]}, _dead_at[last.address]]
-        build.note_death(error, hops, engine_frames.place_of(_sites.get(key)))
+        annotate.note_death(error, hops, engine_frames.place_of(_sites.get(key)))
         return True
     hop = dict(found[-1])
     if len(found) > 1:
         others = ", ".join(str(earlier["pid"]) for earlier in found[:-1])
         hop["died"] = [*hop["died"], f"{len(found) - 1} workers before it died of the same task, pids {others}"]
-    build.note_death(error, [hop], engine_frames.place_of(_sites.get(key)))
+    annotate.note_death(error, [hop], engine_frames.place_of(_sites.get(key)))
     return True
 
 
@@ -510,7 +510,7 @@ def _note_failed(client: Any, key: Any, exception: Any) -> None:
         _nobody_can_ask(_unpacked(exception), site)
         return
     watch = _watch(state.exception, site)
-    build.note_submitted(state.exception, engine_frames.place_of(site))
+    annotate.note_submitted(state.exception, engine_frames.place_of(site))
     if watch is not None:
         _failed[(client.id, key)] = watch
 

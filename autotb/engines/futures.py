@@ -148,9 +148,9 @@ def _wrap_exception(original: Any) -> Any:
         if error is not None:
             try:
                 _asked(self, error)
-                from autotb.record import build
+                from autotb.record import annotate
 
-                build.note(error, asked=callsite.decode(callsite.here(3)))
+                annotate.note(error, asked=callsite.decode(callsite.here(3)))
             except Exception:
                 pass  # as above
         return error
@@ -174,13 +174,13 @@ def _note_submitted(fields: dict[str, Any], error: BaseException) -> None:
     site, dead = fields.get(SITE), fields.get(DEAD)
     if site is not None or dead is not None:
         from autotb.instrument import engine_frames
-        from autotb.record import build
+        from autotb.record import annotate
 
         place = engine_frames.place_of(site) if site is not None else None
         if dead is not None:
-            build.note_death(error, dead, place)
+            annotate.note_death(error, dead, place)
         else:
-            build.note_submitted(error, place)
+            annotate.note_submitted(error, place)
 
 
 def _unasked() -> Any:
@@ -269,12 +269,12 @@ def _note_failure(future: Any, exc: BaseException, caller: Any) -> None:
 def _note_culprit(exc: BaseException, caller: Any) -> None:
     """The call could not be sent: which part of it is at fault."""
     from autotb.instrument import engine_frames, pickle_diagnosis
-    from autotb.record import build
+    from autotb.record import annotate
 
     call = engine_frames.call_of(engine_frames.local(caller, "work_item"))
     calls = ownership.batch_of(call[0]) or [call]
     found = (pickle_diagnosis.of_call(function, args, kwargs, pickler_of(caller)) for function, args, kwargs in calls)
-    build.note(exc, culprit=next(filter(None, found), None))
+    annotate.note(exc, culprit=next(filter(None, found), None))
 
 
 def pickler_of(caller: Any) -> Any:
@@ -409,12 +409,12 @@ def _initialize(initializer: Any, *args: Any) -> None:
         initializer(*args)
     except BaseException as error:
         try:
-            from autotb.record import build
+            from autotb.record import annotate, build
 
             hop = build.place(
                 "process pool", "in the initializer of a process-pool worker", call=build.call_text(initializer, args)
             )
-            build.note_live(error, hop)
+            annotate.note_live(error, hop)
         except Exception:
             pass  # then the log shows it as ever
         raise

@@ -13,7 +13,7 @@ from typing import Any
 from autotb import engine_facts, surface
 from autotb.instrument import engine_frames
 from autotb.instrument.patch import Patch
-from autotb.record import build, ownership
+from autotb.record import annotate, build, ownership
 from autotb.record.capture import attached
 
 MODULES = ("gevent.hub",)
@@ -43,7 +43,7 @@ def _wrap_print(original: Any) -> Any:
                 if place["submitted"] is None:
                     del place["submitted"]
                 shown = surface.events.greenlet_failed(v, tb, place, getattr(context, "name", ""))
-                build.note_live(v, place)
+                annotate.note_live(v, place)
                 if shown:
                     return
         except Exception:

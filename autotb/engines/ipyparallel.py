@@ -15,7 +15,7 @@ from typing import Any
 from autotb import engine_facts
 from autotb.instrument import engine_frames, inherited_settings, submission
 from autotb.instrument.patch import Patch, together_with
-from autotb.record import build, capture, static
+from autotb.record import annotate, build, capture, static
 
 MODULES = ("ipyparallel.error", "ipyparallel.client.asyncresult", "ipyparallel.engine.kernel", "ipyparallel.cluster.launcher")
 NAME = "ipyparallel"
@@ -59,7 +59,7 @@ def _text(exc: Any) -> str | None:
 def _attach(error: Any) -> None:
     tree = (error.engine_info or {}).get(FIELD)
     if isinstance(tree, dict) and tree.get("v") == capture.VERSION:
-        build.attach(error, tree)
+        annotate.attach(error, tree)
 
 
 engine_facts.register(own=("ipyparallel", "ipykernel", "zmq", "tornado", "decorator"), openers=(_open,))

@@ -67,9 +67,9 @@ def _wrap_get_result(original: Any) -> Any:
         except BaseException as error:
             try:
                 from autotb.instrument import engine_frames
-                from autotb.record import build
+                from autotb.record import annotate
 
-                build.note_submitted(error, engine_frames.place_of(self.parallel.__dict__.get("_autotb_site")))
+                annotate.note_submitted(error, engine_frames.place_of(self.parallel.__dict__.get("_autotb_site")))
             except Exception:
                 pass  # the error is the user's and goes on
             self = None  # the traceback's frames lead to this one
@@ -163,9 +163,9 @@ def _unbox(out: Any = None) -> None:
     tree = getattr(out, "_autotb", None)
     if tree is not None:
         try:
-            from autotb.record import build
+            from autotb.record import annotate
 
-            build.attach(out.exc, tree)
+            annotate.attach(out.exc, tree)
         except Exception:
             pass  # without a record the text is read
 

@@ -36,12 +36,12 @@ def _wrap_format(original: Any) -> Any:
         text = original(exc, comm)
         try:
             from autotb.instrument import engine_frames
-            from autotb.record import build
+            from autotb.record import annotate, build
 
             frame = engine_frames.find_frame(sys._getframe(2), "call")
             call = build.call_text(*(engine_frames.local(frame, name) for name in ("func", "args", "kwargs"))) if frame else None
             place = build.place("mpi4py", f"in MPI worker {comm.Get_rank()}", call=call)
-            build.attach(exc, build.record(exc, static.traceback_of(exc), place))
+            annotate.attach(exc, build.record(exc, static.traceback_of(exc), place))
         except Exception:
             pass  # without a record the driver reads the text
         return text

@@ -17,7 +17,7 @@ from typing import Any
 from autotb import engine_facts, settings
 from autotb.instrument import engine_frames, submission, task_events
 from autotb.instrument.patch import Patch
-from autotb.record import build, callsite, pickling, safe_repr, static
+from autotb.record import annotate, build, callsite, pickling, safe_repr, static
 from autotb.record.capture import KEY, attached, fields_of
 
 MODULES = ("mpire.worker", "mpire.pool", "mpire.async_result")
@@ -174,7 +174,7 @@ def _note_death(error: BaseException, caller: Any) -> None:
 
     pool, worker_id = (engine_frames.local(caller, name) for name in ("self", "worker_id"))
     hop = death_report.of_process("mpire", "in an mpire worker", pool._workers[worker_id], patience=2)
-    build.note_death(error, [hop], None)
+    annotate.note_death(error, [hop], None)
 
 
 def _wrap_handle(original: Any) -> Any:
@@ -187,7 +187,7 @@ def _wrap_handle(original: Any) -> Any:
         except BaseException as error:
             try:
                 if KEY in dict.keys(fields_of(error)):
-                    build.note_submitted(error, callsite.decode(callsite.here(3)))
+                    annotate.note_submitted(error, callsite.decode(callsite.here(3)))
             except Exception:
                 pass  # the error is the user's and goes on
             raise

@@ -108,9 +108,9 @@ def _wrap_next(original: Any) -> Any:
         except BaseException as error:
             try:
                 from autotb.instrument import engine_frames
-                from autotb.record import build
+                from autotb.record import annotate
 
-                build.note_submitted(error, engine_frames.place_of(self._autotb_site))
+                annotate.note_submitted(error, engine_frames.place_of(self._autotb_site))
             except Exception:
                 pass  # the error is the user's and goes on
             self = None  # the traceback's frames lead to this one
@@ -165,7 +165,7 @@ def _wrap_expired_init(original: Any) -> Any:
 def _note_death(error: BaseException, caller: Any) -> None:
     from autotb.instrument import engine_frames
     from autotb.postmortem import death_report, status_reader
-    from autotb.record import build
+    from autotb.record import annotate
 
     if caller.f_code.co_name == "handle_worker_expiration":
         pid, exitcode = (engine_frames.local(caller, name) for name in ("worker_id", "exitcode"))
@@ -175,7 +175,7 @@ def _note_death(error: BaseException, caller: Any) -> None:
         pid, exitcode = process.pid, process.exitcode
     left = status_reader.of(pid, status_reader.own_start())
     status_reader.bury(pid)
-    build.note_death(error, [death_report.hop("pebble", "in a Pebble worker", pid, exitcode, left)], None)
+    annotate.note_death(error, [death_report.hop("pebble", "in a Pebble worker", pid, exitcode, left)], None)
 
 
 def ready(_module: str) -> None:

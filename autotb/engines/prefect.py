@@ -12,7 +12,7 @@ from typing import Any
 from autotb import engine_facts
 from autotb.instrument import engine_frames, submission
 from autotb.instrument.patch import Patch
-from autotb.record import build, capture
+from autotb.record import annotate, capture
 
 MODULES = ("prefect.task_engine", "prefect.task_runners")
 NAME = "Prefect"
@@ -36,7 +36,7 @@ def _wrap_result(original: Any) -> Any:
                 submitted = engine_frames.place_of(self.__dict__.get("_autotb_site"))
                 known = (capture.attached(error) or {}).get("hops", ())
                 if submitted is not None and not any(hop.get("engine") == "prefect" for hop in known):
-                    build.note_live(error, {"engine": "prefect", "where": "in a Prefect task", "submitted": submitted})
+                    annotate.note_live(error, {"engine": "prefect", "where": "in a Prefect task", "submitted": submitted})
             except Exception:
                 pass  # the error is the user's and goes on
             raise

@@ -17,7 +17,7 @@ from typing import Any
 from autotb import engine_facts
 from autotb.instrument import engine_frames, inherited_settings
 from autotb.instrument.patch import Patch, noise_is_kept
-from autotb.record import build, capture, ownership
+from autotb.record import annotate, build, capture, ownership
 
 MODULES = ("pyspark.errors.exceptions.captured", "pyspark.java_gateway", "pyspark.core.context", "pyspark.context")
 NAME = "PySpark"
@@ -79,7 +79,7 @@ def _note(converted: Any) -> None:
         inner, tree = tree, _tree(block, frames)
         tree["cause" if sentence.startswith("The above") else "context"] = inner
     tree["hops"][0].update(engine="pyspark", where="in a PySpark worker", twice=True, brought=frames)
-    build.attach(converted, tree)
+    annotate.attach(converted, tree)
 
 
 def _tree(block: str, frames: list[dict[str, Any]]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import Any
 from autotb import engine_facts, settings, surface
 from autotb.instrument import engine_frames, inherited_settings, task_events
 from autotb.instrument.patch import Patch, noise_is_kept
-from autotb.record import build, callsite, pickling, static
+from autotb.record import annotate, build, callsite, pickling, static
 from autotb.record.capture import KEY, Tree, attached
 
 MODULES = ("ray.exceptions", "ray.remote_function", "ray.actor", "ray._private.worker", "ray._private.function_manager")
@@ -210,7 +210,7 @@ def _wrap_as_instanceof_cause(original: Any) -> Any:
             tree = attached(self)
             if tree is not None:
                 _note_submitted(tree)
-                build.attach(error, tree)
+                annotate.attach(error, tree)
         except Exception:
             pass  # the error is the user's and goes on
         return error
@@ -238,7 +238,7 @@ def _wrap_actor_died_init(original: Any) -> Any:
             tree = attached(cause) if static.is_exception(cause) else None
             if tree is not None:
                 _note_submitted(tree)
-                build.attach(self, tree)
+                annotate.attach(self, tree)
                 if _in_worker() and not noise_is_kept():
                     _shorten(self, tree)
             else:
@@ -353,7 +353,7 @@ def _tell_of_death(error: Any, caller: Any) -> None:
     for left in dead:
         status_reader.bury(left.pid)
     site = _sites.get(task.binary()) or _sites.get(task.actor_id().binary())
-    build.note_death(error, [hop], engine_frames.place_of(site))
+    annotate.note_death(error, [hop], engine_frames.place_of(site))
 
 
 _MARKS = re.compile(r"^:(job_id|task_name|actor_name):")

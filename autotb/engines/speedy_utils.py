@@ -15,7 +15,7 @@ from typing import Any
 from autotb import engine_facts
 from autotb.instrument import engine_frames
 from autotb.instrument.patch import Patch, noise_is_kept
-from autotb.record import build, callsite, static
+from autotb.record import annotate, build, callsite, static
 from autotb.record.capture import KEY, attached
 
 MODULES = ("speedy_utils.common.exceptions", "speedy_utils.multi_worker.thread", "speedy_utils.multi_worker._mp_backends")
@@ -68,7 +68,7 @@ def _wrap_panel(original: Any) -> Any:
     @functools.wraps(original)
     def format_rich(self: Any) -> None:
         try:
-            build.note_submitted(self.original_exception, callsite.decode(callsite.here(3)))
+            annotate.note_submitted(self.original_exception, callsite.decode(callsite.here(3)))
         except Exception:
             pass  # the place of submission is lost, nothing else
         if noise_is_kept():
@@ -118,8 +118,8 @@ def _wrap_display(original: Any) -> Any:
         except Exception as raised:
             try:
                 if tree is not None:
-                    build.attach(raised, tree)
-                    build.note_submitted(raised, callsite.decode(callsite.here(3)))
+                    annotate.attach(raised, tree)
+                    annotate.note_submitted(raised, callsite.decode(callsite.here(3)))
             except Exception:
                 pass  # the error is the user's and goes on
             raise
@@ -133,7 +133,7 @@ def _wrap_exit(original: Any) -> Any:
     @functools.wraps(original)
     def _exit_on_worker_error(error: Any, pbar: Any = None, *args: Any, **kwargs: Any) -> None:
         try:
-            build.note_submitted(error, callsite.decode(callsite.here(3)))
+            annotate.note_submitted(error, callsite.decode(callsite.here(3)))
         except Exception:
             pass  # its frames are in its traceback
         if noise_is_kept():

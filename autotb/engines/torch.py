@@ -17,7 +17,7 @@ from typing import Any
 from autotb import engine_facts, settings
 from autotb.instrument import engine_frames, submission, task_events
 from autotb.instrument.patch import Patch
-from autotb.record import build, static
+from autotb.record import annotate, build, static
 from autotb.record.capture import attached
 
 MODULES = (
@@ -105,7 +105,7 @@ def _wrap_reraise(original: Any) -> Any:
             try:
                 tree = self.__dict__.get("_autotb")
                 if tree is not None:
-                    build.attach(error, tree)
+                    annotate.attach(error, tree)
             except Exception:
                 pass  # the text is read
             raise
@@ -205,7 +205,7 @@ def _wrap_next(original: Any) -> Any:
 def _note_place(error: BaseException, iterator: Any) -> None:
     try:
         if attached(error) is not None:
-            build.note_submitted(error, engine_frames.place_of(getattr(iterator, "_autotb_site", None)))
+            annotate.note_submitted(error, engine_frames.place_of(getattr(iterator, "_autotb_site", None)))
     except Exception:
         pass  # the error is the user's and goes on
 
@@ -217,14 +217,14 @@ def _try_to_note_death(error: BaseException, iterator: Any = None) -> None:
         if "hops" in (attached(error) or {}):
             return
         if known and known.get("hops") and _PIDS.match(str(error)):
-            build.attach(error, known)
+            annotate.attach(error, known)
         else:
             dead = _dead(error, iterator)
             if dead:
                 from autotb.postmortem import death_report
 
                 where = "in a DataLoader worker process"
-                build.note_death(
+                annotate.note_death(
                     error, [death_report.of_process("torch", where, process, patience=1) for process in dead[:3]], None
                 )
     except Exception:
@@ -291,7 +291,7 @@ def _wrap_join(original: Any) -> Any:
             except Exception:
                 pass  # without a record the text is read
             try:
-                build.note_submitted(error, engine_frames.place_of(self.__dict__.get("_autotb_site")))
+                annotate.note_submitted(error, engine_frames.place_of(self.__dict__.get("_autotb_site")))
             except Exception:
                 pass  # the error is the user's and goes on
             raise
@@ -304,7 +304,7 @@ def _attach(error: BaseException, context: Any) -> None:
     if static.name(type(error)) == "ProcessRaisedException":
         with open(context.error_files[error.error_index], "rb") as file:  # type: ignore[attr-defined]
             pickle.load(file)
-            build.attach(error, pickle.load(file))
+            annotate.attach(error, pickle.load(file))
 
 
 PATCHES = (

@@ -19,7 +19,7 @@ from typing import Any
 from autotb import engine_facts
 from autotb.instrument import engine_frames
 from autotb.instrument.patch import Patch, noise_is_kept
-from autotb.record import build, capture, safe_repr, static
+from autotb.record import annotate, build, capture, safe_repr, static
 
 MODULES = (
     "torch.distributed.elastic.multiprocessing.errors",
@@ -76,7 +76,7 @@ def _told(rank: Any, failure: Any) -> tuple[float, Any, Any, BaseException | Non
     if isinstance(tree, dict) and tree.get("v") == capture.VERSION:
         when = tree.get("time", when)
         error = engine_frames.named(tree["type"], tree["message"])
-        build.attach(error, tree)
+        annotate.attach(error, tree)
     elif isinstance(text, str):
         error = _Text(text)
     return when, rank, failure, error
@@ -122,7 +122,7 @@ def _add(path: str, exc: BaseException) -> None:
     with open(path, "w", encoding="utf-8") as file:
         file.write(text)
     if _terminal() is not None and _terminal() == os.environ.get(TERMINAL) and not noise_is_kept():
-        build.note(exc, told=True)
+        annotate.note(exc, told=True)
 
 
 def _terminal() -> str | None:

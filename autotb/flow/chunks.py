@@ -15,7 +15,7 @@ from autotb.flow import packing
 from autotb.flow.messages import Failed, Partly, Sink, fit, rows_of
 from autotb.flow.messages import Kept as Kept  # pickles of earlier versions name these classes here
 from autotb.postmortem import status_file
-from autotb.record import build, safe_repr
+from autotb.record import annotate, build, safe_repr
 
 engine_facts.register(runs=((__name__, "run"),))  # where a worker's frames begin
 
@@ -104,10 +104,10 @@ def _failed(error: Exception, function: Any, args: tuple[Any, ...], constants: d
         call = build.call_text(function, args, constants)
         hop = build.place("flow", "in a worker of a flow", call=call)
         if is_raised:
-            build.note_live(error, hop)
+            annotate.note_live(error, hop)
         else:
             begun = error.__traceback__.tb_next if error.__traceback__ is not None else None  # without our own
-            build.attach(error, build.record(error, begun, hop))
+            annotate.attach(error, build.record(error, begun, hop))
             error.__traceback__ = None
     except Exception:
         pass  # the error itself is told

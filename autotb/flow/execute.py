@@ -18,7 +18,7 @@ from autotb.flow.result_log import Place
 from autotb.flow.snapshots import ErrorSnapshot
 from autotb.flow.step_inputs import Call, Work
 from autotb.flow.store import Memory
-from autotb.record import build
+from autotb.record import annotate
 
 
 @dataclass
@@ -98,7 +98,7 @@ def settle_chunk(run: Run, work: Work, ats: Sequence[int], columns: tuple[list[A
 def _wrapped(run: Run, work: Work, args: tuple[Any, ...], kwargs: dict[str, Any], error: BaseException) -> ErrorSnapshot:
     """The snapshot of a call that failed; in raise mode the error leaves."""
     try:
-        build.note_submitted(error, work.node.place)
+        annotate.note_submitted(error, work.node.place)
     except Exception:
         pass  # a nicety of the story
     return wrapped_or_leaving(run.mode, work.function, args, kwargs, error, run.owners)

@@ -12,7 +12,7 @@ from autotb.flow import packing, result_log, store
 from autotb.flow.context import CONTINUE, maybe_wrap_exception
 from autotb.flow.messages import Failed, Kept, Partly, Sink, fit, rows_of
 from autotb.flow.snapshots import ErrorStub
-from autotb.record import build
+from autotb.record import annotate
 
 _seen: set[str] = set()  # marks of run folders that this process sees
 
@@ -50,7 +50,7 @@ def _kept(sink: Sink, function: Any, args: Any, constants: dict[str, Any], at: i
             return (_stub(result) if sink.owned else result), store.write(sink.folder, sink.step, at, result, data)
     if not sink.owned:
         return result, None
-    build.note_submitted(result.exception, sink.place)
+    annotate.note_submitted(result.exception, sink.place)
     snapshot = maybe_wrap_exception(CONTINUE, function, args, constants, result.exception)
     return ErrorStub(False), store.write(sink.folder, sink.step, at, snapshot)
 

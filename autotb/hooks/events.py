@@ -12,7 +12,7 @@ from typing import Any
 
 from autotb import plain_errors, render, settings
 from autotb.instrument import engine_frames
-from autotb.record import build as carrier
+from autotb.record import build as records
 from autotb.record import callsite, capture, static
 from autotb.render import clean, terminal
 from autotb.trace import build
@@ -30,7 +30,7 @@ def thread_failed(args: Any) -> bool:
         return False
     thread = args.thread
     name = thread.name if thread is not None else "unknown"
-    place = carrier.place(
+    place = records.place(
         "thread", f"in thread {name}", submitted=callsite.decode(getattr(thread, "_autotb_site", None)), verb="started"
     )
     place.pop("thread", None)
@@ -48,7 +48,7 @@ def process_failed(exc: BaseException, process: Any) -> bool:
         told = f"Process {process.name}, pid {os.getpid()}: KeyboardInterrupt while it waited for work"
         terminal.write(sys.stderr, clean.line(told) + "\n")
         return True
-    place = carrier.place(
+    place = records.place(
         "process", f"in process {process.name}", submitted=getattr(process, "_autotb_started", None), verb="started"
     )
     trace = _trace(exc, static.traceback_of(exc), place, f"Process {process.name}:")
@@ -109,7 +109,7 @@ def _asyncio_story(context: dict[str, Any]) -> str:
     task = context.get("task") or context.get("future")
     name = getattr(task, "get_name", lambda: "")()
     submitted = callsite.decode(getattr(task, "_autotb_site", None))
-    place = carrier.place("asyncio", f"in task {name}" if name else "", submitted=submitted, verb="created")
+    place = records.place("asyncio", f"in task {name}" if name else "", submitted=submitted, verb="created")
     for key in ("pid", "thread"):
         place.pop(key, None)
     return render.draw(_trace(error, static.traceback_of(error), place), sys.stderr).rstrip("\n")

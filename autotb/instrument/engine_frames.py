@@ -13,7 +13,7 @@ from collections.abc import Callable
 from types import CodeType, FrameType, TracebackType
 
 from autotb import engine_facts, settings
-from autotb.record import build, callsite, ownership, pickling, safe_repr, static
+from autotb.record import annotate, build, callsite, ownership, pickling, safe_repr, static
 from autotb.record.capture import attached
 
 TYPE_CHECKING = False
@@ -66,10 +66,10 @@ def find_frame(frame: FrameType | None, name: str, limit: int = 5) -> FrameType 
 def note_thread(exc: BaseException, engine: str, where: str, call: Callable[[], str | None]) -> None:
     """Note that ``exc`` was raised by work in a thread of this process; ``call`` gives the failing call's text."""
     if attached(exc) is None and build.is_flood(static.traceback_of(exc)):
-        build.attach_shared(exc, engine, where)
+        annotate.attach_shared(exc, engine, where)
         return
     text = call()
-    build.note_live(exc, build.place(engine, where, call=text))
+    annotate.note_live(exc, build.place(engine, where, call=text))
 
 
 def chunk_call(function: Any, chunk: list[Any], tb: TracebackType | None, *, star: bool) -> str | None:

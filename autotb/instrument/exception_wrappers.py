@@ -69,9 +69,9 @@ def wrap_rebuild(original: Any, remote_text: Callable[[str], BaseException]) -> 
     def rebuild(*args: Any, **kwargs: Any) -> Any:
         exc, tb = (*args, *kwargs.values())
         try:
-            from autotb.record import build
+            from autotb.record import annotate
 
-            build.share(exc)
+            annotate.share(exc)
         except Exception:
             pass  # it only shares memory
         try:

@@ -72,11 +72,11 @@ def noted_when_raised(original: Any) -> Any:
         except BaseException as error:
             try:
                 from autotb.instrument import engine_frames
-                from autotb.record import build
+                from autotb.record import annotate
                 from autotb.record.capture import attached
 
                 if attached(error) is not None:
-                    build.note_submitted(error, engine_frames.place_of(getattr(self, "_autotb_site", None)))
+                    annotate.note_submitted(error, engine_frames.place_of(getattr(self, "_autotb_site", None)))
             except Exception:
                 pass  # the error is the user's and goes on
             self = None  # the traceback's frames lead to this one

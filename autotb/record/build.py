@@ -1,7 +1,7 @@
-"""What a worker attaches to an exception, and what the driver adds to it.
+"""Makes the record of an exception.
 
-Flows in: an exception in a worker, and where it ran.  Flows out: a *record* on it, a tree of ``capture`` in bounds.
-``pickling`` makes the two fit to be pickled.
+Flows in: an exception in a worker, and where it ran.  Flows out: a *record*, a tree of ``capture`` in bounds, which ``annotate``
+puts on the exception and ``pickling`` makes fit to be pickled.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import threading
 from collections.abc import Callable
 from types import CodeType, FunctionType, ModuleType, TracebackType
 
-from autotb import settings, surface
+from autotb import settings
 from autotb.imports import own
 from autotb.record import ownership, safe_repr, static
-from autotb.record.capture import KEY, VERSION, Capture, Hop, Tree, attached, fields_of, is_light, type_name
+from autotb.record.capture import VERSION, Capture, Hop, Tree, attached, type_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
@@ -39,7 +39,6 @@ _MOST_VERSIONS = 10
 Light = tuple[int, Hop, str | None]  # see capture.attached
 _seen: dict[CodeType, int] = {}
 worker_log: str | None = None  # the file in which this worker logs its tasks
-_logs = False  # whether the logging hook was asked for
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_seen.clear)
 
@@ -180,35 +179,6 @@ def _light(exc: BaseException, tb: TracebackType | None, hop: Hop) -> Light:
     return VERSION, base, safe_repr.cut(call, 300) if call is not None else None
 
 
-_shared: dict[object, Any] = {}
-
-
-def _one(key: object, value: Any) -> Any:
-    """The one object that stands for all values of this key."""
-    if len(_shared) > MAX_PLACES:
-        _shared.clear()
-    return _shared.setdefault(key, value)
-
-
-def share(exc: BaseException) -> None:
-    """A light record has arrived: let all from the same place share one base."""
-    try:
-        light = dict.get(fields_of(exc), KEY)
-        if type(light) is tuple:
-            version, base, call = light
-            key = (base["pid"], base["type"], tuple([(frame["path"], frame["line"]) for frame in base["frames"]]))
-            dict.__setitem__(fields_of(exc), KEY, (version, _one(key, base), call))
-    except Exception:
-        pass  # a record of another version stays as it came
-
-
-def attach_shared(exc: BaseException, engine: str, where: str) -> None:
-    """The light record of a failure in a thread; its frames and arguments are in the traceback."""
-    hop = place(engine, where)
-    base = _one((where, hop.get("thread")), {**hop, "live": True})
-    attach(exc, _one(("of", id(base)), (VERSION, base, None)))
-
-
 def _bounded(tree: Tree) -> Tree:
     if _size(tree) <= MAX_RECORD:
         return tree
@@ -292,59 +262,3 @@ def _drop_frames(hop: Hop) -> None:
         hop["frames"] = [*frames[:10], {"omitted": len(frames) - 20}, *frames[-10:]]
     for frame in hop["frames"]:
         frame.pop("source", None)
-
-
-def attach(exc: BaseException, tree: Tree | Light) -> None:
-    """Put a record on an exception without running any code of its class."""
-    dict.__setitem__(fields_of(exc), KEY, tree)
-    _a_record_is_here()
-
-
-def _a_record_is_here() -> None:
-    """The first one of this process: from now on log records of such exceptions are to be short."""
-    global _logs
-    if not _logs:
-        _logs = True
-        surface.events.shorten_logs()
-
-
-def note_submitted(exc: BaseException, place: dict[str, Any] | None) -> None:
-    """Note where the task was submitted that ``exc`` came from: on its outermost hop, which nobody has asked for before."""
-    if place is None:
-        return
-    raw = dict.get(fields_of(exc), KEY)
-    if is_light(raw):
-        _note_on_light(exc, raw, place)
-        return
-    tree = attached(exc)
-    if tree is not None and tree.get("hops"):
-        tree["hops"][0].setdefault("submitted", place)
-        _a_record_is_here()
-    else:
-        note(exc, submitted=place)
-
-
-def _note_on_light(exc: BaseException, light: Light, place: dict[str, Any]) -> None:
-    version, base, call = light
-    if "submitted" not in base:
-        base = _one((id(base), place["path"], place["line"]), {**base, "submitted": place})
-        attach(exc, (version, base, call) if call is not None else _one(("of", id(base)), (version, base, call)))
-
-
-def note(exc: BaseException, **what: Any) -> None:
-    """Add to an exception's record, making one where it has none."""
-    tree = attached(exc) or {"v": VERSION, "hops": []}
-    tree.update({key: value for key, value in what.items() if value is not None})
-    attach(exc, tree)
-
-
-def note_death(exc: BaseException, hops: list[Hop], place: dict[str, Any] | None) -> None:
-    """Tell of workers that died (``postmortem.story.hop``), to one of those who ask; all of a pool get one exception."""
-    submitted = {"submitted": place} if place is not None else {}
-    attach(exc, {"v": VERSION, "hops": [{**hop, **submitted} for hop in hops]})
-
-
-def note_live(exc: BaseException, hop: Hop) -> None:
-    """Note in which thread of this process an exception was raised; its frames stay where they are, in the traceback."""
-    tree = attached(exc) or {"v": VERSION, "hops": []}
-    attach(exc, {**tree, "hops": [{**hop, "live": True}, *tree["hops"]]})

@@ -25,7 +25,7 @@ from autotb import render, settings
 from autotb.futures import report
 from autotb.hooks import events, logs
 from autotb.postmortem import death_report, status_reader
-from autotb.record import arrival, build, capture, pickling, static
+from autotb.record import annotate, arrival, build, capture, pickling, static
 from autotb.render import clean, panels, plain, terminal
 from autotb.trace import build as stories
 from autotb.trace import model
@@ -220,9 +220,9 @@ def recorded(found: Found, chance: Chance) -> None:
     record = records.record(chance) if chance.is_so(0.9) else records.light(chance)
     dict.__setitem__(static.fields_of(exc), capture.KEY, record)
     if chance.is_so(0.1):
-        build.share(exc)
+        annotate.share(exc)
     if chance.is_so(0.1):
-        build.note_submitted(exc, {"path": "a.py", "line": 3, "name": "f"})
+        annotate.note_submitted(exc, {"path": "a.py", "line": 3, "name": "f"})
     drawn(found, chance, stories.build(exc))
     stories.root_of(exc)
 
@@ -312,7 +312,7 @@ def crumb(found: Found, chance: Chance) -> None:
         return
     hop = death_report.hop("loky", "in a worker", chance.one((None, 77)), chance.one((None, -9, -11, 3, -99)), left)
     exc = RuntimeError("broken")
-    build.note_death(exc, [hop], None)
+    annotate.note_death(exc, [hop], None)
     drawn(found, chance, stories.build(exc), exc)
 
 
@@ -341,7 +341,7 @@ def log(found: Found, chance: Chance) -> None:
     told = (type(exc), exc, static.traceback_of(exc))
     formatter = logging.Formatter()
     if chance.is_so(0.5):
-        build.note(exc, submitted={"path": chance.path(), "line": 3, "name": chance.text()})
+        annotate.note(exc, submitted={"path": chance.path(), "line": 3, "name": chance.text()})
         watched = Watched(chance, exc)
         said = formatter.formatException(told)
         watched.check(found)

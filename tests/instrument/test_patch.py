@@ -171,11 +171,11 @@ def test_a_function_whose_code_somebody_exchanged_stays_and_is_reported(tmp_path
 BROKEN = """
 import sys
 sys.argv = ["x"]
-from autotb.record import build, capture, pickling
+from autotb.record import annotate, build, capture, pickling
 import autotb.instrument.engine_frames as worker
 def broken(*args, **kwargs):
     raise RuntimeError("ours")
-for module, name in ((build, "record"), (build, "note_submitted"), (build, "note_live"), (pickling, "travelling"), (worker, "place_of")):
+for module, name in ((build, "record"), (annotate, "note_submitted"), (annotate, "note_live"), (pickling, "travelling"), (worker, "place_of")):
     setattr(module, name, broken)
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing.pool import Pool, ThreadPool

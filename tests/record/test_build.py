@@ -6,8 +6,8 @@ import pickle
 
 import pytest
 
-from autotb.record import build as carrier
-from autotb.record import capture, pickling
+from autotb.record import annotate, capture, pickling
+from autotb.record import build as records
 from autotb.trace import build
 
 
@@ -27,15 +27,15 @@ def caught(*args):
 
 @pytest.fixture(autouse=True)
 def fresh():
-    carrier._seen.clear()
+    records._seen.clear()
 
 
 @pytest.mark.behaviour("S1-58")
 def test_a_record_is_plain_builtins_with_everything_the_story_needs():
     error = caught(2, "pad")
-    tree = carrier.record(error, error.__traceback__, carrier.place("test", "in a test", call="fail(2)"))
+    tree = records.record(error, error.__traceback__, records.place("test", "in a test", call="fail(2)"))
 
-    assert carrier._size(tree) < carrier.MAX_RECORD
+    assert records._size(tree) < records.MAX_RECORD
     assert b"autotb.trace" not in pickle.dumps(tree)
     assert set(tree) <= set(capture.KEYS)
     frame = tree["hops"][0]["frames"][-1]
@@ -55,21 +55,21 @@ def test_a_record_stays_within_its_bounds_and_says_what_was_cut():
         names["f109"]()
     except ZeroDivisionError as caught_error:
         error = caught_error
-    tree = carrier.record(error, error.__traceback__, carrier.place("test", "in a test"))
+    tree = records.record(error, error.__traceback__, records.place("test", "in a test"))
 
-    assert carrier._size(tree) <= carrier.MAX_RECORD
+    assert records._size(tree) <= records.MAX_RECORD
     assert "local variables" in tree["cut"]
 
 
 def test_after_a_hundred_failures_from_one_place_records_are_light():
-    for _ in range(carrier.FULL_RECORDS):
+    for _ in range(records.FULL_RECORDS):
         error = caught(0)
-        carrier.record(error, error.__traceback__, carrier.place("test", "in a test"))
+        records.record(error, error.__traceback__, records.place("test", "in a test"))
     error = caught(0)
-    light = carrier.record(error, error.__traceback__, carrier.place("test", "in a test", call="fail(0)"))
-    carrier.attach(error, light)
+    light = records.record(error, error.__traceback__, records.place("test", "in a test", call="fail(0)"))
+    annotate.attach(error, light)
 
-    assert carrier._size(light) < 2_048
+    assert records._size(light) < 2_048
     tree = capture.attached(error)
     assert tree["hops"][0]["call"] == "fail(0)"
     assert tree["hops"][0]["frames"][-1]["name"] == "fail"

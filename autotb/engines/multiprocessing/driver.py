@@ -38,11 +38,11 @@ def wrap_get(original: Any) -> Any:
 def _note(job: Any, error: BaseException) -> None:
     try:
         from autotb.instrument import engine_frames
-        from autotb.record import build
+        from autotb.record import annotate
 
         timeout = sys.modules[type(job).__module__.partition(".")[0]].TimeoutError
         if not issubclass(type(error), (timeout, StopIteration)):
-            build.note_submitted(error, engine_frames.place_of(job.__dict__.get("_autotb_site")))
+            annotate.note_submitted(error, engine_frames.place_of(job.__dict__.get("_autotb_site")))
         tb = static.traceback_of(error)
         if tb is not None and tb.tb_next is not None:
             BaseException.with_traceback(error, tb.tb_next)

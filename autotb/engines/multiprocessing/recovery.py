@@ -200,7 +200,7 @@ def forget(processes: list[Any]) -> None:
 def _error(process: Any, left: status_reader.Remains | None) -> BaseException:
     from autotb.postmortem import death_report
     from autotb.postmortem.died import WorkerDied
-    from autotb.record import build
+    from autotb.record import annotate
 
     known = left is not None and left.running and left.words[status_file.JOB] >= 0
     if left is not None and not known:
@@ -209,7 +209,7 @@ def _error(process: Any, left: status_reader.Remains | None) -> BaseException:
     known_why = why if "out of memory" in why or "Fatal" in why else ""
     error = WorkerDied(process.pid, process.exitcode, left.text if left is not None else "", known_why)
     hop = death_report.hop(_POOL, "in a pool worker", process.pid, process.exitcode, left, label=process.name)
-    build.note_death(error, [hop], None)
+    annotate.note_death(error, [hop], None)
     return error
 
 

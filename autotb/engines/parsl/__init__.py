@@ -18,7 +18,7 @@ from typing import Any
 from autotb import engine_facts
 from autotb.instrument import delivery, engine_frames, inherited_settings, task_events
 from autotb.instrument.patch import Patch
-from autotb.record import build, callsite, pickling, safe_repr, static
+from autotb.record import annotate, build, callsite, pickling, safe_repr, static
 from autotb.record.capture import Tree, attached
 
 MODULES = (
@@ -161,7 +161,7 @@ def _wrap_remote_init(original: Any) -> Any:
                 self._autotb = attached(e_value)  # the manager's own frames are nobody's
             elif caller.f_code.co_name != "__init__":
                 tree = _record(e_value, traceback, caller)
-                build.attach(e_value, tree)
+                annotate.attach(e_value, tree)
                 self._autotb = tree  # for the trip, where there is one: see _wrap_reduce
         except Exception:
             pass  # without a record the driver shows the traceback that Parsl brings
@@ -324,7 +324,7 @@ def _wrap_unsent_init(original: Any) -> Any:
 
                 function, given, named = (engine_frames.local(caller, name) for name in ("func", "args", "kwargs"))
                 call = _app(inspect.unwrap(function), given, named)
-                build.note(self, culprit=pickle_diagnosis.of_call(*call, dill.Pickler) or None)
+                annotate.note(self, culprit=pickle_diagnosis.of_call(*call, dill.Pickler) or None)
         except Exception:
             pass  # what is at fault is not named
 
@@ -353,7 +353,7 @@ def _note_death(error: BaseException, process: Any) -> None:
     hop = death_report.of_process("parsl", "in a Parsl worker", process)
     for path in _logs():
         hop["died"] += death_report.tail(path, 5)
-    build.note_death(error, [hop], None)
+    annotate.note_death(error, [hop], None)
 
 
 def _logs() -> list[str]:

@@ -23,9 +23,9 @@ if os.environ.get("AUTOTB") != "0" and ("BREAK" in os.environ or "RAISE" in os.e
 
         def break_them():
             from autotb.instrument import engine_frames
-            from autotb.record import build, callsite, pickling
+            from autotb.record import annotate, build, callsite, pickling
 
-            for module in (callsite, build, engine_frames, pickling):
+            for module in (annotate, callsite, build, engine_frames, pickling):
                 for name, value in list(vars(module).items()):
                     own = callable(value) and getattr(value, "__module__", "") == module.__name__
                     if own and not isinstance(value, type) and not name.startswith("_") and name not in LEFT:
