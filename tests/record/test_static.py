@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 import pytest
@@ -225,7 +226,7 @@ def test_no_code_of_the_users_runs_while_an_error_is_captured_and_each_is_drawn(
         assert name not in told or told[name].rstrip().endswith(last), told[name]
     assert "Odd" in told["odd"] and "a note" in told["odd"]
     if style == "rich" and "no_lines" in told:
-        assert "main.py:? in <lambda>" in told["no_lines"]
+        assert re.search(r"main\.py:\S+ in <lambda>", told["no_lines"])  # early ones of 3.11 make a line of nothing
 
 
 SOURCES = """\
