@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
 
 from tests import cpython, peers
@@ -13,7 +11,6 @@ PARTS = {
     "test_doctest": [],
     "test_cmd_line_script": [],
     "test_exceptions": [],
-    "test_code_module": [],
     "test_concurrent_futures": ["*ForkExecutorDeadlock*", "*ForkserverExecutorDeadlock*"],
     "test_concurrent_futures.test_deadlock": ["*ForkExecutorDeadlock*", "*exit_during_result*"],  # where it is a package
 }
@@ -21,10 +18,6 @@ PARTS = {
 
 @pytest.mark.parametrize("module", list(PARTS))
 def test_cpythons_own_tests_are_as_without_us(module):
-    if module == "test_code_module" and sys.version_info < (3, 11):
-        pytest.skip(
-            "it replaces `code.sys`, and 3.10 shows the traceback that the exception has, not the one that the hook is given"
-        )
     if not cpython.there(module) or (module == "test_concurrent_futures" and cpython.there(f"{module}.test_deadlock")):
         pytest.skip(f"this Python does not ship test.{module}")
 
