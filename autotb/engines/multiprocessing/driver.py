@@ -152,16 +152,21 @@ def wrap_terminate(original: Any) -> Any:
     @functools.wraps(original)
     def terminate(self: Any) -> Any:
         result = original(self)
-        try:
-            if hasattr(self._outqueue, "_wlock"):  # processes, not threads
-                from autotb.engines.multiprocessing import recovery
-
-                recovery.forget(self._pool)
-        except Exception:
-            pass  # their files are swept away later
+        if hasattr(getattr(self, "_outqueue", None), "_wlock"):  # processes, not threads
+            _forget(self)
         return result
 
     return terminate
+
+
+def _forget(pool: Any) -> None:
+    """Its workers have ended."""
+    try:
+        from autotb.engines.multiprocessing import recovery
+
+        recovery.forget(pool._pool)
+    except Exception:
+        pass  # their files are swept away later
 
 
 def wrap_join(original: Any) -> Any:
@@ -176,12 +181,7 @@ def wrap_join(original: Any) -> Any:
         except Exception:
             pass  # it waits as it would without us
         result = original(self)
-        try:
-            from autotb.engines.multiprocessing import recovery
-
-            recovery.forget(self._pool)
-        except Exception:
-            pass  # their files are swept away later
+        _forget(self)
         return result
 
     return join
