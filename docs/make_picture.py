@@ -14,8 +14,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from autotb.cli.demo import demos
+
 HERE = Path(__file__).parent
-DEMO = HERE.parent / "autotb" / "cli" / "demos" / "processes.py"
 
 
 def main() -> None:
@@ -23,7 +24,7 @@ def main() -> None:
     folder = Path(tempfile.gettempdir()) / "job"
     folder.mkdir(exist_ok=True)
     script = folder / "train.py"
-    shutil.copyfile(DEMO, script)
+    script.write_text(demos()["processes"], encoding="utf-8")
     environment = {**os.environ, "FORCE_COLOR": "1", "COLUMNS": "80", "AUTOTB": "1"}
     done = subprocess.run(
         [sys.executable, str(script)], env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, check=False

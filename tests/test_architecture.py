@@ -40,7 +40,7 @@ def modules() -> dict[str, Path]:
     found = {}
     for path in (ROOT / "autotb").rglob("*.py"):
         parts = path.relative_to(ROOT).with_suffix("").parts
-        if "demos" in parts or "children" in parts or "-" in path.stem:
+        if "children" in parts or "-" in path.stem:
             continue
         found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
     return found

@@ -69,7 +69,6 @@ def test_the_wheel_has_it_at_its_top(built):
     assert "autotb.pth" in wheel.namelist()
     assert not [name for name in wheel.namelist() if name.endswith(".start") or ".data/" in name]
     assert wheel.read("autotb.pth") == (ROOT / "autotb.pth").read_bytes()
-    assert "autotb/cli/demos/processes.py" in wheel.namelist()
     assert {"autotb/py.typed", "autotb/__init__.pyi"} <= set(wheel.namelist())
 
 

@@ -21,7 +21,7 @@ PACKAGE = Path(__file__).parent.parent
 LIMIT = 120  # seconds for a child
 _MOST = 20  # problems that are told
 _BROKEN = "the installed package is not whole; install it again (pip install --force-reinstall autotb)"
-_APART = ("cli/demos/", "cli/children/")  # scripts that are run, not imported
+_APART = ("cli/children/",)  # a script that is run, not imported
 _HOOK = "hook-"  # files that PyInstaller runs: read here, and not imported
 
 _IMPORT_ALL = """

@@ -1,7 +1,9 @@
 """``python -m autotb demo``: a real parallel job fails, once as Python shows it, once as autotb does.
 
-The job is a script of the folder ``demos``, copied to a temporary folder (it must be a user's file, not one of ours) and run in
+The job is a script, the engine's ``DEMO``, written to a temporary folder (it must be a user's file, not one of ours) and run in
 two fresh interpreters.
+
+Flows in: the adapters' texts; none is imported.  Flows out: what the two interpreters print; exit status 0 if both failed.
 """
 
 from __future__ import annotations
@@ -23,8 +25,8 @@ def command(options: Any) -> int:
     """Show both; returns 0 when the job failed as it was meant to."""
     found = demos()
     if options.engine == "list":
-        for name, path in found.items():
-            sys.stdout.write(f"{name:16} {_doc(path)}{'' if _missing(path) is None else '  (not installed)'}\n")
+        for name, script in found.items():
+            sys.stdout.write(f"{name:16} {_doc(script)}{'' if _missing(script) is None else '  (not installed)'}\n")
         return 0
     chosen = found.get(options.engine)
     if chosen is None:
@@ -37,20 +39,40 @@ def command(options: Any) -> int:
     return _show(chosen)
 
 
-def demos() -> dict[str, Any]:
-    """The scripts, by the engine's name: files, of a folder or of an archive."""
-    folder = importlib.resources.files("autotb.cli").joinpath("demos")
-    scripts = sorted((file for file in folder.iterdir() if file.name.endswith(".py")), key=lambda file: file.name)
-    return {file.name.removesuffix(".py").replace("_", "-"): file for file in scripts}
+def demos() -> dict[str, str]:
+    """The scripts, by the engine's name."""
+    found = {}
+    for name, file in _adapters():
+        declared = _texts(file)
+        if "DEMO" in declared:
+            found[declared.get("OPTION", name.replace("_", "-"))] = declared["DEMO"]
+    return dict(sorted(found.items()))
 
 
-def _doc(path: Any) -> str:
-    return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
+def _adapters() -> list[tuple[str, Any]]:
+    """The adapters' names and files, of a folder or of an archive."""
+    entries = importlib.resources.files("autotb").joinpath("engines").iterdir()
+    files = [(entry.name, entry if entry.is_file() else entry.joinpath("__init__.py")) for entry in entries]
+    return [(name.removesuffix(".py"), file) for name, file in files if file.name.endswith(".py") and file.is_file()]
 
 
-def _missing(path: Any) -> str | None:
+def _texts(file: Any) -> dict[str, str]:
+    """The names that a module gives to texts."""
+    found = {}
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        match node:
+            case ast.Assign(targets=[ast.Name(name)], value=ast.Constant(str(text))):
+                found[name] = text
+    return found
+
+
+def _doc(script: str) -> str:
+    return (ast.get_docstring(ast.parse(script)) or "").partition("\n")[0]
+
+
+def _missing(text: str) -> str | None:
     """The first package that a script imports and that is not installed."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse(text)):
         names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -67,10 +89,10 @@ def _missing(path: Any) -> str | None:
     return None
 
 
-def _show(path: Any) -> int:
+def _show(text: str) -> int:
     with tempfile.TemporaryDirectory(prefix="autotb-demo-", ignore_cleanup_errors=True) as folder:
         script = Path(folder) / "train.py"
-        script.write_bytes(path.read_bytes())
+        script.write_text(text, encoding="utf-8")
         statuses = []
         for title, switch in (("Python shows it so:", "0"), ("autotb shows it so:", "1")):
             sys.stdout.write(f"\n--- {title} {'-' * (74 - len(title))}\n\n")

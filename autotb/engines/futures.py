@@ -510,3 +510,40 @@ PATCHES = (
     Patch("concurrent.futures.process", "_rebuild_exc", _wrap_rebuild),
     Patch("concurrent.futures.interpreter", "do_call", _wrap_do_call),
 )
+
+OPTION = "processes"  # what ``--engine`` calls it, where that is not the file's name
+#: What ``python -m autotb demo --engine processes`` runs: a user's script.
+DEMO = '''\
+"""A process pool scores 300 items; one of them is bad."""
+
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+
+from rich.progress import Progress
+
+ITEMS = [{"id": n, "clicks": n % 7, "views": 500 - n} for n in range(300)]
+ITEMS[217]["views"] = 0
+
+
+def rate(clicks, views):
+    return clicks / views
+
+
+def score(item):
+    time.sleep(0.003)
+    return item["id"], rate(item["clicks"], item["views"])
+
+
+def main():
+    scores = {}
+    with ProcessPoolExecutor(2) as pool, Progress() as bar:
+        futures = [pool.submit(score, item) for item in ITEMS]
+        for future in bar.track(as_completed(futures), total=300):
+            number, value = future.result()
+            scores[number] = value
+    return scores
+
+
+if __name__ == "__main__":
+    main()
+'''

@@ -127,3 +127,29 @@ PATCHES = (
     Patch("pyspark.core.context", "SparkContext._do_init", _wrap_do_init, optional=True),
     Patch("pyspark.context", "SparkContext._do_init", _wrap_do_init, optional=True),
 )
+
+#: What ``python -m autotb demo --engine pyspark`` runs: a user's script.
+DEMO = '''\
+"""A local Spark maps an RDD of eight items; one of them is bad."""
+
+from pyspark.sql import SparkSession
+
+ITEMS = [{"clicks": n % 7, "views": 5 - n} for n in range(8)]
+
+
+def rate(clicks, views):
+    return clicks / views
+
+
+def score(item):
+    return rate(item["clicks"], item["views"])
+
+
+def main():
+    spark = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false").getOrCreate()
+    return spark.sparkContext.parallelize(ITEMS, 2).map(score).collect()
+
+
+if __name__ == "__main__":
+    main()
+'''

@@ -156,3 +156,28 @@ PATCHES = (
     Patch("speedy_utils.multi_worker._mp_backends", "_display_formatted_error_and_raise", _wrap_display),
     Patch("speedy_utils.multi_worker._mp_backends", "_exit_on_worker_error", _wrap_exit),
 )
+
+#: What ``python -m autotb demo --engine speedy-utils`` runs: a user's script.
+DEMO = '''\
+"""speedy-utils scores eight items in worker processes; one of them is bad."""
+
+from speedy_utils import multi_process
+
+ITEMS = [{"clicks": n % 7, "views": 5 - n} for n in range(8)]
+
+
+def rate(clicks, views):
+    return clicks / views
+
+
+def score(item):
+    return rate(item["clicks"], item["views"])
+
+
+def main():
+    return multi_process(score, ITEMS, num_procs=2, progress=False, error_handler="raise", backend="spawn")
+
+
+if __name__ == "__main__":
+    main()
+'''

@@ -8,7 +8,7 @@ from PyInstaller.utils.hooks import collect_submodules
 
 _PACKAGE = Path(__file__).parent.parent
 _NEEDED = {"autotb", "rich", "exceptiongroup", "tomli", "tenacity"}
-_APART = ("autotb.cli.demos", "autotb.cli.children", "autotb.frozen")
+_APART = ("autotb.cli.children", "autotb.frozen")
 
 
 def _of_others():

@@ -14,7 +14,7 @@ from tests import programs
 
 PACKAGE = Path(autotb.__file__).parent
 MODULES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
-CHECKED = [name for name in MODULES if not name.startswith(("cli/demos/", "cli/children/"))]
+CHECKED = [name for name in MODULES if not name.startswith("cli/children/")]
 
 
 @pytest.fixture
