@@ -14,7 +14,6 @@ NAME = "AnyIO"
 DISTRIBUTION = "anyio"
 CAPTURED = "task groups with every member of the group, to_thread; on asyncio and trio"
 TESTED = "4.3 to 4.16"
-NOISE: dict[str, str] = {}
 
 engine_facts.register(own=("anyio", "sniffio"))
 

@@ -22,7 +22,6 @@ MODULES = ("asyncio.base_events",)
 NAME = "asyncio"
 DISTRIBUTION = None
 CAPTURED = "gather, wait, TaskGroup, to_thread, run_in_executor, tasks nobody awaited"
-NOISE: dict[str, str] = {}
 ERROR = 40  # logging's
 
 

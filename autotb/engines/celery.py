@@ -21,7 +21,6 @@ NAME = "Celery"
 DISTRIBUTION = "celery"
 CAPTURED = "AsyncResult.get, group results, eager tasks; JSON and pickle results"
 TESTED = "5.3 to 5.7"
-NOISE: dict[str, str] = {}
 
 FIELD = "autotb"  # the record's key in a stored result
 

@@ -24,7 +24,6 @@ NAME = "Dask"
 DISTRIBUTION = "dask"
 CAPTURED = "delayed, bag, array, dataframe: compute() with the threaded, process and synchronous schedulers"
 TESTED = "2023.5 to 2026.8"
-NOISE: dict[str, str] = {}
 
 
 def _open(exc: BaseException) -> engine_facts.Opened | None:

@@ -14,7 +14,6 @@ NAME = "Hugging Face datasets"
 DISTRIBUTION = "datasets"
 CAPTURED = "Dataset.map and filter with num_proc"
 TESTED = "2.14 to 5.2"
-NOISE: dict[str, str] = {}
 
 engine_facts.register(own=("datasets", "multiprocess", "dill", "tqdm"))
 

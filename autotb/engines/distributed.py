@@ -35,7 +35,6 @@ NAME = "Dask distributed"
 DISTRIBUTION = "distributed"
 CAPTURED = "Client.submit, map, gather, compute, as_completed, awaited futures, actors, nested clients, futures nobody asked for"
 TESTED = "2023.5 to 2026.8"
-NOISE: dict[str, str] = {}
 
 MAX_SITES = 100_000  # tasks whose line of submission is remembered
 _sites: dict[Any, Any] = {}  # task's key: (code, instruction, the client's batch)

@@ -28,7 +28,6 @@ NAME = "executorlib"
 DISTRIBUTION = "executorlib"
 CAPTURED = "SingleNodeExecutor: submit, map, dependent tasks, block allocation, cache folders"
 TESTED = "1.5 to 1.11"
-NOISE: dict[str, str] = {}
 
 engine_facts.register(own=("executorlib", "cloudpickle", "zmq"))
 

@@ -24,7 +24,6 @@ MODULES = ("concurrent.futures.thread", "concurrent.futures.process", "concurren
 NAME = "concurrent.futures"
 DISTRIBUTION = None
 CAPTURED = "thread, process (fork, spawn, forkserver) and interpreter pools; submit, map; failed futures nobody asked for"
-NOISE: dict[str, str] = {}
 
 DEAD = "_autotb_dead"  # hops of the workers that took a future's task with them
 SITE = "_autotb_site"  # (code, instruction, the pool's batch, whether the user called submit)

@@ -21,7 +21,6 @@ NAME = "gevent"
 DISTRIBUTION = "gevent"
 CAPTURED = "greenlets, pools, thread pools, monkey-patched threads"
 TESTED = "22.10 to 26.9"
-NOISE: dict[str, str] = {}
 
 _RUN = "gevent._gevent_cgreenlet.Greenlet.run"
 engine_facts.register(own=("gevent", "greenlet"), runs=(("gevent._gevent_cgreenlet", _RUN), ("gevent.greenlet", "run")))

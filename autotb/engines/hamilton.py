@@ -16,7 +16,6 @@ NAME = "Hamilton"
 DISTRIBUTION = "sf-hamilton"
 CAPTURED = "Driver.execute"
 TESTED = "1.80 to 1.90"
-NOISE: dict[str, str] = {}
 
 engine_facts.register(own=("hamilton",))
 

@@ -17,7 +17,6 @@ NAME = "concurrent.interpreters"
 DISTRIBUTION = None
 CAPTURED = "Interpreter.call and exec, from the text of ExecutionFailed"
 TESTED = "CPython 3.14 and 3.15"
-NOISE: dict[str, str] = {}
 
 
 def _open(exc: BaseException) -> engine_facts.Opened | None:

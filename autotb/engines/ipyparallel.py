@@ -22,7 +22,6 @@ NAME = "ipyparallel"
 DISTRIBUTION = "ipyparallel"
 CAPTURED = "direct and load-balanced views: apply, map, several engines' errors"
 TESTED = "8.6 to 9.2"
-NOISE: dict[str, str] = {}
 
 FIELD = "autotb"  # the record's key in engine_info
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")

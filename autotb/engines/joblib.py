@@ -34,7 +34,6 @@ NAME = "joblib"
 DISTRIBUTION = "joblib"
 CAPTURED = "Parallel on loky, threading and multiprocessing, lists and generators, nested; scikit-learn's n_jobs"
 TESTED = "1.2 to 1.6"
-NOISE: dict[str, str] = {}
 
 engine_facts.register(
     own=("joblib", "threadpoolctl"),

@@ -27,7 +27,6 @@ NAME = "loky"
 DISTRIBUTION = "loky"
 CAPTURED = "get_reusable_executor, ProcessPoolExecutor: submit, map, initializers"
 TESTED = "3.4 to 3.7"
-NOISE: dict[str, str] = {}
 
 engine_facts.register(
     own=("loky", "cloudpickle"),

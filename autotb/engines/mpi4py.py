@@ -23,7 +23,6 @@ NAME = "mpi4py.futures"
 DISTRIBUTION = "mpi4py"
 CAPTURED = "MPIPoolExecutor: submit, map, starmap; workers started by mpiexec or spawned"
 TESTED = "4.1"
-NOISE: dict[str, str] = {}
 
 engine_facts.register(own=("mpi4py",), remote_texts=("mpi4py.futures._core.RemoteTraceback",))
 

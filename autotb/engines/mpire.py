@@ -25,7 +25,6 @@ NAME = "mpire"
 DISTRIBUTION = "mpire"
 CAPTURED = "WorkerPool: map, map_unordered, imap, imap_unordered, apply, apply_async; all start methods"
 TESTED = "2.9 to 2.10"
-NOISE: dict[str, str] = {}
 
 
 def _is_text(exc: BaseException) -> bool:

@@ -13,7 +13,6 @@ NAME = "multiprocess, pathos"
 DISTRIBUTION = "multiprocess"
 CAPTURED = "Pool, Process, ThreadPool; pathos' ProcessPool and ThreadPool: map, imap, uimap, amap, pipe, apipe"
 TESTED = "0.70.15 to 0.70.19"
-NOISE: dict[str, str] = {}
 
 declare("multiprocess", own=("multiprocess", "pathos", "dill", "pox", "ppft"))
 

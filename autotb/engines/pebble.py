@@ -33,7 +33,6 @@ NAME = "Pebble"
 DISTRIBUTION = "pebble"
 CAPTURED = "ProcessPool, ThreadPool: schedule, submit, map; concurrent.process and concurrent.thread; timeouts, expired processes"
 TESTED = "5.0.3 to 5.2"
-NOISE: dict[str, str] = {}
 
 engine_facts.register(
     own=("pebble",),

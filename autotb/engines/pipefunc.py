@@ -20,7 +20,6 @@ NAME = "pipefunc"
 DISTRIBUTION = "pipefunc"
 CAPTURED = "Pipeline(...), map, map_async: parallel and sequential"
 TESTED = "0.86 to 0.93"
-NOISE: dict[str, str] = {}
 
 engine_facts.register(own=("pipefunc",))
 

@@ -19,7 +19,6 @@ NAME = "Prefect"
 DISTRIBUTION = "prefect"
 CAPTURED = "tasks of a flow: called, submit, map; on threads"
 TESTED = "3.0 to 3.7"
-NOISE: dict[str, str] = {}
 
 engine_facts.register(own=("prefect", "anyio", "sniffio", "tenacity"), runs=(("prefect.task_engine", "call_task_fn"),))
 

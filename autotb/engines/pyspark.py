@@ -24,7 +24,6 @@ NAME = "PySpark"
 DISTRIBUTION = "pyspark"
 CAPTURED = "RDD functions, foreachPartition, UDFs: the worker's frames from Spark's text; the JVM's stack is left out"
 TESTED = "3.5 to 4.3"
-NOISE: dict[str, str] = {}
 
 _PYTHON = re.compile(r"Traceback \(most recent call last\):\n.*?(?=\n\s*\tat |\n SQLSTATE|\Z)", re.S)
 _JOINTS = re.compile(r"\n\n(The above exception was the direct cause|During handling of the above exception, another)[^\n]*:\n\n")

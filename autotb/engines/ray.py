@@ -24,7 +24,6 @@ NAME = "Ray"
 DISTRIBUTION = "ray"
 CAPTURED = "tasks, nested tasks, actors, async actors, failed actor __init__, generators, lists, wait, awaited refs"
 TESTED = "2.9 to 2.60"
-NOISE: dict[str, str] = {}
 
 MAX_SITES = 100_000  # tasks whose line of submission is remembered
 _sites: dict[bytes, Any] = {}  # task's or actor's id: (code, instruction)

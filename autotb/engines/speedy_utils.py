@@ -23,7 +23,6 @@ NAME = "speedy-utils"
 DISTRIBUTION = "speedy-utils"
 CAPTURED = "multi_thread, multi_process on spawn, fork and threads, with error_handler='raise'"
 TESTED = "2.0.5 to 2.0.9"
-NOISE: dict[str, str] = {}
 
 
 def _open(exc: BaseException) -> engine_facts.Opened | None:

@@ -21,7 +21,6 @@ MODULES = ("threading",)
 NAME = "threading.Thread"
 DISTRIBUTION = None
 CAPTURED = "errors in threads, with the line that started them"
-NOISE: dict[str, str] = {}
 
 engine_facts.register(
     runs=(("threading", "_bootstrap_inner"),),

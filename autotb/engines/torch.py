@@ -32,7 +32,6 @@ NAME = "PyTorch"
 DISTRIBUTION = "torch"
 CAPTURED = "DataLoader workers (map and iterable style, persistent, collate_fn, worker_init_fn), torch.multiprocessing.spawn"
 TESTED = "2.0 to 2.13"
-NOISE: dict[str, str] = {}
 
 _CAUGHT = re.compile(r"^Caught \S+ (?P<where>in .*)\.\nOriginal (?P<text>Traceback .*)", re.S)
 _SPAWNED = re.compile(r"^\n\n-- Process (?P<index>\d+) terminated with the following error:\n(?P<text>.*)", re.S)

@@ -30,7 +30,6 @@ NAME = "torchrun"
 DISTRIBUTION = "torch"
 CAPTURED = "torch.distributed.run with @record: the first failure of several ranks"
 TESTED = "2.0 to 2.13"
-NOISE: dict[str, str] = {}
 
 # Device and inode of the agent's stderr, for its ranks; set while it runs them.  No setting: those begin with ``AUTOTB_``.
 TERMINAL = "_AUTOTB_AGENT_STDERR"

@@ -13,7 +13,6 @@ NAME = "trio"
 DISTRIBUTION = "trio"
 CAPTURED = "nurseries with every member of the group, to_thread"
 TESTED = "0.25 to 0.35"
-NOISE: dict[str, str] = {}
 
 engine_facts.register(own=("trio", "outcome", "sniffio"))
 

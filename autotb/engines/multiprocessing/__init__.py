@@ -23,7 +23,6 @@ MODULES = ("multiprocessing.pool", "multiprocessing.process", "multiprocessing.s
 NAME = "multiprocessing"
 DISTRIBUTION = None
 CAPTURED = "Pool (apply, map, starmap, imap, imap_unordered, the _async forms, initializers), ThreadPool, Process"
-NOISE: dict[str, str] = {}
 
 
 def declare(package: str, **more: Any) -> None:

@@ -35,7 +35,6 @@ NAME = "Parsl"
 DISTRIBUTION = "parsl"
 CAPTURED = "python, bash and join apps; thread and HighThroughput executors; chains, fan-in, diamonds to their root cause"
 TESTED = "2024.11 to 2026.10"
-NOISE: dict[str, str] = {}
 
 
 def _open(exc: BaseException) -> engine_facts.Opened | None:
