@@ -36,7 +36,6 @@ DISTRIBUTION = "distributed"
 CAPTURED = "Client.submit, map, gather, compute, as_completed, awaited futures, actors, nested clients, futures nobody asked for"
 TESTED = "2023.5 to 2026.8"
 
-MAX_SITES = 100_000  # tasks whose line of submission is remembered
 _sites: dict[Any, Any] = {}  # task's key: (code, instruction, the client's batch)
 
 _UNSENT = "Could not serialize object of type "
@@ -333,7 +332,7 @@ def _wrap_mark_stopped(original: Any) -> Any:
 def _note_death(pid: int, exitcode: int, address: Any) -> None:
     from autotb.postmortem import death_report, status_file, status_reader
 
-    left = status_reader.of(pid, status_reader.own_start())
+    left = status_reader.of(pid)
     status_reader.bury(pid)
     _dead_at[str(address)] = hop = death_report.hop("dask", "in a Dask worker", pid, exitcode, left)
     if left is not None and left.running:
@@ -476,9 +475,7 @@ def _wrap_graph_to_futures(original: Any) -> Any:
             found = callsite.here(3)
             site = (*found, delivery.of(self)) if found is not None else None
             for key in futures:
-                if len(_sites) >= MAX_SITES:
-                    del _sites[next(iter(_sites))]
-                _sites[key] = site
+                callsite.remember(_sites, key, site)
         except Exception:
             pass  # the place of submission is lost, nothing else
         return futures

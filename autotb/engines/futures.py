@@ -34,7 +34,7 @@ _FIXED = frozenset((int, float, bool, str, bytes, type(None), _FUNCTION))  # the
 
 engine_facts.register(
     asks=(("concurrent.futures._base", "__get_result"), ("concurrent.futures._base", "result")),
-    runs=(("concurrent.futures.thread", "run"), ("autotb.engines.futures", "_initialize")),
+    runs=(("concurrent.futures.thread", "run"), ("autotb.instrument.executor_worker", "initialize")),
     remote_texts=("concurrent.futures.process._RemoteTraceback", "concurrent.interpreters.ExecutionFailed"),
     crashes=("concurrent.futures.process.BrokenProcessPool",),
 )
@@ -253,35 +253,19 @@ def _note_failure(future: Any, exc: BaseException, caller: Any) -> None:
     _took = flood.took
     _note_thread(exc, caller)
     if caller.f_code.co_name in _BREAKING:
+        from autotb.instrument import executor_worker
         from autotb.postmortem import executor_deaths
 
-        executor_deaths.note(future, engine_frames.local(caller, "self"), _call_of)
+        executor_deaths.note(future, engine_frames.local(caller, "self"), executor_worker.call_of)
     kind = failure_kinds.of(exc)  # while its record is as it came
     _note_submitted(future.__dict__, exc)
     resubmit.keep_call(future, exc, caller)
     if caller.f_code.co_name == "_on_queue_feeder_error":
-        _note_culprit(exc, caller)
+        from autotb.instrument import executor_worker
+
+        executor_worker.note_culprit(exc, caller)
     unretrieved.watch(future, exc, SITE, kind)
     flood.learn(future, exc, caller)
-
-
-def _note_culprit(exc: BaseException, caller: Any) -> None:
-    """The call could not be sent: which part of it is at fault."""
-    from autotb.instrument import engine_frames, pickle_diagnosis
-    from autotb.record import annotate
-
-    call = engine_frames.call_of(engine_frames.local(caller, "work_item"))
-    calls = ownership.batch_of(call[0]) or [call]
-    found = (pickle_diagnosis.of_call(function, args, kwargs, pickler_of(caller)) for function, args, kwargs in calls)
-    annotate.note(exc, culprit=next(filter(None, found), None))
-
-
-def pickler_of(caller: Any) -> Any:
-    """The class that the caller's engine pickles with: the standard library's, or loky's, which the user may set."""
-    package = static.name_of(caller).rpartition(".")[0]
-    theirs = sys.modules.get(package + ".backend.reduction")
-    found = theirs.get_loky_pickler() if theirs is not None and hasattr(theirs, "get_loky_pickler") else None
-    return found or sys.modules["multiprocessing.reduction"].ForkingPickler
 
 
 def _note_thread(exc: BaseException, caller: Any) -> None:
@@ -310,151 +294,24 @@ def _wrap_process_worker(original: Any) -> Any:
 
     @functools.wraps(original)
     def _process_worker(call_queue: Any, result_queue: Any, initializer: Any, initargs: Any, *more: Any) -> Any:
+        from autotb.instrument import executor_worker
+
         if initializer is not None:
-            initializer = functools.partial(_initialize, initializer)
-        return with_crumb(original, call_queue, result_queue, initializer, initargs, *more)
+            initializer = functools.partial(executor_worker.initialize, initializer)
+        return executor_worker.run(original, call_queue, result_queue, initializer, initargs, *more)
 
     return _process_worker
 
 
-def with_crumb(original: Any, call_queue: Any, result_queue: Any, initializer: Any, *more: Any) -> Any:
-    """Run the loop of a worker of concurrent.futures or loky, noting each task that begins."""
-    crumb = None
-    try:
-        from autotb.instrument import worker_log
-        from autotb.postmortem import status_file
-
-        log = worker_log.log()
-        if log is not None:
-            result_queue = _Ends(result_queue)
-            call_queue = _Begins(call_queue, log, result_queue)
-        crumb = status_file.begin()
-        if crumb is not None:
-            crumb.words[status_file.STATE] = status_file.STARTING if initializer is not None else status_file.IDLE
-            call_queue = _Calls(call_queue, crumb)
-    except Exception:
-        pass  # should it die, less is known
-    result = original(call_queue, result_queue, initializer, *more)
-    if crumb is not None:
-        crumb.end()
-    return result
-
-
-class _Begins:
-    """The queue of tasks, in a worker that logs them."""
-
-    def __init__(self, queue: Any, log: Any, ends: _Ends) -> None:
-        self.queue, self.log, self.ends = queue, log, ends
-
-    def get(self, *args: Any, **kwargs: Any) -> Any:
-        item = self.queue.get(*args, **kwargs)
-        self.ends.end = None
-        if item is not None:
-            try:
-                text = _call_of(item.fn, item.args, item.kwargs, None) or ""
-                self.log.start(text)
-                self.ends.end = functools.partial(self.log.end, text)
-            except Exception:
-                pass  # the task runs without a line
-        return item
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.__dict__["queue"], name)
-
-
-class _Ends:
-    """The queue of results of such a worker."""
-
-    def __init__(self, queue: Any) -> None:
-        self.queue = queue
-        self.end: Any = None
-
-    def put(self, item: Any, *args: Any) -> Any:
-        if self.end is not None and getattr(item, "exception", self) is None:
-            self.end()
-        return self.queue.put(item, *args)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.__dict__["queue"], name)
-
-
-class _Calls:
-    """The queue of tasks, in a worker: in every respect but ``get`` the queue itself."""
-
-    def __init__(self, queue: Any, crumb: Any) -> None:
-        self.queue = queue
-        take, words, begins = queue.get, crumb.words, crumb.runs
-
-        def get(*args: Any, **kwargs: Any) -> Any:
-            words[2] = 0  # STATE, IDLE: names would be looked up for each task
-            try:
-                item = take(*args, **kwargs)
-            except Exception as error:
-                if static.name(type(error)) != "Empty":
-                    crumb.fails(error)  # it will die of it
-                raise
-            if item is not None:
-                begins(0, item.work_id, "")
-            return item
-
-        self.get = get
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.__dict__["queue"], name)
-
-
-def _initialize(initializer: Any, *args: Any) -> None:
-    try:
-        initializer(*args)
-    except BaseException as error:
-        try:
-            from autotb.record import annotate, build
-
-            hop = build.place(
-                "process pool", "in the initializer of a process-pool worker", call=build.call_text(initializer, args)
-            )
-            annotate.note_live(error, hop)
-        except Exception:
-            pass  # then the log shows it as ever
-        raise
-
-
 def _wrap_boxed_init(original: Any) -> Any:
-    """Runs in a worker process with the exception alive: ``_record`` is called here."""
+    """Runs in a worker process with the exception alive: its record is made here."""
     return exception_wrappers.wrap_init(original, _record)
 
 
 def _record(exc: BaseException, tb: Any, caller: Any) -> Any:
-    from autotb.instrument import engine_frames
-    from autotb.record import build
+    from autotb.instrument import executor_worker
 
-    frame = engine_frames.find_frame(caller, "_process_worker")
-    call = None
-    if frame is not None:
-        item = engine_frames.local(frame, "call_item")
-        call = _call_of(item.fn, item.args, item.kwargs, tb)
-    return unsent(build.record(exc, tb, build.place("process pool", "in a process-pool worker", call=call)), caller)
-
-
-def unsent(tree: Any, caller: Any) -> Any:
-    """The record, which names the part of a result that could not be sent, where that is what failed."""
-    if caller.f_code.co_name == "_sendback_result" and isinstance(tree, dict):
-        from autotb.instrument import engine_frames, pickle_diagnosis
-
-        culprit = pickle_diagnosis.of_result(engine_frames.local(caller, "result"), pickler_of(caller))
-        if culprit:
-            tree["culprit"] = culprit
-    return tree
-
-
-def _call_of(function: Any, args: Any, kwargs: Any, tb: Any) -> str | None:
-    from autotb.instrument import engine_frames
-    from autotb.record import build, safe_repr
-
-    inner = function.func if type(function) is functools.partial else None
-    if static.module_of(inner) != "concurrent.futures.process" or safe_repr.function_name(inner) != "_process_chunk":
-        return engine_frames.frame_call(tb) if ownership.is_engines(function) else build.call_text(function, args, kwargs)
-    return engine_frames.chunk_call(function.args[0], list(args[0]), tb, star=True)
+    return executor_worker.record("process pool", "in a process-pool worker", exc, tb, caller)
 
 
 def _wrap_rebuild(original: Any) -> Any:

@@ -15,7 +15,7 @@ from typing import Any
 from autotb import engine_facts
 from autotb.instrument import engine_frames, inherited_settings, submission
 from autotb.instrument.patch import Patch, together_with
-from autotb.record import annotate, build, capture, static
+from autotb.record import annotate, build, capture, cpython_text, static
 
 MODULES = ("ipyparallel.error", "ipyparallel.client.asyncresult", "ipyparallel.engine.kernel", "ipyparallel.cluster.launcher")
 NAME = "ipyparallel"
@@ -24,7 +24,6 @@ CAPTURED = "direct and load-balanced views: apply, map, several engines' errors"
 TESTED = "8.6 to 9.2"
 
 FIELD = "autotb"  # the record's key in engine_info
-_ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _PLACE = re.compile(r"^File (?P<path>\S.*?):(?P<line>\d+)(?:, in (?P<name>[\w.<>]+))?", re.M)
 
 
@@ -47,8 +46,8 @@ def _open(exc: BaseException) -> engine_facts.Opened | None:
 def _text(exc: Any) -> str | None:
     """IPython's rendering in CPython's grammar."""
     places = [
-        f'  File "{match["path"]}", line {match["line"]}, in {match["name"] or "<module>"}\n'
-        for match in _PLACE.finditer(_ANSI.sub("", exc.traceback or ""))
+        cpython_text.frame_line(match["path"], match["line"], match["name"] or "<module>")
+        for match in _PLACE.finditer(cpython_text.without_colours(exc.traceback or ""))
     ]
     if not places:
         return None

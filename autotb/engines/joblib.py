@@ -12,9 +12,8 @@ import functools
 import sys
 
 from autotb import engine_facts
-from autotb.engines import futures
 from autotb.engines.loky import wrap_process_worker, wrap_rebuild, wrap_reduce
-from autotb.instrument import exception_wrappers, inherited_settings
+from autotb.instrument import exception_wrappers, executor_worker, inherited_settings
 from autotb.instrument.patch import Patch
 from autotb.record import callsite, static
 
@@ -88,7 +87,7 @@ def _record(exc: BaseException, tb: Any, caller: Any) -> Any:
     place = build.place("joblib", "in a joblib worker", call=_call(tb) or _unsent(caller))
     if "thread" in place:
         place["where"] = "in a joblib worker thread"
-    return futures.unsent(build.record(exc, tb, place), caller)
+    return executor_worker.unsent(build.record(exc, tb, place), caller)
 
 
 def _call(tb: Any) -> str | None:

@@ -14,7 +14,7 @@ import sys
 
 from autotb import engine_facts
 from autotb.engines import futures
-from autotb.instrument import delivery, exception_wrappers, inherited_settings
+from autotb.instrument import delivery, exception_wrappers, executor_worker, inherited_settings
 from autotb.instrument.patch import Patch
 from autotb.record import callsite
 
@@ -60,15 +60,7 @@ def _wrap_boxed_init(original: Any) -> Any:
 
 
 def _record(exc: BaseException, tb: Any, caller: Any) -> Any:
-    from autotb.instrument import engine_frames
-    from autotb.record import build
-
-    frame = engine_frames.find_frame(caller, "_process_worker")
-    call = None
-    if frame is not None:
-        item = engine_frames.local(frame, "call_item")
-        call = futures._call_of(item.fn, item.args, item.kwargs, tb)
-    return futures.unsent(build.record(exc, tb, build.place("loky", "in a loky worker", call=call)), caller)
+    return executor_worker.record("loky", "in a loky worker", exc, tb, caller)
 
 
 def wrap_reduce(original: Any) -> Any:
@@ -91,7 +83,7 @@ def wrap_process_worker(original: Any) -> Any:
 
     @functools.wraps(original)
     def _process_worker(call_queue: Any, result_queue: Any, initializer: Any, *more: Any) -> Any:
-        return futures.with_crumb(original, call_queue, result_queue, initializer, *more)
+        return executor_worker.run(original, call_queue, result_queue, initializer, *more)
 
     return _process_worker
 

@@ -172,7 +172,7 @@ def _note_death(error: BaseException, caller: Any) -> None:
         process = engine_frames.local(engine_frames.find_frame(caller, "_worker_handler", 2), "worker")  # type: ignore[arg-type]
         process.join(2)  # it has closed its pipe
         pid, exitcode = process.pid, process.exitcode
-    left = status_reader.of(pid, status_reader.own_start())
+    left = status_reader.of(pid)
     status_reader.bury(pid)
     annotate.note_death(error, [death_report.hop("pebble", "in a Pebble worker", pid, exitcode, left)], None)
 

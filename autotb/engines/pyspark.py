@@ -18,6 +18,7 @@ from autotb import engine_facts
 from autotb.instrument import engine_frames, inherited_settings
 from autotb.instrument.patch import Patch, noise_is_kept
 from autotb.record import annotate, build, capture, ownership
+from autotb.record.cpython_text import FRAME
 
 MODULES = ("pyspark.errors.exceptions.captured", "pyspark.java_gateway", "pyspark.core.context", "pyspark.context")
 NAME = "PySpark"
@@ -27,7 +28,6 @@ TESTED = "3.5 to 4.3"
 
 _PYTHON = re.compile(r"Traceback \(most recent call last\):\n.*?(?=\n\s*\tat |\n SQLSTATE|\Z)", re.S)
 _JOINTS = re.compile(r"\n\n(The above exception was the direct cause|During handling of the above exception, another)[^\n]*:\n\n")
-_FRAME = re.compile(r'^  File "(?P<path>.*)", line (?P<line>\d+), in (?P<name>.*)$', re.M)
 _LOGGERS = ("org.apache.spark.executor.Executor", "org.apache.spark.scheduler.TaskSetManager")
 
 
@@ -84,7 +84,7 @@ def _note(converted: Any) -> None:
 def _tree(block: str, frames: list[dict[str, Any]]) -> dict[str, Any]:
     """One error of the text, with those of the frames that its block names."""
     known = {(frame["path"], frame["line"], frame["name"]): frame for frame in frames if "path" in frame}
-    keys = [(match["path"], int(match["line"]), match["name"]) for match in _FRAME.finditer(block)]
+    keys = [(match["path"], int(match["line"]), match["name"]) for match in FRAME.finditer(block) if match["name"]]
     error = engine_frames.headline_of(block)
     kind = capture.type_name(type(error)) if error is not None else "Exception"
     told = {"type": kind, "message": str(error) if error is not None else block}

@@ -25,7 +25,6 @@ DISTRIBUTION = "ray"
 CAPTURED = "tasks, nested tasks, actors, async actors, failed actor __init__, generators, lists, wait, awaited refs"
 TESTED = "2.9 to 2.60"
 
-MAX_SITES = 100_000  # tasks whose line of submission is remembered
 _sites: dict[bytes, Any] = {}  # task's or actor's id: (code, instruction)
 _calls: dict[bytes, Any] = {}  # task's id: what to call ``_remote`` on, and how
 _PLAIN = frozenset({int, float, bool, str, bytes, type(None)})
@@ -363,7 +362,7 @@ def _dead(number: int, pid: int | None) -> list[Any]:
     from autotb.postmortem import status_file, status_reader
 
     if pid is not None:
-        found = [left for left in [status_reader.of(pid)] if left is not None]
+        found = [left for left in [status_reader.of(pid, 0)] if left is not None]
     else:
         found = [left for left in status_reader.every() if left.words[status_file.JOB] == number and left.running]
     dead = [left for left in found if status_reader.is_dead(left.pid, within=0.5)]
@@ -410,9 +409,7 @@ def _remember(made: Any, site: Any) -> None:
     reference = getattr(reference, "_generator_ref", reference)
     actor = getattr(reference, "_actor_id", None)
     key = actor.binary() if actor is not None else reference.task_id().binary()
-    if len(_sites) >= MAX_SITES:
-        del _sites[next(iter(_sites))]
-    _sites[key] = site
+    callsite.remember(_sites, key, site)
 
 
 def _keep_call(made: Any, remote: Any, args: Any, kwargs: Any) -> None:
@@ -421,9 +418,7 @@ def _keep_call(made: Any, remote: Any, args: Any, kwargs: Any) -> None:
         return
     given = (*(kwargs.get("args") or (args[0] if args else ())), *(kwargs.get("kwargs") or {}).values())
     if len(given) <= 10 and all(type(value) in _PLAIN and (type(value) is not str or len(value) < 1_000) for value in given):
-        if len(_calls) >= MAX_SITES:
-            del _calls[next(iter(_calls))]
-        _calls[made.task_id().binary()] = (remote, args, kwargs)
+        callsite.remember(_calls, made.task_id().binary(), (remote, args, kwargs))
 
 
 def _wrap_unhandled(original: Any) -> Any:

@@ -6,7 +6,6 @@ Flows in: an engine's frames and wrapper objects.  Flows out: hops' parts and pi
 from __future__ import annotations
 
 import pickle
-import re
 import sys
 import traceback
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from types import CodeType, FrameType, TracebackType
 from autotb import engine_facts, settings
 from autotb.record import annotate, build, callsite, ownership, pickling, safe_repr, static
 from autotb.record.capture import attached
+from autotb.record.cpython_text import HEADLINE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
@@ -165,9 +165,6 @@ def _forking_dumps(value: Any) -> Any:
     return ForkingPickler.dumps(value)
 
 
-_LAST = re.compile(r"^(?P<type>[^\W\d]\w*(?:\.\w+|\.<locals>)*)(?:: (?P<message>.*))?$")
-
-
 def opened_text(exc: BaseException, text: str, *broken: str) -> engine_facts.Opened:
     """What a wrapper exception says whose message is the text of a worker's traceback; a record says it better."""
     record = attached(exc)
@@ -180,7 +177,7 @@ def headline_of(text: str) -> BaseException | None:
     """An exception that bears the type's name and the message of a traceback's last lines; its class may not exist here."""
     lines = text.rstrip().split("\n")
     last = max((at for at, line in enumerate(lines) if line.startswith("  ")), default=-1)
-    match = _LAST.match(lines[last + 1]) if 0 <= last < len(lines) - 1 else None
+    match = HEADLINE.match(lines[last + 1]) if 0 <= last < len(lines) - 1 else None
     if match is None:
         return None
     return named(match["type"], "\n".join([match["message"] or "", *lines[last + 2 :]]).rstrip("\n"))

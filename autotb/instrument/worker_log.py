@@ -12,10 +12,11 @@ import sys
 import time
 
 from autotb import settings
-from autotb.record import build, redaction
+from autotb.record import build, ownership, redaction, safe_repr
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # every worker imports this
+    from collections.abc import Callable
     from typing import Any
 
 START, END = "[WORKER START]", "[WORKER END]"
@@ -51,6 +52,28 @@ class WorkerLog:
         os.write(self.descriptor, f"{stamp} {text}\n".encode("utf-8", "backslashreplace"))
 
 
+class LoggedTask:
+    """The task that a worker runs, for those that run one at a time: its lines in the log."""
+
+    def __init__(self, log: WorkerLog) -> None:
+        self.log, self.text = log, ""
+
+    def began(self, told: Callable[[], tuple[str | None, Any]]) -> None:
+        """``told()`` gives the call's text, None under ``AUTOTB_ARGS=0``, and the function, whose name must do then."""
+        try:
+            call, function = told()
+            self.text = call or _name_only(function)
+            self.log.start(self.text)
+        except Exception:
+            self.text = ""  # the task runs without a line
+
+    def ended(self, well: bool) -> None:
+        """It has ended, and ``well`` says whether with a result."""
+        text, self.text = self.text, ""
+        if well and text:
+            self.log.end(text)
+
+
 def log() -> WorkerLog | None:
     """This process's log; None where none is wanted, or none can be written."""
     global _log, _asked
@@ -70,9 +93,12 @@ def log() -> WorkerLog | None:
 
 def call_of(function: Any, args: Any, kwargs: Any = None) -> str:
     """The call as it is logged; the name alone under ``AUTOTB_ARGS=0``."""
-    from autotb.record import safe_repr
+    return build.call_text(function, args, kwargs) or _name_only(function)
 
-    return build.call_text(function, args, kwargs) or f"{safe_repr.function_name(function)}(…)"
+
+def _name_only(function: Any) -> str:
+    batch = ownership.batch_of(function)
+    return f"{safe_repr.function_name(batch[0][0] if batch else function)}(…)"
 
 
 def _forget() -> None:

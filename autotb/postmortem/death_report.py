@@ -14,6 +14,7 @@ from autotb import settings
 from autotb.postmortem import oom, status_file, status_reader
 from autotb.postmortem.status_reader import Remains
 from autotb.record import build, ownership, redaction
+from autotb.record.cpython_text import FRAME
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 STARTED, NEVER = "started and then crashed", "never started"
 _AT_ONCE = ("process pool", "loky", "multiprocessing.Pool")  # wait for deaths; other engines look now and then
 _NOT_ALL = ("ray", "dask")  # run tasks, coroutines for one, of which a worker leaves no word
-_FRAME = re.compile(r'^  File "(?P<path>.*)", line (?P<line>\d+),? in (?P<name>.*)$')
 
 
 def hop(
@@ -118,7 +118,7 @@ def crashed_at(dump: str) -> list[dict[str, Any]]:
             if frames:
                 break
             inside = not line.startswith("Thread ")
-        elif inside and (match := _FRAME.match(line)):
+        elif inside and (match := FRAME.match(line)) and match["name"]:
             path = match["path"]
             if path == "<string>" and match["name"] == "<module>":
                 continue  # an engine's own way of calling

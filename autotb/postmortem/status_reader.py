@@ -5,7 +5,6 @@ Flows in: files that ``status_file`` made on this machine.  Flows out: :class:`R
 
 from __future__ import annotations
 
-import functools
 import os
 import time
 
@@ -27,6 +26,7 @@ from autotb.postmortem.status_file import (
     WORDS,
 )
 from autotb.record import redaction
+from autotb.record.process_start import own_start
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,17 +72,17 @@ class Remains:
         return max(0.0, (self.crashed - self.words[STARTED]) / 1e9) if self.crashed else None
 
 
-def of(pid: int, since: int = 0) -> Remains | None:
+def of(pid: int, since: int | None = None) -> Remains | None:
     """What process ``pid`` of this machine, dead or alive, is or was doing.
 
-    Numbers of processes are given again: what a process left that began before ``since`` (nanoseconds of ``time.time_ns()``) is
-    not that of this one.
+    Numbers of processes are given again: what a process left that began before ``since`` (nanoseconds of ``time.time_ns()``; when
+    this process began, unless told otherwise) is not that of this one.
     """
     try:
         found = Remains(*status_folder.inside(lambda at: _read(at, status_folder.name(pid))))
     except (OSError, ValueError, AttributeError):
         return None
-    return found if found.words[BEGUN] >= since - _SLACK else None
+    return found if found.words[BEGUN] >= (own_start() if since is None else since) - _SLACK else None
 
 
 def _read(at: int, file: str) -> tuple[bytes, int]:
@@ -91,20 +91,7 @@ def _read(at: int, file: str) -> tuple[bytes, int]:
 
 def of_child(process: Any) -> Remains | None:
     """The same of a process of ``multiprocessing`` that this one has started."""
-    return of(process.pid, getattr(process, "_autotb_begun", 0) or own_start())
-
-
-@functools.cache
-def own_start() -> int:
-    """When this process began, about; 0 where the system does not tell."""
-    try:
-        with open("/proc/self/stat", "rb") as file:
-            ticks = int(file.read(2_000).rpartition(b")")[2].split()[19])
-        with open("/proc/uptime", "rb") as file:
-            up = float(file.read(100).split()[0])
-        return time.time_ns() - int((up - ticks / os.sysconf("SC_CLK_TCK")) * 1e9)
-    except (OSError, ValueError, IndexError):
-        return 0
+    return of(process.pid, getattr(process, "_autotb_begun", None))
 
 
 def every() -> list[Remains]:
@@ -113,7 +100,7 @@ def every() -> list[Remains]:
         pids = [status_folder.pid_of(file) for file in status_folder.inside(os.listdir)]
     except (OSError, AttributeError):
         return []
-    return [found for pid in pids if pid is not None and (found := of(pid)) is not None]
+    return [found for pid in pids if pid is not None and (found := of(pid, 0)) is not None]
 
 
 def is_dead(pid: int, within: float = 0) -> bool:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     Site = tuple[CodeType, int]
+MAX_REMEMBERED = 100_000  # sites and calls of one engine
 USER, OTHER, ENGINE = 1, 0, -1  # ENGINE: one with an adapter of its own, which notes the place itself
 # Whose code this is, by its ``id``, with the code, which lives as long: to hash one takes microseconds, more the longer it is.
 _users: dict[int, tuple[CodeType, int]] = {}  # bounded, see _whose
@@ -65,6 +66,13 @@ def _outermost_first(frame: FrameType | None) -> list[FrameType]:
         frames.append(frame)
         frame = frame.f_back
     return frames[::-1]
+
+
+def remember(table: dict[Any, Any], key: Any, value: Any) -> None:
+    """``table[key] = value``, for which the oldest goes once there are MAX_REMEMBERED."""
+    if len(table) >= MAX_REMEMBERED:
+        del table[next(iter(table))]
+    table[key] = value
 
 
 def line_of(code: CodeType, offset: int) -> int:

@@ -5,16 +5,15 @@ Flows in: tracebacks.  Flows out: lists of dicts of builtins, for ``capture``.
 
 from __future__ import annotations
 
-import functools
 import itertools
 import linecache
 import os
 import sys
-import time
 from types import CodeType, TracebackType
 
 from autotb import engine_facts, settings
 from autotb.record import ownership, safe_repr, shipped_code, sources, static
+from autotb.record.process_start import own_start
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
@@ -321,7 +320,7 @@ def changed(code: CodeType) -> bool:
     """
     try:
         status = os.stat(code.co_filename)
-        if status.st_mtime < _process_start() or status.st_size > _MAX_CHANGED_SIZE:
+        if status.st_mtime < own_start() / 1e9 - 0.1 or status.st_size > _MAX_CHANGED_SIZE:
             return False
         key = (code.co_filename, status.st_mtime)
         known = _changed.get(key)
@@ -358,20 +357,3 @@ def _is_rebuilt(code: CodeType) -> bool:
         return False  # a function, the body of a class
     is_modules = code.co_name.startswith(("<module>", "<cell line: "))  # the latter of IPython
     return not is_modules or "__traceback_maker" in code.co_names
-
-
-@functools.lru_cache(1)
-def _process_start() -> float:
-    """When this process began, in seconds since the epoch; 0 where the kernel does not tell."""
-    try:
-        with open("/proc/self/stat", "rb") as file:
-            ticks = int(file.read().rpartition(b")")[2].split()[19])
-        with open("/proc/uptime", "rb") as file:  # btime, of /proc/stat, is of whole seconds
-            up = float(file.read().split()[0])
-        return time.time() - (up - ticks / os.sysconf("SC_CLK_TCK")) - 0.1
-    except (OSError, ValueError, IndexError):
-        return 0.0
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_process_start.cache_clear)

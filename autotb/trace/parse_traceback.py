@@ -9,21 +9,19 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from autotb.record.cpython_text import FRAME, HEADLINE, without_colours
 from autotb.trace.parts import Frame, Gap, Hop, Stack
 from autotb.trace.phrases import CAUSED, DURING
 
 _HEADER = re.compile(r"^(?:Exception Group )?Traceback \(most recent call last\):$")
-_FILE = re.compile(r'^  File "(?P<path>.*)", line (?P<line>\d{1,12})(?:, in (?P<name>.*))?$')
 _REPEATED = re.compile(r"^  \[Previous line repeated (\d{1,12}) more times?\]$")
 _CARETS = re.compile(r"^\s*[~^]+[~^\s]*$")
-_ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _GROUP_PREFIX = re.compile(r"^\s*(?:\+-\+-+ ?\d* ?-*|[|+](?: |-|$))")
-_TYPE_LINE = re.compile(r"^(?P<type>[^\W\d]\w*(?:\.\w+|\.<locals>)*)(?:: (?P<message>.*))?$")
 
 
 def parse(text: str) -> Stack | None:
     """The last exception of ``text``, chained to those before it."""
-    lines = _ANSI.sub("", text).expandtabs(8).replace("\r\n", "\n").split("\n")
+    lines = without_colours(text).expandtabs(8).replace("\r\n", "\n").split("\n")
     blocks = _blocks([_without_margin(line) for line in lines])
     stack: Stack | None = None
     joint = ""
@@ -68,7 +66,7 @@ def _block(lines: list[str]) -> Stack | None:
     at = 0
     while at < len(lines):
         line = lines[at]
-        if match := _FILE.match(line):
+        if match := FRAME.match(line):
             if match["name"] is None:
                 break  # a syntax error's own place: it belongs to the last lines
             at, frame = _frame(lines, at, match)
@@ -103,7 +101,7 @@ def _last_lines(lines: list[str]) -> tuple[str, str, tuple[str, ...]] | None:
     while lines and not lines[-1].strip():
         lines = lines[:-1]
     for number, line in enumerate(lines):
-        if match := _TYPE_LINE.match(line):
+        if match := HEADLINE.match(line):
             rest = [text for text in lines[number + 1 :] if not text.startswith("  +-")]
             message = "\n".join([match["message"] or "", *rest]).rstrip("\n")
             final = tuple(lines) if number else ()

@@ -129,6 +129,19 @@ def test_marks_and_environment(run, tmp_path, engine):
     assert re.search(r"in an? \S+ worker, pid \d+", story)
 
 
+@pytest.mark.parametrize("engine", ["processes", "pool", "loky", "pebble", "mpire"])
+def test_without_arguments_the_names_remain(run, tmp_path, engine):
+    run(PROGRAM, engine, AUTOTB_WORKER_LOG=str(tmp_path / "logs"), AUTOTB_ARGS="0", timeout=150)
+    text = "".join(path.read_text() for path in (tmp_path / "logs").iterdir())
+    assert sorted(re.findall(r"\[WORKER (?:START|END)\].*", text)) == [
+        "[WORKER END] good(…)",
+        "[WORKER START] bad(…)",
+        "[WORKER START] good(…)",
+        "[WORKER START] kill(…)",
+        "[WORKER START] lacks(…)",
+    ]
+
+
 def test_a_folder_that_cannot_be_written_is_one_line(run, tmp_path):
     (tmp_path / "file").write_text("")
     ran = run(PROGRAM.replace("pool.apply(kill, (4,))", "pass"), "pool", AUTOTB_WORKER_LOG=str(tmp_path / "file" / "logs"))

@@ -86,7 +86,7 @@ def waits_for_a_lock(trace: Any) -> dict[str, str] | None:
     from autotb.postmortem import death_report, status_reader
 
     for pid, threads in _forked.items():
-        left = status_reader.of(pid, status_reader.own_start())
+        left = status_reader.of(pid)
         if left is not None and left.running and left.seconds > 1 and not status_reader.is_dead(pid) and _at_a_futex(pid):
             names = ", ".join(threads[:3]) + (", …" if len(threads) > 3 else "")
             call = left.text or "a task"

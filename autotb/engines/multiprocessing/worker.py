@@ -13,6 +13,8 @@ import sys
 from autotb import settings
 from autotb.engines.multiprocessing.messages import INITIALIZER
 from autotb.instrument import exception_wrappers
+from autotb.instrument.queue_proxy import QueueProxy
+from autotb.postmortem import status_file
 from autotb.record import ownership, safe_repr, static
 
 TYPE_CHECKING = False
@@ -45,7 +47,7 @@ def wrap_worker(original: Any) -> Any:
 
                 log = worker_log.log()
                 if log is not None:
-                    tasks.log = results.log = _Log(log)
+                    tasks.log = results.log = worker_log.LoggedTask(log)
             if initializer is not None and settings.switch("rescue"):
                 initializer = _Initializer(initializer, results, wrap_exception)
         except Exception:
@@ -59,26 +61,6 @@ def wrap_worker(original: Any) -> Any:
     return worker_
 
 
-class _Log:
-    """The worker's log, where one is wanted: each task as it begins and ends."""
-
-    def __init__(self, log: Any) -> None:
-        self.log, self.text = log, ""
-
-    def began(self, task: Any) -> None:
-        try:
-            self.text = _call_of(task[2], task[3], task[4], None) or "" if task is not None else ""
-            if self.text:
-                self.log.start(self.text)
-        except Exception:
-            self.text = ""  # the task runs without a line
-
-    def ended(self, well: bool) -> None:
-        if well and self.text:
-            self.log.end(self.text)
-        self.text = ""
-
-
 def _crumb(inqueue: Any, outqueue: Any, initializer: Any) -> Any:
     from autotb.engines.multiprocessing import recovery
 
@@ -88,21 +70,11 @@ def _crumb(inqueue: Any, outqueue: Any, initializer: Any) -> Any:
     except Exception:
         return None  # should this process die, less is known
     if crumb is not None and initializer is not None:
-        crumb.words[2] = 3  # STATE, STARTING
+        crumb.words[status_file.STATE] = status_file.STARTING
     return crumb
 
 
-class _Proxy:
-    """A queue in every respect but the one method that a subclass replaces."""
-
-    def __init__(self, queue: Any) -> None:
-        self._queue = queue
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.__dict__["_queue"], name)
-
-
-class _Tasks(_Proxy):
+class _Tasks(QueueProxy):
     """Hands out tasks whose function cannot kill the worker by an exception; remembers the running one."""
 
     def __init__(self, queue: Any, module: Any, in_thread: bool) -> None:
@@ -116,24 +88,25 @@ class _Tasks(_Proxy):
 
     def noted_in(self, crumb: Any, results: _Results) -> None:
         """From now on each task that is taken is noted in this process's breadcrumb; one that cannot be unpickled fails."""
-        from autotb.postmortem.status_file import plain
-
         take, begins, words = self._get, crumb.runs, crumb.words
+        state, idle = status_file.STATE, status_file.IDLE  # names would be looked up for each task
         with_arguments = settings.switch("args")
 
         def get() -> Any:
             while True:
-                words[2] = 0  # STATE, IDLE: names would be looked up for each task
+                words[state] = idle
                 try:
                     task = take()
                     break
                 except Exception as error:
-                    if not words[2] or not settings.switch("rescue") or not _not_unpickled(error, crumb, results):
+                    if words[state] == idle or not settings.switch("rescue") or not _not_unpickled(error, crumb, results):
                         raise  # the pipe is at its end
             if task is not None:
-                begins(task[0], task[1] or 0, _brief(task, plain) if with_arguments else safe_repr.function_name(task[2]))
+                begins(
+                    task[0], task[1] or 0, _brief(task, status_file.plain) if with_arguments else safe_repr.function_name(task[2])
+                )
             else:
-                words[2] = 0
+                words[state] = idle
             return task
 
         self._get = get
@@ -144,8 +117,8 @@ class _Tasks(_Proxy):
         if guarded is not None:
             guarded.function = None
         task = self._get()
-        if self.log is not None:
-            self.log.began(task)
+        if self.log is not None and task is not None:
+            self.log.began(lambda: (_call_of(task[2], task[3], task[4], None), _called(task[2], task[3])))
         if task is None or task[2] is self._reraises:  # the user's iterable failed in the driver
             return task
         if self.in_thread:
@@ -225,7 +198,7 @@ class _Carried(Exception):  # noqa: N818  no error: what it carries is one
         self.error = error
 
 
-class _Results(_Proxy):
+class _Results(QueueProxy):
     """Unpacks what was carried; in a thread pool, where the exception itself is handed over, notes who ran it."""
 
     def __init__(self, queue: Any, tasks: _Tasks) -> None:
@@ -246,7 +219,7 @@ class _Results(_Proxy):
             pass  # a message of another form goes through as it is
         self._put(message)
         if self.crumb is not None:
-            self.crumb.words[2] = 0  # STATE, IDLE: the task's result is sent
+            self.crumb.idles()  # the task's result is sent
 
     def _failed(self, job: Any, index: Any, result: Any) -> Any:
         value = result[1]
@@ -331,6 +304,12 @@ def _record(exc: BaseException, tb: Any, caller: Any) -> Any:
 
 
 _POOLS = ("multiprocessing.pool", "multiprocess.pool")
+
+
+def _called(function: Any, args: Any) -> Any:
+    """The user's function; of a chunk of ``map`` the one that is called for each element."""
+    chunk = static.module_of(function) in _POOLS and function.__name__ in ("mapstar", "starmapstar")
+    return args[0][0] if chunk else function
 
 
 def _call_of(function: Any, args: Any, kwargs: Any, tb: Any) -> str | None:

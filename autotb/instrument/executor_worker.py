@@ -1,0 +1,173 @@
+"""The worker processes of an executor, concurrent.futures' and loky's: their loop, and what is sent when a task fails.
+
+Flows in: the queue of calls, and the wrapper in which an exception travels.  Flows out: the worker's status file and its log, a
+record with the failing call, and of a call or a result that cannot be pickled the part that is at fault.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+
+from autotb.instrument.queue_proxy import QueueProxy
+from autotb.record import ownership, static
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # every worker imports this: what only failures need is imported where they are handled
+    from typing import Any
+
+    from autotb.instrument.worker_log import LoggedTask
+
+
+def run(original: Any, call_queue: Any, result_queue: Any, initializer: Any, *more: Any) -> Any:
+    """Run the engine's loop ``original`` over its queues, noting each task that begins."""
+    crumb = None
+    try:
+        from autotb.instrument import worker_log
+        from autotb.postmortem import status_file
+
+        log = worker_log.log()
+        if log is not None:
+            task = worker_log.LoggedTask(log)
+            call_queue, result_queue = _Begins(call_queue, task), _Ends(result_queue, task)
+        crumb = status_file.begin()
+        if crumb is not None:
+            crumb.words[status_file.STATE] = status_file.STARTING if initializer is not None else status_file.IDLE
+            call_queue = _Calls(call_queue, crumb)
+    except Exception:
+        pass  # should it die, less is known
+    result = original(call_queue, result_queue, initializer, *more)
+    if crumb is not None:
+        crumb.end()
+    return result
+
+
+class _Begins(QueueProxy):
+    """The queue of tasks, in a worker that logs them."""
+
+    def __init__(self, queue: Any, task: LoggedTask) -> None:
+        super().__init__(queue)
+        self.task = task
+
+    def get(self, *args: Any, **kwargs: Any) -> Any:
+        item = self.queue.get(*args, **kwargs)
+        if item is not None:
+            self.task.began(lambda: (call_of(item.fn, item.args, item.kwargs, None), _called(item.fn)))
+        return item
+
+
+class _Ends(QueueProxy):
+    """The queue of results of such a worker."""
+
+    def __init__(self, queue: Any, task: LoggedTask) -> None:
+        super().__init__(queue)
+        self.task = task
+
+    def put(self, item: Any, *args: Any) -> Any:
+        self.task.ended(well=getattr(item, "exception", self) is None)
+        return self.queue.put(item, *args)
+
+
+class _Calls(QueueProxy):
+    """The queue of tasks, in a worker: in every respect but ``get`` the queue itself."""
+
+    def __init__(self, queue: Any, crumb: Any) -> None:
+        from autotb.postmortem import status_file
+
+        super().__init__(queue)
+        take, words, begins = queue.get, crumb.words, crumb.runs
+        state, idle = status_file.STATE, status_file.IDLE  # names would be looked up for each task
+
+        def get(*args: Any, **kwargs: Any) -> Any:
+            words[state] = idle
+            try:
+                item = take(*args, **kwargs)
+            except Exception as error:
+                if static.name(type(error)) != "Empty":
+                    crumb.fails(error)  # it will die of it
+                raise
+            if item is not None:
+                begins(0, item.work_id, "")
+            return item
+
+        self.get = get
+
+
+def initialize(initializer: Any, *args: Any) -> None:
+    """Run the user's initializer; what it raises is logged by the worker, with the place where it ran noted on it."""
+    try:
+        initializer(*args)
+    except BaseException as error:
+        try:
+            from autotb.record import annotate, build
+
+            hop = build.place(
+                "process pool", "in the initializer of a process-pool worker", call=build.call_text(initializer, args)
+            )
+            annotate.note_live(error, hop)
+        except Exception:
+            pass  # then the log shows it as ever
+        raise
+
+
+def record(engine: str, where: str, exc: BaseException, tb: Any, caller: Any) -> Any:
+    """The record of what a task raised, made while the loop is up the stack."""
+    from autotb.instrument import engine_frames
+    from autotb.record import build
+
+    frame = engine_frames.find_frame(caller, "_process_worker")
+    call = None
+    if frame is not None:
+        item = engine_frames.local(frame, "call_item")
+        call = call_of(item.fn, item.args, item.kwargs, tb)
+    return unsent(build.record(exc, tb, build.place(engine, where, call=call)), caller)
+
+
+def unsent(tree: Any, caller: Any) -> Any:
+    """The record, which names the part of a result that could not be sent, where that is what failed."""
+    if caller.f_code.co_name == "_sendback_result" and isinstance(tree, dict):
+        from autotb.instrument import engine_frames, pickle_diagnosis
+
+        culprit = pickle_diagnosis.of_result(engine_frames.local(caller, "result"), pickler_of(caller))
+        if culprit:
+            tree["culprit"] = culprit
+    return tree
+
+
+def call_of(function: Any, args: Any, kwargs: Any, tb: Any) -> str | None:
+    """The call of an item, or of the failing element of a chunk of ``map``."""
+    from autotb.instrument import engine_frames
+    from autotb.record import build
+
+    called = _called(function)
+    if called is not function:
+        return engine_frames.chunk_call(called, list(args[0]), tb, star=True)
+    return engine_frames.frame_call(tb) if ownership.is_engines(function) else build.call_text(function, args, kwargs)
+
+
+def _called(function: Any) -> Any:
+    """The user's function; of a chunk of ``map`` the one that is called for each element."""
+    from autotb.record import safe_repr
+
+    inner = function.func if type(function) is functools.partial else None
+    chunk = static.module_of(inner) == "concurrent.futures.process" and safe_repr.function_name(inner) == "_process_chunk"
+    return function.args[0] if chunk else function
+
+
+def note_culprit(exc: BaseException, caller: Any) -> None:
+    """The call could not be sent: which part of it is at fault."""
+    from autotb.instrument import engine_frames, pickle_diagnosis
+    from autotb.record import annotate
+
+    call = engine_frames.call_of(engine_frames.local(caller, "work_item"))
+    calls = ownership.batch_of(call[0]) or [call]
+    found = (pickle_diagnosis.of_call(function, args, kwargs, pickler_of(caller)) for function, args, kwargs in calls)
+    annotate.note(exc, culprit=next(filter(None, found), None))
+
+
+def pickler_of(caller: Any) -> Any:
+    """The class that the caller's engine pickles with: the standard library's, or loky's, which the user may set."""
+    package = static.name_of(caller).rpartition(".")[0]
+    theirs = sys.modules.get(package + ".backend.reduction")
+    found = theirs.get_loky_pickler() if theirs is not None and hasattr(theirs, "get_loky_pickler") else None
+    return found or sys.modules["multiprocessing.reduction"].ForkingPickler

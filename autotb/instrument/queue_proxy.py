@@ -1,0 +1,20 @@
+"""A worker's queue, of which one method does something besides.
+
+Flows in: the engine's queue.  Flows out: an object that is it in every other respect.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # every worker imports this
+    from typing import Any
+
+
+class QueueProxy:
+    """Subclasses replace ``get`` or ``put``; all else is asked of the queue itself."""
+
+    def __init__(self, queue: Any) -> None:
+        self.queue = queue
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__["queue"], name)
