@@ -11,6 +11,7 @@ PARTS = {
     "test_doctest": [],
     "test_cmd_line_script": [],
     "test_exceptions": [],
+    "test_code_module": [],
     "test_concurrent_futures": ["*ForkExecutorDeadlock*", "*ForkserverExecutorDeadlock*"],
     "test_concurrent_futures.test_deadlock": ["*ForkExecutorDeadlock*", "*exit_during_result*"],  # where it is a package
 }

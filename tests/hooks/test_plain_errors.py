@@ -66,6 +66,15 @@ PROGRAMS = {
         "import code, sys\nfrom unittest import mock\nwith mock.patch('sys.stderr') as fake:\n"
         "    code.InteractiveConsole().runcode('1 / 0')\nprint(''.join(''.join(call.args) for call in fake.write.call_args_list))\n"
     ),
+    "a console on a mock of sys": (
+        "import code, sys\nfrom unittest import mock\nwith mock.patch('code.sys', wraps=sys, spec=sys) as fake:\n"
+        "    if sys.excepthook is sys.__excepthook__:\n        fake.excepthook = fake.__excepthook__\n"
+        "    code.InteractiveConsole().runcode('try:\\n 1 / 0\\nfinally:\\n x')\nprint(sys.excepthook.__name__)\n"
+    ),
+    "a console with a hook that chains": (
+        "import code, sys\np = sys.excepthook\nsys.excepthook = lambda *a: (print(a[2].tb_frame.f_code.co_name), p(*a))\n"
+        "code.InteractiveConsole().runcode('try:\\n 1 / 0\\nfinally:\\n x')\nprint(sys.last_traceback.tb_frame.f_code.co_name)\n"
+    ),
     "a globals of its own": "class D(dict):\n    def get(self, *a):\n        print('asked')\nexec('1 / 0', D(__builtins__=__builtins__))\n",
 }
 if sys.version_info >= (3, 11):
