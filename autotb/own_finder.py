@@ -35,6 +35,15 @@ def import_(name, globals=None, locals=None, fromlist=(), level=0):
     """The ``__import__`` of our modules."""
     top = name.partition(".")[0]
     if top == "autotb":
+        module = sys.modules.get(name)  # the real one takes a microsecond, and a failure comes by here seven times
+        if (
+            module is not None
+            and fromlist
+            and len(fromlist) == 1
+            and fromlist[0] in vars(module)
+            and not _is_in_the_making(module)
+        ):
+            return module
         return real(name, globals, locals, fromlist, level)
     if name == "__future__":
         return future
@@ -46,6 +55,10 @@ def import_(name, globals=None, locals=None, fromlist=(), level=0):
         return _aside().import_(name, globals, fromlist, level)
     with own:
         return real(name, globals, locals, fromlist, level)
+
+
+def _is_in_the_making(module):
+    return getattr(module.__spec__, "_initializing", False)
 
 
 def _is_aside(globals):

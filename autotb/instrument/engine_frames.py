@@ -149,12 +149,17 @@ def _safe_format(exc: BaseException, tb: Any) -> str:
 
 
 def reduced(
-    box: Any, rebuild: Any, arguments: Any, dumps: Callable[[Any], Any] | None = None, loads: Callable[[Any], Any] = pickle.loads
+    box: Any,
+    rebuild: Any,
+    arguments: Any,
+    dumps: Callable[[Any], Any] | None = None,
+    loads: Callable[[Any], Any] | None = None,
 ) -> tuple[Any, ...]:
     """What an engine's wrapper pickles into: its own rebuild function, called with a fit exception that carries the record."""
     try:
         exc, text = arguments
-        return rebuild, pickling.travelling(exc, text, getattr(box, "_autotb", None), dumps or _forking_dumps, loads)
+        tree = getattr(box, "_autotb", None)
+        return rebuild, pickling.travelling(exc, text, tree, dumps or _forking_dumps, loads or pickle.loads)
     except Exception:
         return rebuild, arguments
 

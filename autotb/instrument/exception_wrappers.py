@@ -51,11 +51,9 @@ def wrap_reduce(original: Any, dumps: Callable[[Any], Any] | None = None, loads:
     def __reduce__(self: Any) -> Any:
         reduced = original(self)
         try:
-            import pickle
-
             from autotb.instrument import engine_frames
 
-            return engine_frames.reduced(self, reduced[0], reduced[1], dumps, loads or pickle.loads)
+            return engine_frames.reduced(self, reduced[0], reduced[1], dumps, loads)
         except Exception:
             return reduced
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import sys
 
+from autotb import first_use
 from autotb.instrument.queue_proxy import QueueProxy
 from autotb.record import ownership, static
 
@@ -107,6 +108,7 @@ def initialize(initializer: Any, *args: Any) -> None:
             annotate.note_live(error, hop)
         except Exception:
             pass  # then the log shows it as ever
+        first_use.clean(error)
         raise
 
 

@@ -12,6 +12,7 @@ from _thread import get_ident
 
 from autotb import settings
 from autotb.instrument import failure_kinds, unretrieved
+from autotb.instrument.unretrieved import Watch
 from autotb.record import callsite
 from autotb.record.capture import KEY
 from autotb.record.static import cause_of, context_of, fields_of, traceback_of
@@ -28,14 +29,14 @@ _threads = threading._active  # type: ignore[attr-defined]
 class _Line:
     """A line that fails again and again: the kind of its failures, and their records by thread and place of submission."""
 
-    __slots__ = ("code", "kind", "records", "run", "type")
+    __slots__ = ("at", "code", "kind", "records", "run", "type")
 
-    def __init__(self, type: Any, code: Any, run: Any, kind: Any) -> None:
-        self.type, self.code, self.run, self.kind = type, code, run, kind
-        self.records: dict[Any, Any] = {}
+    def __init__(self, type: Any, code: Any, at: int, run: Any, kind: Any) -> None:
+        self.type, self.code, self.at, self.run, self.kind = type, code, at, run, kind
+        self.records: dict[int, tuple[Any, Any, int, Any]] = {}
 
 
-_lines: dict[Any, _Line] = {}
+_lines: dict[int, _Line] = {}  # by a number made of two, which is quicker than a pair: who finds one looks whether it is the one
 
 
 def took(future: Any, exc: BaseException) -> bool:
@@ -48,19 +49,22 @@ def took(future: Any, exc: BaseException) -> bool:
         tb = inner
         inner = tb.tb_next
     code = tb.tb_frame.f_code
-    line = _lines.get((id(code), tb.tb_lasti))
-    if line is None or line.code is not code or line.type is not type(exc) or line.run is not outer.tb_frame.f_code:
+    at = tb.tb_lasti
+    line = _lines.get(id(code) ^ at)
+    if line is None or line.code is not code or line.at != at or line.type is not type(exc):
+        return False
+    if line.run is not outer.tb_frame.f_code:
         return False
     site = getattr(future, _SITE, None)  # to ask for the future's __dict__ would make one
     if site is None or not site[3] or future._done_callbacks:
         return False
     thread = get_ident()
-    found = line.records.get((thread, site[1]))
-    if found is None or found[1] is not site[0] or found[2] is not _threads[thread]._name:
+    found = line.records.get(thread ^ site[1])
+    if found is None or found[1] is not site[0] or found[2] != site[1] or found[3] is not _threads[thread]._name:
         return False
     if cause_of(exc) is not None or context_of(exc) is not None:
         return False
-    future._autotb_watch = unretrieved.Watch(exc, site, line.kind, found[0])
+    future._autotb_watch = Watch(exc, site, line.kind, found[0])
     return True
 
 
@@ -69,7 +73,7 @@ def _arrived(future: Any, exc: BaseException) -> bool:
     kind, site = failure_kinds.of_record(dict.get(fields_of(exc), KEY)), getattr(future, _SITE, None)
     if kind is None or site is None or not site[3] or future._done_callbacks:
         return False
-    future._autotb_watch = unretrieved.Watch(exc, site, kind)
+    future._autotb_watch = Watch(exc, site, kind)
     return True
 
 
@@ -85,10 +89,10 @@ def learn(future: Any, exc: BaseException, caller: Any) -> None:
     code = tb.tb_frame.f_code
     if callsite.whose(tb.tb_frame) != callsite.USER or settings.switch("keep_inputs") or not unretrieved.is_wanted(exc):
         return
-    key, thread = (id(code), tb.tb_lasti), get_ident()
-    line = _lines.get(key)
-    if line is None or line.type is not type(exc) or line.code is not code or len(line.records) >= MOST:
+    at, thread = tb.tb_lasti, get_ident()
+    line = _lines.get(id(code) ^ at)
+    if line is None or line.type is not type(exc) or line.code is not code or line.at != at or len(line.records) >= MOST:
         if len(_lines) >= MOST:
             _lines.clear()
-        line = _lines[key] = _Line(type(exc), code, caller.f_code, failure_kinds.of(exc))
-    line.records[(thread, site[1])] = record, site[0], _threads[thread]._name
+        line = _lines[id(code) ^ at] = _Line(type(exc), code, at, caller.f_code, failure_kinds.of(exc))
+    line.records[thread ^ site[1]] = record, site[0], site[1], _threads[thread]._name

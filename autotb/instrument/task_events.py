@@ -9,6 +9,8 @@ from __future__ import annotations
 import functools
 from _thread import get_ident
 
+from autotb import first_use
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # every worker imports this
     from typing import Any
@@ -83,8 +85,9 @@ def around(original: Any, call: Any, is_well: Any = _always) -> Any:
             return original(*args, **kwargs)
         try:
             result = original(*args, **kwargs)
-        except BaseException:
+        except BaseException as error:
             _end(_never)
+            first_use.clean(error)  # engines that call this itself print the traceback
             raise
         _end(is_well, result)
         return result

@@ -13,6 +13,7 @@ from __future__ import annotations
 import atexit
 import gc
 import os
+import sys
 from time import monotonic
 from typing import Any
 
@@ -22,31 +23,30 @@ from autotb.record import static
 from autotb.record.capture import KEY
 
 _registered = False
-_open = 0  # failed futures that nobody has asked for so far
+_MARK = object()  # each watch holds it: its references tell how many watches there are, at no cost to any
 due = float("inf")  # when what was counted is to be told, by the clock of time.monotonic
 
 
 class Watch:
     """Hangs on a failed future until somebody asks; tells its error when the future goes unasked."""
 
-    __slots__ = ("error", "kind", "record", "site")
+    __slots__ = ("error", "kind", "mark", "record", "site")
 
     def __init__(self, error: BaseException | None, site: Any, kind: failure_kinds.Kind, record: Any = None) -> None:
         """``record`` is for the error to be given once somebody asks, where it has none yet."""
-        global _open
-        _open += 1
         self.error = error
         self.site = site
         self.kind = kind
         self.record = record
+        self.mark = _MARK
 
     def __del__(self) -> None:
         error = self.error
         if error is None:
             return
-        global _open
-        _open -= 1
-        self.error, site, kind = None, self.site, self.kind
+        self.error = None
+        kind = self.kind
+        site = self.site
         if kind.is_told and site is not None and site[2].pool.is_plain and site[3] and monotonic() < due:
             kind.untold += 1  # as most of many failures are: nothing more is to be done for one
             if kind.is_same:
@@ -91,12 +91,10 @@ def answered(fields: dict[str, Any], error: BaseException | None = None) -> None
 
 def end(found: Watch, error: BaseException | None) -> None:
     """Somebody asked the future that a watch is for; ``error`` is what reached the program by it."""
-    global _open
     if found.error is None:
         return
     _give(found.error, found.record)
     found.error = None
-    _open -= 1
     if error is not None and found.site is not None:
         said = failure_kinds.said(error)
         found.site[2].pool.has_delivered(error, (found.kind, said) if said is not None else None)
@@ -128,12 +126,14 @@ def _is_known(batch: Any, kind: failure_kinds.Kind, error: BaseException) -> boo
     return bool(batch.knows((kind, said) if said is not None else None))
 
 
+_references = getattr(sys, "getrefcount", None)  # an interpreter that counts none is always searched
+_OWN_REFERENCES = _references(_MARK) if _references is not None else 0
 _over: dict[failure_kinds.Kind, int] = {}  # failures of a pool whose error ended the program
 
 
 def _held() -> list[Watch]:
     """The watches of failed futures that are still held, and that nobody asked."""
-    if not _open:
+    if _references is not None and _references(_MARK) <= _OWN_REFERENCES:
         return []
     return [found for found in gc.get_objects() if type(found) is Watch and found.error is not None]
 
@@ -173,9 +173,9 @@ def tell_the_rest() -> None:
 
 
 def _forget_in_child() -> None:
-    global _open, due
-    held, _open, due = _held(), 0, float("inf")
-    for found in held:
+    global due
+    due = float("inf")
+    for found in _held():
         found.error = None  # the parent tells them
     _over.clear()
 

@@ -226,7 +226,9 @@ def _distribution(folder: str, top: str) -> str | None:
 def is_engines(function: Any) -> bool:
     """Whether a submitted function is an engine's own, around the user's."""
     module = static.module_of(static.behind_partials(function))
-    return any(module == own or module.startswith(own + ".") for own in engine_facts.facts.own_modules)
+    while module and module not in engine_facts.facts.own_modules:
+        module = module.rpartition(".")[0]
+    return bool(module)
 
 
 def batch_of(function: Any) -> list[Any] | None:

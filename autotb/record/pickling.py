@@ -78,7 +78,7 @@ def packed(
 
 def dict_of(exc: Any) -> Rebuild:
     """What unpickles into ``exc.__dict__``, without asking a class that answers for itself."""
-    for base in static.mro(type(exc)):
+    for base in () if static.is_builtin(type(exc)) else static.mro(type(exc)):
         names = static.own(base)
         own = names.get("__dict__")
         stock = own is None or type(own) is GetSetDescriptorType
@@ -99,18 +99,25 @@ def _is_plain(value: Any) -> bool:
 def is_suspect(exc: BaseException) -> bool:
     """Whether ``exc`` might not survive pickling: its class has ways of its own, or it holds more than plain values."""
     kind = type(exc)
+    if static.is_builtin(kind):
+        if not issubclass(kind, Exception):
+            return True
+    elif _has_own_ways(kind) or not static.is_found(kind):
+        return True
+    values = [*static.args_of(exc), *(value for name, value in _held(exc))]
+    if issubclass(kind, _WITH_FIELDS):
+        values += [static.slot(exc, field) for field in _FIELDS]
+    return not all(map(_is_plain, values)) or bool(static.members(exc))
+
+
+def _has_own_ways(kind: type) -> bool:
     for base in static.mro(kind):
         if static.is_builtin(base):
             break
         names = static.own(base)
         if any(name in names for name in _OWN_WAYS) or "<locals>" in static.qualname(base):
             return True
-    if not static.is_found(kind) or (static.is_builtin(kind) and not issubclass(kind, Exception)):
-        return True
-    values = [*static.args_of(exc), *(value for name, value in _held(exc))]
-    if issubclass(kind, _WITH_FIELDS):
-        values += [static.slot(exc, field) for field in _FIELDS]
-    return not all(map(_is_plain, values)) or bool(static.members(exc))
+    return False
 
 
 _WITH_FIELDS = (AttributeError, ImportError, NameError, OSError)

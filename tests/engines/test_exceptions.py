@@ -322,6 +322,38 @@ def test_a_pool_whose_initializer_fails_tells_its_error(run, start, method):
     assert ran.status == 1
 
 
+INITIALIZERS = """
+import multiprocessing as mp
+import threading, time, traceback
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing.pool import ThreadPool
+
+def bad():
+    1 / 0
+
+threading.excepthook = lambda args: print("".join(traceback.format_exception(args.exc_type, args.exc_value, args.exc_traceback)))
+
+if __name__ == "__main__":
+    with ProcessPoolExecutor(1, initializer=bad, mp_context=mp.get_context("spawn")) as pool:
+        try:
+            pool.submit(print).result()
+        except Exception as error:
+            print(type(error).__name__)
+    pool = ThreadPool(1, bad)
+    pool._pool[0].join(20)
+    pool.terminate()
+"""
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="a frame that raises again stays in the traceback")
+def test_what_programs_and_logs_see_of_a_failing_initializer_has_no_frame_of_ours(run):
+    ours, bare = run(INITIALIZERS, AUTOTB_LOGGING="0"), run(INITIALIZERS, autotb="0")
+
+    assert "in bad" in bare.stderr
+    assert "in bad" in bare.stdout
+    assert (ours.stdout, ours.stderr) == (bare.stdout, bare.stderr)
+
+
 CAUGHT = """
 import pickle, subprocess, sys, traceback
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor

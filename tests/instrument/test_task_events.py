@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
+import traceback
 
 import pytest
 
@@ -45,6 +46,18 @@ def test_what_a_task_raises_is_raised(quiet, kind):
     with pytest.raises(kind) as caught:
         task_events.around(task, lambda: (task, ()))()
     assert caught.value is error
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="a frame that raises again stays in the traceback")
+def test_an_engine_that_prints_what_a_task_raised_prints_no_frame_of_ours(quiet):
+    """Ray does, of each try that fails and is to be followed by another."""
+    try:
+        task_events.around(lambda: 1 / 0, lambda: (None, ()))()
+    except ZeroDivisionError:
+        text = traceback.format_exc()
+
+    assert text.count("  File ") == 2
+    assert "task_events.py" not in text.replace(__file__, "")
 
 
 def test_tasks_of_several_threads_are_all_named_and_the_file_goes_with_the_process(tmp_path):

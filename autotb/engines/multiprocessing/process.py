@@ -11,7 +11,7 @@ import os
 import sys
 import time
 
-from autotb import surface
+from autotb import first_use, surface
 from autotb.record import callsite, ownership
 
 TYPE_CHECKING = False
@@ -130,5 +130,6 @@ def _shown(process: Any, run: Any) -> Any:
         raise
     except BaseException as error:
         if not surface.events.process_failed(error, process):
+            first_use.clean(error)
             raise
     raise SystemExit(1)  # as _bootstrap would have ended; it prints nothing for this one

@@ -10,7 +10,7 @@ import functools
 import os
 import sys
 
-from autotb import settings
+from autotb import first_use, settings
 from autotb.engines.multiprocessing.messages import INITIALIZER
 from autotb.instrument import exception_wrappers
 from autotb.instrument.queue_proxy import QueueProxy
@@ -247,6 +247,7 @@ class _Initializer:
             self.function(*args)
         except Exception as error:
             if not self.in_process:
+                first_use.clean(error)
                 raise
             tb = static.traceback_of(error)
             tb = tb.tb_next if tb is not None else None
