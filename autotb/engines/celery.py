@@ -65,7 +65,7 @@ def _wrap_to_python(original: Any) -> Any:
         tree = exc.get(FIELD) if isinstance(exc, dict) else capture.attached(exc) if isinstance(exc, BaseException) else None
         made = original(self, exc)
         try:
-            if isinstance(tree, dict) and tree.get("v") == capture.VERSION and isinstance(made, BaseException):
+            if capture.is_tree(tree) and isinstance(made, BaseException):
                 annotate.attach(made, tree)
         except Exception:
             pass  # the text is read
@@ -94,8 +94,8 @@ def _wrap_throw(original: Any) -> Any:
 def _note(result: Any, error: BaseException) -> None:
     text = (result._cache or {}).get("traceback")
     if capture.attached(error) is None and isinstance(text, str) and "Traceback (most recent call last)" in text:
-        told = {"type": capture.type_name(type(error)), "message": str(error), "text": text}
-        annotate.attach(error, {"v": capture.VERSION, "hops": [], **told})
+        kind = capture.type_name(type(error))
+        annotate.attach(error, {"v": capture.VERSION, "hops": [], "type": kind, "message": str(error), "text": text})
     annotate.note_submitted(error, engine_frames.place_of(result.__dict__.get("_autotb_site")))
 
 

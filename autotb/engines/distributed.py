@@ -354,7 +354,7 @@ def _tell_of_death(error: Any) -> bool:
         hops = [{"engine": "dask", "where": "in a Dask cluster", "frames": [], "died": [fate]}, _dead_at[last.address]]
         annotate.note_death(error, hops, engine_frames.place_of(_sites.get(key)))
         return True
-    hop = dict(found[-1])
+    hop = found[-1].copy()
     if len(found) > 1:
         others = ", ".join(str(earlier["pid"]) for earlier in found[:-1])
         hop["died"] = [*hop["died"], f"{len(found) - 1} workers before it died of the same task, pids {others}"]

@@ -8,13 +8,16 @@ Source: https://www.gevent.org/api/gevent.hub.html
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autotb import engine_facts, surface
 from autotb.instrument import engine_frames
 from autotb.instrument.patch import Patch
 from autotb.record import annotate, build, ownership
 from autotb.record.capture import attached
+
+if TYPE_CHECKING:
+    from autotb.record.schema import Place
 
 MODULES = ("gevent.hub",)
 NAME = "gevent"
@@ -38,9 +41,10 @@ def _wrap_print(original: Any) -> Any:
                 name = getattr(context, "name", None)
                 where = f"in greenlet {name}" if isinstance(name, str) else "in a greenlet"
                 place = build.place("gevent", where, call=engine_frames.frame_call(tb))
-                place = {**place, "submitted": _spawned(context), "verb": "spawned"}
-                if place["submitted"] is None:
-                    del place["submitted"]
+                place["verb"] = "spawned"
+                spawned = _spawned(context)
+                if spawned is not None:
+                    place["submitted"] = spawned
                 shown = surface.events.greenlet_failed(v, tb, place, getattr(context, "name", ""))
                 annotate.note_live(v, place)
                 if shown:
@@ -52,7 +56,7 @@ def _wrap_print(original: Any) -> Any:
     return print_exception
 
 
-def _spawned(context: Any) -> dict[str, Any] | None:
+def _spawned(context: Any) -> Place | None:
     """The user's line in the stack that gevent keeps of where a greenlet was spawned."""
     frame = getattr(context, "spawning_stack", None)
     while frame is not None:

@@ -56,7 +56,7 @@ def _text(exc: Any) -> str | None:
 
 def _attach(error: Any) -> None:
     tree = (error.engine_info or {}).get(FIELD)
-    if isinstance(tree, dict) and tree.get("v") == capture.VERSION:
+    if capture.is_tree(tree):
         annotate.attach(error, tree)
 
 

@@ -12,13 +12,16 @@ from __future__ import annotations
 
 import functools
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autotb import engine_facts
 from autotb.instrument import engine_frames, inherited_settings
 from autotb.instrument.patch import Patch, noise_is_kept
 from autotb.record import annotate, build, capture, ownership
 from autotb.record.cpython_text import FRAME
+
+if TYPE_CHECKING:
+    from autotb.record.schema import Frame, Tree
 
 MODULES = ("pyspark.errors.exceptions.captured", "pyspark.java_gateway", "pyspark.core.context", "pyspark.context")
 NAME = "PySpark"
@@ -76,22 +79,23 @@ def _note(converted: Any) -> None:
     tree = _tree(first, frames)
     for sentence, block in zip(rest[::2], rest[1::2]):
         inner, tree = tree, _tree(block, frames)
-        tree["cause" if sentence.startswith("The above") else "context"] = inner
-    tree["hops"][0].update(engine="pyspark", where="in a PySpark worker", twice=True, brought=frames)
+        tree |= {"cause": inner} if sentence.startswith("The above") else {"context": inner}
+    tree["hops"][0] |= {"engine": "pyspark", "where": "in a PySpark worker", "twice": True, "brought": frames}
     annotate.attach(converted, tree)
 
 
-def _tree(block: str, frames: list[dict[str, Any]]) -> dict[str, Any]:
+def _tree(block: str, frames: list[Frame]) -> Tree:
     """One error of the text, with those of the frames that its block names."""
     known = {(frame["path"], frame["line"], frame["name"]): frame for frame in frames if "path" in frame}
     keys = [(match["path"], int(match["line"]), match["name"]) for match in FRAME.finditer(block) if match["name"]]
     error = engine_frames.headline_of(block)
     kind = capture.type_name(type(error)) if error is not None else "Exception"
-    told = {"type": kind, "message": str(error) if error is not None else block}
-    return {"v": capture.VERSION, **told, "hops": [{"frames": [known.get(key) or _plain(*key) for key in keys]}]}
+    message = str(error) if error is not None else block
+    found = [known.get(key) or _plain(*key) for key in keys]
+    return {"v": capture.VERSION, "type": kind, "message": message, "hops": [{"frames": found}]}
 
 
-def _plain(path: str, line: int, name: str) -> dict[str, Any]:
+def _plain(path: str, line: int, name: str) -> Frame:
     return {"path": path, "line": line, "name": name, "kind": ownership.kind_of(path, "")}
 
 

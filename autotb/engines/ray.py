@@ -11,13 +11,16 @@ import functools
 import os
 import re
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autotb import engine_facts, settings, surface
 from autotb.instrument import engine_frames, inherited_settings, task_events
 from autotb.instrument.patch import Patch, noise_is_kept
 from autotb.record import annotate, build, callsite, pickling, static
-from autotb.record.capture import KEY, Tree, attached
+from autotb.record.capture import KEY, attached
+
+if TYPE_CHECKING:
+    from autotb.record.schema import Light, Tree
 
 MODULES = ("ray.exceptions", "ray.remote_function", "ray.actor", "ray._private.worker", "ray._private.function_manager")
 NAME = "Ray"
@@ -129,7 +132,7 @@ def _wrap_task_error_init(original: Any) -> Any:
     return __init__
 
 
-def _record(live: BaseException, kwargs: dict[str, Any], args: tuple[Any, ...]) -> Tree | build.Light:
+def _record(live: BaseException, kwargs: dict[str, Any], args: tuple[Any, ...]) -> Tree | Light:
     name = str(args[0]) if args else str(kwargs.get("function_name", ""))
     name = name.rpartition("::")[2].rpartition("__main__.")[2].removesuffix("()")
     upstream = attached(live)
@@ -154,7 +157,7 @@ def _current_task() -> str | None:
         return None
 
 
-def _with_fit_cause(args: tuple[Any, ...], tree: Tree | build.Light) -> tuple[Any, ...]:
+def _with_fit_cause(args: tuple[Any, ...], tree: Tree | Light) -> tuple[Any, ...]:
     """Ray replaces a cause that cannot be pickled by a RayError: it is given one that can."""
     if len(args) < 3 or not static.is_exception(args[2]):
         return args
@@ -216,13 +219,13 @@ def _wrap_as_instanceof_cause(original: Any) -> Any:
     return as_instanceof_cause
 
 
-def _note_submitted(tree: dict[str, Any]) -> None:
+def _note_submitted(tree: Tree) -> None:
     """Fill in where this process submitted the tasks of a story."""
     for hop in tree["hops"]:
         for key in (hop.get("task"), hop.get("actor")):
-            site = _sites.get(bytes.fromhex(key)) if key else None
-            if site is not None:
-                hop.setdefault("submitted", engine_frames.place_of(site))
+            place = engine_frames.place_of(_sites.get(bytes.fromhex(key))) if key else None
+            if place is not None:
+                hop.setdefault("submitted", place)
 
 
 def _wrap_actor_died_init(original: Any) -> Any:
@@ -251,7 +254,7 @@ def _in_worker() -> bool:
     return os.path.basename(getattr(sys.modules.get("__main__"), "__file__", None) or "") == "default_worker.py"
 
 
-def _shorten(error: Any, tree: dict[str, Any]) -> None:
+def _shorten(error: Any, tree: Tree) -> None:
     """A worker prints this text to its stderr, which Ray shows in the driver: the driver has the whole story already."""
     error.error_msg = f"The actor died because of an error raised in its creation task: {tree['type']}: {tree['message']}"
 

@@ -72,7 +72,7 @@ def _told(rank: Any, failure: Any) -> tuple[float, Any, Any, BaseException | Non
     when, tree = float(failure.timestamp), extra.get("autotb")
     text = extra.get("py_callstack")
     error: BaseException | None = None
-    if isinstance(tree, dict) and tree.get("v") == capture.VERSION:
+    if capture.is_tree(tree):
         when = tree.get("time", when)
         error = engine_frames.named(tree["type"], tree["message"])
         annotate.attach(error, tree)

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autotb.flow import packing
 from autotb.flow.packing import Packed
 from autotb.record.capture import attached
+
+if TYPE_CHECKING:
+    from autotb.record.schema import Place
 
 
 class Failed:
@@ -45,7 +48,7 @@ class Sink:
     token: str
     step: int
     owned: bool
-    place: dict[str, Any] | None  # where the step was made part of the flow
+    place: Place | None  # where the step was made part of the flow
 
 
 class Partly(list[Any]):

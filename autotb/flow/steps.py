@@ -8,10 +8,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autotb.flow.binding import Names
 from autotb.record import callsite
+
+if TYPE_CHECKING:
+    from autotb.record.schema import Place
 
 ELEMENT, MAP = "element", "map"
 
@@ -125,10 +128,10 @@ class Node:
     product: bool
     predecessors: frozenset[str]
     generation: int
-    place: dict[str, Any] | None = None
+    place: Place | None = None
 
 
-def user_place() -> dict[str, Any] | None:
+def user_place() -> Place | None:
     """The user's line that calls us: path, line, name."""
     try:
         return callsite.decode(callsite.here(2))

@@ -8,17 +8,20 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autotb import plain_errors, render, settings
 from autotb.instrument import engine_frames
 from autotb.record import build as records
-from autotb.record import callsite, capture, static
+from autotb.record import callsite, capture, schema, static
 from autotb.render import clean, terminal
 from autotb.trace import build
 
+if TYPE_CHECKING:
+    from autotb.record.schema import Hop, Place
 
-def _trace(exc: BaseException, tb: Any, place: dict[str, Any], heading: str = "") -> Any:
+
+def _trace(exc: BaseException, tb: Any, place: Hop, heading: str = "") -> Any:
     in_force = settings.used("context", "locals")
     captured = capture.Capture(context=in_force.context, local_variables=in_force.locals != "0")
     return build.from_tree(captured.tree(exc, tb, place), heading)
@@ -56,7 +59,7 @@ def process_failed(exc: BaseException, process: Any) -> bool:
     return True
 
 
-def greenlet_failed(exc: BaseException, tb: Any, place: dict[str, Any], name: str) -> bool:
+def greenlet_failed(exc: BaseException, tb: Any, place: Hop, name: str) -> bool:
     """An error in a greenlet, which the hub tells at once."""
     if sys.stderr is None:
         return False
@@ -64,7 +67,7 @@ def greenlet_failed(exc: BaseException, tb: Any, place: dict[str, Any], name: st
     return True
 
 
-def nobody_asked(failures: list[tuple[BaseException, dict[str, Any] | None]]) -> bool:
+def nobody_asked(failures: list[tuple[BaseException, Place | None]]) -> bool:
     """Failed futures that were dropped, or that were held to the end."""
     from autotb.hooks import unretrieved_report
 
@@ -110,6 +113,5 @@ def _asyncio_story(context: dict[str, Any]) -> str:
     name = getattr(task, "get_name", lambda: "")()
     submitted = callsite.decode(getattr(task, "_autotb_site", None))
     place = records.place("asyncio", f"in task {name}" if name else "", submitted=submitted, verb="created")
-    for key in ("pid", "thread"):
-        place.pop(key, None)
-    return render.draw(_trace(error, static.traceback_of(error), place), sys.stderr).rstrip("\n")
+    nameless = schema.without(place, "pid", "thread")
+    return render.draw(_trace(error, static.traceback_of(error), nameless), sys.stderr).rstrip("\n")

@@ -10,13 +10,16 @@ from __future__ import annotations
 import os
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING
 
 from autotb import render, settings
 from autotb.instrument import failure_kinds, unretrieved
 from autotb.record import static
 from autotb.render import clean, terminal
 from autotb.trace import build, phrases
+
+if TYPE_CHECKING:
+    from autotb.record.schema import Place
 
 MOST = 20  # lines in a minute
 _LEFT = 6  # of these, for what is told at exit
@@ -28,7 +31,7 @@ _used = 0  # lines in it
 _wait = _MINUTE
 
 
-def tell(failures: list[tuple[BaseException, dict[str, Any] | None]]) -> None:
+def tell(failures: list[tuple[BaseException, Place | None]]) -> None:
     """Futures were dropped that had failed of these errors, submitted at these places."""
     if not settings.switch("unretrieved"):
         return
@@ -40,7 +43,7 @@ def tell(failures: list[tuple[BaseException, dict[str, Any] | None]]) -> None:
         _tell_counts()
 
 
-def _tell_one(kind: failure_kinds.Kind, error: BaseException, submitted: dict[str, Any] | None) -> bool:
+def _tell_one(kind: failure_kinds.Kind, error: BaseException, submitted: Place | None) -> bool:
     """The first of a kind: whether there was room to tell it."""
     if kind is failure_kinds.OTHERS:
         return False

@@ -20,11 +20,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
     from typing import Any
 
+    from autotb.record.schema import Place
+
 _SNAPSHOTS = sys.version_info < (3, 13)  # f_locals is a dict that stays with the frame
 _places: dict[tuple[CodeType, int], Any] = {}
 
 
-def place_of(site: Any) -> dict[str, Any] | None:
+def place_of(site: Any) -> Place | None:
     """A remembered site as plain data; the same dict for the same place, so that many failures share it."""
     if site is None:
         return None

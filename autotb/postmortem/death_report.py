@@ -20,6 +20,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from autotb.record.schema import Frame, Hop
+
 STARTED, NEVER = "started and then crashed", "never started"
 _AT_ONCE = ("process pool", "loky", "multiprocessing.Pool")  # wait for deaths; other engines look now and then
 _NOT_ALL = ("ray", "dask")  # run tasks, coroutines for one, of which a worker leaves no word
@@ -27,17 +29,18 @@ _NOT_ALL = ("ray", "dask")  # run tasks, coroutines for one, of which a worker l
 
 def hop(
     engine: str, where: str, pid: int | None, exitcode: int | None, left: Remains | None, call: str | None = None, **more: Any
-) -> dict[str, Any]:
+) -> Hop:
     """What is known of one dead worker; ``call`` where the driver knows it better than the worker's own few words."""
     call = call or (left.text if left is not None and left.running and settings.switch("args") else None)
     place = {"engine": engine, "where": where, "pid": pid, "host": build.host()}
     told = [f"{doing(left, engine in _AT_ONCE, engine not in _NOT_ALL)}: {ended_by(exitcode)}{why(exitcode, left)}"]
     frames = crashed_at(left.dump) if left is not None else []
     found = {**place, "call": call, "log": _log(place["host"], pid), **more}
-    return {key: value for key, value in found.items() if value is not None} | {"frames": frames, "died": told}
+    result: Any = {key: value for key, value in found.items() if value is not None} | {"frames": frames, "died": told}
+    return result  # type: ignore[no-any-return]
 
 
-def of_process(engine: str, where: str, process: Any, patience: float = 0) -> dict[str, Any]:
+def of_process(engine: str, where: str, process: Any, patience: float = 0) -> Hop:
     """What is known of a dead child of this process, whose breadcrumb is taken away; ``patience`` are the seconds that it may
     still take to end."""
     if patience:
@@ -109,9 +112,9 @@ def why(exitcode: int | None, left: Remains | None) -> str:
     return f", {first}" if first.startswith("Fatal Python error") else ""
 
 
-def crashed_at(dump: str) -> list[dict[str, Any]]:
+def crashed_at(dump: str) -> list[Frame]:
     """The frames of the thread that crashed, outermost first, from what faulthandler wrote."""
-    frames: list[dict[str, Any]] = []
+    frames: list[Frame] = []
     inside = False
     for line in dump.splitlines():
         if line.startswith(("Current thread ", "Thread ", "Stack (")):

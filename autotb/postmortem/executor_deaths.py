@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autotb.postmortem import death_report, status_file, status_reader
 from autotb.record import ownership
+
+if TYPE_CHECKING:
+    from autotb.record.schema import Hop
 
 DEAD = "_autotb_dead"
 _KNOWN = "_autotb_autopsy"
@@ -25,7 +28,7 @@ class Autopsy:
         pending = manager.pending_work_items
         processes = dict(manager.processes)
         self.engine, self.pool = _names(manager)
-        self.dead: dict[int | None, dict[str, Any]] = {}
+        self.dead: dict[int | None, Hop] = {}
         self.alive: dict[int, int] = {}
         self.ended: dict[int, int] = {}  # tasks that ran to their end, with their worker, and whose results did not arrive
         self.waiting = {work_id for work_id, item in pending.items() if item.future._state == "PENDING"}  # given to no worker
@@ -60,7 +63,7 @@ class Autopsy:
                 self.engine, where, pid, process.exitcode, left, call, label=getattr(process, "name", None)
             )
 
-    def hops(self, future: Any) -> list[dict[str, Any]]:
+    def hops(self, future: Any) -> list[Hop]:
         """What is told to whoever asks this future; empty if no worker died."""
         work_id = self.ids.get(id(future))
         told = list(self.dead.values())[:_MOST]

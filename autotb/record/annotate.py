@@ -13,8 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
     from typing import Any
 
-    from autotb.record.build import Light
-    from autotb.record.capture import Hop, Tree
+    from autotb.record.schema import Hop, Light, Place, Tree
 
 _logs = False  # whether the logging hook was asked for
 _shared: dict[object, Any] = {}
@@ -60,7 +59,7 @@ def _a_record_is_here() -> None:
         surface.events.shorten_logs()
 
 
-def note_submitted(exc: BaseException, place: dict[str, Any] | None) -> None:
+def note_submitted(exc: BaseException, place: Place | None) -> None:
     """Note where the task was submitted that ``exc`` came from: on its outermost hop, which nobody has asked for before."""
     if place is None:
         return
@@ -76,7 +75,7 @@ def note_submitted(exc: BaseException, place: dict[str, Any] | None) -> None:
         note(exc, submitted=place)
 
 
-def _note_on_light(exc: BaseException, light: Light, place: dict[str, Any]) -> None:
+def _note_on_light(exc: BaseException, light: Light, place: Place) -> None:
     version, base, call = light
     if "submitted" not in base:
         base = _one((id(base), place["path"], place["line"]), {**base, "submitted": place})
@@ -85,15 +84,16 @@ def _note_on_light(exc: BaseException, light: Light, place: dict[str, Any]) -> N
 
 def note(exc: BaseException, **what: Any) -> None:
     """Add to an exception's record, making one where it has none."""
-    tree = attached(exc) or {"v": VERSION, "hops": []}
+    tree: Any = attached(exc) or {"v": VERSION, "hops": []}
     tree.update({key: value for key, value in what.items() if value is not None})
     attach(exc, tree)
 
 
-def note_death(exc: BaseException, hops: list[Hop], place: dict[str, Any] | None) -> None:
+def note_death(exc: BaseException, hops: list[Hop], place: Place | None) -> None:
     """Tell of workers that died (``postmortem.story.hop``), to one of those who ask; all of a pool get one exception."""
-    submitted = {"submitted": place} if place is not None else {}
-    attach(exc, {"v": VERSION, "hops": [{**hop, **submitted} for hop in hops]})
+    if place is not None:
+        hops = [{**hop, "submitted": place} for hop in hops]
+    attach(exc, {"v": VERSION, "hops": hops})
 
 
 def note_live(exc: BaseException, hop: Hop) -> None:

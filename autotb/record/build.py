@@ -16,12 +16,14 @@ from types import CodeType, FunctionType, ModuleType, TracebackType
 
 from autotb import settings
 from autotb.imports import own
-from autotb.record import ownership, safe_repr, static
-from autotb.record.capture import VERSION, Capture, Hop, Tree, attached, type_name
+from autotb.record import ownership, safe_repr, schema, static
+from autotb.record.capture import VERSION, Capture, attached, type_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
     from typing import Any
+
+    from autotb.record.schema import Frame, Hop, Light, Tree
 
 MAX_RECORD = 64 * 1024  # bytes, pickled
 FULL_RECORDS = 100  # of one place in a process; further ones are light
@@ -36,7 +38,6 @@ _JOB_VARIABLES = (
     "PMI_RANK",
 )
 _MOST_VERSIONS = 10
-Light = tuple[int, Hop, str | None]  # see capture.attached
 _seen: dict[CodeType, int] = {}
 worker_log: str | None = None  # the file in which this worker logs its tasks
 if hasattr(os, "register_at_fork"):
@@ -60,7 +61,8 @@ def place(engine: str, where: str, *, call: str | None = None, **more: Any) -> H
         hop["job"] = job
     if call is not None:
         hop["call"] = call
-    hop.update({key: value for key, value in more.items() if value is not None})
+    known: Any = {key: value for key, value in more.items() if value is not None}
+    hop.update(known)
     return hop
 
 
@@ -166,7 +168,7 @@ def is_flood(tb: TracebackType | None) -> bool:
 
 def _light(exc: BaseException, tb: TracebackType | None, hop: Hop) -> Light:
     """Positions, type, message and arguments only: for programs that handle failures by the thousand."""
-    frames: list[dict[str, Any]] = []
+    frames: list[Frame] = []
     while tb is not None and len(frames) < 20:
         path, name = static.exact(tb.tb_frame.f_code.co_filename), static.exact(tb.tb_frame.f_code.co_name)
         module, kind = static.name_of(tb.tb_frame), ownership.kind_of_frame(tb.tb_frame)
@@ -192,19 +194,19 @@ def _bounded(tree: Tree) -> Tree:
     if _size(tree) <= MAX_RECORD:
         return tree
     root = _headline_of(_root(tree))
-    short = {**_headline_of(tree), "cut": tree["cut"] + ", causes and arguments"}
+    short: Tree = {**_headline_of(tree), "cut": tree["cut"] + ", causes and arguments"}
     return short if root["hops"] == short["hops"] else {**short, "cause": root}
 
 
 def _headline_of(tree: Tree) -> Tree:
     """An exception without anything that may be large."""
-    hops = [{key: value for key, value in hop.items() if key != "call"} for hop in tree["hops"][:1]]
+    hops = [schema.without(hop, "call") for hop in tree["hops"][:1]]
     return {"v": VERSION, "type": tree["type"], "message": tree["message"][:1000], "hops": hops}
 
 
 def _root(tree: Tree) -> Tree:
-    while tree.get("cause"):
-        tree = tree["cause"]
+    while (cause := tree.get("cause")) is not None:
+        tree = cause
     return tree
 
 
@@ -214,8 +216,8 @@ _KEPT = 3  # of the members of a group; twice as many of a chain
 def _without_middle(tree: Tree) -> None:
     """Keep the ends of a long chain, and the first members of a group; count the others."""
     chain = [tree]
-    while chain[-1].get("cause") or chain[-1].get("context"):
-        chain.append(chain[-1].get("cause") or chain[-1]["context"])
+    while (before := chain[-1].get("cause") or chain[-1].get("context")) is not None:
+        chain.append(before)
     left_out = chain[_KEPT:-_KEPT]
     if left_out:
         outer = chain[_KEPT - 1]
@@ -224,7 +226,7 @@ def _without_middle(tree: Tree) -> None:
         outer["cause"], outer["context"] = (None, chain[-_KEPT]) if implied else (chain[-_KEPT], None)
         chain = [*chain[:_KEPT], *chain[-_KEPT:]]
     for each in chain:
-        members = each.get("members") or ()
+        members = each.get("members") or []
         if len(members) > _KEPT:
             each["unlisted"] = each.get("unlisted", 0) + sum(1 + member.get("alike", 0) for member in members[_KEPT:])
             each["members"] = members[:_KEPT]
@@ -239,11 +241,9 @@ def _size(tree: Tree) -> int:
 def _each_hop(tree: Tree, shrink: Callable[[Hop], None]) -> None:
     for hop in tree.get("hops", ()):
         shrink(hop)
-    for key in ("cause", "context"):
-        if tree.get(key):
-            _each_hop(tree[key], shrink)
-    for member in tree.get("members") or ():
-        _each_hop(member, shrink)
+    for other in (tree.get("cause"), tree.get("context"), *(tree.get("members") or ())):
+        if other is not None:
+            _each_hop(other, shrink)
 
 
 def _drop_locals(hop: Hop) -> None:

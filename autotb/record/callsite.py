@@ -13,7 +13,8 @@ from autotb.record import ownership, static
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import CodeType, FrameType
-    from typing import Any
+
+    from autotb.record.schema import Place
 
     Site = tuple[CodeType, int]
 MAX_REMEMBERED = 100_000  # sites and calls of one engine
@@ -88,7 +89,7 @@ def line_of(code: CodeType, offset: int) -> int:
     return line
 
 
-def decode(site: Site | None) -> dict[str, Any] | None:
+def decode(site: Site | None) -> Place | None:
     """``{"path", "line", "name"}`` of a remembered place; plain builtins."""
     if site is None:
         return None

@@ -1,7 +1,7 @@
 """An exception as plain data: its type and message, its frames, its causes, notes and members.
 
 Flows in: a live exception, in a worker or in the driver, and what workers attached to it.  Flows out: a *tree*, a dict of
-builtins only, that can be pickled, sent, stored and drawn without the exception.  See :data:`KEYS` for what it holds.
+builtins only, that can be pickled, sent, stored and drawn without the exception.  ``schema`` has its keys.
 """
 
 from __future__ import annotations
@@ -9,38 +9,18 @@ from __future__ import annotations
 from types import TracebackType
 
 from autotb import engine_facts
-from autotb.record import arrival, frames, last_lines, ownership, safe_repr, static
+from autotb.record import arrival, frames, last_lines, ownership, safe_repr, schema, static
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
+    from collections.abc import Sequence
     from typing import Any, TypeGuard
+
+    from autotb.engine_facts import Opened
+    from autotb.record.schema import Hop, Light, Tree
 
 VERSION = 1
 KEY = "__autotb__"  # where a worker's record hangs in an exception's __dict__
-
-#: The keys of a tree.  A *hop* is one process or thread: where it was, what was called, and its frames, outermost first.
-KEYS = {
-    "v": "version of this form, 1",
-    "type": "the exception's type as Python prints it",
-    "message": "str(exception), cut at MAX_MESSAGE characters",
-    "final": "the last lines as Python prints them, only where they are more than type and message",
-    "notes": "the texts of add_note",
-    "hops": "list of hops: where, engine, pid, host, thread, job, call, submitted, frames, died, log, inputs, versions",
-    "cause": "tree of the explicit cause, or None",
-    "context": "tree of the implicit context, or None",
-    "members": "trees of an exception group's members, or None",
-    "text": "a worker's traceback as text, where nothing better arrived",
-    "where": "in what kind of worker that text was made",
-    "culprit": "what could not be pickled: the path to it, and its type",
-    "also": "trees of other errors that the same tasks failed of",
-    "broken": "one line for each task that failed only because of this error",
-    "lost": "what could not travel",
-    "cut": "what was left out to keep the record small",
-    "skipped": "how many exceptions there are between this one and its cause or context, of which nothing is kept",
-    "unlisted": "how many members a group has besides, of which nothing is kept",
-    "alike": "of a member: how many others were like it, and only counted",
-    "unnoted": "how many notes there are besides, after the first half of those that are kept",
-}
 
 MAX_MESSAGE = 10_000  # characters
 MAX_CHAIN = 50  # exceptions of a chain: the first half of them, and those next to the root
@@ -51,8 +31,12 @@ MAX_NOTES = 100
 # Known by these names to those who read and write records.
 fields_of, type_name = static.fields_of, safe_repr.type_name
 
-Tree = dict[str, "Any"]
-Hop = dict[str, "Any"]
+# Found out where the exception is now, or only of use on the way: all else is carried on as the worker had it.
+_MADE_ANEW = {
+    *("v", "type", "message", "final", "notes", "unnoted", "hops", "members", "alike", "culprit", "where"),
+    *("suppress", "told", "submitted", "asked", "time"),
+}
+_CARRIED = tuple([key for key in schema.forms(schema.Tree) if key not in _MADE_ANEW])
 
 
 class Capture:
@@ -89,18 +73,16 @@ class Capture:
             # An older asking for the root itself.
             if not hop.get("where") and any(_has_user_frame(other) for other in inner["hops"][1:]):
                 hop["frames"] = [frame for frame in hop["frames"] if frame.get("kind") != ownership.USER]
-        asked = [{key: value for key, value in hop.items() if key != "submitted"} for hop in tree["hops"]]
+        asked = [schema.without(hop, "submitted") for hop in tree["hops"]]
         inner["hops"] = asked + inner["hops"]
         inner["broken"] = tree.get("broken", []) + inner.get("broken", [])
         inner["also"] = others + inner.get("also", [])
         return inner
 
-    def _chain(self, tree: Tree, exc: BaseException, told: Tree | None, opened: Any) -> None:
+    def _chain(self, tree: Tree, exc: BaseException, told: Tree | None, opened: Opened | None) -> None:
         members = static.members(exc)
         if told is not None:
-            for key in ("cause", "context", "lost", "cut", "text", "also", "broken", "skipped", "unlisted"):
-                if told.get(key):
-                    tree[key] = told[key] + tree.get(key, []) if key == "broken" else told[key]
+            _carry(told, tree)
             if members is not None and _own_members(members):
                 self._members(tree, members)
             else:
@@ -130,7 +112,7 @@ class Capture:
         if static.suppresses(exc) and cause is None and told is None:
             tree["suppress"] = True
 
-    def _add(self, tree: Tree, key: str, exc: BaseException | None) -> None:
+    def _add(self, tree: Any, key: str, exc: BaseException | None) -> None:
         if exc is None or id(exc) in self.seen or tree.get(key):
             return
         if len(self.seen) >= MAX_EXCEPTIONS or self.depth >= MAX_CHAIN:
@@ -165,7 +147,7 @@ class Capture:
             key = "context"
         return chain[skipped], key, skipped
 
-    def _members(self, tree: Tree, members: Any) -> None:
+    def _members(self, tree: Tree, members: Sequence[BaseException]) -> None:
         """Those of a large group that are like another one are only counted, and so are those beyond MAX_MEMBERS."""
         kept: list[Tree] = []
         tree["members"] = kept
@@ -207,7 +189,7 @@ class Capture:
                 hop = here.pop(0)
                 if "call" not in hop and hop.get("live"):
                     hop = {**hop, "call": frames.live_call(raw)}
-                kept = {key: value for key, value in hop.items() if key not in ("live", "twice")}
+                kept = schema.without(hop, "live", "twice")
                 result.append({"frames": self.frames.read(raw), **kept})
         if place is not None:
             result = result or [{"frames": []}]
@@ -219,6 +201,13 @@ class Capture:
         if submitted and not hops and not any(hop.get("submitted") for hop in result):
             remote = [{"frames": [], "submitted": submitted}]
         return result + remote
+
+
+def _carry(told: Any, tree: Any) -> None:
+    """What a worker told of an exception, and nobody else can."""
+    for key in _CARRIED:
+        if told.get(key):
+            tree[key] = told[key] + tree.get(key, []) if key == "broken" else told[key]
 
 
 def _likeness(exc: BaseException) -> object:
@@ -240,6 +229,11 @@ def _has_user_frame(hop: Hop) -> bool:
     return any(frame.get("kind") == ownership.USER for frame in hop["frames"])
 
 
+def is_tree(value: Any) -> TypeGuard[Tree]:
+    """Whether a value that an engine has carried by itself is a record of this version."""
+    return type(value) is dict and value.get("v") == VERSION
+
+
 def attached(exc: BaseException) -> Tree | None:
     """The record that a worker hung on ``exc``, where there is one that we can read.
 
@@ -252,13 +246,13 @@ def attached(exc: BaseException) -> Tree | None:
         return None
     hops = record.get("hops")
     if type(hops) is list and all(type(hop) is dict for hop in hops):
-        return record
+        return record  # type: ignore[return-value]
     made_fit = arrival.tree(record)  # it is not of a worker's making
     dict.__setitem__(fields_of(exc), KEY, made_fit)
     return made_fit
 
 
-def is_light(record: Any) -> TypeGuard[tuple[int, Hop, Any]]:
+def is_light(record: Any) -> TypeGuard[Light]:
     """Whether it is one of the tuples above, as far as one must rely on it."""
     return type(record) is tuple and len(record) == 3 and type(record[1]) is dict and _is_of_this_version(record[0])
 
@@ -267,8 +261,8 @@ def _is_of_this_version(value: object) -> bool:
     return type(value) is int and value == VERSION
 
 
-def _unfolded(exc: BaseException, base: Hop, call: str | None) -> Tree:
-    hop = {key: value for key, value in base.items() if key not in ("type", "cut")}
+def _unfolded(exc: BaseException, base: Any, call: str | None) -> Tree:
+    hop: Hop = schema.without(base, "type", "cut")
     if call is not None:
         hop["call"] = call
     tree: Tree = {"v": VERSION, "hops": [hop]}
@@ -320,7 +314,7 @@ def _notes_of(exc: BaseException) -> list[Any] | tuple[Any, ...]:
     return ()
 
 
-def _own_members(members: Any) -> bool:
+def _own_members(members: Sequence[BaseException]) -> bool:
     return any(static.traceback_of(member) is not None or attached(member) for member in members)
 
 

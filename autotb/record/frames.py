@@ -19,6 +19,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
     from typing import Any
 
+    from autotb.record.schema import Frame, Hop, Place
+
+    _Call = tuple[CodeType, int, int, Any]  # code, line, instruction, frame
+
 MAX_FRAMES = 60  # at each end of a hop, after repeated cycles are folded
 MAX_LINE = 1_000  # characters of a source line that are kept
 MAX_UNFOLDED = 10_000  # frames of a recursion that are looked for in a traceback
@@ -39,23 +43,20 @@ class Frames:
         self.local_variables = local_variables
         self.checked: set[str] = set()  # files whose cached source is known to be fresh
 
-    def of_place(self, place: dict[str, Any]) -> dict[str, Any]:
+    def of_place(self, place: Place) -> Frame:
         """A frame made of a remembered place: where the result was asked for, when no traceback tells it."""
         path, line = place["path"], place["line"]
-        return {
-            "path": path,
-            "line": line,
-            "name": place["name"],
-            "module": "",
-            "kind": ownership.USER,
-            "source": self._source(path, line, {}, None),
-        }
+        frame: Frame = {"path": path, "line": line, "name": place["name"], "module": "", "kind": ownership.USER}
+        source = self._source(path, line, {}, None)
+        if source is not None:
+            frame["source"] = source
+        return frame
 
-    def read(self, raw: list[RawFrame]) -> list[dict[str, Any]]:
+    def read(self, raw: list[RawFrame]) -> list[Frame]:
         """Frames as data, repeated cycles of a recursion folded into ``{"repeated": count, "cycle": length}``."""
-        result: list[dict[str, Any]] = []
+        result: list[Frame] = []
         for item in _fold([(frame.f_code, line, lasti, frame) for frame, lasti, line in raw]):
-            if isinstance(item, dict):
+            if not isinstance(item, tuple):
                 result.append(item)
             else:
                 code, line, lasti, frame = item
@@ -66,11 +67,11 @@ class Frames:
         _adopt_scripts_of_engines(result)
         return result
 
-    def _frame(self, code: CodeType, line: int, lasti: int, frame: Any, *, is_last: bool) -> dict[str, Any]:
+    def _frame(self, code: CodeType, line: int, lasti: int, frame: Any, *, is_last: bool) -> Frame:
         path, module = shipped_code.path_of(code, frame.f_globals), static.name_of(frame)
         module = module if module != ownership.REBUILT else ""
         kind = ownership.kind_of(path, module)
-        result: dict[str, Any] = {
+        result: Frame = {
             "path": path,
             "line": line or 0,  # code that was made by hand may have no lines at all
             "name": static.exact(code.co_name),
@@ -95,7 +96,7 @@ class Frames:
             result["locals"] = _locals(frame)
         return result
 
-    def _source(self, path: str, line: int, globals_: dict[str, Any], frame: dict[str, Any] | None) -> list[Any] | None:
+    def _source(self, path: str, line: int, globals_: dict[str, Any], frame: Frame | None) -> list[Any] | None:
         """``[number of the first line, [lines]]`` around ``line``; None where no source can be had."""
         try:
             if path not in self.checked:
@@ -183,7 +184,7 @@ def segments(raw: list[RawFrame]) -> list[tuple[bool, list[RawFrame]]]:
     return segments
 
 
-def without_tail(segments: list[tuple[bool, list[RawFrame]]], hops: list[dict[str, Any]]) -> list[tuple[bool, list[RawFrame]]]:
+def without_tail(segments: list[tuple[bool, list[RawFrame]]], hops: list[Hop]) -> list[tuple[bool, list[RawFrame]]]:
     """Drop the frames that an engine brought along from a worker, at the end of a traceback, where the record has them as well.
 
     Such an engine (Dask) leaves out frames of its own, so that nothing marks where the worker's begin.  Where none of them is the
@@ -208,9 +209,9 @@ def without_tail(segments: list[tuple[bool, list[RawFrame]]], hops: list[dict[st
     return segments
 
 
-def _positions(hops: list[dict[str, Any]], of_users: bool = True) -> list[tuple[str, int, str]]:
+def _positions(hops: list[Hop], of_users: bool = True) -> list[tuple[str, int, str]]:
     """Path, line and function of the user's frames of these hops, or of all, folded recursions unfolded."""
-    found: list[dict[str, Any]] = []
+    found: list[Frame] = []
     for hop in hops:
         for frame in hop.get("brought") or hop.get("frames", ()):
             if "path" in frame:
@@ -232,12 +233,12 @@ def _asks_again(raw: list[RawFrame], item: RawFrame) -> bool:
     return False
 
 
-def _fold(items: list[Any]) -> list[Any]:
+def _fold(items: list[_Call]) -> list[_Call | Frame]:
     """Replace the later turns of a repeated cycle (up to 10 frames long) by a count."""
     if len(items) < 40:
-        return items
+        return list(items)
     keys = [(item[0], item[1]) for item in items]
-    result: list[Any] = []
+    result: list[_Call | Frame] = []
     at = 0
     while at < len(items):
         for cycle in range(1, 11):
@@ -255,7 +256,7 @@ def _fold(items: list[Any]) -> list[Any]:
     return result
 
 
-def _adopt_scripts_of_engines(frames: list[dict[str, Any]]) -> None:
+def _adopt_scripts_of_engines(frames: list[Frame]) -> None:
     """Code without a file or a module's name, run directly by an engine, is the engine's (Parsl executes a line of its own)."""
     for before, frame in itertools.pairwise(frames):
         if frame.get("path") == "<string>" and not frame["module"] and before.get("kind") == ownership.ENGINE:
@@ -263,7 +264,7 @@ def _adopt_scripts_of_engines(frames: list[dict[str, Any]]) -> None:
             frame.pop("locals", None)
 
 
-def _add_position(result: dict[str, Any], code: CodeType, lasti: int) -> None:
+def _add_position(result: Frame, code: CodeType, lasti: int) -> None:
     positions = code.co_positions()  # type: ignore[attr-defined,unused-ignore]
     for index, (line, end_line, col, end_col) in enumerate(positions):
         if index == lasti // 2:
@@ -272,7 +273,7 @@ def _add_position(result: dict[str, Any], code: CodeType, lasti: int) -> None:
             return
 
 
-def _to_characters(frame: dict[str, Any], text: str, end_text: str | None) -> None:
+def _to_characters(frame: Frame, text: str, end_text: str | None) -> None:
     """Columns come as UTF-8 bytes; the reader's are characters."""
     frame["col"] = _character(text, frame["col"])
     if end_text is not None:
@@ -283,7 +284,7 @@ def _character(text: str, column: int) -> int:
     return column if text.isascii() else len(text.encode("utf-8", "surrogatepass")[:column].decode("utf-8", "replace"))
 
 
-def _window(text: str, frame: dict[str, Any] | None) -> str:
+def _window(text: str, frame: Frame | None) -> str:
     """A very long line, cut around the failing expression, with the counts of what was cut."""
     start = max(0, frame["col"] - MAX_LINE // 2) if frame is not None and "col" in frame else 0
     end = min(len(text), start + MAX_LINE)

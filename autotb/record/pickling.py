@@ -19,9 +19,8 @@ if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
     from collections.abc import Callable
     from typing import Any
 
-    from autotb.record.capture import Hop, Tree
+    from autotb.record.schema import Light, Tree
 
-    Light = tuple[int, Hop, str | None]  # see capture.attached
 
 MAX_TRIAL = 1 << 20  # bytes of an exception that is tried
 

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
 from autotb import settings
 from autotb.imports import own
-from autotb.record import arrival, capture, ownership, shipped_code, sources, static
+from autotb.record import arrival, capture, ownership, schema, shipped_code, sources, static
 from autotb.trace import hints, parse_traceback
 from autotb.trace.model import Trace
-from autotb.trace.parts import Frame, Gap, Hop, Place, Stack
+from autotb.trace.parts import Frame, Gap, Hop, Place, Stack, made
 
 LAST_LINES = 8  # of a worker's text that is no traceback
 
@@ -35,11 +36,11 @@ def root_of(exc: BaseException) -> Stack:
 
 
 class _Headlines(capture.Capture):
-    def _hops(self, *_: Any) -> list[capture.Hop]:
+    def _hops(self, *_: Any) -> list[schema.Hop]:
         return []
 
 
-def from_tree(tree: capture.Tree, heading: str = "") -> Trace:
+def from_tree(tree: schema.Tree, heading: str = "") -> Trace:
     """The story that a tree tells."""
     host = os.uname().nodename if hasattr(os, "uname") else ""
     return _with_hints(Trace(_stack(tree), host=host, pid=os.getpid(), heading=heading))
@@ -52,29 +53,16 @@ def _with_hints(trace: Trace) -> Trace:
         return trace  # the story is told without them
 
 
-def _stack(tree: capture.Tree) -> Stack:
-    hops = tuple(_hop(hop) for hop in tree.get("hops", ()))
-    cause, context, members = tree.get("cause"), tree.get("context"), tree.get("members")
-    stack = Stack(
-        type=_str(tree.get("type")) or "<unknown>",
-        message=_str(tree.get("message")),
-        hops=hops,
-        final=tuple(map(_str, tree.get("final") or ())),
-        notes=tuple(map(_str, tree.get("notes") or ())),
-        cause=_stack(cause) if cause else None,
-        context=_stack(context) if context else None,
-        members=tuple(map(_stack, members)) if members is not None else None,
-        also=tuple(map(_stack, tree.get("also") or ())),
-        broken=tuple(map(_str, tree.get("broken") or ())),
-        lost=tuple(map(_str, tree.get("lost") or ())),
-        cut=_str(tree.get("cut")),
-        skipped=_count(tree.get("skipped")),
-        unlisted=_count(tree.get("unlisted")),
-        alike=_count(tree.get("alike")),
-        unnoted=_count(tree.get("unnoted")),
-        culprit=_str(tree.get("culprit")),
-    )
-    return _located(_with_text(stack, tree["text"], _str(tree.get("where"))) if tree.get("text") else stack)
+def _stack(tree: schema.Tree) -> Stack:
+    told = _told(tree, _STACK)
+    stack = made(Stack, {**told, "type": told.get("type") or "<unknown>", "message": told.get("message", "")})
+    text = tree.get("text")
+    return _located(_with_text(stack, text, _str(tree.get("where"))) if text else stack)
+
+
+def _told(record: Any, forms: dict[str, str]) -> dict[str, Any]:
+    """What a part of a record holds, as a story does; what is not there is left to the story's own defaults."""
+    return {key: _OF[form](record[key]) for key, form in forms.items() if record.get(key) not in (None, "")}
 
 
 _CALL_THAT_DOES_NOT_FIT = re.compile(r"(?:[\w<>]+\.)*(?P<name>[\w<>]+)\(\) (?:got |missing |takes )")
@@ -167,52 +155,34 @@ def _local_source(path: str, line: int) -> tuple[tuple[int, str], ...]:
     return tuple((number, arrival.shortened(static.text_of(text_).rstrip("\r\n"), arrival.MAX_LINE)) for number, text_ in chosen)
 
 
-def _hop(hop: dict[str, Any]) -> Hop:
-    submitted = hop.get("submitted")
-    return Hop(
-        frames=tuple(_frame(frame) for frame in hop.get("frames", ())),
-        where=_str(hop.get("where")),
-        engine=_str(hop.get("engine")),
-        pid=hop.get("pid") if isinstance(hop.get("pid"), int) else None,
-        host=_str(hop.get("host")),
-        thread=_str(hop.get("thread")),
-        call=_str(hop.get("call")),
-        label=_str(hop.get("label")),
-        submitted=_place(submitted) if isinstance(submitted, dict) else None,
-        verb=_str(hop.get("verb")) or "submitted",
-        died=tuple(map(_str, hop.get("died") or ())),
-        log=_str(hop.get("log")),
-        inputs=_str(hop.get("inputs")),
-        job=tuple((_str(k), _str(v)) for k, v in (hop.get("job") or {}).items()),
-        versions=tuple((_str(k), _str(v)) for k, v in (hop.get("versions") or {}).items()),
-    )
+def _hop(hop: schema.Hop) -> Hop:
+    return made(Hop, _told(hop, _HOP))
 
 
-def _place(place: dict[str, Any]) -> Place:
+def _place(place: schema.Place) -> Place | None:
+    if not isinstance(place, dict):
+        return None
     path, line, name = place["path"], place["line"], place["name"]
     return Place(_absolute(path if path != shipped_code.NAME else shipped_code.found_again(name, line)), line, name)
 
 
-def _frame(frame: dict[str, Any]) -> Frame | Gap:
+def _frame(frame: schema.Frame) -> Frame | Gap:
     if "path" not in frame:
         return Gap(frame.get("repeated", 0), frame.get("cycle", 0), frame.get("omitted", 0))
     if frame["path"] == shipped_code.NAME:
         found = shipped_code.found_again(frame["name"], frame["line"], frame.get("code", ""), frame.get("module", ""))
         frame = {**frame, "path": found}
     path, line = frame["path"], frame["line"]
-    return Frame(
-        path=_absolute(path),
-        line=line,
-        name=frame["name"],
-        module=frame.get("module", ""),
-        qualname=frame.get("qualname", ""),
-        kind=frame.get("kind", ownership.USER),
-        source=_source(frame),
-        span=_span(frame),
-        end=(frame["end_line"], frame["end_col"]) if frame.get("end_line", frame["line"]) > frame["line"] else None,
-        locals=tuple((frame.get("locals") or {}).items()),
-        changed=bool(frame.get("changed")),
-    )
+    values = {
+        **_told(frame, _FRAME),
+        "path": _absolute(path),
+        "line": line,
+        "name": frame["name"],
+        "source": _source(frame),
+        "span": _span(frame),
+        "end": (frame["end_line"], frame["end_col"]) if frame.get("end_line", line) > line else None,
+    }
+    return made(Frame, values)
 
 
 def _absolute(path: str) -> str:
@@ -223,7 +193,7 @@ def _absolute(path: str) -> str:
     return full if os.path.exists(full) else path
 
 
-def _source(frame: dict[str, Any]) -> tuple[tuple[int, str], ...]:
+def _source(frame: schema.Frame) -> tuple[tuple[int, str], ...]:
     """The lines that travelled, as many as are wanted here; more of them, or all, from this machine's file where it agrees."""
     wanted = settings.value("context")
     sent = frame.get("source")
@@ -239,7 +209,7 @@ def _source(frame: dict[str, Any]) -> tuple[tuple[int, str], ...]:
     return tuple(pair for pair in numbered if line - wanted <= pair[0] <= last)
 
 
-def _span(frame: dict[str, Any]) -> tuple[int, int] | None:
+def _span(frame: schema.Frame) -> tuple[int, int] | None:
     if "col" not in frame:
         return None
     end = frame["end_col"] if frame["end_line"] == frame["line"] else 1_000_000
@@ -252,6 +222,39 @@ def _count(value: object) -> int:
 
 def _str(value: object) -> str:
     return value if isinstance(value, str) else "" if value is None else str(value)
+
+
+def _number(value: object) -> int | None:
+    return value if isinstance(value, int) else None
+
+
+def _texts(values: Any) -> tuple[str, ...]:
+    return tuple(map(_str, values))
+
+
+def _pairs(values: Any) -> tuple[tuple[str, str], ...]:
+    return tuple((_str(name), _str(value)) for name, value in values.items())
+
+
+_STACK, _HOP, _FRAME = map(schema.shown, (schema.Tree, schema.Hop, schema.Frame))
+for _key in ("path", "line", "name", "source"):
+    del _FRAME[_key]  # which are looked up first
+_OF: dict[str, Callable[[Any], Any]] = {
+    "Line": _str,
+    "Text": _str,
+    "WorkerText": _str,
+    "Time": float,
+    "Texts": _texts,
+    "Pairs": _pairs,
+    "Count": _count,
+    "Number": _number,
+    "Flag": bool,
+    "Place": _place,
+    "Frames": lambda frames: tuple(map(_frame, frames)),
+    "Hops": lambda hops: tuple(map(_hop, hops)),
+    "Tree": _stack,
+    "Trees": lambda trees: tuple(map(_stack, trees)),
+}
 
 
 def from_elsewhere(trace: Trace) -> Trace:

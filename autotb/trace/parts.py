@@ -1,8 +1,15 @@
-"""What a story is made of, as frozen data: Stacks (one an exception), their Hops (one a process or thread), Frames."""
+"""What a story is made of, as frozen data: Stacks (one an exception), their Hops (one a process or thread), Frames.
+
+What the keys of a record are that have fields of the same names here is said in ``record.schema``.  A key that no field is of is
+carried in ``more``, which nothing draws, into the JSON of a story.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar
+
+More = tuple[tuple[str, Any], ...]
 
 _COMPREHENSIONS = ("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>")
 
@@ -36,6 +43,7 @@ class Frame(Place):
     end: tuple[int, int] | None = None
     locals: tuple[tuple[str, str], ...] = ()
     changed: bool = False
+    more: More = field(default=(), repr=False)
 
     def is_part_of(self, outer: Frame) -> bool:
         """Whether this is a comprehension, a frame of its own before Python 3.12, that stands at its caller's very line."""
@@ -71,10 +79,11 @@ class Hop:
     submitted: Place | None = None
     verb: str = "submitted"
     job: tuple[tuple[str, str], ...] = ()
-    died: tuple[str, ...] = ()  # of a worker that died: what ended it, what it was doing, what it wrote last
-    inputs: str = ""  # the file in which the call is kept
-    log: str = ""  # the file in which the worker logged its tasks and its environment
-    versions: tuple[tuple[str, str], ...] = ()  # of Python, and of the packages that the frames are of
+    died: tuple[str, ...] = ()
+    inputs: str = ""
+    log: str = ""
+    versions: tuple[tuple[str, str], ...] = ()
+    more: More = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
@@ -93,11 +102,12 @@ class Stack:
     broken: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
     cut: str = ""
-    skipped: int = 0  # exceptions between this one and the one before, of which nothing is kept
-    unlisted: int = 0  # members of which nothing is kept
-    alike: int = 0  # of a member: others like it that were counted only
-    unnoted: int = 0  # notes that were left out, after the first half of those that are kept
-    culprit: str = ""  # what could not be pickled: ``config.callbacks[2].fh → _io.TextIOWrapper``
+    skipped: int = 0
+    unlisted: int = 0
+    alike: int = 0
+    unnoted: int = 0
+    culprit: str = ""
+    more: More = field(default=(), repr=False)
 
     @property
     def frames(self) -> tuple[Frame, ...]:
@@ -123,3 +133,13 @@ class Stack:
     def headline(self) -> str:
         """``Type: message``, as Python's last line has it."""
         return f"{self.type}: {self.message}" if self.message else self.type
+
+
+Part = TypeVar("Part", Frame, Hop, Stack)
+
+
+def made(kind: type[Part], values: dict[str, Any]) -> Part:
+    """A part of a story; ``more`` takes what it has no field for."""
+    own = {each.name for each in fields(kind)}
+    more = tuple((key, value) for key, value in values.items() if key not in own)
+    return kind(**{key: value for key, value in values.items() if key in own}, more=more)

@@ -6,10 +6,11 @@ Flows in: the parts of a story; what somebody's file holds, which may be anythin
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from autotb.record import arrival
-from autotb.trace.parts import Frame, Gap, Hop, Place, Stack
+from autotb.record import arrival, schema
+from autotb.trace.parts import Frame, Gap, Hop, Place, Stack, made
 
 SCHEMA = 1  # version of the form
 MAX_DEPTH = 200  # exceptions in one another
@@ -51,39 +52,21 @@ def _stack(data: dict[str, Any], depth: int, parts: Parts) -> Stack:
         raise ValueError(f"more than {MAX_DEPTH} exceptions are inside one another")
     parts.add(1 + len(data["hops"]) + sum(len(hop["frames"]) for hop in data["hops"]))
 
-    def inner(key: str) -> Stack | None:
-        return _stack(data[key], depth + 1, parts) if data.get(key) is not None else None
+    def of(form: str, value: Any) -> Any:
+        if form == "Trees":
+            return tuple(_stack(other, depth + 1, parts) for other in value)
+        return _stack(value, depth + 1, parts) if form == "Tree" else _OF[form](value)
 
-    members = data.get("members")
-    return Stack(
-        type=_text(data["type"]),
-        message=_text(data["message"]),
-        hops=tuple(_hop(hop) for hop in data["hops"]),
-        final=_texts(data.get("final")),
-        notes=_texts(data.get("notes")),
-        cause=inner("cause"),
-        context=inner("context"),
-        members=None if members is None else tuple(_stack(member, depth + 1, parts) for member in members),
-        also=tuple(_stack(other, depth + 1, parts) for other in data.get("also") or ()),
-        broken=_texts(data.get("broken")),
-        lost=_texts(data.get("lost")),
-        cut=_text(data.get("cut")),
-        **{key: max(0, _number(data.get(key)) or 0) for key in ("skipped", "unlisted", "alike", "unnoted")},
-        culprit=_text(data.get("culprit")),
-    )
+    told = {key: of(form, data[key]) for key, form in _STACK.items() if _is_there(data, key)}
+    return made(Stack, {**told, "type": _text(data["type"]), "message": _text(data["message"])})
+
+
+def _is_there(data: dict[str, Any], key: str) -> bool:
+    return data.get(key) not in (None, "")
 
 
 def _hop(data: dict[str, Any]) -> Hop:
-    return Hop(
-        frames=tuple(_frame(frame) for frame in data["frames"]),
-        **{key: _text(data.get(key)) for key in ("where", "engine", "host", "thread", "call", "label", "log", "inputs")},
-        pid=_number(data.get("pid")),
-        submitted=_place(data["submitted"]) if data.get("submitted") else None,
-        verb=_text(data.get("verb")) or "submitted",
-        job=tuple((_text(name), _text(value)) for name, value in (data.get("job") or {}).items()),
-        died=_texts(data.get("died")),
-        versions=tuple((_text(name), _text(value)) for name, value in (data.get("versions") or {}).items()),
-    )
+    return made(Hop, {key: _OF[form](data[key]) for key, form in _HOP.items() if _is_there(data, key)})
 
 
 def _place(data: dict[str, Any]) -> Place:
@@ -94,19 +77,15 @@ def _frame(data: dict[str, Any]) -> Frame | Gap:
     if "path" not in data:
         return Gap(_line(data["repeated"]), _line(data["cycle"]), _line(data["omitted"]))
     span, end = data.get("span"), data.get("end")
-    return Frame(
-        _text(data["path"]),
-        _line(data["line"]),
-        _text(data["name"]),
-        module=_text(data.get("module")),
-        qualname=_text(data.get("qualname")),
-        kind=_text(data.get("kind")) or "user",
-        source=tuple((_line(number), _text(text)) for number, text in data.get("source") or ()),
-        span=(_line(span[0]), _line(span[1])) if span else None,
-        end=(_line(end[0]), _line(end[1])) if end else None,
-        locals=tuple((_text(name), _text(value)) for name, value in (data.get("locals") or {}).items()),
-        changed=bool(data.get("changed")),
-    )
+    values = {
+        **{key: _OF[form](data[key]) for key, form in _FRAME.items() if _is_there(data, key)},
+        "path": _text(data["path"]),
+        "line": _line(data["line"]),
+        "name": _text(data["name"]),
+        "span": (_line(span[0]), _line(span[1])) if span else None,
+        "end": (_line(end[0]), _line(end[1])) if end else None,
+    }
+    return made(Frame, values)
 
 
 def _text(value: Any) -> str:
@@ -131,46 +110,44 @@ def _number(value: Any) -> int | None:
     return None if value is None else _line(value)
 
 
+_STACK, _HOP, _FRAME = map(schema.shown, (schema.Tree, schema.Hop, schema.Frame))
+_OF: dict[str, Callable[[Any], Any]] = {
+    "Line": _text,
+    "Text": _text,
+    "WorkerText": _text,
+    "Time": float,
+    "Texts": _texts,
+    "Pairs": lambda pairs: tuple((_text(name), _text(value)) for name, value in pairs.items()),
+    "Count": lambda value: max(0, _line(value)),
+    "Number": _line,
+    "Flag": bool,
+    "Source": lambda lines: tuple((_line(number), _text(text)) for number, text in lines),
+    "Place": lambda place: _place(place) if place else None,
+    "Frames": lambda frames: tuple(map(_frame, frames)),
+    "Hops": lambda hops: tuple(map(_hop, hops)),
+}
+
 # To plain builtins
+
+ALWAYS = {
+    Stack: ("type", "message", "notes", "hops", "cause", "context", "members"),
+    Hop: ("where", "engine", "pid", "host", "thread", "job", "call", "label", "submitted", "verb", "frames"),
+    Frame: ("path", "line", "name", "module", "qualname", "kind", "source", "span", "locals", "changed"),
+}  # these keys are there however little there is to say
 
 
 def stack_dict(stack: Stack) -> dict[str, Any]:
-    result: dict[str, Any] = {
-        "type": stack.type,
-        "message": stack.message,
-        "notes": list(stack.notes),
-        "hops": [_hop_dict(hop) for hop in stack.hops],
-        "cause": stack_dict(stack.cause) if stack.cause else None,
-        "context": stack_dict(stack.context) if stack.context else None,
-        "members": [stack_dict(member) for member in stack.members] if stack.members is not None else None,
-    }
-    if stack.also:
-        result["also"] = [stack_dict(other) for other in stack.also]
-    for key in ("final", "broken", "lost", "cut", "skipped", "unlisted", "alike", "unnoted", "culprit"):
-        if getattr(stack, key):
-            value = getattr(stack, key)
-            result[key] = list(value) if isinstance(value, tuple) else value
-    return result
+    return _plain(stack, _STACK, ALWAYS[Stack])
+
+
+def _plain(part: Stack | Hop | Frame, forms: dict[str, str], always: tuple[str, ...]) -> dict[str, Any]:
+    more = dict(part.more)
+    values = {key: more[key] if key in more else getattr(part, key, None) for key in (*always, *forms)}
+    return {key: _PLAIN[forms[key]](value) for key, value in values.items() if key in always or value}
 
 
 def _hop_dict(hop: Hop) -> dict[str, Any]:
-    more: dict[str, Any] = {"died": list(hop.died)} if hop.died else {}
-    more |= {"versions": dict(hop.versions)} if hop.versions else {}
-    more |= {key: value for key, value in (("log", hop.log), ("inputs", hop.inputs)) if value}
-    return {
-        "where": hop.where,
-        "engine": hop.engine,
-        "pid": hop.pid,
-        "host": hop.host,
-        "thread": hop.thread,
-        "job": dict(hop.job),
-        "call": hop.call,
-        "label": hop.label,
-        "submitted": _place_dict(hop.submitted) if hop.submitted else None,
-        "verb": hop.verb,
-        "frames": [_frame_dict(frame) for frame in hop.frames],
-        **more,
-    }
+    return _plain(hop, _HOP, ALWAYS[Hop])
 
 
 def _place_dict(place: Place) -> dict[str, Any]:
@@ -180,14 +157,18 @@ def _place_dict(place: Place) -> dict[str, Any]:
 def _frame_dict(frame: Frame | Gap) -> dict[str, Any]:
     if isinstance(frame, Gap):
         return {"repeated": frame.repeated, "cycle": frame.cycle, "omitted": frame.omitted}
-    return {
-        **_place_dict(frame),
-        "module": frame.module,
-        "qualname": frame.qualname,
-        "kind": frame.kind,
-        "source": [[number, text] for number, text in frame.source],
-        "span": list(frame.span) if frame.span else None,
-        **({"end": list(frame.end)} if frame.end else {}),
-        "locals": dict(frame.locals),
-        "changed": frame.changed,
-    }
+    return _plain(frame, {**_FRAME, "span": "Span", "end": "Span"}, ALWAYS[Frame])
+
+
+_PLAIN: dict[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(("Line", "Text", "WorkerText", "Count", "Number", "Time", "Flag"), lambda value: value),
+    "Texts": list,
+    "Pairs": dict,
+    "Source": lambda lines: [[number, text] for number, text in lines],
+    "Span": lambda ends: list(ends) if ends else None,
+    "Place": lambda place: _place_dict(place) if place else None,
+    "Frames": lambda frames: [_frame_dict(frame) for frame in frames],
+    "Hops": lambda hops: [_hop_dict(hop) for hop in hops],
+    "Tree": lambda stack: stack_dict(stack) if stack else None,
+    "Trees": lambda stacks: [stack_dict(stack) for stack in stacks] if stacks is not None else None,
+}

@@ -13,13 +13,16 @@ import functools
 import inspect
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autotb import engine_facts
 from autotb.instrument import delivery, engine_frames, inherited_settings, task_events
 from autotb.instrument.patch import Patch
 from autotb.record import annotate, build, callsite, pickling, safe_repr, static
-from autotb.record.capture import Tree, attached
+from autotb.record.capture import attached
+
+if TYPE_CHECKING:
+    from autotb.record.schema import Light, Tree
 
 MODULES = (
     "parsl.app.errors",
@@ -168,7 +171,7 @@ def _wrap_remote_init(original: Any) -> Any:
     return __init__
 
 
-def _record(exc: BaseException, tb: Any, caller: Any) -> Tree | build.Light:
+def _record(exc: BaseException, tb: Any, caller: Any) -> Tree | Light:
     call = None
     is_of_a_result = caller.f_code.co_name == "worker" and not engine_frames.has_user_frame(tb) and _ended
     if is_of_a_result:
@@ -217,7 +220,7 @@ def _wrap_reduce(original: Any) -> Any:
     return __reduce_ex__
 
 
-def _fit_state(box: Any, tree: Tree | build.Light) -> tuple[Any, ...]:
+def _fit_state(box: Any, tree: Tree | Light) -> tuple[Any, ...]:
     import dill
 
     state = {key: value for key, value in box.__dict__.items() if key != "_autotb"}
