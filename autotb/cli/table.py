@@ -1,13 +1,17 @@
-"""The tables of the documents, made from the adapters and the settings: ``python -m autotb.cli.table`` prints them, and with
-paths of documents writes them into these, between ``<!-- table: NAME -->`` and ``<!-- end -->``."""
+"""The tables of the documents, made from adapters, settings and the record's schema: ``python -m autotb.cli.table`` prints them,
+and with paths of documents writes them into these, between ``<!-- table: NAME -->`` and ``<!-- end -->``.  What is called
+``trace.schema.json`` is written as a whole."""
 
 from __future__ import annotations
 
+import functools
 import importlib
 import sys
 
 from autotb import settings
+from autotb.cli import record_form
 from autotb.cli.triggers import adapters
+from autotb.record import schema
 
 
 def engines() -> str:
@@ -41,11 +45,21 @@ def options() -> str:
     return "\n".join(rows)
 
 
-TABLES = {"engines": engines, "environments": environments, "settings": options}
+_SHAPES = {"exception": schema.Tree, "hop": schema.Hop, "frame": schema.Frame}
+TABLES = {
+    "engines": engines,
+    "environments": environments,
+    "settings": options,
+    **{name: functools.partial(record_form.table, shape) for name, shape in _SHAPES.items()},
+}
 
 
 def write(path: str) -> None:
     """Put the tables that a document has a place for into it."""
+    if path.endswith("trace.schema.json"):
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(record_form.json_schema())
+        return
     with open(path, encoding="utf-8") as file:
         text = file.read()
     found = [name for name in TABLES if f"<!-- table: {name} -->\n" in text]

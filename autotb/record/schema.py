@@ -1,9 +1,9 @@
 """The record of an exception, key by key: the one place where they are named and described.
 
-A line ``key: Form  # what it holds`` is all that a new key takes: mypy knows it by that line, :mod:`~autotb.record.arrival` takes
-it in by its form, the story (``autotb.trace``) and its JSON carry it, and ``python -m autotb.cli.table`` writes it into
-``docs/record.md`` and the JSON Schema.  The classes are TypedDicts for mypy alone: while programs run, the dicts are plain ones,
-and what is left of the lines is the form's name, as a text.
+A line ``key: Form  # what it holds`` is all that a new key takes.  mypy knows it by that line, ``arrival`` takes it in by its
+form, the story (``autotb.trace``) and its JSON carry it, and ``python -m autotb.cli.table`` writes it into ``docs/record.md`` and
+``trace/trace.schema.json``.  The classes are TypedDicts for mypy alone: while programs run, records are plain dicts, and what is
+left of the lines is the form's name, as a text.
 
 Flows in: nothing.  Flows out: the types of records, and :func:`forms` and :func:`shown` of each.
 """
@@ -41,15 +41,15 @@ class Place(TypedDict, total=False):
     """A line of a file."""
 
     path: Line  # the file, as the code object has it
-    line: Number  # from 1; 0 for code that has no lines
-    name: Line  # of the function
+    line: Number  # its number, from 1; 0 for code that has no lines
+    name: Line  # the function's name
 
 
 class Frame(Place, total=False):
     """A call of the stack, the outermost first; or what stands in place of some: `repeated` with `cycle`, or `omitted`."""
 
     module: Line  # `__name__` of the module whose code it is
-    qualname: Line  # of the function, where Python tells (from 3.11 on)
+    qualname: Line  # the function's name, where Python tells (from 3.11 on)
     kind: Line  # whose code it is: `user`, `library`, `stdlib`, `engine`, `own` (autotb's)
     end_line: Number  # the line where the failing expression ends
     col: Number  # its first column, in characters, from 0
@@ -75,7 +75,7 @@ class Hop(TypedDict, total=False):
     call: Text  # the failing call with its arguments, secrets masked: `ratio(clicks=3, views=0)`
     label: Text  # what the engine calls the task
     submitted: Place  # where the work was submitted
-    verb: Text  # what happened at that place: `submitted`, `started`, `created`
+    verb: Text  # what happened at that place: `submitted`, `started`, `created`, `spawned`
     frames: Frames  # its frames, the outermost first
     died: Texts  # of a worker that died: what ended it, what it was doing, what it wrote last
     versions: Pairs  # of Python in a worker, and of the packages that its frames are of
@@ -112,7 +112,7 @@ class Tree(TypedDict, total=False):
     text: WorkerText  # a worker's traceback as text, where nothing better arrived
     where: Line  # in what kind of worker that text was made
     suppress: Flag  # it was raised `from None`
-    told: Flag  # the worker has shown it
+    told: Flag  # another process shows it on the same terminal
     submitted: Place  # where the work was submitted, of an exception that has no hop
     asked: Place  # where the result was asked for
     time: Time  # when it failed, of a rank of torchrun

@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from autotb.record import annotate, capture, pickling
+from autotb.record import annotate, capture, pickling, schema
 from autotb.record import build as records
 from autotb.trace import build
 
@@ -37,7 +37,9 @@ def test_a_record_is_plain_builtins_with_everything_the_story_needs():
 
     assert records._size(tree) < records.MAX_RECORD
     assert b"autotb.trace" not in pickle.dumps(tree)
-    assert set(tree) <= set(capture.KEYS)
+    assert set(tree) <= set(schema.forms(schema.Tree))
+    assert set(tree["hops"][0]) <= set(schema.forms(schema.Hop))
+    assert set(tree["hops"][0]["frames"][0]) <= set(schema.forms(schema.Frame))
     frame = tree["hops"][0]["frames"][-1]
     assert frame["name"] == "fail"
     assert frame["locals"]["big"] == "['pad', 'pad', 'pad']"
