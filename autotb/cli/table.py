@@ -7,6 +7,7 @@ from __future__ import annotations
 import functools
 import importlib
 import sys
+from collections.abc import Callable
 
 from autotb import settings
 from autotb.cli import record_form
@@ -46,7 +47,7 @@ def options() -> str:
 
 
 _SHAPES = {"exception": schema.Tree, "hop": schema.Hop, "frame": schema.Frame}
-TABLES = {
+TABLES: dict[str, Callable[[], str]] = {
     "engines": engines,
     "environments": environments,
     "settings": options,

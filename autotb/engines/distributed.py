@@ -473,7 +473,7 @@ def _wrap_graph_to_futures(original: Any) -> Any:
         futures = original(self, *args, **kwargs)
         try:
             found = callsite.here(3)
-            site = (*found, delivery.of(self)) if found is not None else None
+            site = callsite.in_batch(found, delivery.of(self), True) if found is not None else None
             for key in futures:
                 callsite.remember(_sites, key, site)
         except Exception:
@@ -517,7 +517,7 @@ def _watch(error: BaseException, site: Any) -> Any:
         return None
     from autotb.instrument import failure_kinds, unretrieved
 
-    return unretrieved.begin(error, (*site, True), failure_kinds.of(error))
+    return unretrieved.begin(error, site, failure_kinds.of(error))
 
 
 def _nobody_can_ask(error: BaseException, site: Any) -> None:

@@ -79,14 +79,14 @@ PATCHES = (
     Patch(
         "executorlib.task_scheduler.file.spawner_subprocess", "execute_in_subprocess", inherited_settings.telling, optional=True
     ),
-    Patch("executorlib.executor.base", "BaseExecutor.submit", submission.on_future),
+    Patch("executorlib.executor.base", "BaseExecutor.submit", submission.on_result),
     Patch(
-        "executorlib.task_scheduler.interactive.dependency", "DependencyTaskScheduler.submit", submission.on_future, optional=True
+        "executorlib.task_scheduler.interactive.dependency", "DependencyTaskScheduler.submit", submission.on_result, optional=True
     ),
     Patch(
         "executorlib.task_scheduler.interactive.blockallocation",
         "BlockAllocationTaskScheduler.submit",
-        submission.on_future,
+        submission.on_result,
         optional=True,
     ),
 )

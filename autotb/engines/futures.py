@@ -26,7 +26,7 @@ DISTRIBUTION = None
 CAPTURED = "thread, process (fork, spawn, forkserver) and interpreter pools; submit, map; failed futures nobody asked for"
 
 DEAD = "_autotb_dead"  # hops of the workers that took a future's task with them
-SITE = "_autotb_site"  # (code, instruction, the pool's batch, whether the user called submit)
+SITE = "_autotb_site"
 
 _FUNCTION, _BUILTIN, _MODULE = type(lambda: None), type(len), type(sys)
 _CALLED = frozenset((_FUNCTION, type))
@@ -66,11 +66,11 @@ def _note_site(executor: Any, future: Any, snapshot: Any) -> None:
     try:
         frame = sys._getframe(2)
         code = frame.f_code
-        known = callsite._users.get(id(code))
+        known = callsite.known(id(code))
         whose = known[1] if known is not None else None
         if whose == callsite.USER:
             pool = getattr(executor, "_autotb_pool", None)
-            site = (code, frame.f_lasti, pool.batch if pool is not None else delivery.of(executor), True)
+            site = callsite.at(code, frame.f_lasti, pool.batch if pool is not None else delivery.of(executor), True)
         elif whose == callsite.ENGINE:
             return  # which notes the place itself
         else:
@@ -111,7 +111,9 @@ def _look(*call: Any) -> tuple[Any, ...] | None:
 def _site(executor: Any) -> Any:
     """The user's line further up the stack; an engine or a library called submit, unless this code is simply new to us."""
     found = callsite.here(4, through_engines=False)
-    return (*found, delivery.of(executor), found[0] is sys._getframe(3).f_code) if found else None
+    if found is None:
+        return None
+    return callsite.in_batch(found, delivery.of(executor), callsite.code_of(found) is sys._getframe(3).f_code)
 
 
 def _wrap_result(original: Any) -> Any:

@@ -119,7 +119,7 @@ PATCHES = (
     Patch("ipyparallel.cluster.launcher", "LocalProcessLauncher.start", inherited_settings.telling, optional=True),
     Patch("ipyparallel.engine.kernel", "IPythonParallelKernel.get_engine_info", _wrap_engine_info, optional=True),
     Patch("ipyparallel.error", "unwrap_exception", _wrap_unwrap),
-    Patch("ipyparallel.client.asyncresult", "AsyncResult.__init__", submission.on_new_future),
+    Patch("ipyparallel.client.asyncresult", "AsyncResult.__init__", submission.on_self),
     Patch("ipyparallel.client.asyncresult", "AsyncResult.get", submission.noted_when_raised),
 )
 

@@ -46,7 +46,9 @@ def _wrap_submit(original: Any) -> Any:
             if snapshot:
                 future._autotb_given = snapshot
             found = callsite.here(3)
-            future._autotb_site = (*found, delivery.of(self), found[0] is sys._getframe(2).f_code) if found else None
+            if found is not None:
+                found = callsite.in_batch(found, delivery.of(self), callsite.code_of(found) is sys._getframe(2).f_code)
+            future._autotb_site = found
         except Exception:
             pass  # the place of submission is lost, nothing else
         return future

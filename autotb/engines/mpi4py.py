@@ -80,7 +80,7 @@ PATCHES = (
     Patch("mpi4py.futures._core", "_format_exc", _wrap_format),
     Patch("mpi4py.futures._core", "_wrap_exc", _wrap_wrap),
     Patch("mpi4py.futures._core", "_unwrap_exc", _wrap_unwrap),
-    Patch("mpi4py.futures.pool", "MPIPoolExecutor.submit", submission.on_future),
+    Patch("mpi4py.futures.pool", "MPIPoolExecutor.submit", submission.on_result),
 )
 
 #: What ``python -m autotb demo --engine mpi4py`` runs: a user's script.

@@ -201,10 +201,10 @@ PATCHES = (
     ),
     Patch("pebble.common", "ProcessExpired.__init__", _wrap_expired_init, optional=True),
     Patch("pebble.common", "execute", _wrap_execute, also=("pebble.pool.thread",), optional=True),
-    Patch("pebble.common", "ProcessFuture.__init__", submission.on_new_future, optional=True),
-    Patch("pebble.common.types", "ProcessFuture.__init__", submission.on_new_future),
+    Patch("pebble.common", "ProcessFuture.__init__", submission.on_self, optional=True),
+    Patch("pebble.common.types", "ProcessFuture.__init__", submission.on_self),
     Patch("pebble.common.shared", "execute", _wrap_execute, also=("pebble.common", "pebble.pool.thread")),
-    Patch("pebble.pool.thread", "ThreadPool.schedule", submission.on_future),
+    Patch("pebble.pool.thread", "ThreadPool.schedule", submission.on_result),
     Patch("pebble.pool.base_pool", "MapResults.__init__", _wrap_results_init),
     Patch("pebble.pool.base_pool", "MapResults.next", _wrap_next, alias="__next__"),
 )

@@ -38,7 +38,7 @@ def _wrap_is_installed(original: Any) -> Any:
 
 PATCHES = (
     Patch("pipefunc._pipefunc_utils", "is_installed", _wrap_is_installed, optional=True),
-    Patch("pipefunc.map._run", "_submit", submission.on_future, optional=True),
+    Patch("pipefunc.map._run", "_submit", submission.on_result, optional=True),
 )
 
 #: What ``python -m autotb demo --engine pipefunc`` runs: a user's script.

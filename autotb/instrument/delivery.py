@@ -16,7 +16,7 @@ MOST_REACHED = 100  # different errors that a pool remembers to have delivered
 
 
 class Batch:
-    """The futures of a pool that were submitted between two deliveries; their sites have it as their third part."""
+    """The futures of a pool that were submitted between two deliveries; their sites have it, see ``callsite.batch_of``."""
 
     __slots__ = ("number", "pool")
 

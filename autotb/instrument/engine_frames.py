@@ -20,23 +20,24 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
     from typing import Any
 
+    from autotb.record.callsite import Site
     from autotb.record.schema import Place
 
 _SNAPSHOTS = sys.version_info < (3, 13)  # f_locals is a dict that stays with the frame
-_places: dict[tuple[CodeType, int], Any] = {}
+_places: dict[tuple[CodeType, int], Place | None] = {}
 
 
-def place_of(site: Any) -> Place | None:
+def place_of(site: Site | None) -> Place | None:
     """A remembered site as plain data; the same dict for the same place, so that many failures share it."""
     if site is None:
         return None
-    key = (site[0], site[1])
+    key = (callsite.code_of(site), callsite.offset_of(site))
     found = _places.get(key)
     if found is None:
         if len(_places) > 1_000:
             _places.clear()
-        found = _places[key] = callsite.decode(key)
-    return found  # type: ignore[no-any-return]
+        found = _places[key] = callsite.decode(site)
+    return found
 
 
 def local(frame: FrameType, name: str) -> Any:

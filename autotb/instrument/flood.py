@@ -14,6 +14,7 @@ from autotb import settings
 from autotb.instrument import failure_kinds, unretrieved
 from autotb.instrument.unretrieved import Watch
 from autotb.record import callsite
+from autotb.record.callsite import by_user, code_of, offset_of
 from autotb.record.capture import KEY
 from autotb.record.static import cause_of, context_of, fields_of, traceback_of
 
@@ -56,11 +57,14 @@ def took(future: Any, exc: BaseException) -> bool:
     if line.run is not outer.tb_frame.f_code:
         return False
     site = getattr(future, _SITE, None)  # to ask for the future's __dict__ would make one
-    if site is None or not site[3] or future._done_callbacks:
+    if site is None:
+        return False
+    submitted, offset, _, is_users = site
+    if not is_users or future._done_callbacks:
         return False
     thread = get_ident()
-    found = line.records.get(thread ^ site[1])
-    if found is None or found[1] is not site[0] or found[2] != site[1] or found[3] is not _threads[thread]._name:
+    found = line.records.get(thread ^ offset)
+    if found is None or found[1] is not submitted or found[2] != offset or found[3] is not _threads[thread]._name:
         return False
     if cause_of(exc) is not None or context_of(exc) is not None:
         return False
@@ -71,7 +75,7 @@ def took(future: Any, exc: BaseException) -> bool:
 def _arrived(future: Any, exc: BaseException) -> bool:
     """The same of a failure that came from another process; its record is given the place of submission once it is asked for."""
     kind, site = failure_kinds.of_record(dict.get(fields_of(exc), KEY)), getattr(future, _SITE, None)
-    if kind is None or site is None or not site[3] or future._done_callbacks:
+    if kind is None or site is None or not by_user(site) or future._done_callbacks:
         return False
     future._autotb_watch = Watch(exc, site, kind)
     return True
@@ -80,7 +84,7 @@ def _arrived(future: Any, exc: BaseException) -> bool:
 def learn(future: Any, exc: BaseException, caller: Any) -> None:
     """This failure took the long way: the next one of its line need not, where it has become one of many."""
     record, tb, site = dict.get(fields_of(exc), KEY), traceback_of(exc), future.__dict__.get(_SITE)
-    if type(record) is not tuple or tb is None or not record[1].get("live") or site is None or not site[3]:
+    if type(record) is not tuple or tb is None or not record[1].get("live") or site is None or not by_user(site):
         return
     if caller.f_code.co_name != "run" or cause_of(exc) is not None or context_of(exc) is not None:
         return
@@ -95,4 +99,5 @@ def learn(future: Any, exc: BaseException, caller: Any) -> None:
         if len(_lines) >= MOST:
             _lines.clear()
         line = _lines[id(code) ^ at] = _Line(type(exc), code, at, caller.f_code, failure_kinds.of(exc))
-    line.records[thread ^ site[1]] = record, site[0], site[1], _threads[thread]._name
+    offset = offset_of(site)
+    line.records[thread ^ offset] = record, code_of(site), offset, _threads[thread]._name

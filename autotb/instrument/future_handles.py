@@ -12,12 +12,15 @@ import importlib
 import inspect
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autotb import engine_facts
 from autotb.instrument import call_snapshot
-from autotb.record import static
+from autotb.record import callsite, static
 from autotb.record.capture import attached
+
+if TYPE_CHECKING:
+    from autotb.record.callsite import Site
 
 _UNSEEN = "autotb has not seen this future being made, and nothing else knows its function and arguments"
 _NOT_KEPT = (
@@ -93,7 +96,7 @@ class Standard(Handle):
         if call is None:
             return _NOT_KEPT
         return call_snapshot.why_not_same(fields.get(call_snapshot.GIVEN, ()), *call) or (
-            "its pool is gone" if site[2].pool.executor() is None else ""
+            "its pool is gone" if _executor(site) is None else ""
         )
 
     def again(self, future: Any) -> Any:
@@ -102,7 +105,7 @@ class Standard(Handle):
         why = self.why_not_again(future)
         if call is None or site is None or why:
             raise NotAgainError(why or _NOT_KEPT)
-        executor = site[2].pool.executor()
+        executor = _executor(site)
         if executor is None:
             raise NotAgainError("its pool is gone")
         function, args, kwargs = call
@@ -114,6 +117,12 @@ class Standard(Handle):
         if call_snapshot.GIVEN in fields:
             anew._autotb_given = fields[call_snapshot.GIVEN]  # as the first attempt saw it
         return anew
+
+
+def _executor(site: Site) -> Any:
+    """The pool that a future is of, while it lives; None for a future whose engine does not tell."""
+    batch = callsite.batch_of(site)
+    return batch.pool.executor() if batch is not None else None
 
 
 def _fields(future: Any) -> dict[str, Any]:

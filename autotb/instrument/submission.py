@@ -7,7 +7,6 @@ object raises a worker's error, the place on the error.  What only failures need
 from __future__ import annotations
 
 import functools
-import sys
 
 from autotb.record import callsite
 
@@ -16,13 +15,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def unwatched(found: Any) -> Any:
-    """A site as ``futures`` has it, of a future that is not told when nobody asks for it."""
-    return (*found, [False], False) if found else None
-
-
-def on_self(original: Any, form: Any = None, through_engines: bool = True) -> Any:
-    """For an ``__init__`` that runs at submission: the new object remembers the user's line, in the ``form`` its adapter reads.
+def on_self(original: Any, through_engines: bool = True) -> Any:
+    """For an ``__init__`` that runs at submission: the new object remembers the user's line.
 
     With ``through_engines`` false an engine that has an adapter of its own, and notes the place itself, ends the search.
     """
@@ -31,35 +25,26 @@ def on_self(original: Any, form: Any = None, through_engines: bool = True) -> An
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
         try:
-            site = callsite.here(3, through_engines)
-            self._autotb_site = form(site) if form is not None else site
+            self._autotb_site = callsite.here(3, through_engines)
         except Exception:
             pass  # the place of submission is lost, nothing else
 
     return __init__
 
 
-def on_result(original: Any, form: Any = None) -> Any:
-    """For a function that submits: what it returns remembers the user's line, in the ``form`` that its adapter reads."""
+def on_result(original: Any) -> Any:
+    """For a function that submits: what it returns remembers the user's line."""
 
     @functools.wraps(original)
     def submit(*args: Any, **kwargs: Any) -> Any:
         made = original(*args, **kwargs)
         try:
-            frame = sys._getframe(2)
-            code = frame.f_code
-            site = (code, frame.f_lasti) if callsite.whose(frame) == callsite.USER else callsite.here(3)
-            made._autotb_site = form(site) if form is not None else site
+            made._autotb_site = callsite.here(3)
         except Exception:
             pass  # the place of submission is lost, nothing else
         return made
 
     return submit
-
-
-# The same for futures of the standard library, whose adapter reads more of a site than the line.
-on_future = functools.partial(on_result, form=unwatched)
-on_new_future = functools.partial(on_self, form=unwatched)
 
 
 def noted_when_raised(original: Any) -> Any:

@@ -15,12 +15,17 @@ import gc
 import os
 import sys
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autotb import settings, surface
 from autotb.instrument import engine_frames, failure_kinds, patch
 from autotb.record import static
+from autotb.record.callsite import batch_of, by_user
 from autotb.record.capture import KEY
+
+if TYPE_CHECKING:
+    from autotb.instrument.delivery import Batch
+    from autotb.record.callsite import Site
 
 _registered = False
 _MARK = object()  # each watch holds it: its references tell how many watches there are, at no cost to any
@@ -32,7 +37,7 @@ class Watch:
 
     __slots__ = ("error", "kind", "mark", "record", "site")
 
-    def __init__(self, error: BaseException | None, site: Any, kind: failure_kinds.Kind, record: Any = None) -> None:
+    def __init__(self, error: BaseException | None, site: Site | None, kind: failure_kinds.Kind, record: Any = None) -> None:
         """``record`` is for the error to be given once somebody asks, where it has none yet."""
         self.error = error
         self.site = site
@@ -47,7 +52,10 @@ class Watch:
         self.error = None
         kind = self.kind
         site = self.site
-        if kind.is_told and site is not None and site[2].pool.is_plain and site[3] and monotonic() < due:
+        if site is None:
+            return
+        _, _, batch, is_users = site  # which costs no more than one of its readers
+        if kind.is_told and batch.pool.is_plain and is_users and monotonic() < due:
             kind.untold += 1  # as most of many failures are: nothing more is to be done for one
             if kind.is_same:
                 kind.compare(error)
@@ -59,11 +67,11 @@ def watch(future: Any, error: BaseException, site_name: str, kind: failure_kinds
     """Begin to watch a future that has just failed."""
     fields = future.__dict__
     site = fields.get(site_name)
-    if is_wanted(error) and not fields.get("_done_callbacks") and (site is None or site[3]):
+    if is_wanted(error) and not fields.get("_done_callbacks") and (site is None or by_user(site)):
         future._autotb_watch = begin(error, site, kind)
 
 
-def begin(error: BaseException, site: Any, kind: failure_kinds.Kind) -> Watch:
+def begin(error: BaseException, site: Site | None, kind: failure_kinds.Kind) -> Watch:
     """A watch, for its engine to hold as long as its future can be asked; ``site`` is like that of a pool's future."""
     global _registered
     if not _registered:
@@ -97,7 +105,7 @@ def end(found: Watch, error: BaseException | None) -> None:
     found.error = None
     if error is not None and found.site is not None:
         said = failure_kinds.said(error)
-        found.site[2].pool.has_delivered(error, (found.kind, said) if said is not None else None)
+        batch_of(found.site).pool.has_delivered(error, (found.kind, said) if said is not None else None)
 
 
 def _give(error: BaseException, record: Any) -> None:
@@ -105,11 +113,12 @@ def _give(error: BaseException, record: Any) -> None:
         dict.setdefault(static.fields_of(error), KEY, record)
 
 
-def _dropped(error: BaseException, site: Any, kind: failure_kinds.Kind, record: Any) -> None:
-    if site is None or not site[3]:
+def _dropped(error: BaseException, site: Site | None, kind: failure_kinds.Kind, record: Any) -> None:
+    if site is None or not by_user(site):
         return
-    pool = site[2].pool
-    if not pool.is_plain and _is_known(site[2], kind, error):
+    batch = batch_of(site)
+    pool = batch.pool
+    if not pool.is_plain and _is_known(batch, kind, error):
         return
     if pool.is_over:
         _over[kind] = _over.get(kind, 0) + 1
@@ -120,7 +129,7 @@ def _dropped(error: BaseException, site: Any, kind: failure_kinds.Kind, record: 
         surface.events.nobody_asked([(error, engine_frames.place_of(site))])
 
 
-def _is_known(batch: Any, kind: failure_kinds.Kind, error: BaseException) -> bool:
+def _is_known(batch: Batch, kind: failure_kinds.Kind, error: BaseException) -> bool:
     """Whether the very same failure reached the program while the futures of this batch were on their way."""
     said = failure_kinds.said(error) if batch.pool.reached else None
     return bool(batch.knows((kind, said) if said is not None else None))
@@ -144,10 +153,11 @@ def of_the_same_pool(errors: set[int]) -> dict[failure_kinds.Kind, int]:
     _over.clear()
     for one in _held():
         site = one.site
-        if site is not None and site[2].pool.last in errors:
-            site[2].pool.is_over, site[2].pool.is_plain = True, False
+        if site is not None and batch_of(site).pool.last in errors:
+            pool = batch_of(site).pool
+            pool.is_over, pool.is_plain = True, False
             error, one.error = one.error, None
-            if error is not None and site[3] and not _is_known(site[2], one.kind, error):
+            if error is not None and by_user(site) and not _is_known(batch_of(site), one.kind, error):
                 found[one.kind] = found.get(one.kind, 0) + 1
     return found
 
@@ -158,9 +168,9 @@ def tell_the_rest() -> None:
     for found in _held():
         error, found.error = found.error, None
         site = found.site
-        if error is None or site is None or not site[3] or _is_known(site[2], found.kind, error):
+        if error is None or site is None or not by_user(site) or _is_known(batch_of(site), found.kind, error):
             continue
-        if site[2].pool.is_over:
+        if batch_of(site).pool.is_over:
             _over[found.kind] = _over.get(found.kind, 0) + 1
         elif found.kind.is_told:
             found.kind.count(error)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import sys
+from pathlib import Path
 
 from autotb.record import callsite
 
@@ -27,3 +29,32 @@ def test_what_is_known_is_bounded():
         callsite.whose(found[0])
     assert len(callsite._users) <= 2_001
     assert callsite.whose(sys._getframe()) == callsite.USER
+
+
+def test_a_site_is_read_by_name_wherever_it_is_kept():
+    """Where it is made and read by its parts, these are the business of one module."""
+    package = Path(callsite.__file__).parent.parent
+    counted = []
+    for path in package.rglob("*.py"):
+        if path.name != "callsite.py":
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                whole = node.value if isinstance(node, (ast.Subscript, ast.Starred)) else None
+                text = ast.unparse(whole) if whole is not None else ""
+                if text.rpartition(".")[2] in ("site", "found_site", "_autotb_site") or text.startswith("callsite.here("):
+                    counted.append((path.name, node.lineno))
+
+    assert counted == []
+
+
+def test_a_site_has_one_shape():
+    frame = sys._getframe()
+    names = {}
+    exec(compile("def call(here):\n    return here(1)\n", "program.py", "exec"), names)
+    site = names["call"](callsite.here)
+
+    assert (callsite.code_of(site).co_name, callsite.batch_of(site), callsite.by_user(site)) == ("call", None, False)
+    assert callsite.decode(site) == {"path": "program.py", "line": 2, "name": "call"}
+    given = callsite.in_batch(site, "batch", True)
+    assert (callsite.code_of(given), callsite.offset_of(given)) == (callsite.code_of(site), callsite.offset_of(site))
+    assert (callsite.batch_of(given), callsite.by_user(given)) == ("batch", True)
+    assert callsite.decode(callsite.at(frame.f_code, frame.f_lasti))["name"] == frame.f_code.co_name

@@ -245,7 +245,7 @@ def _wrap_submit(original: Any) -> Any:
                 future._autotb_submitted = call
             site = callsite.here(3)
             if site is not None:
-                future._autotb_site = (*site, delivery.of(self), True)
+                future._autotb_site = callsite.in_batch(site, delivery.of(self), True)
         except Exception:
             pass  # the place of submission is lost, nothing else
         return future
