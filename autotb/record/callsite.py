@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from autotb.record.schema import Place
 
     Site = tuple[CodeType, int, Any, bool]  # see the readers below
-
 MAX_REMEMBERED = 100_000  # sites and calls of one engine
 USER, OTHER, ENGINE = 1, 0, -1  # ENGINE: one with an adapter of its own, which notes the place itself
 # Whose code this is, by its ``id``, with the code, which lives as long: to hash one takes microseconds, more the longer it is.
