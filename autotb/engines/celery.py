@@ -74,24 +74,8 @@ def _wrap_to_python(original: Any) -> Any:
     return exception_to_python
 
 
-def _wrap_throw(original: Any) -> Any:
-    """Raises a task's error in the thread that asks."""
-
-    @functools.wraps(original)
-    def maybe_throw(self: Any, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return original(self, *args, **kwargs)
-        except Exception as error:
-            try:
-                _note(self, error)
-            except Exception:
-                pass  # the error is the user's and goes on
-            raise
-
-    return maybe_throw
-
-
-def _note(result: Any, error: BaseException) -> None:
+def _note(error: BaseException, result: Any) -> None:
+    """The line of the submission, and where no record came the worker's text."""
     text = (result._cache or {}).get("traceback")
     if capture.attached(error) is None and isinstance(text, str) and "Traceback (most recent call last)" in text:
         kind = capture.type_name(type(error))
@@ -102,7 +86,7 @@ def _note(result: Any, error: BaseException) -> None:
 PATCHES = (
     Patch("celery.backends.base", "Backend.prepare_exception", _wrap_prepare),
     Patch("celery.backends.base", "Backend.exception_to_python", _wrap_to_python),
-    Patch("celery.result", "AsyncResult.maybe_throw", _wrap_throw),
+    Patch("celery.result", "AsyncResult.maybe_throw", submission.when_raised(_note, Exception)),
     Patch("celery.app.task", "Task.apply_async", submission.on_result),
 )
 

@@ -12,8 +12,9 @@ import functools
 import sys
 
 from autotb import engine_facts
+from autotb.instrument import submission
 from autotb.instrument.patch import Patch
-from autotb.record import callsite, static
+from autotb.record import static
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -94,31 +95,22 @@ def _wrap_remote_exception(original: Any) -> Any:
     return remote_exception
 
 
-def _wrap_get_async(original: Any) -> Any:
+def _note_computed(error: BaseException, *_: Any) -> None:
     """Every ``compute()`` runs its graph here: when it fails, the user's line that asked for it is up the stack."""
+    from autotb.record.capture import attached
 
-    @functools.wraps(original)
-    def get_async(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return original(*args, **kwargs)
-        except Exception as error:
-            try:
-                from autotb.record import annotate
-                from autotb.record.capture import attached
-
-                tree = attached(error)
-                if tree is not None and tree.get("hops"):
-                    annotate.note_submitted(error, callsite.decode(callsite.here(3)))
-            except Exception:
-                pass  # the error is the user's and goes on
-            raise
-
-    return get_async
+    if (attached(error) or {}).get("hops"):
+        submission.note_caller(error)
 
 
 PATCHES = (
     Patch("dask.local", "execute_task", _wrap_execute_task),
-    Patch("dask.local", "get_async", _wrap_get_async, also=("dask.threaded", "dask.multiprocessing")),
+    Patch(
+        "dask.local",
+        "get_async",
+        submission.when_raised(_note_computed, Exception),
+        also=("dask.threaded", "dask.multiprocessing"),
+    ),
     Patch("dask.multiprocessing", "remote_exception", _wrap_remote_exception),
 )
 

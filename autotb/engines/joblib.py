@@ -13,7 +13,7 @@ import sys
 
 from autotb import engine_facts
 from autotb.engines.loky import wrap_process_worker, wrap_rebuild, wrap_reduce
-from autotb.instrument import exception_wrappers, executor_worker, inherited_settings
+from autotb.instrument import exception_wrappers, executor_worker, inherited_settings, submission
 from autotb.instrument.patch import Patch
 from autotb.record import callsite, static
 
@@ -55,25 +55,9 @@ def _wrap_call(original: Any) -> Any:
     return __call__
 
 
-def _wrap_get_result(original: Any) -> Any:
-    """Raises a batch's error in the thread that asks: the line of ``Parallel`` is noted on it."""
-
-    @functools.wraps(original)
-    def get_result(self: Any, timeout: Any) -> Any:
-        try:
-            return original(self, timeout)
-        except BaseException as error:
-            try:
-                from autotb.instrument import engine_frames
-                from autotb.record import annotate
-
-                annotate.note_submitted(error, engine_frames.place_of(self.parallel.__dict__.get("_autotb_site")))
-            except Exception:
-                pass  # the error is the user's and goes on
-            self = None  # the traceback's frames lead to this one
-            raise
-
-    return get_result
+def _note_batch(error: BaseException, batch: Any) -> None:
+    """A batch raised: the line of ``Parallel`` is noted on its error."""
+    submission.note_site(error, batch.parallel)
 
 
 def _wrap_boxed_init(original: Any) -> Any:
@@ -189,7 +173,7 @@ PATCHES = (
         optional=True,
     ),
     Patch("joblib._parallel_backends", "PoolManagerMixin.retrieve_result_callback", _wrap_retrieve_callback, optional=True),
-    Patch("joblib.parallel", "BatchCompletionCallBack.get_result", _wrap_get_result, optional=True),
+    Patch("joblib.parallel", "BatchCompletionCallBack.get_result", submission.when_raised(_note_batch), optional=True),
     Patch("joblib.parallel", "Parallel.__call__", _wrap_call),
     Patch("joblib.pool", "PicklingPool._setup_queues", _wrap_setup_queues),
 )

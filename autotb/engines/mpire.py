@@ -17,7 +17,7 @@ from typing import Any
 from autotb import engine_facts, settings
 from autotb.instrument import engine_frames, submission, task_events
 from autotb.instrument.patch import Patch
-from autotb.record import annotate, build, callsite, pickling, safe_repr, static
+from autotb.record import annotate, build, pickling, static
 from autotb.record.capture import KEY, attached, fields_of
 
 MODULES = ("mpire.worker", "mpire.pool", "mpire.async_result")
@@ -61,35 +61,15 @@ def _parts(exc: BaseException, tree: Any) -> tuple[Any, Any, Any] | None:
     dict.pop(fields_of(exc), KEY, None)
     if not settings.switch("rescue") or not pickling.is_suspect(exc):
         return None
-    fields = dict(dict.items(fields_of(exc)))
-    if _can((type(exc), static.args_of(exc), fields), if_it_ends=True):  # mpire's own trial will end as well
-        return None
-    lost: list[str] = []
-    kind = pickling._nearest_class(type(exc), pickle.dumps, lost)
-    args = tuple(_fit(f"args[{at}]", value, lost, True) for at, value in enumerate(static.args_of(exc)))
-    fields = {name: _fit(name, value, lost, False) for name, value in fields.items()}
-    pickling.tell_lost(tree, lost)
-    return kind, args, {**{name: value for name, value in fields.items() if value is not _LOST}, KEY: tree}
-
-
-_LOST = object()
-
-
-def _can(value: Any, *, if_it_ends: bool = False) -> bool:
+    trip = pickling.Trip(pickle.dumps, pickle.loads)
     try:
-        pickle.loads(pickle.dumps(value))
-    except Exception:
-        return False
-    except BaseException:
-        return if_it_ends
-    return True
-
-
-def _fit(name: str, value: Any, lost: list[str], needed: bool) -> Any:
-    if _can(value):
-        return value
-    lost.append(f"{name} ({safe_repr.brief(value, name)})")
-    return safe_repr.brief(value, name) if needed else _LOST
+        if trip.survives((type(exc), static.args_of(exc), dict(dict.items(fields_of(exc))))):
+            return None
+    except BaseException:  # as mpire's own trial will end
+        return None
+    kind, args, fields = trip.parts(exc)
+    pickling.tell_lost(tree, trip.lost)
+    return kind, args, {**fields, KEY: tree}
 
 
 def _wrap_populate(original: Any) -> Any:
@@ -176,24 +156,6 @@ def _note_death(error: BaseException, caller: Any) -> None:
     annotate.note_death(error, [hop], None)
 
 
-def _wrap_handle(original: Any) -> Any:
-    """Raises the error of a ``map`` or ``imap`` in the thread that asks."""
-
-    @functools.wraps(original)
-    def _handle_exception(self: Any, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return original(self, *args, **kwargs)
-        except BaseException as error:
-            try:
-                if KEY in dict.keys(fields_of(error)):
-                    annotate.note_submitted(error, callsite.decode(callsite.here(3)))
-            except Exception:
-                pass  # the error is the user's and goes on
-            raise
-
-    return _handle_exception
-
-
 PATCHES = (
     Patch("mpire.worker", "AbstractWorker._call_func", _wrap_call_func),
     Patch("mpire.async_result", "AsyncResult._set", _wrap_set),
@@ -202,7 +164,7 @@ PATCHES = (
     Patch("mpire.pool", "populate_exception", _wrap_populate, also=("mpire.exception",)),
     Patch("mpire.async_result", "AsyncResult.__init__", submission.on_self),
     Patch("mpire.async_result", "AsyncResult.get", submission.noted_when_raised),
-    Patch("mpire.pool", "WorkerPool._handle_exception", _wrap_handle),
+    Patch("mpire.pool", "WorkerPool._handle_exception", submission.when_raised(submission.note_caller)),
 )
 
 #: What ``python -m autotb demo --engine mpire`` runs: a user's script.

@@ -95,29 +95,6 @@ def _wrap_results_init(original: Any) -> Any:
     return __init__
 
 
-def _wrap_next(original: Any) -> Any:
-    """Raises the error of one element of a ``map``: the line of ``map`` is noted on it."""
-
-    @functools.wraps(original)
-    def next(self: Any) -> Any:
-        try:
-            return original(self)
-        except StopIteration:
-            raise
-        except BaseException as error:
-            try:
-                from autotb.instrument import engine_frames
-                from autotb.record import annotate
-
-                annotate.note_submitted(error, engine_frames.place_of(self._autotb_site))
-            except Exception:
-                pass  # the error is the user's and goes on
-            self = None  # the traceback's frames lead to this one
-            raise
-
-    return next
-
-
 # Workers that die
 
 
@@ -147,21 +124,8 @@ def _brief(value: Any) -> str:
     return status_file._brief(value) if settings.switch("args") else "…"
 
 
-def _wrap_expired_init(original: Any) -> Any:
-    """Made in the driver, once it finds a worker dead: whose process that is, its callers know."""
-
-    @functools.wraps(original)
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
-        original(self, *args, **kwargs)
-        try:
-            _note_death(self, sys._getframe(2))
-        except Exception:
-            pass  # then it is told that the process expired, and no more
-
-    return __init__
-
-
 def _note_death(error: BaseException, caller: Any) -> None:
+    """A worker was found dead: whose process that is, the callers of the error's class know."""
     from autotb.instrument import engine_frames
     from autotb.postmortem import death_report, status_reader
     from autotb.record import annotate
@@ -184,7 +148,7 @@ def ready(_module: str) -> None:
 
 PATCHES = (
     Patch("pebble.common.process", "process_execute", _wrap_process_execute, also=("pebble.common", "pebble.pool.process")),
-    Patch("pebble.common.types", "ProcessExpired.__init__", _wrap_expired_init),
+    Patch("pebble.common.types", "ProcessExpired.__init__", exception_wrappers.when_made(_note_death)),
     Patch("pebble.common.types", "RemoteException.__init__", _wrap_boxed_init),
     Patch("pebble.common.types", "RemoteException.__reduce__", exception_wrappers.wrap_reduce),
     Patch("pebble.common.types", "RemoteException.rebuild_exception", _wrap_rebuild),
@@ -199,14 +163,19 @@ PATCHES = (
         also=("pebble.pool.process", "pebble.concurrent.process", "pebble.asynchronous.process"),
         optional=True,
     ),
-    Patch("pebble.common", "ProcessExpired.__init__", _wrap_expired_init, optional=True),
+    Patch("pebble.common", "ProcessExpired.__init__", exception_wrappers.when_made(_note_death), optional=True),
     Patch("pebble.common", "execute", _wrap_execute, also=("pebble.pool.thread",), optional=True),
     Patch("pebble.common", "ProcessFuture.__init__", submission.on_self, optional=True),
     Patch("pebble.common.types", "ProcessFuture.__init__", submission.on_self),
     Patch("pebble.common.shared", "execute", _wrap_execute, also=("pebble.common", "pebble.pool.thread")),
     Patch("pebble.pool.thread", "ThreadPool.schedule", submission.on_result),
     Patch("pebble.pool.base_pool", "MapResults.__init__", _wrap_results_init),
-    Patch("pebble.pool.base_pool", "MapResults.next", _wrap_next, alias="__next__"),
+    Patch(
+        "pebble.pool.base_pool",
+        "MapResults.next",
+        submission.when_raised(submission.note_site, but=StopIteration),
+        alias="__next__",
+    ),
 )
 
 #: What ``python -m autotb demo --engine pebble`` runs: a user's script.

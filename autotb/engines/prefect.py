@@ -6,13 +6,12 @@ both stay as they are.  Source: https://docs.prefect.io/v3/concepts/task-runners
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 from autotb import engine_facts
 from autotb.instrument import engine_frames, submission
 from autotb.instrument.patch import Patch
-from autotb.record import annotate, capture
+from autotb.record import annotate, capture, static
 
 MODULES = ("prefect.task_engine", "prefect.task_runners")
 NAME = "Prefect"
@@ -23,29 +22,17 @@ TESTED = "3.0 to 3.7"
 engine_facts.register(own=("prefect", "anyio", "sniffio", "tenacity"), runs=(("prefect.task_engine", "call_task_fn"),))
 
 
-def _wrap_result(original: Any) -> Any:
-    """Raises a task's error in the thread that asks."""
-
-    @functools.wraps(original)
-    def result(self: Any, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return original(self, *args, **kwargs)
-        except Exception as error:
-            try:
-                submitted = engine_frames.place_of(self.__dict__.get("_autotb_site"))
-                known = (capture.attached(error) or {}).get("hops", ())
-                if submitted is not None and not any(hop.get("engine") == "prefect" for hop in known):
-                    annotate.note_live(error, {"engine": "prefect", "where": "in a Prefect task", "submitted": submitted})
-            except Exception:
-                pass  # the error is the user's and goes on
-            raise
-
-    return result
+def _note(error: BaseException, future: Any) -> None:
+    """A task's error is raised in the thread that asks; it has no worker, and is told as one hop of the program's own."""
+    submitted = engine_frames.place_of(static.attributes(future).get("_autotb_site"))
+    known = (capture.attached(error) or {}).get("hops", ())
+    if submitted is not None and not any(hop.get("engine") == "prefect" for hop in known):
+        annotate.note_live(error, {"engine": "prefect", "where": "in a Prefect task", "submitted": submitted})
 
 
 PATCHES = (
     Patch("prefect.task_runners", "ThreadPoolTaskRunner.submit", submission.on_result, optional=True),
-    Patch("prefect.futures", "PrefectConcurrentFuture.result", _wrap_result, optional=True),
+    Patch("prefect.futures", "PrefectConcurrentFuture.result", submission.when_raised(_note, Exception), optional=True),
 )
 
 #: What ``python -m autotb demo --engine prefect`` runs: a user's script.

@@ -14,7 +14,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from autotb import engine_facts, settings, surface
-from autotb.instrument import engine_frames, inherited_settings, task_events
+from autotb.instrument import engine_frames, exception_wrappers, inherited_settings, task_events
 from autotb.instrument.patch import Patch, noise_is_kept
 from autotb.record import annotate, build, callsite, pickling, static
 from autotb.record.capture import KEY, attached
@@ -318,21 +318,8 @@ def _job() -> int:
     return task_events.number(sys.modules["ray._private.worker"].global_worker.current_task_id.binary())
 
 
-def _wrap_crashed_init(original: Any) -> Any:
-    """Made in the driver of a result that a worker did not live to give."""
-
-    @functools.wraps(original)
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
-        original(self, *args, **kwargs)
-        try:
-            _tell_of_death(self, sys._getframe(2))
-        except Exception:
-            pass  # then it is told that the worker crashed, and no more
-
-    return __init__
-
-
 def _tell_of_death(error: Any, caller: Any) -> None:
+    """The error of a result that a worker did not live to give."""
     frame = engine_frames.find_frame(caller, "_deserialize_object", 2)
     if frame is None or "hops" in (attached(error) or {}):
         return
@@ -447,8 +434,8 @@ def _wrap_unhandled(original: Any) -> Any:
 PATCHES = (
     Patch("ray._private.function_manager", "FunctionActorManager.get_execution_info", _wrap_execution_info),
     Patch("ray._private.function_manager", "FunctionActorManager._make_actor_method_executor", _wrap_method_executor),
-    Patch("ray.exceptions", "WorkerCrashedError.__init__", _wrap_crashed_init, optional=True),
-    Patch("ray.exceptions", "OutOfMemoryError.__init__", _wrap_crashed_init, optional=True),
+    Patch("ray.exceptions", "WorkerCrashedError.__init__", exception_wrappers.when_made(_tell_of_death), optional=True),
+    Patch("ray.exceptions", "OutOfMemoryError.__init__", exception_wrappers.when_made(_tell_of_death), optional=True),
     Patch("ray.exceptions", "RayTaskError.__init__", _wrap_task_error_init),
     Patch("ray.exceptions", "RayError.to_bytes", _wrap_to_bytes),
     Patch("ray.exceptions", "RayTaskError.as_instanceof_cause", _wrap_as_instanceof_cause),

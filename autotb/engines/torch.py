@@ -169,47 +169,14 @@ def _items(self: Any, index: Any) -> Any:
 _PIDS = re.compile(r"^DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\)")
 
 
-def _wrap_if_any_fails(original: Any) -> Any:
-    """Runs at SIGCHLD, wherever the program is, and raises if the dead child is a worker."""
-
-    @functools.wraps(original)
-    def _error_if_any_worker_fails() -> None:
-        try:
-            original()
-        except RuntimeError as error:
-            _try_to_note_death(error)
-            raise
-
-    return _error_if_any_worker_fails
-
-
-def _wrap_next(original: Any) -> Any:
-    """Asks for the next batch: workers whose death is noticed here are told of here."""
-
-    @functools.wraps(original)
-    def __next__(self: Any) -> Any:
-        try:
-            return original(self)
-        except StopIteration:
-            raise
-        except BaseException as error:
-            _try_to_note_death(error, self)
-            _note_place(error, self)
-            self = None  # the traceback's frames lead to this one
-            raise
-
-    return __next__
-
-
-def _note_place(error: BaseException, iterator: Any) -> None:
-    try:
-        if attached(error) is not None:
-            annotate.note_submitted(error, engine_frames.place_of(getattr(iterator, "_autotb_site", None)))
-    except Exception:
-        pass  # the error is the user's and goes on
+def _note_raised(error: BaseException, iterator: Any) -> None:
+    """Asking for the next batch failed: workers whose death is noticed here are told of here."""
+    _try_to_note_death(error, iterator)
+    submission.note_site_of_worker(error, iterator)
 
 
 def _try_to_note_death(error: BaseException, iterator: Any = None) -> None:
+    """Also run at SIGCHLD, wherever the program is: torch raises there if the dead child is a worker."""
     try:
         before = error.__cause__ or error.__context__  # raised at SIGCHLD, of the same worker
         known = attached(before) if before is not None else None
@@ -277,25 +244,13 @@ def _append(exc: BaseException | None, function: Any, args: tuple[Any, ...], err
         pickle.dump(tree, file)
 
 
-def _wrap_join(original: Any) -> Any:
-    """Raises the first failure; its record is read from the file that the text came from."""
-
-    @functools.wraps(original)
-    def join(self: Any, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return original(self, *args, **kwargs)
-        except Exception as error:
-            try:
-                _attach(error, self)
-            except Exception:
-                pass  # without a record the text is read
-            try:
-                annotate.note_submitted(error, engine_frames.place_of(self.__dict__.get("_autotb_site")))
-            except Exception:
-                pass  # the error is the user's and goes on
-            raise
-
-    return join
+def _note_failure(error: BaseException, context: Any) -> None:
+    """The first failure is raised; its record is read from the file that the text came from."""
+    try:
+        _attach(error, context)
+    except Exception:
+        pass  # without a record the text is read
+    submission.note_site(error, context)
 
 
 def _attach(error: BaseException, context: Any) -> None:
@@ -310,14 +265,18 @@ PATCHES = (
     Patch("torch._utils", "ExceptionWrapper.__init__", _wrap_wrapper_init),
     Patch("torch._utils", "ExceptionWrapper.reraise", _wrap_reraise),
     Patch("torch.utils.data.dataloader", "_BaseDataLoaderIter.__init__", submission.on_self),
-    Patch("torch.utils.data.dataloader", "_BaseDataLoaderIter.__next__", _wrap_next),
+    Patch("torch.utils.data.dataloader", "_BaseDataLoaderIter.__next__", submission.when_raised(_note_raised, but=StopIteration)),
     Patch("torch.utils.data._utils.fetch", "_MapDatasetFetcher.fetch", _wrap_fetch),
     Patch("torch.utils.data._utils.fetch", "_IterableDatasetFetcher.fetch", _wrap_fetch),
-    Patch("torch.utils.data._utils.signal_handling", "_error_if_any_worker_fails", _wrap_if_any_fails),
+    Patch(
+        "torch.utils.data._utils.signal_handling",
+        "_error_if_any_worker_fails",
+        submission.when_raised(_try_to_note_death, RuntimeError),
+    ),
     Patch("torch.utils.data._utils.worker", "_worker_loop", _wrap_worker_loop),
     Patch("torch.multiprocessing.spawn", "_wrap", _wrap_spawned),
     Patch("torch.multiprocessing.spawn", "ProcessContext.__init__", submission.on_self),
-    Patch("torch.multiprocessing.spawn", "ProcessContext.join", _wrap_join),
+    Patch("torch.multiprocessing.spawn", "ProcessContext.join", submission.when_raised(_note_failure, Exception)),
 )
 
 #: What ``python -m autotb demo --engine torch`` runs: a user's script.

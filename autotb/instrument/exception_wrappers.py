@@ -16,6 +16,23 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+def when_made(note: Callable[[Any, Any], None]) -> Callable[[Any], Any]:
+    """Wraps the ``__init__`` of an error that an engine makes in the driver: ``note(error, the frame that makes it)``."""
+
+    def wrap(original: Any) -> Any:
+        @functools.wraps(original)
+        def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+            original(self, *args, **kwargs)
+            try:
+                note(self, sys._getframe(2))
+            except Exception:
+                pass  # then it says what the engine says, and no more
+
+        return __init__
+
+    return wrap
+
+
 def wrap_init(original: Any, record: Callable[..., Any], unpack: Callable[..., Any] | None = None) -> Any:
     """Runs in the worker while the exception still has its traceback: ``record(exc, tb, caller's frame)`` is made here."""
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import functools
 
-from autotb.record import callsite
+from autotb.record import callsite, static
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 
@@ -47,24 +48,56 @@ def on_result(original: Any) -> Any:
     return submit
 
 
-def noted_when_raised(original: Any) -> Any:
-    """For what raises a worker's error in the thread that asks: the line that its object remembers is noted on the error."""
+def when_raised(note: Callable[..., None], kinds: Any = BaseException, but: Any = ()) -> Callable[[Any], Any]:
+    """Wraps what raises a worker's error in the thread that asks: ``note(error, asked)`` adds to it what the adapter knows.
 
-    @functools.wraps(original)
-    def ask(self: Any, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return original(self, *args, **kwargs)
-        except BaseException as error:
+    ``asked`` is the object that was asked, absent for a function without parameters.  Errors of other kinds than ``kinds``, and
+    those of ``but``, pass by.
+    """
+
+    def wrap(original: Any) -> Any:
+        @functools.wraps(original)
+        def ask(*args: Any, **kwargs: Any) -> Any:
             try:
-                from autotb.instrument import engine_frames
-                from autotb.record import annotate
-                from autotb.record.capture import attached
+                return original(*args, **kwargs)
+            except but:
+                raise
+            except kinds as error:
+                try:
+                    note(error, *args[:1])
+                except Exception:
+                    pass  # the error is the user's and goes on
+                del args, kwargs  # the traceback's frames lead to this one: it must keep nothing alive
+                raise
 
-                if attached(error) is not None:
-                    annotate.note_submitted(error, engine_frames.place_of(getattr(self, "_autotb_site", None)))
-            except Exception:
-                pass  # the error is the user's and goes on
-            self = None  # the traceback's frames lead to this one
-            raise
+        return ask
 
-    return ask
+    return wrap
+
+
+def note_site(error: BaseException, asked: Any) -> None:
+    """The line that ``asked`` remembers, on whatever it raised."""
+    from autotb.instrument import engine_frames
+    from autotb.record import annotate
+
+    annotate.note_submitted(error, engine_frames.place_of(static.attributes(asked).get("_autotb_site")))
+
+
+def note_site_of_worker(error: BaseException, asked: Any) -> None:
+    """The same, on an error that came with a record: a timeout, or an error of the engine's own, is none of the task's."""
+    from autotb.record.capture import attached
+
+    if attached(error) is not None:
+        note_site(error, asked)
+
+
+def note_caller(error: BaseException, *_: Any) -> None:
+    """On an error that came with a record: the user's line that is up the stack."""
+    from autotb.record import annotate
+    from autotb.record.capture import attached
+
+    if attached(error) is not None:
+        annotate.note_submitted(error, callsite.decode(callsite.here(4)))
+
+
+noted_when_raised = when_raised(note_site_of_worker)

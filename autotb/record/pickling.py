@@ -147,61 +147,129 @@ def fit_to_travel(
     exc: BaseException, dumps: Callable[[Any], Any] = pickle.dumps, loads: Callable[[Any], Any] = pickle.loads
 ) -> tuple[Any, list[str]]:
     """``exc`` itself where it survives a round trip, else something that pickles into it; and what had to be left out."""
-    if not settings.switch("rescue") or not is_suspect(exc):
+    trip = Trip(dumps, loads)
+    if not settings.switch("rescue") or not is_suspect(exc) or trip.survives(exc):
         return exc, []
-    if _survives(exc, dumps, loads):
-        return exc, []
-    lost: list[str] = []
-    return _rebuilt(exc, dumps, loads, lost, 0), lost
+    return trip.rebuilt(exc), trip.lost
 
 
-def _survives(value: Any, dumps: Callable[[Any], Any], loads: Callable[[Any], Any]) -> bool:
-    """Whether a value arrives.  What ends in SystemExit or KeyboardInterrupt while it is pickled ends so here as well: whoever
-    pickles it is about to see the same."""
-    try:
-        data = dumps(value)
-    except Exception:
-        return False
-    if len(data) > MAX_TRIAL:
-        return True  # not tried: that would cost more than it may save
-    try:
-        arrived = loads(data)
-    except BaseException:  # it is the driver that would end of it
-        return False
-    return type(arrived) is type(value) or not static.is_exception(value) or static.is_exception(arrived)
+class Trip:
+    """One exception's way through an engine's pickler; ``lost`` names what cannot go along.
+
+    ==================================================================  ===================================================
+    what was raised                                                     what is pickled in its place
+    ==================================================================  ===================================================
+    ``Bad(code, path)``, whose ``__init__`` wants two arguments         ``Bad.__new__(Bad)``, then its ``args`` and its
+    and which pickle would give one                                     ``__dict__``, piece by piece
+    the same with an open file in ``handle``                            the same without ``handle``; ``lost``: ``handle (<file>)``
+    the same with an open file in ``args``                              the same with the file's safe text in its place
+    a class of ``<locals>``                                             its nearest base that has a name; ``lost`` says so
+    a group                                                             its class, called with its message and members
+    ==================================================================  ===================================================
+    """
+
+    def __init__(self, dumps: Callable[[Any], Any], loads: Callable[[Any], Any]) -> None:
+        self.dumps, self.loads = dumps, loads
+        self.lost: list[str] = []
+
+    def survives(self, value: Any) -> bool:
+        """Whether a value arrives.  What ends in SystemExit or KeyboardInterrupt while it is pickled ends so here as well:
+        whoever pickles it is about to see the same."""
+        try:
+            data = self.dumps(value)
+        except Exception:
+            return False
+        if len(data) > MAX_TRIAL:
+            return True  # not tried: that would cost more than it may save
+        try:
+            arrived = self.loads(data)
+        except BaseException:  # it is the driver that would end of it
+            return False
+        return type(arrived) is type(value) or not static.is_exception(value) or static.is_exception(arrived)
+
+    def _arrives(self, value: Any) -> bool:
+        """The same of a part, which only we pickle by itself: nothing of it may end anything."""
+        try:
+            return self.survives(value)
+        except BaseException:
+            return False
+
+    def parts(self, exc: BaseException, depth: int = 0) -> tuple[type, tuple[Any, ...], dict[str, Any]]:
+        """The class, the arguments and the fields of an exception, as far as they can go; safe text for other arguments."""
+        kind = self._nearest_class(type(exc))
+        args = tuple(self._value(f"args[{at}]", value, depth, needed=True) for at, value in enumerate(static.args_of(exc)))
+        kept = {name: self._value(name, value, depth) for name, value in _held(exc)}
+        return kind, args, {name: value for name, value in kept.items() if value is not _LOST}
+
+    def rebuilt(self, exc: BaseException, depth: int = 0) -> Rebuild:
+        """``exc`` made without its ``__init__``: ``base.__new__(cls)``, then what it holds, set piece by piece."""
+        members = static.members(exc)
+        if members and static.name(_builtin_base(type(exc))) in ("ExceptionGroup", "BaseExceptionGroup"):
+            return self._rebuilt_group(exc, members, depth)
+        kind, args, fields = self.parts(exc, depth)
+        made = Rebuild(_builtin_base(kind).__new__, (kind,))
+        return self._filled(made, exc, kind, [(_BASE_ARGS, args)], fields, depth)
+
+    def _rebuilt_group(self, exc: BaseException, members: tuple[BaseException, ...], depth: int) -> Rebuild:
+        kind = self._nearest_class(type(exc))
+        sent = [_member(self._value("member", member, depth, needed=True)) for member in members]
+        fields = {name: self._value(name, value, depth) for name, value in _held(exc)}
+        made = Rebuild(_builtin_base(kind).__new__, (kind, static.text_of(static.slot(exc, "message")), sent))
+        return self._filled(made, exc, kind, [], fields, depth)
+
+    def _filled(
+        self, made: Rebuild, exc: BaseException, kind: type, steps: list[tuple[Any, Any]], fields: dict[str, Any], depth: int
+    ) -> Rebuild:
+        """What pickles as the making of ``made``, then the setting of its slots and fields."""
+        steps = [*steps, *self._slot_values(exc, kind, depth)]
+        actions = [Rebuild(_method(descriptor, "__set__"), (made, value)) for descriptor, value in steps]
+        actions += [
+            Rebuild(operator.setitem, (Rebuild(getattr, (made, "__dict__")), name, value))
+            for name, value in fields.items()
+            if value is not _LOST
+        ]
+        return Rebuild(operator.getitem, ((made, *actions), 0))
+
+    def _value(self, name: str, value: Any, depth: int, *, needed: bool = False) -> Any:
+        if _is_plain(value) or self._arrives(value):
+            return value
+        if static.is_exception(value) and depth < 5:
+            return self.rebuilt(value, depth + 1)
+        self.lost.append(f"{name} ({safe_repr.brief(value, name)})")
+        return safe_repr.brief(value, name) if needed else _LOST
+
+    def _nearest_class(self, kind: type) -> type:
+        for cls in static.mro(kind):
+            if _can(self.dumps, cls):
+                if cls is not kind:
+                    self.lost.append(f"the class {type_name(kind)}, which cannot be pickled")
+                return cls
+        return Exception
+
+    def _slot_values(self, exc: BaseException, kind: type, depth: int) -> list[tuple[Any, Any]]:
+        """What builtin fields (``errno``, ``filename``, ``code``…) and ``__slots__`` hold; not None, not read-only."""
+        steps = []
+        for cls in static.mro(kind):
+            if cls is BaseException or cls is object:
+                continue
+            for name, descriptor in static.own(cls).items():
+                if type(descriptor) not in (MemberDescriptorType, GetSetDescriptorType) or name in _NOT_STATE:
+                    continue
+                try:
+                    value = descriptor.__get__(exc)
+                    if value is None:
+                        continue
+                    descriptor.__set__(exc, value)  # read-only fields refuse; the others keep the value that they have
+                except (AttributeError, TypeError):
+                    continue
+                kept = self._value(name, value, depth)
+                if kept is not _LOST:
+                    steps.append((_Held(cls, descriptor), kept))
+        return steps
 
 
-def _arrives(value: Any, dumps: Callable[[Any], Any], loads: Callable[[Any], Any]) -> bool:
-    """The same of a part, which only we pickle by itself: nothing of it may end anything."""
-    try:
-        return _survives(value, dumps, loads)
-    except BaseException:
-        return False
-
-
-def _rebuilt(exc: BaseException, dumps: Callable[[Any], Any], loads: Callable[[Any], Any], lost: list[str], depth: int) -> Any:
-    """``exc`` made without its ``__init__``: ``base.__new__(cls)``, then what it holds, set piece by piece."""
-    kind = _nearest_class(type(exc), dumps, lost)
-    base = next(filter(static.is_builtin, static.mro(kind)))
-    new_args: tuple[Any, ...] = ()
-    args: tuple[Any, ...] = ()
-    members = static.members(exc)
-    if members and static.name(base) in ("ExceptionGroup", "BaseExceptionGroup"):
-        sent = [_member(_value("member", member, dumps, loads, lost, depth, True)) for member in members]
-        new_args = (static.text_of(static.slot(exc, "message")), sent)
-    else:
-        args = tuple(_value(f"args[{i}]", value, dumps, loads, lost, depth, True) for i, value in enumerate(static.args_of(exc)))
-    fields = {}
-    for name, value in _held(exc):
-        kept = _value(name, value, dumps, loads, lost, depth, False)
-        if kept is not _LOST:
-            fields[name] = kept
-    made = Rebuild(base.__new__, (kind, *new_args))
-    steps = [(_BASE_ARGS, args)] if not new_args else []
-    steps += _slot_values(exc, kind, dumps, loads, lost, depth)
-    actions = [Rebuild(_method(descriptor, "__set__"), (made, value)) for descriptor, value in steps]
-    actions += [Rebuild(operator.setitem, (Rebuild(getattr, (made, "__dict__")), name, value)) for name, value in fields.items()]
-    return Rebuild(operator.getitem, ((made, *actions), 0))
+def _builtin_base(kind: type) -> type:
+    return next(filter(static.is_builtin, static.mro(kind)))
 
 
 def _member(value: Any) -> Any:
@@ -211,6 +279,7 @@ def _member(value: Any) -> Any:
 
 _LOST = object()
 _BASE_ARGS = BaseException.__dict__["args"]
+_NOT_STATE = ("__dict__", "__weakref__", "__traceback__", "__context__", "__cause__", "exceptions", "message", "args")
 
 
 def _method(descriptor: Any, name: str) -> Any:
@@ -220,64 +289,12 @@ def _method(descriptor: Any, name: str) -> Any:
     return Rebuild(getattr, (found, name))
 
 
-def _value(
-    name: str, value: Any, dumps: Callable[[Any], Any], loads: Callable[[Any], Any], lost: list[str], depth: int, needed: bool
-) -> Any:
-    if _is_plain(value) or _arrives(value, dumps, loads):
-        return value
-    if static.is_exception(value) and depth < 5:
-        return _rebuilt(value, dumps, loads, lost, depth + 1)
-    lost.append(f"{name} ({safe_repr.brief(value, name)})")
-    return safe_repr.brief(value, name) if needed else _LOST
-
-
-def _nearest_class(kind: type, dumps: Callable[[Any], Any], lost: list[str]) -> type:
-    for cls in static.mro(kind):
-        if _can(dumps, cls):
-            if cls is not kind:
-                lost.append(f"the class {type_name(kind)}, which cannot be pickled")
-            return cls
-    return Exception
-
-
 def _can(function: Callable[[Any], Any], value: Any) -> bool:
     try:
         function(value)
     except BaseException:  # a metaclass of the user's
         return False
     return True
-
-
-def _slot_values(
-    exc: BaseException,
-    kind: type,
-    dumps: Callable[[Any], Any],
-    loads: Callable[[Any], Any],
-    lost: list[str],
-    depth: int,
-) -> list[tuple[Any, Any]]:
-    """What builtin fields (``errno``, ``filename``, ``code``…) and ``__slots__`` hold; not None, not read-only."""
-    steps = []
-    for cls in static.mro(kind):
-        if cls is BaseException or cls is object:
-            continue
-        for name, descriptor in static.own(cls).items():
-            if type(descriptor) not in (MemberDescriptorType, GetSetDescriptorType) or name in _NOT_STATE:
-                continue
-            try:
-                value = descriptor.__get__(exc)
-                if value is None:
-                    continue
-                descriptor.__set__(exc, value)  # read-only fields refuse; the others keep the value that they have
-            except (AttributeError, TypeError):
-                continue
-            kept = _value(name, value, dumps, loads, lost, depth, False)
-            if kept is not _LOST:
-                steps.append((_Held(cls, descriptor), kept))
-    return steps
-
-
-_NOT_STATE = ("__dict__", "__weakref__", "__traceback__", "__context__", "__cause__", "exceptions", "message", "args")
 
 
 class _Held:
