@@ -30,6 +30,7 @@ def when_made(note: Callable[[Any, Any], None]) -> Callable[[Any], Any]:
 
         return __init__
 
+    wrap.__doc__ = note.__doc__
     return wrap
 
 

@@ -72,6 +72,7 @@ def when_raised(note: Callable[..., None], kinds: Any = BaseException, but: Any 
 
         return ask
 
+    wrap.__doc__ = note.__doc__
     return wrap
 
 
