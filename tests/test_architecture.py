@@ -95,3 +95,28 @@ def test_imports_go_down_only():
 
     assert set(room_of.values()) - set(floor) == {"autotb"}, "each room has its floor"
     assert up == []
+
+
+BARE = 0.1  # of the parameters of adapters: those that mypy knows nothing of, annotated with Any alone or not at all
+
+
+def test_adapters_say_what_they_rely_on():
+    """A Protocol where attributes are used (instrument/types.py, the adapters), object where a value is only passed on."""
+    bare, count = [], 0
+    for name, path in modules().items():
+        if not name.startswith("autotb.engines."):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                taken = node.args
+                every = [*taken.posonlyargs, *taken.args, *taken.kwonlyargs, taken.vararg, taken.kwarg]
+                own = [one for one in every if one is not None and one.arg not in ("self", "cls")]
+                count += len(own)
+                bare += [
+                    f"{name}:{one.lineno} {one.arg}"
+                    for one in own
+                    if one.annotation is None or ast.unparse(one.annotation) == "Any"
+                ]
+
+    assert count > 500
+    assert len(bare) / count < BARE, bare

@@ -18,6 +18,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from autotb.instrument.types import Function
+
 MODULES = ("asyncio.base_events",)
 NAME = "asyncio"
 DISTRIBUTION = None
@@ -25,14 +27,14 @@ CAPTURED = "gather, wait, TaskGroup, to_thread, run_in_executor, tasks nobody aw
 ERROR = 40  # logging's
 
 
-def _wrap_default_handler(original: Any) -> Any:
+def _wrap_default_handler(original: Function) -> Any:
     """A task that failed and that nobody awaited is told here, as a log record: what becomes of it is logging's affair.
 
     The handler logs as ever; the record's formatter is told what the record is about, in case it ends on stderr.
     """
 
     @functools.wraps(original)
-    def default_exception_handler(self: Any, context: Any) -> Any:
+    def default_exception_handler(self: Any, context: dict[str, Any]) -> Any:
         told = _has_an_error(context) and _will_log() and surface.events.asyncio_tells(context)
         try:
             return original(self, context)
@@ -43,7 +45,7 @@ def _wrap_default_handler(original: Any) -> Any:
     return default_exception_handler
 
 
-def _has_an_error(context: Any) -> bool:
+def _has_an_error(context: dict[str, Any]) -> bool:
     return type(context) is dict and isinstance(context.get("exception"), BaseException)
 
 
@@ -56,11 +58,11 @@ def _will_log() -> bool:
         return True
 
 
-def _wrap_create_task(original: Any) -> Any:
+def _wrap_create_task(original: Function) -> Any:
     """With the setting ``asyncio`` tasks remember where they were created."""
 
     @functools.wraps(original)
-    def create_task(self: Any, coro: Any, **kwargs: Any) -> Any:
+    def create_task(self: Any, coro: object, **kwargs: object) -> Any:
         task = original(self, coro, **kwargs)
         try:
             task._autotb_site = callsite.here(3)
@@ -74,11 +76,11 @@ def _wrap_create_task(original: Any) -> Any:
 CREATION = Patch("asyncio.base_events", "BaseEventLoop.create_task", _wrap_create_task)
 
 
-def _wrap_loop_init(original: Any) -> Any:
+def _wrap_loop_init(original: Function) -> Any:
     """Before the first task of a loop it must be known whether tasks remember their place."""
 
     @functools.wraps(original)
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+    def __init__(self: Any, *args: object, **kwargs: object) -> None:
         try:
             from autotb import settings
 

@@ -9,12 +9,15 @@ Source: https://docs.celeryq.dev/en/stable/userguide/calling.html
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autotb import engine_facts
 from autotb.instrument import engine_frames, submission
 from autotb.instrument.patch import Patch
 from autotb.record import annotate, build, capture, pickling, static
+
+if TYPE_CHECKING:
+    from autotb.instrument.types import Function
 
 MODULES = ("celery.backends.base", "celery.result", "celery.app.task")
 NAME = "Celery"
@@ -37,11 +40,11 @@ def _open(exc: BaseException) -> engine_facts.Opened | None:
 engine_facts.register(openers=(_open,), own=("celery", "kombu", "billiard", "vine", "amqp"))
 
 
-def _wrap_prepare(original: Any) -> Any:
+def _wrap_prepare(original: Function) -> Any:
     """Runs in the worker with the exception alive; what it returns is stored."""
 
     @functools.wraps(original)
-    def prepare_exception(self: Any, exc: Any, serializer: Any = None) -> Any:
+    def prepare_exception(self: Any, exc: BaseException, serializer: object = None) -> Any:
         stored = original(self, exc, serializer)
         try:
             tb = static.traceback_of(exc)
@@ -57,11 +60,11 @@ def _wrap_prepare(original: Any) -> Any:
     return prepare_exception
 
 
-def _wrap_to_python(original: Any) -> Any:
+def _wrap_to_python(original: Function) -> Any:
     """Runs in the driver, on what was stored."""
 
     @functools.wraps(original)
-    def exception_to_python(self: Any, exc: Any) -> Any:
+    def exception_to_python(self: Any, exc: BaseException) -> Any:
         tree = exc.get(FIELD) if isinstance(exc, dict) else capture.attached(exc) if isinstance(exc, BaseException) else None
         made = original(self, exc)
         try:

@@ -18,7 +18,10 @@ from autotb.record import static
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import TracebackType
     from typing import Any
+
+    from autotb.instrument.types import Function
 
 MODULES = ("dask.local", "dask.multiprocessing")
 NAME = "Dask"
@@ -44,11 +47,13 @@ def _open(exc: BaseException) -> engine_facts.Opened | None:
 engine_facts.register(own=("dask", "tblib", "toolz", "tlz", "cytoolz"), runs=(("dask.local", "execute_task"),), openers=(_open,))
 
 
-def _wrap_execute_task(original: Any) -> Any:
+def _wrap_execute_task(original: Function) -> Any:
     """Runs a task, in a thread or a process, and packs what it raises by the last argument: ours goes around that."""
 
     @functools.wraps(original)
-    def execute_task(key: Any, task_info: Any, dumps: Any, loads: Any, get_id: Any, pack_exception: Any) -> Any:
+    def execute_task(
+        key: object, task_info: object, dumps: Function, loads: Function, get_id: Function, pack_exception: Function
+    ) -> Any:
         pack = pack_exception
         name = pack.__name__ if hasattr(pack, "__name__") else ""
         if name == "pack_exception":
@@ -58,7 +63,7 @@ def _wrap_execute_task(original: Any) -> Any:
     return execute_task
 
 
-def _pack(original: Any, loads: Any, exc: BaseException, dumps: Any) -> Any:
+def _pack(original: Function, loads: Function, exc: BaseException, dumps: Function) -> Any:
     try:
         from autotb.instrument import engine_frames
         from autotb.record import annotate, build, pickling
@@ -75,11 +80,11 @@ def _pack(original: Any, loads: Any, exc: BaseException, dumps: Any) -> Any:
     return original(exc, dumps)
 
 
-def _wrap_remote_exception(original: Any) -> Any:
+def _wrap_remote_exception(original: Function) -> Any:
     """The exception that the program gets where tblib is missing; the record hangs on the one inside it."""
 
     @functools.wraps(original)
-    def remote_exception(exc: Any, tb: Any) -> Any:
+    def remote_exception(exc: BaseException, tb: TracebackType | None) -> Any:
         made = original(exc, tb)
         try:
             from autotb.record import annotate
@@ -95,7 +100,7 @@ def _wrap_remote_exception(original: Any) -> Any:
     return remote_exception
 
 
-def _note_computed(error: BaseException, *_: Any) -> None:
+def _note_computed(error: BaseException, *_: object) -> None:
     """Every ``compute()`` runs its graph here: when it fails, the user's line that asked for it is up the stack."""
     from autotb.record.capture import attached
 

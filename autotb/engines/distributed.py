@@ -14,13 +14,47 @@ import functools
 import logging
 import multiprocessing
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from autotb import engine_facts, settings, surface
 from autotb.instrument import delivery, engine_frames, task_events
 from autotb.instrument.patch import Patch, is_applied, noise_is_kept
 from autotb.record import annotate, build, callsite, ownership, pickling, safe_repr, static
 from autotb.record.capture import attached, message_of
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from autotb.instrument.types import Function
+    from autotb.record.callsite import Site
+
+    class Client(Protocol):
+        """``distributed.Client``."""
+
+        asynchronous: bool
+        futures: dict[Any, Any]
+        id: str
+        scheduler: Any
+
+        def sync(self, func: Function, *args: object) -> Any: ...
+        def run_on_scheduler(self, function: Function, **kwargs: object) -> Any: ...
+
+    class Future(Protocol):
+        """``distributed.Future``."""
+
+        client: Client
+        key: Any
+        status: str
+
+        def add_done_callback(self, fn: Function, /) -> object: ...
+
+    class Scheduler(Protocol):
+        """``distributed.Scheduler``."""
+
+        client_comms: dict[str, Any]
+        tasks: dict[Any, Any]
+        workers: dict[str, Any]
+
 
 MODULES = (
     "distributed.core",
@@ -59,7 +93,7 @@ def _why(exc: BaseException) -> str:
     return f": {type(context).__name__}: {context}" if context is not None else ""
 
 
-def _handle(future: Any) -> Any:
+def _handle(future: object) -> Any:
     """The scheduler keeps every task, and runs it anew when it is told to."""
     module = sys.modules.get("distributed.client")
     if module is None or not isinstance(future, module.Future):
@@ -67,25 +101,25 @@ def _handle(future: Any) -> Any:
     from autotb.instrument import future_handles
 
     class Handle(future_handles.Handle):
-        def check(self, future: Any) -> None:
+        def check(self, future: Future) -> None:
             if future.client.asynchronous:
                 raise TypeError(
                     "this future is of a Client(asynchronous=True): await it, or use `await autotb.collect_async([...])`"
                 )
 
-        def when_done(self, future: Any, callback: Any) -> bool:
+        def when_done(self, future: Future, callback: Function) -> bool:
             future.add_done_callback(callback)
             return True
 
-        def label(self, future: Any) -> str:
+        def label(self, future: Future) -> str:
             return str(future.key)
 
-        def why_not_again(self, future: Any) -> str:
+        def why_not_again(self, future: Future) -> str:
             if future.status in ("cancelled", "lost"):
                 return "it was cancelled"
             return _why_not_again(future) if future.status == "error" else ""
 
-        def again(self, future: Any) -> Any:
+        def again(self, future: Future) -> Any:
             why = self.why_not_again(future)
             if why:
                 raise future_handles.NotAgainError(why)
@@ -100,7 +134,7 @@ def _handle(future: Any) -> Any:
     return Handle()
 
 
-async def _retry(client: Any, key: Any) -> None:
+async def _retry(client: Client, key: object) -> None:
     """``Client.retry``, which fails where the program holds no future of a failed task upstream, after it has started it."""
     for one in await client.scheduler.retry(keys=[key], client=client.id):
         state = client.futures.get(one)
@@ -108,14 +142,14 @@ async def _retry(client: Any, key: Any) -> None:
             state.retry()
 
 
-def _why_not_again(future: Any) -> str:
+def _why_not_again(future: Future) -> str:
     try:
         return _why_not_same(future)
     except Exception as error:
         return f"the scheduler does not tell what it works on ({type(error).__name__}: {error})"
 
 
-def _why_not_same(future: Any) -> str:
+def _why_not_same(future: Future) -> str:
     """Why a failed task, or one that failed upstream of it, may find other arguments than at first."""
     import types
 
@@ -143,7 +177,7 @@ _FIXED = frozenset(
 ) | frozenset(f"numpy.{kind}" for kind in ("bool", "bool_", "int32", "int64", "uint8", "uint32", "uint64", "float32", "float64"))
 
 
-def _look(key: Any, dask_scheduler: Any) -> Any:
+def _look(key: object, dask_scheduler: Scheduler) -> Any:
     """Runs on the scheduler: whether workers share its memory, what tasks to run again work on, whether arguments are fixed."""
     plain = (int, float, complex, bool, str, bytes, type(None))
     seen: set[Any] = set()
@@ -176,11 +210,11 @@ engine_facts.register(
 # The worker
 
 
-def _wrap_error_message(original: Any) -> Any:
+def _wrap_error_message(original: Function) -> Any:
     """Runs in the worker with the exception alive; what it returns is sent."""
 
     @functools.wraps(original)
-    def error_message(e: BaseException, *args: Any, **kwargs: Any) -> Any:
+    def error_message(e: BaseException, *args: object, **kwargs: object) -> Any:
         try:
             packed = _packed(e)
         except BaseException:  # SystemExit of pickling it: Dask will see the same
@@ -226,11 +260,11 @@ def _packed(exc: BaseException) -> tuple[bytes, bool] | None:
     return data, survives
 
 
-def _wrap_actor_execute(original: Any) -> Any:
+def _wrap_actor_execute(original: Function) -> Any:
     """A method of an actor: what it raises is sent as it is, without its traceback where tblib did not see it before."""
 
     @functools.wraps(original)
-    async def actor_execute(self: Any, *args: Any, **kwargs: Any) -> Any:
+    async def actor_execute(self: Any, *args: object, **kwargs: object) -> Any:
         result = await original(self, *args, **kwargs)
         try:
             found = result.get("exception")
@@ -250,12 +284,12 @@ def _wrap_actor_execute(original: Any) -> Any:
     return actor_execute
 
 
-def _wrap_run_task(original: Any) -> Any:
+def _wrap_run_task(original: Function) -> Any:
     """Runs a task in a thread of the worker, and returns a message."""
     return task_events.around(original, _task, lambda message: message.get("op") == "task-finished")
 
 
-def _task(task: Any, data: Any, *_: Any) -> Any:
+def _task(task: Any, data: dict[Any, Any], *_: object) -> Any:
     if not _in_worker_process():
         return None
     function, key = getattr(task, "func", None), getattr(task, "key", "")
@@ -268,19 +302,19 @@ def _task(task: Any, data: Any, *_: Any) -> Any:
     return function, args, {name: _given(value, data) for name, value in task.kwargs.items()}, job
 
 
-def _given(value: Any, data: Any) -> Any:
+def _given(value: object, data: dict[Any, Any]) -> Any:
     """An argument, or what another task has made in its place."""
     if static.module(type(value)).partition(".")[0] not in ("dask", "distributed"):
         return value
     return data.get(value.key, value) if hasattr(value, "key") else value
 
 
-def _wrap_apply(original: Any) -> Any:
+def _wrap_apply(original: Function) -> Any:
     """The same before 2024.12."""
     return task_events.around(original, _applied, lambda message: message.get("op") == "task-finished")
 
 
-def _applied(function: Any, args: Any, kwargs: Any, *_: Any) -> Any:
+def _applied(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], *_: object) -> Any:
     if not _in_worker_process():
         return None
     if ownership.is_engines(function) and args and type(args[0]) is tuple and args[0] and callable(args[0][0]):
@@ -296,7 +330,7 @@ def _key_of_thread() -> Any:
     return getattr(sys.modules["distributed.worker"].thread_state, "key", "")
 
 
-def _number(key: Any) -> int:
+def _number(key: object) -> int:
     """A task's key as its breadcrumb has it."""
     return task_events.number(str(key).encode())
 
@@ -313,7 +347,7 @@ _dead_at: dict[str, Any] = {}  # the same by the worker's address
 _MOST_DEAD = 1_000
 
 
-def _wrap_mark_stopped(original: Any) -> Any:
+def _wrap_mark_stopped(original: Function) -> Any:
     """Runs in the nanny, that of a LocalCluster in this program, when its worker's process has ended."""
 
     @functools.wraps(original)
@@ -329,7 +363,7 @@ def _wrap_mark_stopped(original: Any) -> Any:
     return mark_stopped
 
 
-def _note_death(pid: int, exitcode: int, address: Any) -> None:
+def _note_death(pid: int, exitcode: int, address: object) -> None:
     from autotb.postmortem import death_report, status_file, status_reader
 
     left = status_reader.of(pid)
@@ -339,7 +373,7 @@ def _note_death(pid: int, exitcode: int, address: Any) -> None:
         _dead.setdefault(left.words[status_file.JOB], []).append(hop)
 
 
-def _tell_of_death(error: Any) -> bool:
+def _tell_of_death(error: BaseException) -> bool:
     """Whether it is known now who died of an error's task, or of another one, on the worker that the scheduler had chosen."""
     key, last = error.args[:2]
     known = attached(error)
@@ -362,7 +396,7 @@ def _tell_of_death(error: Any) -> bool:
     return True
 
 
-def _allowed(error: Any) -> int:
+def _allowed(error: BaseException) -> int:
     """How many workers may die of a task; the next one is the last."""
     import dask
 
@@ -387,11 +421,11 @@ async def _wait_for_death(error: BaseException) -> None:
 # The worker's log
 
 
-def _wrap_process_init(original: Any) -> Any:
+def _wrap_process_init(original: Function) -> Any:
     """Workers that a ``LocalCluster`` of this program starts write to its terminal: they are told so, by their process object."""
 
     @functools.wraps(original)
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+    def __init__(self: Any, *args: object, **kwargs: object) -> None:
         original(self, *args, **kwargs)
         try:
             if _is_told_here():
@@ -405,11 +439,11 @@ def _wrap_process_init(original: Any) -> Any:
 _local = False  # whether this process has made a LocalCluster
 
 
-def _wrap_local_cluster(original: Any) -> Any:
+def _wrap_local_cluster(original: Function) -> Any:
     """From here on workers' log lines and the stories of this program are on one terminal."""
 
     @functools.wraps(original)
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+    def __init__(self: Any, *args: object, **kwargs: object) -> None:
         global _local
         _local = True
         original(self, *args, **kwargs)
@@ -465,11 +499,11 @@ def _writes_to_terminal(handler: logging.Handler) -> bool:
 # The driver
 
 
-def _wrap_graph_to_futures(original: Any) -> Any:
+def _wrap_graph_to_futures(original: Function) -> Any:
     """Every submission comes through here: the user's line is up the stack."""
 
     @functools.wraps(original)
-    def _graph_to_futures(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def _graph_to_futures(self: Any, *args: object, **kwargs: object) -> Any:
         futures = original(self, *args, **kwargs)
         try:
             found = callsite.here(3)
@@ -486,11 +520,13 @@ def _wrap_graph_to_futures(original: Any) -> Any:
 _failed: dict[tuple[str, Any], Any] = {}  # by client and key: the watches of failed tasks that nobody asked for so far
 
 
-def _wrap_task_erred(original: Any) -> Any:
+def _wrap_task_erred(original: Function) -> Any:
     """The driver learns of a failed task, whether anybody asks for it or not."""
 
     @functools.wraps(original)
-    def _handle_task_erred(self: Any, key: Any = None, exception: Any = None, traceback: Any = None) -> None:
+    def _handle_task_erred(
+        self: Any, key: object = None, exception: BaseException | None = None, traceback: TracebackType | None = None
+    ) -> None:
         original(self, key, exception, traceback)
         try:
             _note_failed(self, key, exception)  # the frames that tblib makes hold this one: its locals must hold no more
@@ -500,7 +536,7 @@ def _wrap_task_erred(original: Any) -> Any:
     return _handle_task_erred
 
 
-def _note_failed(client: Any, key: Any, exception: Any) -> None:
+def _note_failed(client: Client, key: object, exception: BaseException | None) -> None:
     state, site = client.futures.get(key), _sites.get(key)
     if state is None:  # dropped, and the scheduler does not know it yet
         _nobody_can_ask(_unpacked(exception), site)
@@ -511,7 +547,7 @@ def _note_failed(client: Any, key: Any, exception: Any) -> None:
         _failed[(client.id, key)] = watch
 
 
-def _watch(error: BaseException, site: Any) -> Any:
+def _watch(error: BaseException, site: Site | None) -> Any:
     """Tells the error once it is dropped; None where it is not to be told."""
     if not issubclass(type(error), Exception) or site is None or not settings.switch("unretrieved") or not _asking_is_seen():
         return None
@@ -520,7 +556,7 @@ def _watch(error: BaseException, site: Any) -> Any:
     return unretrieved.begin(error, site, failure_kinds.of(error))
 
 
-def _nobody_can_ask(error: BaseException, site: Any) -> None:
+def _nobody_can_ask(error: BaseException, site: Site | None) -> None:
     """Tell it now, unless the very same has reached the program; where it was submitted is not known for another program's."""
     if site is None:
         surface.events.nobody_asked([(error, None)])
@@ -528,11 +564,11 @@ def _nobody_can_ask(error: BaseException, site: Any) -> None:
         _watch(error, site)  # which is dropped at once
 
 
-def _wrap_release_key(original: Any) -> Any:
+def _wrap_release_key(original: Function) -> Any:
     """The last future of a task was dropped, or its client is closed."""
 
     @functools.wraps(original)
-    def _release_key(self: Any, key: Any) -> None:
+    def _release_key(self: Any, key: object) -> None:
         original(self, key)
         if _failed:
             _failed.pop((self.id, key), None)  # its watch tells
@@ -540,11 +576,11 @@ def _wrap_release_key(original: Any) -> Any:
     return _release_key
 
 
-def _wrap_exit(original: Any) -> Any:
+def _wrap_exit(original: Function) -> Any:
     """A client is closed for an error that it brought: the program most likely ends with it, and the others are one line."""
 
     @functools.wraps(original)
-    def __exit__(self: Any, exc_type: Any, exc_value: Any, traceback: Any) -> Any:
+    def __exit__(self: Any, exc_type: object, exc_value: object, traceback: TracebackType | None) -> Any:
         try:
             pool = delivery.of(self).pool
             if exc_value is not None and pool.last == id(exc_value):
@@ -556,11 +592,11 @@ def _wrap_exit(original: Any) -> Any:
     return __exit__
 
 
-def _wrap_scheduler_erred(original: Any) -> Any:
+def _wrap_scheduler_erred(original: Function) -> Any:
     """A failed task of which no client hears: its future was given to ``fire_and_forget``, a queue, a variable, a data set."""
 
     @functools.wraps(original)
-    def handle_task_erred(self: Any, *args: Any, **kwargs: Any) -> None:
+    def handle_task_erred(self: Any, *args: object, **kwargs: object) -> None:
         unheard = None
         try:
             if _is_told_here():
@@ -577,7 +613,7 @@ def _wrap_scheduler_erred(original: Any) -> Any:
     return handle_task_erred
 
 
-def _unheard(scheduler: Any, key: Any) -> Any:
+def _unheard(scheduler: Scheduler, key: object) -> Any:
     """The task, where it or what depends on it is wanted, and no program waits for any of them."""
     first = scheduler.tasks.get(key)
     if first is None or first.state != "processing" or first.retries > 0:
@@ -602,11 +638,11 @@ def _unpacked(sent: Any) -> BaseException:
     return error
 
 
-def _wrap_ask(original: Any) -> Any:
+def _wrap_ask(original: Function) -> Any:
     """``result()``, ``exception()``, ``gather()``, awaited or not, end here: an error that is asked for is not told."""
 
     @functools.wraps(original)
-    async def ask(self: Any, *args: Any, **kwargs: Any) -> Any:
+    async def ask(self: Any, *args: object, **kwargs: object) -> Any:
         try:
             found = await original(self, *args, **kwargs)
         except BaseException as error:
@@ -628,7 +664,7 @@ def _wrap_ask(original: Any) -> Any:
     return ask
 
 
-def _note_asking(asked: Any, error: Any) -> None:
+def _note_asking(asked: Any, error: BaseException) -> None:
     """An error reached the program, by a future or by a client's ``gather``; a wait that ended early asked for no task's."""
     try:
         if hasattr(asked, "client"):

@@ -8,12 +8,15 @@ sent, and it is made fit to travel.  Source: https://executorlib.readthedocs.io/
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autotb import engine_facts
 from autotb.instrument import engine_frames, inherited_settings, submission
 from autotb.instrument.patch import Patch, together_with
 from autotb.record import build, pickling, static
+
+if TYPE_CHECKING:
+    from autotb.instrument.types import Function
 
 MODULES = (
     "executorlib.standalone.interactive.communication",
@@ -32,21 +35,21 @@ TESTED = "1.5 to 1.11"
 engine_facts.register(own=("executorlib", "cloudpickle", "zmq"))
 
 
-def _wrap_send(original: Any) -> Any:
+def _wrap_send(original: Function) -> Any:
     """Runs in the worker; the exception still has its traceback."""
 
     @functools.wraps(original)
-    def interface_send(socket: Any, result_dict: Any) -> Any:
+    def interface_send(socket: object, result_dict: Any) -> Any:
         return original(socket, _with_record(result_dict))
 
     return interface_send
 
 
-def _wrap_dump(original: Any) -> Any:
+def _wrap_dump(original: Function) -> Any:
     """Runs in the worker of a task that is kept in a file."""
 
     @functools.wraps(original)
-    def dump(file_name: Any, data_dict: Any) -> Any:
+    def dump(file_name: str, data_dict: Any) -> Any:
         return original(file_name, _with_record(data_dict))
 
     return dump

@@ -18,7 +18,10 @@ from autotb.record import callsite, ownership, static
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import FrameType, TracebackType
     from typing import Any
+
+    from autotb.instrument.types import Call, Function, Future, Queue
 
 MODULES = ("concurrent.futures.thread", "concurrent.futures.process", "concurrent.futures.interpreter")
 NAME = "concurrent.futures"
@@ -40,12 +43,12 @@ engine_facts.register(
 )
 
 
-def _wrap_submit(original: Any) -> Any:
+def _wrap_submit(original: Function) -> Any:
     """Remembers the line of ``submit``: afterwards nothing else knows it."""
     return code_swap.Body(_submit, {"twin": original, "note": _note_site, "plain": _CALLED, "look": _snapshot})
 
 
-def _submit(self: Any, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
+def _submit(self: Any, fn: Function, /, *args: object, **kwargs: object) -> Any:
     look: Any = "look"
     plain: Any = "plain"
     # before the task runs: it may change what it is given
@@ -62,7 +65,7 @@ def _submit(self: Any, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
     return future
 
 
-def _note_site(executor: Any, future: Any, snapshot: Any) -> None:
+def _note_site(executor: object, future: Future, snapshot: tuple[Any, ...] | None) -> None:
     try:
         frame = sys._getframe(2)
         code = frame.f_code
@@ -85,7 +88,7 @@ def _note_site(executor: Any, future: Any, snapshot: Any) -> None:
         pass  # a future of some library that takes no attributes: its place of submission is lost, nothing else
 
 
-def _snapshot(function: Any, args: Any, kwargs: Any) -> tuple[Any, ...] | None:
+def _snapshot(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...] | None:
     """What the call was given, see ``call_snapshot``; that module is wanted once something is given that can change."""
     if type(function) in _CALLED or (type(function) is _BUILTIN and type(getattr(function, "__self__", None)) is _MODULE):
         for value in args:
@@ -100,7 +103,7 @@ def _snapshot(function: Any, args: Any, kwargs: Any) -> tuple[Any, ...] | None:
         return (None,)  # then it is not submitted again
 
 
-def _look(*call: Any) -> tuple[Any, ...] | None:
+def _look(*call: object) -> tuple[Any, ...] | None:
     """Puts what is wanted in its own place, once something is given that can change."""
     global _look
     from autotb.instrument.call_snapshot import of as _look
@@ -108,7 +111,7 @@ def _look(*call: Any) -> tuple[Any, ...] | None:
     return _look(*call)
 
 
-def _site(executor: Any) -> Any:
+def _site(executor: object) -> Any:
     """The user's line further up the stack; an engine or a library called submit, unless this code is simply new to us."""
     found = callsite.here(4, through_engines=False)
     if found is None:
@@ -116,12 +119,12 @@ def _site(executor: Any) -> Any:
     return callsite.in_batch(found, delivery.of(executor), callsite.code_of(found) is sys._getframe(3).f_code)
 
 
-def _wrap_result(original: Any) -> Any:
+def _wrap_result(original: Function) -> Any:
     """Notes, once it raises, where the task was submitted, and that somebody asked."""
     return code_swap.Body(_result, {"twin": original, "raised": _raised})
 
 
-def _result(self: Any, timeout: Any = None) -> Any:
+def _result(self: Any, timeout: float | None = None) -> Any:
     twin: Any = "twin"
     try:
         return twin(self, timeout)
@@ -132,7 +135,7 @@ def _result(self: Any, timeout: Any = None) -> Any:
         raise
 
 
-def _raised(future: Any, error: BaseException) -> None:
+def _raised(future: Future, error: BaseException) -> None:
     try:
         _asked(future, error)
     except Exception:
@@ -140,7 +143,7 @@ def _raised(future: Any, error: BaseException) -> None:
     first_use.clean(error)
 
 
-def _wrap_exception(original: Any) -> Any:
+def _wrap_exception(original: Function) -> Any:
     """``exception()`` counts as asking; it leaves no traceback, so the place is noted."""
 
     @functools.wraps(original)
@@ -159,7 +162,7 @@ def _wrap_exception(original: Any) -> Any:
     return exception
 
 
-def _asked(future: Any, error: BaseException) -> None:
+def _asked(future: Future, error: BaseException) -> None:
     fields = future.__dict__
     if error is not fields.get("_exception", error):
         # A timeout or a cancellation of the waiting, not the task's own error.  After a Ctrl-C nobody asks for what it took down.
@@ -190,12 +193,12 @@ def _unasked() -> Any:
     return unretrieved
 
 
-def _wrap_add_done_callback(original: Any) -> Any:
+def _wrap_add_done_callback(original: Function) -> Any:
     """A callback counts as asking."""
     return code_swap.Body(_add_done_callback, {"twin": original, "called_back": _called_back})
 
 
-def _add_done_callback(self: Any, fn: Any) -> Any:
+def _add_done_callback(self: Any, fn: Function) -> Any:
     called_back: Any = "called_back"
     called_back(self)
     twin: Any = "twin"
@@ -204,11 +207,11 @@ def _add_done_callback(self: Any, fn: Any) -> Any:
     except BaseException as error:
         clean: Any = "autotb:clean"
         clean(error)
-        self = fn = None
+        self = fn = None  # type: ignore[assignment]
         raise
 
 
-def _called_back(future: Any) -> None:
+def _called_back(future: Future) -> None:
     try:
         if "_autotb_watch" in future.__dict__:
             _unasked().answered(future.__dict__)
@@ -219,12 +222,12 @@ def _called_back(future: Any) -> None:
 _BREAKING = ("terminate_broken", "_terminate_broken")  # loky's too
 
 
-def _wrap_set_exception(original: Any) -> Any:
+def _wrap_set_exception(original: Function) -> Any:
     """In a thread pool this runs in the worker, with the exception in hand: who ran it and with which arguments is known here."""
     return code_swap.Body(_set_exception, {"twin": original, "failed": _failed})
 
 
-def _set_exception(self: Any, exception: Any) -> Any:
+def _set_exception(self: Any, exception: BaseException | None) -> Any:
     failed: Any = "failed"
     failed(self, exception)
     twin: Any = "twin"
@@ -237,7 +240,7 @@ def _set_exception(self: Any, exception: Any) -> Any:
         raise
 
 
-def _failed(future: Any, exception: Any) -> None:
+def _failed(future: Future, exception: BaseException | None) -> None:
     try:
         if exception is not None and not (_took and _took(future, exception)):
             _note_failure(future, exception, sys._getframe(2))
@@ -248,7 +251,7 @@ def _failed(future: Any, exception: Any) -> None:
 _took: Any = None  # the short way, for failures of a line that failed many times; known once something has failed
 
 
-def _note_failure(future: Any, exc: BaseException, caller: Any) -> None:
+def _note_failure(future: Future, exc: BaseException, caller: FrameType) -> None:
     global _took
     from autotb.instrument import engine_frames, failure_kinds, flood, resubmit, unretrieved
 
@@ -270,7 +273,7 @@ def _note_failure(future: Any, exc: BaseException, caller: Any) -> None:
     flood.learn(future, exc, caller)
 
 
-def _note_thread(exc: BaseException, caller: Any) -> None:
+def _note_thread(exc: BaseException, caller: FrameType) -> None:
     if caller.f_code.co_name != "run" or static.name_of(caller) != "concurrent.futures.thread":
         return
     from autotb.instrument import engine_frames
@@ -288,14 +291,16 @@ def _note_thread(exc: BaseException, caller: Any) -> None:
     )
 
 
-def _wrap_process_worker(original: Any) -> Any:
+def _wrap_process_worker(original: Function) -> Any:
     """An initializer that fails is logged by the worker, engine frames and all; the driver learns only that the pool broke.
 
     And should the worker die, the driver learns of which task.
     """
 
     @functools.wraps(original)
-    def _process_worker(call_queue: Any, result_queue: Any, initializer: Any, initargs: Any, *more: Any) -> Any:
+    def _process_worker(
+        call_queue: Queue, result_queue: Queue, initializer: Function, initargs: tuple[Any, ...], *more: object
+    ) -> Any:
         from autotb.instrument import executor_worker
 
         if initializer is not None:
@@ -305,27 +310,27 @@ def _wrap_process_worker(original: Any) -> Any:
     return _process_worker
 
 
-def _wrap_boxed_init(original: Any) -> Any:
+def _wrap_boxed_init(original: Function) -> Any:
     """Runs in a worker process with the exception alive: its record is made here."""
     return exception_wrappers.wrap_init(original, _record)
 
 
-def _record(exc: BaseException, tb: Any, caller: Any) -> Any:
+def _record(exc: BaseException, tb: TracebackType | None, caller: FrameType) -> Any:
     from autotb.instrument import executor_worker
 
     return executor_worker.record("process pool", "in a process-pool worker", exc, tb, caller)
 
 
-def _wrap_rebuild(original: Any) -> Any:
+def _wrap_rebuild(original: Function) -> Any:
     """Runs in the driver, on what arrives."""
     return exception_wrappers.wrap_rebuild(original, sys.modules["concurrent.futures.process"]._RemoteTraceback)
 
 
-def _wrap_do_call(original: Any) -> Any:
+def _wrap_do_call(original: Function) -> Any:
     """Runs in the worker interpreter, which shares no objects with ours: what it sends is a pickle of the exception."""
 
     @functools.wraps(original)
-    def do_call(results: Any, func: Any, args: Any, kwargs: Any) -> Any:
+    def do_call(results: Queue, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return original(_Results(results, (func, args, kwargs)), func, args, kwargs)
 
     return do_call
@@ -334,15 +339,15 @@ def _wrap_do_call(original: Any) -> Any:
 class _Results:
     """The queue to the driver's interpreter; an exception goes through it fit to travel and with its record."""
 
-    def __init__(self, queue: Any, call: Any) -> None:
+    def __init__(self, queue: Queue, call: Call) -> None:
         self.queue, self.call = queue, call
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.__dict__["queue"], name)
 
-    def put(self, value: Any) -> None:
+    def put(self, value: object) -> None:
         sent = value
-        if issubclass(type(value), BaseException):
+        if static.is_exception(value):
             try:
                 from autotb.record import build, pickling
 

@@ -17,6 +17,9 @@ from autotb.record import annotate, build, ownership
 from autotb.record.capture import attached
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
+    from autotb.instrument.types import Function
     from autotb.record.schema import Place
 
 MODULES = ("gevent.hub",)
@@ -29,11 +32,11 @@ _RUN = "gevent._gevent_cgreenlet.Greenlet.run"
 engine_facts.register(own=("gevent", "greenlet"), runs=(("gevent._gevent_cgreenlet", _RUN), ("gevent.greenlet", "run")))
 
 
-def _wrap_print(original: Any) -> Any:
+def _wrap_print(original: Function) -> Any:
     """Prints an error of a greenlet, whether or not somebody asks for it later."""
 
     @functools.wraps(original)
-    def print_exception(self: Any, context: Any, t: Any, v: Any, tb: Any) -> None:
+    def print_exception(self: Any, context: object, t: object, v: BaseException | None, tb: TracebackType | None) -> None:
         try:
             if v is not None and self.exception_stream and engine_frames.has_user_frame(tb):
                 if any(hop.get("engine") == "gevent" for hop in (attached(v) or {}).get("hops", ())):
@@ -56,7 +59,7 @@ def _wrap_print(original: Any) -> Any:
     return print_exception
 
 
-def _spawned(context: Any) -> Place | None:
+def _spawned(context: object) -> Place | None:
     """The user's line in the stack that gevent keeps of where a greenlet was spawned."""
     frame = getattr(context, "spawning_stack", None)
     while frame is not None:

@@ -10,12 +10,24 @@ from __future__ import annotations
 import functools
 import re
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autotb import engine_facts
 from autotb.instrument import engine_frames, inherited_settings, submission
 from autotb.instrument.patch import Patch, together_with
 from autotb.record import annotate, build, capture, cpython_text, static
+
+if TYPE_CHECKING:
+    from autotb.instrument.types import Function
+
+    class RemoteError(Exception):
+        """``ipyparallel.error.RemoteError``."""
+
+        ename: str
+        evalue: str
+        traceback: str | None
+        engine_info: dict[str, Any] | None
+
 
 MODULES = ("ipyparallel.error", "ipyparallel.client.asyncresult", "ipyparallel.engine.kernel", "ipyparallel.cluster.launcher")
 NAME = "ipyparallel"
@@ -40,10 +52,10 @@ def _open(exc: BaseException) -> engine_facts.Opened | None:
         return None
     if capture.attached(exc) is not None:
         return engine_facts.Opened()
-    return engine_facts.Opened(headline=engine_frames.named(exc.ename, exc.evalue), text=_text(exc))  # type: ignore[attr-defined]
+    return engine_facts.Opened(headline=engine_frames.named(exc.ename, exc.evalue), text=_text(exc))  # type: ignore[attr-defined,arg-type]
 
 
-def _text(exc: Any) -> str | None:
+def _text(exc: RemoteError) -> str | None:
     """IPython's rendering in CPython's grammar."""
     places = [
         cpython_text.frame_line(match["path"], match["line"], match["name"] or "<module>")
@@ -54,7 +66,7 @@ def _text(exc: Any) -> str | None:
     return f"Traceback (most recent call last):\n{''.join(places)}{exc.ename}: {exc.evalue}\n"
 
 
-def _attach(error: Any) -> None:
+def _attach(error: RemoteError) -> None:
     tree = (error.engine_info or {}).get(FIELD)
     if capture.is_tree(tree):
         annotate.attach(error, tree)
@@ -63,11 +75,11 @@ def _attach(error: Any) -> None:
 engine_facts.register(own=("ipyparallel", "ipykernel", "zmq", "tornado", "decorator"), openers=(_open,))
 
 
-def _wrap_engine_info(original: Any) -> Any:
+def _wrap_engine_info(original: Function) -> Any:
     """Made in the engine while the exception is alive, and sent along with its text."""
 
     @functools.wraps(original)
-    def get_engine_info(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def get_engine_info(self: Any, *args: object, **kwargs: object) -> Any:
         info = original(self, *args, **kwargs)
         exc = sys.exc_info()[1]
         if exc is None or "method" not in info:
@@ -95,11 +107,11 @@ def _user_tb(exc: BaseException) -> Any:
     return found
 
 
-def _wrap_unwrap(original: Any) -> Any:
+def _wrap_unwrap(original: Function) -> Any:
     """Makes the exception that the client raises."""
 
     @functools.wraps(original)
-    def unwrap_exception(content: Any) -> Any:
+    def unwrap_exception(content: dict[str, Any]) -> Any:
         error = original(content)
         try:
             _attach(error)

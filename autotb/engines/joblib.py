@@ -19,7 +19,10 @@ from autotb.record import callsite, static
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import FrameType, TracebackType
     from typing import Any
+
+    from autotb.instrument.types import Function
 
 MODULES = (
     "joblib.externals.loky.process_executor",
@@ -41,11 +44,11 @@ engine_facts.register(
 )
 
 
-def _wrap_call(original: Any) -> Any:
+def _wrap_call(original: Function) -> Any:
     """Remembers the line that called ``Parallel``: a generator is asked elsewhere."""
 
     @functools.wraps(original)
-    def __call__(self: Any, iterable: Any) -> Any:
+    def __call__(self: Any, iterable: object) -> Any:
         try:
             self._autotb_site = callsite.here(3)
         except Exception:
@@ -60,12 +63,12 @@ def _note_batch(error: BaseException, batch: Any) -> None:
     submission.note_site(error, batch.parallel)
 
 
-def _wrap_boxed_init(original: Any) -> Any:
+def _wrap_boxed_init(original: Function) -> Any:
     """Runs in a worker with the exception alive: ``_record`` is called here."""
     return exception_wrappers.wrap_init(original, _record)
 
 
-def _record(exc: BaseException, tb: Any, caller: Any) -> Any:
+def _record(exc: BaseException, tb: TracebackType | None, caller: FrameType) -> Any:
     from autotb.record import build
 
     place = build.place("joblib", "in a joblib worker", call=_call(tb) or _unsent(caller))
@@ -74,7 +77,7 @@ def _record(exc: BaseException, tb: Any, caller: Any) -> Any:
     return executor_worker.unsent(build.record(exc, tb, place), caller)
 
 
-def _call(tb: Any) -> str | None:
+def _call(tb: TracebackType | None) -> str | None:
     """The failing call of a batch: a local variable of joblib's loop over it."""
     from autotb import settings
     from autotb.instrument import engine_frames
@@ -95,7 +98,7 @@ def _call(tb: Any) -> str | None:
     return engine_frames.frame_call(whole)
 
 
-def _unsent(caller: Any) -> str | None:
+def _unsent(caller: FrameType) -> str | None:
     """The call whose result could not be sent, where its batch was of one."""
     from autotb.instrument import engine_frames
     from autotb.record import build
@@ -106,7 +109,7 @@ def _unsent(caller: Any) -> str | None:
     return build.call_text(*items[0]) if len(items) == 1 else None
 
 
-def _wrap_reduce(original: Any) -> Any:
+def _wrap_reduce(original: Function) -> Any:
     """On threads joblib calls this itself, to take the wrapper apart: nothing may ride on what is not pickled."""
     pickled = wrap_reduce(original)
 
@@ -119,22 +122,22 @@ def _wrap_reduce(original: Any) -> Any:
     return __reduce__
 
 
-def _wrap_retrieve(original: Any) -> Any:
+def _wrap_retrieve(original: Function) -> Any:
     """On threads the wrapper arrives as it was made, nothing pickled in between: what rides on pickles is taken from it here."""
 
     @functools.wraps(original)
-    def _retrieve_traceback_capturing_wrapped_call(out: Any) -> Any:
+    def _retrieve_traceback_capturing_wrapped_call(out: object) -> Any:
         _unbox(out)
         return original(out)
 
     return _retrieve_traceback_capturing_wrapped_call
 
 
-def _wrap_retrieve_callback(original: Any) -> Any:
+def _wrap_retrieve_callback(original: Function) -> Any:
     """The same in joblib 1.3, which had no function for it."""
 
     @functools.wraps(original)
-    def retrieve_result_callback(self: Any, *out: Any) -> Any:  # newer ones name it otherwise
+    def retrieve_result_callback(self: Any, *out: object) -> Any:  # newer ones name it otherwise
         _unbox(*out)
         return original(self, *out)
 
@@ -152,7 +155,7 @@ def _unbox(out: Any = None) -> None:
             pass  # without a record the text is read
 
 
-def _wrap_setup_queues(original: Any) -> Any:
+def _wrap_setup_queues(original: Function) -> Any:
     """The pool of the multiprocessing backend makes queues of its own."""
     from autotb.engines.multiprocessing import driver
 

@@ -20,7 +20,10 @@ from autotb.record import callsite
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import FrameType, TracebackType
     from typing import Any
+
+    from autotb.instrument.types import Function, Queue
 
 MODULES = ("loky.process_executor", "loky.reusable_executor", "loky.backend.spawn")
 NAME = "loky"
@@ -35,11 +38,11 @@ engine_facts.register(
 )
 
 
-def _wrap_submit(original: Any) -> Any:
+def _wrap_submit(original: Function) -> Any:
     """Remembers the line of ``submit`` or ``map``, through loky's own frames."""
 
     @functools.wraps(original)
-    def submit(self: Any, fn: Any, *args: Any, **kwargs: Any) -> Any:
+    def submit(self: Any, fn: Function, *args: object, **kwargs: object) -> Any:
         snapshot = futures._snapshot(fn, args, kwargs)
         future = original(self, fn, *args, **kwargs)
         try:
@@ -56,35 +59,35 @@ def _wrap_submit(original: Any) -> Any:
     return submit
 
 
-def _wrap_boxed_init(original: Any) -> Any:
+def _wrap_boxed_init(original: Function) -> Any:
     """Runs in a worker process with the exception alive: ``_record`` is called here."""
     return exception_wrappers.wrap_init(original, _record)
 
 
-def _record(exc: BaseException, tb: Any, caller: Any) -> Any:
+def _record(exc: BaseException, tb: TracebackType | None, caller: FrameType) -> Any:
     return executor_worker.record("loky", "in a loky worker", exc, tb, caller)
 
 
-def wrap_reduce(original: Any) -> Any:
+def wrap_reduce(original: Function) -> Any:
     """What is pickled carries the record and is tried beforehand with loky's own pickler."""
     package = original.__module__.rpartition(".")[0]
 
-    def dumps(value: Any) -> Any:
+    def dumps(value: object) -> Any:
         return sys.modules[package + ".backend.reduction"].dumps(value)
 
     return exception_wrappers.wrap_reduce(original, dumps, pickle.loads)
 
 
-def wrap_rebuild(original: Any) -> Any:
+def wrap_rebuild(original: Function) -> Any:
     """Runs in the driver, on what arrives."""
     return exception_wrappers.wrap_rebuild(original, sys.modules[original.__module__]._RemoteTraceback)
 
 
-def wrap_process_worker(original: Any) -> Any:
+def wrap_process_worker(original: Function) -> Any:
     """The worker's loop: should it die, the driver learns of which task."""
 
     @functools.wraps(original)
-    def _process_worker(call_queue: Any, result_queue: Any, initializer: Any, *more: Any) -> Any:
+    def _process_worker(call_queue: Queue, result_queue: Queue, initializer: Function, *more: object) -> Any:
         return executor_worker.run(original, call_queue, result_queue, initializer, *more)
 
     return _process_worker

@@ -18,6 +18,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from autotb.instrument.types import Function
+
 MODULES = ("mpi4py.futures._core", "mpi4py.futures.pool")
 NAME = "mpi4py.futures"
 DISTRIBUTION = "mpi4py"
@@ -27,11 +29,11 @@ TESTED = "4.1"
 engine_facts.register(own=("mpi4py",), remote_texts=("mpi4py.futures._core.RemoteTraceback",))
 
 
-def _wrap_format(original: Any) -> Any:
+def _wrap_format(original: Function) -> Any:
     """Runs in the worker with the exception alive, just before its traceback is taken from it."""
 
     @functools.wraps(original)
-    def _format_exc(exc: Any, comm: Any) -> Any:
+    def _format_exc(exc: BaseException, comm: Any) -> Any:
         text = original(exc, comm)
         try:
             from autotb.instrument import engine_frames
@@ -48,11 +50,11 @@ def _wrap_format(original: Any) -> Any:
     return _format_exc
 
 
-def _wrap_wrap(original: Any) -> Any:
+def _wrap_wrap(original: Function) -> Any:
     """What is sent is made fit to travel, with its record."""
 
     @functools.wraps(original)
-    def _wrap_exc(exc: Any, tb: Any) -> Any:
+    def _wrap_exc(exc: BaseException, tb: str) -> Any:
         wrapper = original(exc, tb)
         try:
             from autotb.record import pickling
@@ -66,7 +68,7 @@ def _wrap_wrap(original: Any) -> Any:
     return _wrap_exc
 
 
-def _wrap_unwrap(original: Any) -> Any:
+def _wrap_unwrap(original: Function) -> Any:
     """Runs in the driver, on what arrives."""
     return exception_wrappers.wrap_rebuild(original, sys.modules["mpi4py.futures._core"].RemoteTraceback)
 

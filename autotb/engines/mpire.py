@@ -12,13 +12,18 @@ import functools
 import pickle
 import re
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autotb import engine_facts, settings
 from autotb.instrument import engine_frames, submission, task_events
 from autotb.instrument.patch import Patch
 from autotb.record import annotate, build, pickling, static
 from autotb.record.capture import KEY, attached, fields_of
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from autotb.instrument.types import Function
 
 MODULES = ("mpire.worker", "mpire.pool", "mpire.async_result")
 NAME = "mpire"
@@ -34,11 +39,11 @@ def _is_text(exc: BaseException) -> bool:
 engine_facts.register(own=("mpire", "tqdm"), texts=(_is_text,))
 
 
-def _wrap_get_exception(original: Any) -> Any:
+def _wrap_get_exception(original: Function) -> Any:
     """Runs in the worker with the exception alive."""
 
     @functools.wraps(original)
-    def _get_exception(self: Any, args: Any, err: Any) -> Any:
+    def _get_exception(self: Any, args: tuple[Any, ...], err: BaseException) -> Any:
         try:
             place = build.place("mpire", "in an mpire worker", call=engine_frames.frame_call(static.traceback_of(err)))
             if "thread" in place:
@@ -72,7 +77,7 @@ def _parts(exc: BaseException, tree: Any) -> tuple[Any, Any, Any] | None:
     return kind, args, {**fields, KEY: tree}
 
 
-def _wrap_populate(original: Any) -> Any:
+def _wrap_populate(original: Function) -> Any:
     """Makes the exception in the driver: one that ``__new__`` alone cannot make would end the thread that receives results."""
 
     @functools.wraps(original)
@@ -101,7 +106,7 @@ _OWN_INITS = [
 ]
 
 
-def _made(kind: Any, args: Any, fields: Any) -> BaseException:
+def _made(kind: Any, args: tuple[Any, ...], fields: Any) -> BaseException:
     """An exception of this class without any code of it being run."""
     base = next(cls for cls in kind.__mro__ if cls.__module__ == "builtins")
     try:
@@ -116,12 +121,12 @@ def _made(kind: Any, args: Any, fields: Any) -> BaseException:
 # Workers that die
 
 
-def _wrap_call_func(original: Any) -> Any:
+def _wrap_call_func(original: Function) -> Any:
     """Runs a task in a worker."""
     return task_events.around(original, _task)
 
 
-def _task(self: Any, func: Any, args: Any, kwargs: Any = None) -> Any:
+def _task(self: Any, func: Function, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) -> Any:
     if self.pool_params.start_method == "threading":
         return None
     if not isinstance(args, (tuple, list, dict, str, int, float)):
@@ -132,7 +137,7 @@ def _task(self: Any, func: Any, args: Any, kwargs: Any = None) -> Any:
 _DIED = re.compile(r"Worker-\d+ died unexpectedly")
 
 
-def _wrap_set(original: Any) -> Any:
+def _wrap_set(original: Function) -> Any:
     """Each result of a pool gets the same error once the pool finds a worker dead."""
 
     @functools.wraps(original)
@@ -148,7 +153,7 @@ def _wrap_set(original: Any) -> Any:
     return _set
 
 
-def _note_death(error: BaseException, caller: Any) -> None:
+def _note_death(error: BaseException, caller: FrameType) -> None:
     from autotb.postmortem import death_report
 
     pool, worker_id = (engine_frames.local(caller, name) for name in ("self", "worker_id"))

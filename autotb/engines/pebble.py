@@ -18,7 +18,10 @@ from autotb.record import ownership, static
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import FrameType, TracebackType
     from typing import Any
+
+    from autotb.instrument.types import Function
 
 MODULES = (
     "pebble.common",
@@ -42,12 +45,12 @@ engine_facts.register(
 )
 
 
-def _wrap_boxed_init(original: Any) -> Any:
+def _wrap_boxed_init(original: Function) -> Any:
     """Runs in a worker process with the exception alive: ``_record`` is called here."""
     return exception_wrappers.wrap_init(original, _record)
 
 
-def _record(exc: BaseException, tb: Any, caller: Any) -> Any:
+def _record(exc: BaseException, tb: TracebackType | None, caller: FrameType) -> Any:
     from autotb.instrument import engine_frames
     from autotb.record import build
 
@@ -58,16 +61,16 @@ def _record(exc: BaseException, tb: Any, caller: Any) -> Any:
     return build.record(exc, tb, build.place("pebble", "in a Pebble worker", call=call))
 
 
-def _wrap_rebuild(original: Any) -> Any:
+def _wrap_rebuild(original: Function) -> Any:
     """Runs in the driver, on what arrives."""
     return exception_wrappers.wrap_rebuild(original, sys.modules[original.__module__].RemoteTraceback)
 
 
-def _wrap_execute(original: Any) -> Any:
+def _wrap_execute(original: Function) -> Any:
     """Runs a task in a thread: who ran it, and with which arguments, is known here."""
 
     @functools.wraps(original)
-    def execute(function: Any, *args: Any, **kwargs: Any) -> Any:
+    def execute(function: Function, *args: object, **kwargs: object) -> Any:
         result = original(function, *args, **kwargs)
         try:
             if result.status:  # 0 is success
@@ -84,11 +87,11 @@ def _wrap_execute(original: Any) -> Any:
     return execute
 
 
-def _wrap_results_init(original: Any) -> Any:
+def _wrap_results_init(original: Function) -> Any:
     """The results of a ``map``, made when it is done: its futures remember its line."""
 
     @functools.wraps(original)
-    def __init__(self: Any, futures: Any, *args: Any, **kwargs: Any) -> None:
+    def __init__(self: Any, futures: object, *args: object, **kwargs: object) -> None:
         original(self, futures, *args, **kwargs)
         self._autotb_site = getattr(futures[0], "_autotb_site", None) if isinstance(futures, (list, tuple)) and futures else None
 
@@ -98,7 +101,7 @@ def _wrap_results_init(original: Any) -> Any:
 # Workers that die
 
 
-def _wrap_process_execute(original: Any) -> Any:
+def _wrap_process_execute(original: Function) -> Any:
     """Runs a task, or an element of a chunk, in a worker process."""
     from autotb.instrument import task_events
 
@@ -111,20 +114,20 @@ def _is_well(result: Any) -> bool:
     return not issubclass(type(result), BaseException)  # before 5.1
 
 
-def _task(function: Any, *args: Any, **kwargs: Any) -> Any:
+def _task(function: Function, *args: object, **kwargs: object) -> Any:
     if type(function) is FunctionType and function.__name__ == "_trampoline":  # its own function is found by name
         return None, (), None, 0, f"{args[0]}({', '.join(map(_brief, args[2:]))})"
     return None if ownership.is_engines(function) else (function, args, kwargs)
 
 
-def _brief(value: Any) -> str:
+def _brief(value: object) -> str:
     from autotb import settings
     from autotb.postmortem import status_file
 
     return status_file._brief(value) if settings.switch("args") else "…"
 
 
-def _note_death(error: BaseException, caller: Any) -> None:
+def _note_death(error: BaseException, caller: FrameType) -> None:
     """A worker was found dead: whose process that is, the callers of the error's class know."""
     from autotb.instrument import engine_frames
     from autotb.postmortem import death_report, status_reader

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import functools
 import multiprocessing
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autotb import engine_facts
 from autotb.instrument import submission
 from autotb.instrument.patch import Patch, noise_is_kept
+
+if TYPE_CHECKING:
+    from autotb.instrument.types import Function
 
 MODULES = ("pipefunc._pipefunc_utils", "pipefunc.map._run")
 NAME = "pipefunc"
@@ -24,7 +27,7 @@ TESTED = "0.86 to 0.93"
 engine_facts.register(own=("pipefunc",))
 
 
-def _wrap_is_installed(original: Any) -> Any:
+def _wrap_is_installed(original: Function) -> Any:
     """Asked before the banner "Error snapshot attached!" is printed: a worker leaves it to the driver, which prints it too."""
 
     @functools.wraps(original)

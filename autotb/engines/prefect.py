@@ -6,12 +6,15 @@ both stay as they are.  Source: https://docs.prefect.io/v3/concepts/task-runners
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from autotb import engine_facts
 from autotb.instrument import engine_frames, submission
 from autotb.instrument.patch import Patch
 from autotb.record import annotate, capture, static
+
+if TYPE_CHECKING:
+    from autotb.instrument.types import Future
 
 MODULES = ("prefect.task_engine", "prefect.task_runners")
 NAME = "Prefect"
@@ -22,7 +25,7 @@ TESTED = "3.0 to 3.7"
 engine_facts.register(own=("prefect", "anyio", "sniffio", "tenacity"), runs=(("prefect.task_engine", "call_task_fn"),))
 
 
-def _note(error: BaseException, future: Any) -> None:
+def _note(error: BaseException, future: Future) -> None:
     """A task's error is raised in the thread that asks; it has no worker, and is told as one hop of the program's own."""
     submitted = engine_frames.place_of(static.attributes(future).get("_autotb_site"))
     known = (capture.attached(error) or {}).get("hops", ())

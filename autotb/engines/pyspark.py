@@ -21,6 +21,7 @@ from autotb.record import annotate, build, capture, ownership
 from autotb.record.cpython_text import FRAME
 
 if TYPE_CHECKING:
+    from autotb.instrument.types import Function
     from autotb.record.schema import Frame, Tree
 
 MODULES = ("pyspark.errors.exceptions.captured", "pyspark.java_gateway", "pyspark.core.context", "pyspark.context")
@@ -50,11 +51,11 @@ def _open(exc: BaseException) -> engine_facts.Opened | None:
 engine_facts.register(own=("pyspark", "py4j", "cloudpickle"), openers=(_open,))
 
 
-def _wrap_convert(original: Any) -> Any:
+def _wrap_convert(original: Function) -> Any:
     """Makes the exception that the program gets; its traceback, where it has one, is the worker's."""
 
     @functools.wraps(original)
-    def convert_exception(e: Any) -> Any:
+    def convert_exception(e: BaseException) -> Any:
         converted = original(e)
         try:
             _note(converted)
@@ -99,11 +100,11 @@ def _plain(path: str, line: int, name: str) -> Frame:
     return {"path": path, "line": line, "name": name, "kind": ownership.kind_of(path, "")}
 
 
-def _wrap_do_init(original: Any) -> Any:
+def _wrap_do_init(original: Function) -> Any:
     """Begins a context: on a local master the JVM's copies of a task's error go to this terminal."""
 
     @functools.wraps(original)
-    def _do_init(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def _do_init(self: Any, *args: object, **kwargs: object) -> Any:
         result = original(self, *args, **kwargs)
         try:
             master = self.master

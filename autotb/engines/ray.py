@@ -11,7 +11,7 @@ import functools
 import os
 import re
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from autotb import engine_facts, settings, surface
 from autotb.instrument import engine_frames, exception_wrappers, inherited_settings, task_events
@@ -20,7 +20,23 @@ from autotb.record import annotate, build, callsite, pickling, static
 from autotb.record.capture import KEY, attached
 
 if TYPE_CHECKING:
+    from types import FrameType
+
+    from autotb.instrument.types import Function
+    from autotb.record.callsite import Site
     from autotb.record.schema import Light, Tree
+
+    class Reference(Protocol):
+        """``ray.ObjectRef``."""
+
+        def task_id(self) -> Any: ...
+        def future(self) -> Any: ...
+
+    class ActorDied(Exception):  # noqa: N818
+        """``ray.exceptions.ActorDiedError``."""
+
+        error_msg: str
+
 
 MODULES = ("ray.exceptions", "ray.remote_function", "ray.actor", "ray._private.worker", "ray._private.function_manager")
 NAME = "Ray"
@@ -51,13 +67,13 @@ def _open(exc: BaseException) -> engine_facts.Opened | None:
 _TASK = re.compile(r"^(?:\x1b\[\d+m)?ray::.*\(pid=.*$", re.M)
 
 
-def _text(exc: Any) -> str | None:
+def _text(exc: BaseException) -> str | None:
     """Ray's text in CPython's grammar: it has a line on the task where CPython has the head of a traceback."""
     text = exc.__dict__.get("traceback_str") or str(exc)
     return _TASK.sub("Traceback (most recent call last):", text) if isinstance(text, str) else None
 
 
-def _handle(reference: Any) -> Any:
+def _handle(reference: object) -> Any:
     """Object references: asked by ``ray.get``, watched by the future that Ray makes of them."""
     ray: Any = sys.modules.get("ray")
     if ray is None or not isinstance(reference, getattr(ray, "ObjectRef", ())):
@@ -65,20 +81,20 @@ def _handle(reference: Any) -> Any:
     from autotb.instrument import future_handles
 
     class Handle(future_handles.Handle):
-        def result(self, reference: Any, timeout: float | None) -> Any:
+        def result(self, reference: Reference, timeout: float | None) -> Any:
             return ray.get(reference, timeout=timeout)
 
-        def is_done(self, reference: Any) -> bool:
+        def is_done(self, reference: Reference) -> bool:
             return bool(ray.wait([reference], timeout=0, fetch_local=False)[0])
 
-        def is_expiry(self, reference: Any, error: BaseException) -> bool:  # noqa: ARG002
+        def is_expiry(self, reference: Reference, error: BaseException) -> bool:  # noqa: ARG002
             return static.name(type(error)) == "GetTimeoutError"
 
-        def when_done(self, reference: Any, callback: Any) -> bool:
+        def when_done(self, reference: Reference, callback: Function) -> bool:
             reference.future().add_done_callback(lambda _: callback(reference))
             return True
 
-        def why_not_again(self, reference: Any) -> str:
+        def why_not_again(self, reference: Reference) -> str:
             call = _calls.get(reference.task_id().binary())
             if call is not None and type(call[0]).__name__ == "ActorMethod":
                 return "it is a method of an actor, whose state the failed call may have changed"
@@ -89,7 +105,7 @@ def _handle(reference: Any) -> Any:
                 "@ray.remote(max_retries=…, retry_exceptions=True) retries in Ray itself"
             )
 
-        def again(self, reference: Any) -> Any:
+        def again(self, reference: Reference) -> Any:
             why = self.why_not_again(reference)
             if why:
                 raise future_handles.NotAgainError(why)
@@ -110,11 +126,11 @@ engine_facts.register(
 )
 
 
-def _wrap_task_error_init(original: Any) -> Any:
+def _wrap_task_error_init(original: Function) -> Any:
     """In a worker this runs inside the engine's ``except``: the exception still has its traceback, which never travels."""
 
     @functools.wraps(original)
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+    def __init__(self: Any, *args: Any, **kwargs: object) -> None:
         live = sys.exc_info()[1]
         if live is None and len(args) > 2 and getattr(args[2], "__traceback__", None) is not None:
             live = args[2]  # a generator's error is wrapped outside of its ``except``
@@ -177,7 +193,7 @@ def _fit(cause: BaseException) -> tuple[Any, list[str]]:
     return pickling.fit_to_travel(cause, lambda value: pickle.dumps(pickle.loads(pickle.dumps(value))), pickle.loads)
 
 
-def _wrap_to_bytes(original: Any) -> Any:
+def _wrap_to_bytes(original: Function) -> Any:
     """What cannot be unpickled arrives as UnserializableException, its type and message lost: it is made fit first."""
 
     @functools.wraps(original)
@@ -201,7 +217,7 @@ def _wrap_to_bytes(original: Any) -> Any:
     return to_bytes
 
 
-def _wrap_as_instanceof_cause(original: Any) -> Any:
+def _wrap_as_instanceof_cause(original: Function) -> Any:
     """The exception that the program gets is made here, for get, await and futures alike, without the record."""
 
     @functools.wraps(original)
@@ -228,11 +244,11 @@ def _note_submitted(tree: Tree) -> None:
                 hop.setdefault("submitted", place)
 
 
-def _wrap_actor_died_init(original: Any) -> Any:
+def _wrap_actor_died_init(original: Function) -> Any:
     """The driver makes this of the RayTaskError of an actor's ``__init__`` and keeps its text alone."""
 
     @functools.wraps(original)
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+    def __init__(self: Any, *args: Any, **kwargs: object) -> None:
         original(self, *args, **kwargs)
         try:
             cause = args[0] if args else kwargs.get("cause")
@@ -254,7 +270,7 @@ def _in_worker() -> bool:
     return os.path.basename(getattr(sys.modules.get("__main__"), "__file__", None) or "") == "default_worker.py"
 
 
-def _shorten(error: Any, tree: Tree) -> None:
+def _shorten(error: ActorDied, tree: Tree) -> None:
     """A worker prints this text to its stderr, which Ray shows in the driver: the driver has the whole story already."""
     error.error_msg = f"The actor died because of an error raised in its creation task: {tree['type']}: {tree['message']}"
 
@@ -262,11 +278,11 @@ def _shorten(error: Any, tree: Tree) -> None:
 # Workers that die
 
 
-def _wrap_execution_info(original: Any) -> Any:
+def _wrap_execution_info(original: Function) -> Any:
     """Gives a worker the function of the task that it is about to run: ours runs around it."""
 
     @functools.wraps(original)
-    def get_execution_info(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def get_execution_info(self: Any, *args: object, **kwargs: object) -> Any:
         info = original(self, *args, **kwargs)
         try:
             function = info.function
@@ -285,7 +301,7 @@ def _wrap_execution_info(original: Any) -> Any:
 _around: dict[Any, Any] = {}
 
 
-def _noting(function: Any, users: Any) -> Any:
+def _noting(function: Function, users: object) -> Any:
     import inspect
 
     if not inspect.isfunction(function) or inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
@@ -293,11 +309,11 @@ def _noting(function: Any, users: Any) -> Any:
     return task_events.around(function, lambda *args, **kwargs: (users, args, kwargs, _job()))
 
 
-def _wrap_method_executor(original: Any) -> Any:
+def _wrap_method_executor(original: Function) -> Any:
     """Makes the function that runs an actor's method."""
 
     @functools.wraps(original)
-    def _make_actor_method_executor(self: Any, method_name: str, method: Any, *more: Any, **named: Any) -> Any:
+    def _make_actor_method_executor(self: Any, method_name: str, method: Function, *more: object, **named: object) -> Any:
         executor = original(self, method_name, method, *more, **named)
         try:
             import inspect
@@ -318,7 +334,7 @@ def _job() -> int:
     return task_events.number(sys.modules["ray._private.worker"].global_worker.current_task_id.binary())
 
 
-def _tell_of_death(error: Any, caller: Any) -> None:
+def _tell_of_death(error: BaseException, caller: FrameType) -> None:
     """The error of a result that a worker did not live to give."""
     frame = engine_frames.find_frame(caller, "_deserialize_object", 2)
     if frame is None or "hops" in (attached(error) or {}):
@@ -378,11 +394,11 @@ def _dump(log: str | None) -> str:
     return text[at:] if at >= 0 else ""
 
 
-def _wrap_remote(original: Any) -> Any:
+def _wrap_remote(original: Function) -> Any:
     """Remembers the line of ``.remote()`` by the task's id."""
 
     @functools.wraps(original)
-    def _remote(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def _remote(self: Any, *args: object, **kwargs: object) -> Any:
         made = original(self, *args, **kwargs)
         try:
             _remember(made, callsite.here(3))
@@ -394,7 +410,7 @@ def _wrap_remote(original: Any) -> Any:
     return _remote
 
 
-def _remember(made: Any, site: Any) -> None:
+def _remember(made: object, site: Site | None) -> None:
     reference: Any = made[0] if type(made) is list and made else made
     reference = getattr(reference, "_generator_ref", reference)
     actor = getattr(reference, "_actor_id", None)
@@ -402,7 +418,7 @@ def _remember(made: Any, site: Any) -> None:
     callsite.remember(_sites, key, site)
 
 
-def _keep_call(made: Any, remote: Any, args: Any, kwargs: Any) -> None:
+def _keep_call(made: Any, remote: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """A call can be made again if it was of small plain values: to keep a reference or an array would keep it in the store."""
     if type(made) is list or getattr(made, "task_id", None) is None:
         return
@@ -411,11 +427,11 @@ def _keep_call(made: Any, remote: Any, args: Any, kwargs: Any) -> None:
         callsite.remember(_calls, made.task_id().binary(), (remote, args, kwargs))
 
 
-def _wrap_unhandled(original: Any) -> Any:
+def _wrap_unhandled(original: Function) -> Any:
     """A failed task whose ref was dropped: Ray logs its text, engine frames and all."""
 
     @functools.wraps(original)
-    def _unhandled_error_handler(e: Any) -> Any:
+    def _unhandled_error_handler(e: BaseException) -> Any:
         error = e
         try:
             if not noise_is_kept() and settings.switch("unretrieved"):

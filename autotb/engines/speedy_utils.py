@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import functools
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autotb import engine_facts
 from autotb.instrument import engine_frames
 from autotb.instrument.patch import Patch, noise_is_kept
 from autotb.record import annotate, build, callsite, static
 from autotb.record.capture import KEY, attached
+
+if TYPE_CHECKING:
+    from autotb.instrument.types import Function
 
 MODULES = ("speedy_utils.common.exceptions", "speedy_utils.multi_worker.thread", "speedy_utils.multi_worker._mp_backends")
 NAME = "speedy-utils"
@@ -38,11 +41,11 @@ def _open(exc: BaseException) -> engine_facts.Opened | None:
 engine_facts.register(own=("speedy_utils",), runs=(("speedy_utils.multi_worker.thread", "_worker"),), openers=(_open,))
 
 
-def _wrap_worker(original: Any) -> Any:
+def _wrap_worker(original: Function) -> Any:
     """Runs a task in a thread and wraps what it raises."""
 
     @functools.wraps(original)
-    def _worker(item: Any, func: Any, fixed_kwargs: Any, *more: Any) -> Any:
+    def _worker(item: Any, func: Function, fixed_kwargs: Any, *more: object) -> Any:
         try:
             return original(item, func, fixed_kwargs, *more)
         except Exception as error:
@@ -61,7 +64,7 @@ def _wrap_worker(original: Any) -> Any:
     return _worker
 
 
-def _wrap_panel(original: Any) -> Any:
+def _wrap_panel(original: Function) -> Any:
     """The panel that ``multi_thread`` prints before it raises the same error."""
 
     @functools.wraps(original)
@@ -76,7 +79,7 @@ def _wrap_panel(original: Any) -> Any:
     return format_rich
 
 
-def _wrap_frames(original: Any) -> Any:
+def _wrap_frames(original: Function) -> Any:
     """Runs in a worker process with the exception alive; a record rides along."""
 
     @functools.wraps(original)
@@ -95,12 +98,12 @@ def _wrap_frames(original: Any) -> Any:
     return _serialize_exception_frames
 
 
-def _wrap_display(original: Any) -> Any:
+def _wrap_display(original: Function) -> Any:
     """Prints the panel and raises the error, in the driver."""
 
     @functools.wraps(original)
     def _display_formatted_error_and_raise(
-        exc_type_name: str, exc_msg: str, frames: Any, caller_info: Any, backend: str, pbar: Any = None, **more: Any
+        exc_type_name: str, exc_msg: str, frames: Any, caller_info: Any, backend: str, pbar: Any = None, **more: object
     ) -> None:
         tree = None
         try:
@@ -126,11 +129,11 @@ def _wrap_display(original: Any) -> Any:
     return _display_formatted_error_and_raise
 
 
-def _wrap_exit(original: Any) -> Any:
+def _wrap_exit(original: Function) -> Any:
     """Prints the panel and raises for a task that failed in a thread of ``multi_process``."""
 
     @functools.wraps(original)
-    def _exit_on_worker_error(error: Any, pbar: Any = None, *args: Any, **kwargs: Any) -> None:
+    def _exit_on_worker_error(error: BaseException, pbar: Any = None, *args: object, **kwargs: object) -> None:
         try:
             annotate.note_submitted(error, callsite.decode(callsite.here(3)))
         except Exception:

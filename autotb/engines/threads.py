@@ -17,6 +17,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from autotb.instrument.types import Function
+
 MODULES = ("threading",)
 NAME = "threading.Thread"
 DISTRIBUTION = None
@@ -27,7 +29,7 @@ engine_facts.register(
 )
 
 
-def _wrap_start(original: Any) -> Any:
+def _wrap_start(original: Function) -> Any:
     """Remembers the line of ``start()``: the thread's own stack begins in the engine."""
 
     @functools.wraps(original)

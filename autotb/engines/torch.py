@@ -12,13 +12,16 @@ import functools
 import pickle
 import re
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autotb import engine_facts, settings
 from autotb.instrument import engine_frames, submission, task_events
 from autotb.instrument.patch import Patch
 from autotb.record import annotate, build, static
 from autotb.record.capture import attached
+
+if TYPE_CHECKING:
+    from autotb.instrument.types import Function, Queue, Story
 
 MODULES = (
     "torch._utils",
@@ -52,7 +55,7 @@ def _open(exc: BaseException) -> engine_facts.Opened | None:
 _SHARED = re.compile(r"unable to (write to|open|mmap|allocate|resize|create)\b.*(</?torch_|shared memory|shm).*\((28|12)\)", re.S)
 
 
-def _no_shared_memory(trace: Any) -> dict[str, str] | None:
+def _no_shared_memory(trace: Story) -> dict[str, str] | None:
     """A bus error of a worker, which touched a page that the file system had no room for, or torch's own words for it."""
     for stack in (trace.stack, trace.root_cause):
         if "out of shared memory" in stack.message or (stack.type == "RuntimeError" and _SHARED.match(stack.message)):
@@ -76,7 +79,7 @@ engine_facts.register(
 # DataLoader
 
 
-def _wrap_wrapper_init(original: Any) -> Any:
+def _wrap_wrapper_init(original: Function) -> Any:
     """Runs in the worker, or in a thread that pins memory, with the exception alive."""
 
     @functools.wraps(original)
@@ -93,7 +96,7 @@ def _wrap_wrapper_init(original: Any) -> Any:
     return __init__
 
 
-def _wrap_reraise(original: Any) -> Any:
+def _wrap_reraise(original: Function) -> Any:
     """Makes the exception that the program gets."""
 
     @functools.wraps(original)
@@ -112,11 +115,11 @@ def _wrap_reraise(original: Any) -> Any:
     return reraise
 
 
-def _wrap_worker_loop(original: Any) -> Any:
+def _wrap_worker_loop(original: Function) -> Any:
     """An item that cannot be pickled fails in the queue's own thread, which tells nobody: the loader gets the error."""
 
     @functools.wraps(original)
-    def _worker_loop(*args: Any, **kwargs: Any) -> Any:
+    def _worker_loop(*args: object, **kwargs: object) -> Any:
         global _in_worker
         _in_worker = True
         try:
@@ -131,7 +134,7 @@ def _wrap_worker_loop(original: Any) -> Any:
     return _worker_loop
 
 
-def _unsent(queue: Any, error: BaseException, item: Any) -> None:
+def _unsent(queue: Queue, error: BaseException, item: Any) -> None:
     wrapper = sys.modules["torch._utils"].ExceptionWrapper
     info = sys.modules["torch.utils.data"].get_worker_info()
     where = f"in DataLoader worker process {info.id}" if info is not None else "in DataLoader worker process"
@@ -144,7 +147,7 @@ def _unsent(queue: Any, error: BaseException, item: Any) -> None:
 _in_worker = False
 
 
-def _wrap_fetch(original: Any) -> Any:
+def _wrap_fetch(original: Function) -> Any:
     """Gets an item, or those of a batch, in a worker or in the program itself."""
     return task_events.around(original, _items)
 
@@ -169,13 +172,13 @@ def _items(self: Any, index: Any) -> Any:
 _PIDS = re.compile(r"^DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\)")
 
 
-def _note_raised(error: BaseException, iterator: Any) -> None:
+def _note_raised(error: BaseException, iterator: object) -> None:
     """Asking for the next batch failed: workers whose death is noticed here are told of here."""
     _try_to_note_death(error, iterator)
     submission.note_site_of_worker(error, iterator)
 
 
-def _try_to_note_death(error: BaseException, iterator: Any = None) -> None:
+def _try_to_note_death(error: BaseException, iterator: object = None) -> None:
     """Also run at SIGCHLD, wherever the program is: torch raises there if the dead child is a worker."""
     try:
         before = error.__cause__ or error.__context__  # raised at SIGCHLD, of the same worker
@@ -197,7 +200,7 @@ def _try_to_note_death(error: BaseException, iterator: Any = None) -> None:
         pass  # then it is told in torch's words alone
 
 
-def _dead(error: BaseException, iterator: Any) -> list[Any]:
+def _dead(error: BaseException, iterator: object) -> list[Any]:
     """The processes of dead workers: those that torch names; where their pipes broke first, those that have an exit status."""
     workers = list(getattr(iterator, "_workers", ()))
     match = _PIDS.match(str(error)) if issubclass(type(error), RuntimeError) else None
@@ -217,11 +220,11 @@ def _dead(error: BaseException, iterator: Any) -> list[Any]:
 # torch.multiprocessing.spawn
 
 
-def _wrap_spawned(original: Any) -> Any:
+def _wrap_spawned(original: Function) -> Any:
     """Runs the user's function in the child, writes what it raises to a file as text, and exits."""
 
     @functools.wraps(original)
-    def _wrap(fn: Any, i: Any, args: Any, error_file: Any) -> None:
+    def _wrap(fn: Function, i: int, args: tuple[Any, ...], error_file: object) -> None:
         try:
             original(fn, i, args, error_file)
         except SystemExit as leaving:
@@ -234,7 +237,7 @@ def _wrap_spawned(original: Any) -> Any:
     return _wrap
 
 
-def _append(exc: BaseException | None, function: Any, args: tuple[Any, ...], error_file: Any) -> None:
+def _append(exc: BaseException | None, function: Function, args: tuple[Any, ...], error_file: object) -> None:
     """The record stands after the text: who reads only that finds it as ever."""
     if exc is None or not isinstance(error_file, str):
         return

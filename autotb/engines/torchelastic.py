@@ -14,12 +14,15 @@ import json
 import os
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autotb import engine_facts
 from autotb.instrument import engine_frames
 from autotb.instrument.patch import Patch, noise_is_kept
 from autotb.record import annotate, build, capture, safe_repr, static
+
+if TYPE_CHECKING:
+    from autotb.instrument.types import Function
 
 MODULES = (
     "torch.distributed.elastic.multiprocessing.errors",
@@ -50,7 +53,7 @@ def _open(exc: BaseException) -> engine_facts.Opened | None:
     return engine_facts.Opened(roots=(root,), broken=tuple(broken))
 
 
-def _after(rank: Any, failure: Any, error: BaseException | None, root: BaseException) -> str:
+def _after(rank: object, failure: Any, error: BaseException | None, root: BaseException) -> str:
     """One line on a rank that failed later, most often of having lost the first."""
     if error is None:
         return f"rank {rank}: {str(failure.message).splitlines()[0]}"
@@ -63,7 +66,7 @@ def _line(error: BaseException) -> str:
     return safe_repr.cut(f"{capture.type_name(type(error))}: {error}".splitlines()[0], 300)
 
 
-def _told(rank: Any, failure: Any) -> tuple[float, Any, Any, BaseException | None]:
+def _told(rank: object, failure: Any) -> tuple[float, Any, Any, BaseException | None]:
     """When a rank failed, and its error, rebuilt from its file."""
     message = failure.message
     if not isinstance(message, dict):
@@ -92,7 +95,7 @@ def _open_text(exc: BaseException) -> engine_facts.Opened | None:
 engine_facts.register(own=("torch.distributed",), openers=(_open, _open_text))
 
 
-def _wrap_record_exception(original: Any) -> Any:
+def _wrap_record_exception(original: Function) -> Any:
     """Runs in the rank, with the exception alive, and writes the file: the record is added to it."""
 
     @functools.wraps(original)
@@ -132,11 +135,11 @@ def _terminal() -> str | None:
     return f"{found.st_dev}:{found.st_ino}"
 
 
-def _wrap_launch_agent(original: Any) -> Any:
+def _wrap_launch_agent(original: Function) -> Any:
     """Runs the agent: its ranks learn which terminal it tells their errors on."""
 
     @functools.wraps(original)
-    def launch_agent(*args: Any, **kwargs: Any) -> Any:
+    def launch_agent(*args: object, **kwargs: object) -> Any:
         here = _terminal()
         if here is not None:
             os.environ[TERMINAL] = here

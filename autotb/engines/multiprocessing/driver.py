@@ -19,12 +19,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:  # every worker imports this: what only failures need is imported where they are handled
     from typing import Any
 
+    from autotb.engines.multiprocessing.types import Job, Pool, SimpleQueue
+    from autotb.instrument.types import Function, Process
 
-def wrap_get(original: Any) -> Any:
+
+def wrap_get(original: Function) -> Any:
     """Once it raises, notes where the task was submitted."""
 
     @functools.wraps(original)
-    def get(self: Any, timeout: Any = None) -> Any:
+    def get(self: Any, timeout: float | None = None) -> Any:
         try:
             return original(self, timeout)
         except BaseException as error:
@@ -35,7 +38,7 @@ def wrap_get(original: Any) -> Any:
     return get
 
 
-def _note(job: Any, error: BaseException) -> None:
+def _note(job: Job, error: BaseException) -> None:
     try:
         from autotb.instrument import engine_frames
         from autotb.record import annotate
@@ -50,12 +53,12 @@ def _note(job: Any, error: BaseException) -> None:
         pass  # the error is the user's and goes on
 
 
-def wrap_rebuild(original: Any) -> Any:
+def wrap_rebuild(original: Function) -> Any:
     """Runs in the driver, on what arrives."""
     return exception_wrappers.wrap_rebuild(original, sys.modules[original.__module__].RemoteTraceback)
 
 
-def wrap_setup_queues(original: Any) -> Any:
+def wrap_setup_queues(original: Function) -> Any:
     """The thread that receives results knows the queue, not the pool, whose size it needs to know."""
 
     @functools.wraps(original)
@@ -74,11 +77,11 @@ def wrap_setup_queues(original: Any) -> Any:
     return _setup_queues
 
 
-def wrap_join_exited(original: Any) -> Any:
+def wrap_join_exited(original: Function) -> Any:
     """Takes dead workers out of the pool's list; what they were doing would be waited for for ever."""
 
     @functools.wraps(original)
-    def _join_exited_workers(pool: Any) -> Any:
+    def _join_exited_workers(pool: list[Process]) -> Any:
         before = list(pool)
         cleaned = original(pool)
         if cleaned:
@@ -94,7 +97,7 @@ def wrap_join_exited(original: Any) -> Any:
     return _join_exited_workers
 
 
-def wrap_maintain(original: Any) -> Any:
+def wrap_maintain(original: Function) -> Any:
     """Takes dead workers out and starts others; who waits for a task of theirs is told afterwards.
 
     A worker that is forked while the program goes on would have what it has printed and not flushed yet, and print it again.
@@ -102,16 +105,16 @@ def wrap_maintain(original: Any) -> Any:
 
     @functools.wraps(original)
     def _maintain_pool(
-        ctx: Any,
-        Process: Any,
-        processes: Any,
-        pool: Any,
-        inqueue: Any,
-        outqueue: Any,
-        initializer: Any,
-        initargs: Any,
-        maxtasksperchild: Any,
-        wrap_exception: Any,
+        ctx: object,
+        Process: Function,
+        processes: int,
+        pool: list[Process],
+        inqueue: SimpleQueue,
+        outqueue: SimpleQueue,
+        initializer: Function,
+        initargs: tuple[Any, ...],
+        maxtasksperchild: int | None,
+        wrap_exception: bool,
     ) -> Any:
         later = untold[_thread.get_ident()] = []
         try:
@@ -129,11 +132,11 @@ def wrap_maintain(original: Any) -> Any:
     return _maintain_pool
 
 
-def wrap_help_finish(original: Any) -> Any:
+def wrap_help_finish(original: Function) -> Any:
     """Takes the lock of the queue of tasks, when the pool is terminated."""
 
     @functools.wraps(original)
-    def _help_stuff_finish(inqueue: Any, task_handler: Any, size: Any) -> Any:
+    def _help_stuff_finish(inqueue: SimpleQueue, task_handler: object, size: int) -> Any:
         if settings.switch("rescue"):
             try:
                 from autotb.engines.multiprocessing import recovery
@@ -146,7 +149,7 @@ def wrap_help_finish(original: Any) -> Any:
     return _help_stuff_finish
 
 
-def wrap_terminate(original: Any) -> Any:
+def wrap_terminate(original: Function) -> Any:
     """Ends the workers by a signal, in the midst of whatever they do."""
 
     @functools.wraps(original)
@@ -159,7 +162,7 @@ def wrap_terminate(original: Any) -> Any:
     return terminate
 
 
-def _forget(pool: Any) -> None:
+def _forget(pool: Pool) -> None:
     """Its workers have ended."""
     try:
         from autotb.engines.multiprocessing import recovery
@@ -169,7 +172,7 @@ def _forget(pool: Any) -> None:
         pass  # their files are swept away later
 
 
-def wrap_join(original: Any) -> Any:
+def wrap_join(original: Function) -> Any:
     """Waits for the last workers."""
 
     @functools.wraps(original)
@@ -187,14 +190,14 @@ def wrap_join(original: Any) -> Any:
     return join
 
 
-def wrap_reduce(original: Any) -> Any:
+def wrap_reduce(original: Function) -> Any:
     """What is pickled carries the record and is tried beforehand with the package's own pickler."""
     package = original.__module__.partition(".")[0]
 
-    def dumps(value: Any) -> Any:
+    def dumps(value: object) -> Any:
         return sys.modules[package + ".reduction"].ForkingPickler.dumps(value)
 
-    def loads(data: Any) -> Any:
+    def loads(data: object) -> Any:
         return sys.modules[package + ".reduction"].ForkingPickler.loads(data)
 
     return exception_wrappers.wrap_reduce(original, dumps, loads)

@@ -16,10 +16,13 @@ from autotb.record import callsite, ownership
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # every worker imports this: what only failures need is imported where they are handled
+    from types import ModuleType
     from typing import Any
 
+    from autotb.instrument.types import Function, Process
 
-def wrap_start(original: Any) -> Any:
+
+def wrap_start(original: Function) -> Any:
     """Remembers the line of ``start()`` on the process object, which reaches the child by fork and by pickle."""
 
     @functools.wraps(original)
@@ -44,7 +47,7 @@ def wrap_start(original: Any) -> Any:
 _tidied: dict[int, set[Any]] = {}  # this process: the modules ``util`` that will have us tidy up
 
 
-def _tidy_at_the_end(util: Any) -> None:
+def _tidy_at_the_end(util: ModuleType) -> None:
     """Daemons that still run are ended when their parent ends; what they leave behind is taken away after that."""
     here = _tidied.setdefault(os.getpid(), set())
     if util not in here:
@@ -109,11 +112,11 @@ FORKED = (
 )
 
 
-def wrap_bootstrap(original: Any) -> Any:
+def wrap_bootstrap(original: Function) -> Any:
     """``_bootstrap`` prints a failed ``run`` with no hook in between: ``run`` is given one, and then fails silently."""
 
     @functools.wraps(original)
-    def _bootstrap(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def _bootstrap(self: Any, *args: object, **kwargs: object) -> Any:
         try:
             self.run = functools.partial(_shown, self, self.run)
         except Exception:
@@ -123,7 +126,7 @@ def wrap_bootstrap(original: Any) -> Any:
     return _bootstrap
 
 
-def _shown(process: Any, run: Any) -> Any:
+def _shown(process: Process, run: Function) -> Any:
     try:
         return run()
     except SystemExit:

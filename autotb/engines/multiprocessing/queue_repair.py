@@ -19,6 +19,9 @@ if TYPE_CHECKING:  # every worker imports this
     from collections.abc import Callable
     from typing import Any
 
+    from autotb.engines.multiprocessing.types import Pool, Reader, SimpleQueue
+    from autotb.instrument.types import Function, Lock
+
 _UNTOUCHED = b"\xee" * 8  # no length of a message, and no beginning of a pickle
 _ATOMIC = 4096 - 4  # bytes of a message that goes through a pipe as a whole (PIPE_BUF)
 _PATIENCE = 0.2  # seconds in which a lock that somebody living holds is seen to be held, or free
@@ -27,7 +30,7 @@ _PATIENCE = 0.2  # seconds in which a lock that somebody living holds is seen to
 class Noted:
     """A lock whose holder says so in its crumb."""
 
-    def __init__(self, lock: Any, words: Any, which: int, head: Any = None) -> None:
+    def __init__(self, lock: Lock, words: memoryview[int], which: int, head: memoryview[int] | None = None) -> None:
         take, give = lock.__enter__, lock.__exit__
         self.lock = lock
 
@@ -38,7 +41,7 @@ class Noted:
             words[which] = 1
             return got
 
-        def release(*_: Any) -> None:
+        def release(*_: object) -> None:
             words[which] = 0  # before: whoever says that he holds it, does
             give(None, None, None)
 
@@ -47,14 +50,14 @@ class Noted:
     def __enter__(self) -> Any:
         return self.acquire()
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, *_: object) -> None:
         self.release()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.__dict__["lock"], name)
 
 
-def note(inqueue: Any, outqueue: Any, crumb: Crumb) -> None:
+def note(inqueue: SimpleQueue, outqueue: SimpleQueue, crumb: Crumb) -> None:
     """In a worker, before its first task: from now on its queues note what they do."""
     _note_reader(inqueue._reader, crumb)
     inqueue._rlock = Noted(inqueue._rlock, crumb.words, READS, crumb.page[HEAD_AT : HEAD_AT + HEAD_BYTES])
@@ -65,7 +68,7 @@ def note(inqueue: Any, outqueue: Any, crumb: Crumb) -> None:
             queue._make_methods()
 
 
-def _note_reader(reader: Any, crumb: Crumb) -> None:
+def _note_reader(reader: Reader, crumb: Crumb) -> None:
     words, part, receive = crumb.words, reader._recv, reader._recv_bytes
     head = crumb.page[HEAD_AT : HEAD_AT + HEAD_BYTES]
 
@@ -83,7 +86,7 @@ def _note_reader(reader: Any, crumb: Crumb) -> None:
         words[TAKEN] = got + number
         return chunk
 
-    def _recv_bytes(*args: Any) -> Any:
+    def _recv_bytes(*args: object) -> Any:
         head[:8] = _UNTOUCHED
         words[TAKEN] = 0
         data = receive(*args)
@@ -97,7 +100,7 @@ def _note_reader(reader: Any, crumb: Crumb) -> None:
 class Waiting:
     """How many bytes the parent still waits for, of the message that it is receiving; none between two messages."""
 
-    def __init__(self, reader: Any) -> None:
+    def __init__(self, reader: Reader) -> None:
         self.bytes = 0
         self.spoilt = 0  # messages on their way of which a part is zeros
         read, part, receive = os.read, reader._recv, reader._recv_bytes
@@ -113,14 +116,14 @@ class Waiting:
             self.bytes = missing
             return chunk
 
-        def _recv(size: int, read: Any = noted_read) -> Any:
+        def _recv(size: int, read: Function = noted_read) -> Any:
             nonlocal inside, missing
             missing = size
             data = part(size, read)
             inside = True
             return data
 
-        def _recv_bytes(*args: Any) -> Any:
+        def _recv_bytes(*args: object) -> Any:
             nonlocal inside
             inside = False
             return receive(*args)
@@ -132,7 +135,7 @@ class Broken(Exception):  # noqa: N818
     """Nobody knows where the next message begins in the pipe of tasks."""
 
 
-def settle(pool: Any, dead: Callable[[], list[Remains]], living: Callable[[], list[Remains]], waiting: Waiting | None) -> None:
+def settle(pool: Pool, dead: Callable[[], list[Remains]], living: Callable[[], list[Remains]], waiting: Waiting | None) -> None:
     """In the parent: put a pool's pipes and locks in order after a death.
 
     Who is dead is asked once a lock is known to be lost: its holder may have died while that was found out.
@@ -149,7 +152,7 @@ def settle(pool: Any, dead: Callable[[], list[Remains]], living: Callable[[], li
     settle_results(pool, living, waiting)
 
 
-def settle_results(pool: Any, living: Callable[[], list[Remains]], waiting: Waiting | None) -> None:
+def settle_results(pool: Pool, living: Callable[[], list[Remains]], waiting: Waiting | None) -> None:
     """The half of it that concerns the pipe of results."""
     if pool._outqueue._wlock is not None and _lost(pool._outqueue._wlock, WRITES, living):
         if waiting is not None:
@@ -157,7 +160,7 @@ def settle_results(pool: Any, living: Callable[[], list[Remains]], waiting: Wait
         pool._outqueue._wlock.release()
 
 
-def _lost(lock: Any, which: int, living: Callable[[], list[Remains]]) -> bool:
+def _lost(lock: Lock, which: int, living: Callable[[], list[Remains]]) -> bool:
     """Whether nobody living holds a lock that is held."""
     end = time.monotonic() + _PATIENCE
     while True:
@@ -171,7 +174,7 @@ def _lost(lock: Any, which: int, living: Callable[[], list[Remains]]) -> bool:
         time.sleep(0.01)
 
 
-def release(lock: Any, which: int, living: Callable[[], list[Remains]]) -> bool:
+def release(lock: Lock, which: int, living: Callable[[], list[Remains]]) -> bool:
     """Release a lock that a dead process holds; whether that was so."""
     lost = _lost(lock, which, living)
     if lost:
@@ -179,7 +182,7 @@ def release(lock: Any, which: int, living: Callable[[], list[Remains]]) -> bool:
     return lost
 
 
-def _drain(reader: Any, left: Remains) -> None:
+def _drain(reader: Reader, left: Remains) -> None:
     """Take the rest of a message out of the pipe of tasks: the next reader would take it for the beginning of one."""
     head, taken = left.head, left.words[TAKEN]
     if taken == 0:
@@ -198,7 +201,7 @@ def _drain(reader: Any, left: Remains) -> None:
     left.words[JOB], left.state = UNKNOWN, RUNNING
 
 
-def _taken(reader: Any, count: int) -> bytes:
+def _taken(reader: Reader, count: int) -> bytes:
     head = b""
     while count > 0:
         chunk = os.read(reader.fileno(), min(count, 1 << 20))
@@ -209,7 +212,7 @@ def _taken(reader: Any, count: int) -> bytes:
     return head
 
 
-def _fill(outqueue: Any, waiting: Waiting) -> None:
+def _fill(outqueue: SimpleQueue, waiting: Waiting) -> None:
     """Send the rest of half a result, as zeros: the receiver takes no other message before it has all of this one."""
     end = time.monotonic() + 5
     while outqueue._reader.poll(0) and time.monotonic() < end:

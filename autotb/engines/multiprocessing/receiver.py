@@ -15,12 +15,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:  # every worker imports this: what only failures need is imported where they are handled
     from typing import Any
 
+    from autotb.engines.multiprocessing.types import Job, SimpleQueue
+    from autotb.instrument.types import Function
 
-def wrap_handle_results(original: Any) -> Any:
+
+def wrap_handle_results(original: Function) -> Any:
     """What cannot be unpickled ends the thread that receives results, and every later ``get`` waits for ever."""
 
     @functools.wraps(original)
-    def _handle_results(outqueue: Any, get: Any, cache: Any) -> Any:
+    def _handle_results(outqueue: SimpleQueue, get: Function, cache: dict[int, Job]) -> Any:
         if settings.switch("rescue"):
             get = _Receiver(outqueue, get, cache)
         return original(outqueue, get, cache)
@@ -31,7 +34,7 @@ def wrap_handle_results(original: Any) -> Any:
 class _Receiver:
     """``get`` of the result queue, past messages that are not results."""
 
-    def __init__(self, outqueue: Any, get: Any, cache: Any) -> None:
+    def __init__(self, outqueue: SimpleQueue, get: Function, cache: dict[int, Job]) -> None:
         self.outqueue, self.get, self.cache = outqueue, get, cache
         self.failed = 0  # initializers in a row
         self.raised: collections.deque[int] = collections.deque(maxlen=1_000)  # workers that told what their initializer raised
@@ -90,7 +93,7 @@ class _Receiver:
             fail_all(self.cache, error)
 
 
-def fail_all(cache: Any, error: BaseException) -> None:
+def fail_all(cache: dict[int, Job], error: BaseException) -> None:
     """End every unfinished job of a pool with ``error``."""
     for job in list(cache.values()):
         for _ in range(max(1, getattr(job, "_number_left", 1), _missing(job))):
@@ -98,6 +101,6 @@ def fail_all(cache: Any, error: BaseException) -> None:
                 job._set(getattr(job, "_index", 0), (False, error))
 
 
-def _missing(job: Any) -> int:
+def _missing(job: Job) -> int:
     length, index = getattr(job, "_length", None), getattr(job, "_index", 0)
     return length - index if isinstance(length, int) and isinstance(index, int) else 0

@@ -12,12 +12,16 @@ import os
 import threading
 import time
 import weakref
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autotb import settings
 from autotb.engines.multiprocessing.messages import CASUALTY, INITIALIZER, UNCERTAIN, untold
 from autotb.postmortem import status_file, status_reader
 from autotb.postmortem.status_file import READS, WRITES
+
+if TYPE_CHECKING:
+    from autotb.engines.multiprocessing.types import Message, Pool, SimpleQueue
+    from autotb.instrument.types import Process
 
 BROKEN = "_autotb_broken"
 _POOL = "multiprocessing.Pool"
@@ -27,7 +31,7 @@ _errors: dict[int, BaseException] = {}  # of casualties whose message is on its 
 _numbers = itertools.count()
 
 
-def watch(pool: Any) -> None:
+def watch(pool: Pool) -> None:
     """A pool of processes was made; its threads are not running yet."""
     _pools.add(pool)
     if settings.switch("rescue"):
@@ -37,7 +41,7 @@ def watch(pool: Any) -> None:
         guard(pool._outqueue)
 
 
-def begin(inqueue: Any, outqueue: Any) -> Any:
+def begin(inqueue: SimpleQueue, outqueue: SimpleQueue) -> Any:
     """In the worker: its crumb, or None; the queues note what they do."""
     crumb = status_file.begin()
     if crumb is None:
@@ -49,7 +53,7 @@ def begin(inqueue: Any, outqueue: Any) -> Any:
     return crumb
 
 
-def after(dead: list[Any], workers: Any) -> bool:
+def after(dead: list[Any], workers: list[Process]) -> bool:
     """In the parent, where dead processes were taken out of a pool's list of workers: what they leave undone.
 
     Returns whether they are to be replaced.
@@ -72,7 +76,7 @@ def after(dead: list[Any], workers: Any) -> bool:
     return BROKEN not in pool.__dict__
 
 
-def _settle(pool: Any, process: Any, left: status_reader.Remains) -> None:
+def _settle(pool: Pool, process: Process, left: status_reader.Remains) -> None:
     from autotb.engines.multiprocessing import queue_repair
 
     try:
@@ -91,14 +95,14 @@ def _settle(pool: Any, process: Any, left: status_reader.Remains) -> None:
         _send(pool, queue_repair.job_of(left), _error(process, left))
 
 
-def _dead(pool: Any) -> list[status_reader.Remains]:
+def _dead(pool: Pool) -> list[status_reader.Remains]:
     for process in list(pool._pool):
         if process.exitcode is not None:
             _left(pool, process)
     return list(pool._autotb_left.values())
 
 
-def _left(pool: Any, process: Any) -> status_reader.Remains | None:
+def _left(pool: Pool, process: Process) -> status_reader.Remains | None:
     """What a dead worker left, read once, since it is amended."""
     known = pool.__dict__.setdefault("_autotb_left", {})
     if process.pid not in known and (left := status_reader.of_child(process)) is not None:
@@ -107,12 +111,12 @@ def _left(pool: Any, process: Any) -> status_reader.Remains | None:
     return found
 
 
-def _living(pool: Any) -> list[status_reader.Remains]:
+def _living(pool: Pool) -> list[status_reader.Remains]:
     living = [process for process in list(pool._pool) if process.exitcode is None]
     return [found for process in living if (found := status_reader.of_child(process)) is not None]
 
 
-def _give_up(pool: Any, error: BaseException) -> None:
+def _give_up(pool: Pool, error: BaseException) -> None:
     """No worker can read the pipe of tasks any more: every job fails, and the pool takes no others, as if it were closed."""
     setattr(pool, BROKEN, True)
     pool.close()
@@ -122,7 +126,7 @@ def _give_up(pool: Any, error: BaseException) -> None:
     threading.Thread(target=_end_jobs, args=(pool, error), daemon=True).start()
 
 
-def _end_jobs(pool: Any, error: BaseException) -> None:
+def _end_jobs(pool: Pool, error: BaseException) -> None:
     """Read what is still being sent, so that the thread that sends it comes to its end; then end the jobs."""
     reader = pool._inqueue._reader
     pool._taskqueue.put(None)  # should it wait for more
@@ -134,34 +138,35 @@ def _end_jobs(pool: Any, error: BaseException) -> None:
         time.sleep(0.05)
 
 
-def guard(queue: Any) -> None:
+def guard(queue: SimpleQueue) -> None:
     """In the parent: the pool's threads put a last message into its queue of results, whose lock a dead worker may hold."""
     if queue._wlock is not None:
-        queue.put = functools.partial(_put, queue)
+        queue.put = functools.partial(_put, queue)  # type: ignore[method-assign]
 
 
-def unguard(queue: Any) -> None:
+def unguard(queue: SimpleQueue) -> None:
     """In a forked worker, which has the parent's queue."""
     queue.__dict__.pop("put", None)
     if hasattr(queue, "_make_methods"):
         queue._make_methods()
 
 
-def _put(queue: Any, message: Any) -> None:
+def _put(queue: SimpleQueue, message: Message) -> None:
     from autotb.engines.multiprocessing import queue_repair
 
-    reference = queue._autotb_pool
-    while not queue._wlock.acquire(timeout=0.1):  # its holder may have died in the meantime, and nobody else would see to it
+    reference, lock = queue._autotb_pool, queue._wlock
+    assert lock is not None
+    while not lock.acquire(timeout=0.1):  # its holder may have died in the meantime, and nobody else would see to it
         pool = reference()
         if pool is not None:
             queue_repair.settle_results(pool, functools.partial(_living, pool), getattr(queue, "_autotb_waiting", None))
     try:
         queue._writer.send(message)
     finally:
-        queue._wlock.release()
+        lock.release()
 
 
-def unlock(inqueue: Any) -> None:
+def unlock(inqueue: SimpleQueue) -> None:
     """In the parent, which is about to take the lock of the queue of tasks: not from somebody who died with it."""
     from autotb.engines.multiprocessing import queue_repair
 
@@ -173,7 +178,7 @@ def unlock(inqueue: Any) -> None:
         inqueue._rlock.release()
 
 
-def see_off(pool: Any) -> None:
+def see_off(pool: Pool) -> None:
     """In ``join()``: the last workers end one by one, unless one that was killed holds the lock that they wait for."""
     if pool._state == "RUN" or not settings.switch("rescue") or not hasattr(pool._inqueue, "_rlock"):
         return
@@ -197,7 +202,7 @@ def forget(processes: list[Any]) -> None:
             status_reader.bury(process.pid)
 
 
-def _error(process: Any, left: status_reader.Remains | None) -> BaseException:
+def _error(process: Process, left: status_reader.Remains | None) -> BaseException:
     from autotb.postmortem import death_report
     from autotb.postmortem.died import WorkerDied
     from autotb.record import annotate
@@ -213,7 +218,7 @@ def _error(process: Any, left: status_reader.Remains | None) -> BaseException:
     return error
 
 
-def _send(pool: Any, job: tuple[int, int] | None, error: BaseException, kind: str = CASUALTY) -> None:
+def _send(pool: Pool, job: tuple[int, int] | None, error: BaseException, kind: str = CASUALTY) -> None:
     number = next(_numbers)
     _errors[number] = error
     message = (kind, number, (False, job)) if kind == CASUALTY else (kind, 0, (False, error))

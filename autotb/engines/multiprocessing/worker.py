@@ -19,19 +19,24 @@ from autotb.record import ownership, safe_repr, static
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # every worker imports this: what only failures need is imported where they are handled
+    from types import FrameType, ModuleType, TracebackType
     from typing import Any
 
+    from autotb.engines.multiprocessing.types import Message, SimpleQueue, Task
+    from autotb.instrument.types import Function
+    from autotb.postmortem.status_file import Crumb
 
-def wrap_worker(original: Any) -> Any:
+
+def wrap_worker(original: Function) -> Any:
     """The loop that runs tasks lets KeyboardInterrupt and SystemExit kill it, and dies silently of an initializer: tell both."""
 
     @functools.wraps(original)
     def worker_(
-        inqueue: Any,
-        outqueue: Any,
-        initializer: Any = None,
-        initargs: Any = (),
-        maxtasks: Any = None,
+        inqueue: SimpleQueue,
+        outqueue: SimpleQueue,
+        initializer: Function | None = None,
+        initargs: tuple[Any, ...] = (),
+        maxtasks: int | None = None,
         wrap_exception: bool = False,
     ) -> Any:
         crumb = None
@@ -61,7 +66,7 @@ def wrap_worker(original: Any) -> Any:
     return worker_
 
 
-def _crumb(inqueue: Any, outqueue: Any, initializer: Any) -> Any:
+def _crumb(inqueue: SimpleQueue, outqueue: SimpleQueue, initializer: Function | None) -> Any:
     from autotb.engines.multiprocessing import recovery
 
     recovery.unguard(outqueue)
@@ -77,7 +82,7 @@ def _crumb(inqueue: Any, outqueue: Any, initializer: Any) -> Any:
 class _Tasks(QueueProxy):
     """Hands out tasks whose function cannot kill the worker by an exception; remembers the running one."""
 
-    def __init__(self, queue: Any, module: Any, in_thread: bool) -> None:
+    def __init__(self, queue: SimpleQueue, module: ModuleType, in_thread: bool) -> None:
         super().__init__(queue)
         self.module, self.in_thread = module, in_thread
         self.task: Any = None
@@ -86,7 +91,7 @@ class _Tasks(QueueProxy):
         self._reraises = module._helper_reraises_exception
         self._guarded = _Guarded(None) if settings.switch("rescue") else None  # one, since the worker runs one task at a time
 
-    def noted_in(self, crumb: Any, results: _Results) -> None:
+    def noted_in(self, crumb: Crumb, results: _Results) -> None:
         """From now on each task that is taken is noted in this process's breadcrumb; one that cannot be unpickled fails."""
         take, begins, words = self._get, crumb.runs, crumb.words
         state, idle = status_file.STATE, status_file.IDLE  # names would be looked up for each task
@@ -129,7 +134,7 @@ class _Tasks(QueueProxy):
         return (job, index, guarded, args, kwargs)
 
 
-def _not_unpickled(error: BaseException, crumb: Any, results: _Results) -> bool:
+def _not_unpickled(error: BaseException, crumb: Crumb, results: _Results) -> bool:
     """A task that was received whole: its worker would die of it, and whoever waits for its result would for ever."""
     try:
         from autotb.engines.multiprocessing import queue_repair
@@ -148,7 +153,7 @@ def _not_unpickled(error: BaseException, crumb: Any, results: _Results) -> bool:
     return True
 
 
-def _brief(task: Any, plain: Any) -> str:
+def _brief(task: Task, plain: Function) -> str:
     """A task in few words, in about a microsecond."""
     _, _, function, args, kwargs = task
     if type(function) is _FUNCTION and function.__module__ in _POOLS and args:
@@ -174,10 +179,10 @@ class _Guarded:
 
     __slots__ = ("function",)
 
-    def __init__(self, function: Any) -> None:
-        self.function = function
+    def __init__(self, function: Function | None) -> None:
+        self.function: Any = function
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: object, **kwargs: object) -> Any:
         try:
             return self.function(*args, **kwargs)
         except Exception as error:
@@ -201,7 +206,7 @@ class _Carried(Exception):  # noqa: N818  no error: what it carries is one
 class _Results(QueueProxy):
     """Unpacks what was carried; in a thread pool, where the exception itself is handed over, notes who ran it."""
 
-    def __init__(self, queue: Any, tasks: _Tasks) -> None:
+    def __init__(self, queue: SimpleQueue, tasks: _Tasks) -> None:
         super().__init__(queue)
         self._tasks = tasks
         self.module = tasks.module
@@ -209,7 +214,7 @@ class _Results(QueueProxy):
         self.crumb: Any = None
         self.log: Any = None
 
-    def put(self, message: Any) -> None:
+    def put(self, message: Message) -> None:
         try:
             if self.log is not None:
                 self.log.ended(message[2][0])
@@ -221,7 +226,7 @@ class _Results(QueueProxy):
         if self.crumb is not None:
             self.crumb.idles()  # the task's result is sent
 
-    def _failed(self, job: Any, index: Any, result: Any) -> Any:
+    def _failed(self, job: object, index: object, result: tuple[bool, Any]) -> Any:
         value = result[1]
         if type(value) is _Carried:
             value = value.error
@@ -239,10 +244,10 @@ class _Results(QueueProxy):
 class _Initializer:
     """Runs the user's initializer; what it raises is sent to the driver, which else would start workers for ever."""
 
-    def __init__(self, function: Any, results: _Results, in_process: bool) -> None:
+    def __init__(self, function: Function, results: _Results, in_process: bool) -> None:
         self.function, self.results, self.in_process = function, results, in_process
 
-    def __call__(self, *args: Any) -> None:
+    def __call__(self, *args: object) -> None:
         try:
             self.function(*args)
         except Exception as error:
@@ -265,7 +270,7 @@ class _Initializer:
             raise SystemExit(1) from None  # told in the driver: not here as well
 
 
-def _put_whole(results: _Results, message: Any) -> None:
+def _put_whole(results: _Results, message: Message) -> None:
     """Send without being terminated in the middle: the pool ends its workers by SIGTERM, and one that held the queue's lock then
     would keep the pool from ever ending."""
     import signal
@@ -280,19 +285,19 @@ def _put_whole(results: _Results, message: Any) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def wrap_boxed_init(original: Any) -> Any:
+def wrap_boxed_init(original: Function) -> Any:
     """Runs in a worker with the exception alive: ``_record`` is called here."""
     return exception_wrappers.wrap_init(original, _record, _unpacked)
 
 
-def _unpacked(exc: Any, tb: Any) -> tuple[Any, Any]:
+def _unpacked(exc: BaseException, tb: TracebackType | None) -> tuple[Any, Any]:
     if type(exc) is not _Carried:
         return exc, tb
     tb = exc.error.__traceback__
     return exc.error, tb.tb_next if tb is not None else None
 
 
-def _record(exc: BaseException, tb: Any, caller: Any) -> Any:
+def _record(exc: BaseException, tb: TracebackType | None, caller: FrameType) -> Any:
     from autotb.instrument import engine_frames
     from autotb.record import build
 
@@ -307,13 +312,13 @@ def _record(exc: BaseException, tb: Any, caller: Any) -> Any:
 _POOLS = ("multiprocessing.pool", "multiprocess.pool")
 
 
-def _called(function: Any, args: Any) -> Any:
+def _called(function: Function, args: tuple[Any, ...]) -> Any:
     """The user's function; of a chunk of ``map`` the one that is called for each element."""
     chunk = static.module_of(function) in _POOLS and function.__name__ in ("mapstar", "starmapstar")
     return args[0][0] if chunk else function
 
 
-def _call_of(function: Any, args: Any, kwargs: Any, tb: Any) -> str | None:
+def _call_of(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], tb: TracebackType | None) -> str | None:
     from autotb.instrument import engine_frames
     from autotb.record import build
 

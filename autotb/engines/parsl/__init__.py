@@ -22,6 +22,10 @@ from autotb.record import annotate, build, callsite, pickling, safe_repr, static
 from autotb.record.capture import attached
 
 if TYPE_CHECKING:
+    from types import FrameType, TracebackType
+
+    from autotb.engines.parsl.upstream import Task
+    from autotb.instrument.types import Function, Process, Story
     from autotb.record.schema import Light, Tree
 
 MODULES = (
@@ -72,12 +76,12 @@ def _collect(exc: Any, roots: dict[int, BaseException], broken: dict[int, str]) 
         _collect(error, roots, broken)
 
 
-def _task(name: Any) -> str:
+def _task(name: object) -> str:
     text = str(name)
     return text if text.startswith("task") or not text.isdigit() else f"task {text}"
 
 
-def _handle(future: Any) -> Any:
+def _handle(future: object) -> Any:
     """Parsl's futures know their task: its name, its call, and the kernel that takes it again."""
     module, files = sys.modules.get("parsl.dataflow.futures"), sys.modules.get("parsl.app.futures")
     if module is None or files is None or not isinstance(future, (module.AppFuture, files.DataFuture)):
@@ -86,32 +90,32 @@ def _handle(future: Any) -> Any:
     from autotb.instrument import future_handles
 
     class Handle(future_handles.Standard):
-        def label(self, future: Any) -> str:
+        def label(self, future: Task) -> str:
             task = upstream._task_of(future)
             if not hasattr(task, "task_record"):
                 return ""
             name = f"{task.task_record['func_name']} (task {task.tid})"
             return name if task is future else f"{future.filename} of {name}"
 
-        def why_not_again(self, future: Any) -> str:
+        def why_not_again(self, future: Task) -> str:
             return upstream.why_not(future) if future.done() and future.exception() is not None else ""
 
-        def again(self, future: Any) -> Any:
+        def again(self, future: Task) -> Any:
             return upstream.again(future)
 
     return Handle()
 
 
-def _depends(trace: Any) -> dict[str, str] | None:
+def _depends(trace: Story) -> dict[str, str] | None:
     return {} if any(" skipped: it depends on " in line for line in trace.stack.broken) else None
 
 
-def _in_parsls_worker(trace: Any) -> bool:
+def _in_parsls_worker(trace: Story) -> bool:
     root = trace.root_cause
     return root.type == "ModuleNotFoundError" and bool(root.hops) and root.hops[-1].where == "in a Parsl worker"
 
 
-def _lacks_module(trace: Any) -> dict[str, str] | None:
+def _lacks_module(trace: Story) -> dict[str, str] | None:
     if not _in_parsls_worker(trace):
         return None
     name = trace.root_cause.message.removeprefix("No module named ")
@@ -151,11 +155,11 @@ engine_facts.register(
 )
 
 
-def _wrap_remote_init(original: Any) -> Any:
+def _wrap_remote_init(original: Function) -> Any:
     """Runs in the worker with the exception alive; again, with no frames of its own, for its cause."""
 
     @functools.wraps(original)
-    def __init__(self: Any, e_type: Any, e_value: Any, traceback: Any) -> None:
+    def __init__(self: Any, e_type: object, e_value: BaseException, traceback: TracebackType | None) -> None:
         original(self, e_type, e_value, traceback)
         try:
             caller = sys._getframe(2)
@@ -171,7 +175,7 @@ def _wrap_remote_init(original: Any) -> Any:
     return __init__
 
 
-def _record(exc: BaseException, tb: Any, caller: Any) -> Tree | Light:
+def _record(exc: BaseException, tb: TracebackType | None, caller: FrameType) -> Tree | Light:
     call = None
     is_of_a_result = caller.f_code.co_name == "worker" and not engine_frames.has_user_frame(tb) and _ended
     if is_of_a_result:
@@ -191,7 +195,7 @@ def _record(exc: BaseException, tb: Any, caller: Any) -> Tree | Light:
     return tree
 
 
-def _app(function: Any, args: Any, kwargs: Any) -> tuple[Any, Any, Any]:
+def _app(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any, Any]:
     """The user's function and its arguments; a bash app's runs inside a function of Parsl's."""
     is_bash = type(function) is functools.partial and safe_repr.function_name(function) == "remote_side_bash_executor"
     if is_bash and function.args:
@@ -204,11 +208,11 @@ def _in_worker() -> bool:
     return os.path.basename(getattr(main, "__file__", None) or "").startswith("process_worker_pool")
 
 
-def _wrap_reduce(original: Any) -> Any:
+def _wrap_reduce(original: Function) -> Any:
     """The exception is made fit to travel and gets its record without any code of its class being run."""
 
     @functools.wraps(original)
-    def __reduce_ex__(self: Any, protocol: Any) -> Any:
+    def __reduce_ex__(self: Any, protocol: object) -> Any:
         tree = self.__dict__.get("_autotb")
         if tree is None:
             return original(self, protocol)
@@ -220,7 +224,7 @@ def _wrap_reduce(original: Any) -> Any:
     return __reduce_ex__
 
 
-def _fit_state(box: Any, tree: Tree | Light) -> tuple[Any, ...]:
+def _fit_state(box: object, tree: Tree | Light) -> tuple[Any, ...]:
     import dill
 
     state = {key: value for key, value in box.__dict__.items() if key != "_autotb"}
@@ -228,11 +232,11 @@ def _fit_state(box: Any, tree: Tree | Light) -> tuple[Any, ...]:
     return copyreg.__newobj__, (type(box),), state  # type: ignore[attr-defined]
 
 
-def _wrap_submit(original: Any) -> Any:
+def _wrap_submit(original: Function) -> Any:
     """Every app's call comes through here: the user's line is up the stack."""
 
     @functools.wraps(original)
-    def submit(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def submit(self: Any, *args: object, **kwargs: object) -> Any:
         try:
             from autotb.engines.parsl import upstream
 
@@ -253,11 +257,11 @@ def _wrap_submit(original: Any) -> Any:
     return submit
 
 
-def _wrap_launch(original: Any) -> Any:
+def _wrap_launch(original: Function) -> Any:
     """Every attempt of a task comes through here, with results in the place of futures."""
 
     @functools.wraps(original)
-    def launch_task(self: Any, task_record: Any, *args: Any, **kwargs: Any) -> Any:
+    def launch_task(self: Any, task_record: dict[str, Any], *args: object, **kwargs: object) -> Any:
         try:
             from autotb.engines.parsl import upstream
 
@@ -272,11 +276,11 @@ def _wrap_launch(original: Any) -> Any:
 # HighThroughputExecutor's worker, and the manager that watches it
 
 
-def _wrap_unpack(original: Any) -> Any:
+def _wrap_unpack(original: Function) -> Any:
     """Gives a task to the worker that is about to run it."""
 
     @functools.wraps(original)
-    def unpack_apply_message(*args: Any, **kwargs: Any) -> Any:
+    def unpack_apply_message(*args: object, **kwargs: object) -> Any:
         task = original(*args, **kwargs)
         try:
             function, args, kwargs, *_ = task  # a resource specification may follow
@@ -291,11 +295,11 @@ def _wrap_unpack(original: Any) -> Any:
 _ended = ""  # the call of the task that ended last, in brief: what it returned is pickled then
 
 
-def _wrap_execute(original: Any) -> Any:
+def _wrap_execute(original: Function) -> Any:
     """Runs a task in a worker."""
 
     @functools.wraps(original)
-    def execute_task(*args: Any, **kwargs: Any) -> Any:
+    def execute_task(*args: object, **kwargs: object) -> Any:
         global _ended
         well, _ended = False, ""
         try:
@@ -311,11 +315,11 @@ def _wrap_execute(original: Any) -> Any:
     return execute_task
 
 
-def _wrap_unsent_init(original: Any) -> Any:
+def _wrap_unsent_init(original: Function) -> Any:
     """Made in the driver, of a call that could not be pickled; it has the function's name alone."""
 
     @functools.wraps(original)
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+    def __init__(self: Any, *args: object, **kwargs: object) -> None:
         original(self, *args, **kwargs)
         try:
             caller = sys._getframe(2)
@@ -333,11 +337,11 @@ def _wrap_unsent_init(original: Any) -> Any:
     return __init__
 
 
-def _wrap_lost_init(original: Any) -> Any:
+def _wrap_lost_init(original: Function) -> Any:
     """Made in the manager, once it finds a worker dead."""
 
     @functools.wraps(original)
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+    def __init__(self: Any, *args: object, **kwargs: object) -> None:
         original(self, *args, **kwargs)
         try:
             caller = sys._getframe(2)
@@ -349,7 +353,7 @@ def _wrap_lost_init(original: Any) -> Any:
     return __init__
 
 
-def _note_death(error: BaseException, process: Any) -> None:
+def _note_death(error: BaseException, process: Process) -> None:
     from autotb.postmortem import death_report
 
     hop = death_report.of_process("parsl", "in a Parsl worker", process)

@@ -10,15 +10,30 @@ known to be the same call, none runs.
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from autotb.instrument import call_snapshot, future_handles
+
+if TYPE_CHECKING:
+    from autotb.instrument.types import Future
+
+    class Task(Future, Protocol):
+        """Parsl's ``AppFuture``, and its ``DataFuture``, of a file that an app makes, whose task is its ``parent``."""
+
+        filename: str
+        outputs: list[Any]
+        parent: Any
+        stderr: Any
+        stdout: Any
+        task_record: dict[str, Any]
+        tid: int
+
 
 CALL = "_autotb_submitted"  # (args, keywords) of DataFlowKernel.submit, as they were given
 LAUNCHED = "_autotb_launched"  # the snapshot of the arguments that the first attempt ran with, results in the place of futures
 
 
-def remember(args: Any, kwargs: Any) -> Any:
+def remember(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The call of ``submit``, before Parsl writes into its arguments, with the snapshot of what can change in it."""
     if "app_args" not in kwargs or "app_kwargs" not in kwargs:
         return None
@@ -30,7 +45,7 @@ def remember(args: Any, kwargs: Any) -> Any:
     return args, kept, call_snapshot.of_values((None, *app_args, *app_kwargs.values()), _atoms())
 
 
-def note_launch(task: Any) -> None:
+def note_launch(task: dict[str, Any]) -> None:
     """What a task with dependencies runs with; Parsl's own retries leave the first attempt's."""
     fields = task["app_fu"].__dict__
     if task["depends"] and LAUNCHED not in fields:
@@ -45,7 +60,7 @@ def _atoms() -> tuple[type, ...]:
     return (concurrent.futures.Future, *((files.File,) if files is not None else ()))
 
 
-def why_not(future: Any) -> str:
+def why_not(future: Task) -> str:
     """Why a failed task, or what failed upstream of it, cannot be run again."""
     try:
         _plan(future)
@@ -54,7 +69,7 @@ def why_not(future: Any) -> str:
     return ""
 
 
-def again(future: Any) -> Any:
+def again(future: Task) -> Any:
     """The future of the task's new run."""
     anew: dict[int, Any] = {}
     for task in _plan(future):
@@ -69,12 +84,12 @@ def again(future: Any) -> Any:
     return _instead(future, anew)
 
 
-def _is_twin(one: Any, other: Any) -> bool:
+def _is_twin(one: object, other: object) -> bool:
     hashes = [(getattr(task, "task_record", None) or {}).get("hashsum") for task in (one, other)]
     return hashes[0] is not None and hashes[0] == hashes[1]
 
 
-def _plan(future: Any) -> list[Any]:
+def _plan(future: Task) -> list[Any]:
     """The failed tasks to run again, each once, upstream first.  NotAgainError where one of them cannot be."""
     ordered: list[Any] = []
     seen: set[int] = set()
@@ -91,14 +106,14 @@ def _plan(future: Any) -> list[Any]:
     return ordered
 
 
-def _task_of(future: Any) -> Any:
+def _task_of(future: Task) -> Any:
     """The future of the app that makes a file, for the file's; else itself."""
     while type(future).__name__ == "DataFuture" and hasattr(future, "parent"):
         future = future.parent
     return future
 
 
-def _needed(task: Any) -> list[Any]:
+def _needed(task: Task) -> list[Any]:
     """The failed futures among what a task was given, once it is clear that the task can run again with others in their place."""
     record = getattr(task, "task_record", None)
     if record is None:  # no task of Parsl's: a future of another pool
@@ -110,7 +125,7 @@ def _needed(task: Any) -> list[Any]:
         return []
     name = f"{record['func_name']} (task {record['id']})"
     failed = [found for found in record["depends"] if found.done() and found.exception() is not None]
-    call = task.__dict__.get(CALL)
+    call: Any = task.__dict__.get(CALL)
     if call is None:
         if failed:
             raise future_handles.NotAgainError(
@@ -126,7 +141,7 @@ def _needed(task: Any) -> list[Any]:
     return []
 
 
-def _why_changed(task: Any, record: Any, call: Any, failed: list[Any]) -> str:
+def _why_changed(task: Task, record: dict[str, Any], call: tuple[tuple[Any, ...], dict[str, Any], Any], failed: list[Any]) -> str:
     kept = call[1]
     app_args, app_kwargs = kept["app_args"], kept["app_kwargs"]
     why = call_snapshot.why_not_same(call[2], None, app_args, app_kwargs, _atoms())
@@ -137,7 +152,7 @@ def _why_changed(task: Any, record: Any, call: Any, failed: list[Any]) -> str:
     return why or _why_written(app_kwargs)
 
 
-def _why_written(app_kwargs: Any) -> str:
+def _why_written(app_kwargs: dict[str, Any]) -> str:
     """A bash app appends to a file that it is told to write to by its name alone."""
     from pathlib import Path
 
@@ -155,7 +170,7 @@ def _why_written(app_kwargs: Any) -> str:
     return f"the output would be appended to {path}, where that of the failed attempt is; stdout=({path!r}, 'w') starts it anew"
 
 
-def _given_of(name: str, failed: list[Any], kept: Any) -> list[Any]:
+def _given_of(name: str, failed: list[Any], kept: dict[str, Any]) -> list[Any]:
     """The given futures through which a task depends on the ``failed`` ones, which Parsl may have wrapped."""
     found: list[Any] = []
     for value in (*kept["app_args"], *kept["app_kwargs"].values()):
@@ -177,7 +192,7 @@ def _given_of(name: str, failed: list[Any], kept: Any) -> list[Any]:
     return needed
 
 
-def _futures_in(value: Any, found: list[Any]) -> None:
+def _futures_in(value: object, found: list[Any]) -> None:
     import concurrent.futures
 
     if isinstance(value, concurrent.futures.Future):
@@ -190,11 +205,11 @@ def _futures_in(value: Any, found: list[Any]) -> None:
             _futures_in(pair, found)
 
 
-def _submit(task: Any, anew: dict[int, Any]) -> Any:
+def _submit(task: Task, anew: dict[int, Any]) -> Any:
     record = getattr(task, "task_record", None)
     if record is None:
         return future_handles.handle_of(task).again(task)
-    call = task.__dict__.get(CALL)
+    call: Any = task.__dict__.get(CALL)
     if call is None:
         executor = record.get("executor")
         made = record["dfk"].submit(
@@ -222,7 +237,8 @@ def _replaced(value: Any, anew: dict[int, Any]) -> Any:
     import concurrent.futures
 
     if isinstance(value, concurrent.futures.Future):
-        return _instead(value, anew) if id(_task_of(value)) in anew else value
+        future: Any = value
+        return _instead(future, anew) if id(_task_of(future)) in anew else value
     if type(value) in (list, tuple, set):
         inner = [_replaced(one, anew) for one in value]
         changed = any(one is not old for one, old in zip(inner, value, strict=True))
@@ -236,18 +252,18 @@ def _replaced(value: Any, anew: dict[int, Any]) -> Any:
     return value
 
 
-def _instead(future: Any, anew: dict[int, Any]) -> Any:
+def _instead(future: Task, anew: dict[int, Any]) -> Any:
     """What stands for ``future`` now: the new run's own future, or of its files' the one at the same place."""
     old = _task_of(future)
     new = anew[id(old)][1]
     return new if future is old else _files_of(new)[_place_of(future)]
 
 
-def _files_of(task: Any) -> list[Any]:
+def _files_of(task: Task) -> list[Any]:
     return [*task.outputs, task.stdout, task.stderr] if hasattr(task, "task_record") else []
 
 
-def _place_of(future: Any) -> int:
+def _place_of(future: Task) -> int:
     """Which of its task's files a future is of; 0 for the task's own."""
     task = _task_of(future)
     found = [place for place, one in enumerate(_files_of(task)) if one is future]
