@@ -331,16 +331,22 @@ from multiprocessing.pool import ThreadPool
 def bad():
     1 / 0
 
-threading.excepthook = lambda args: print("".join(traceback.format_exception(args.exc_type, args.exc_value, args.exc_traceback)))
+def hook(args):
+    if not told.is_set():  # the pool starts one thread after the other
+        print("".join(traceback.format_exception(args.exc_type, args.exc_value, args.exc_traceback)))
+        told.set()
+
+threading.excepthook = hook
 
 if __name__ == "__main__":
+    told = threading.Event()
     with ProcessPoolExecutor(1, initializer=bad, mp_context=mp.get_context("spawn")) as pool:
         try:
             pool.submit(print).result()
         except Exception as error:
             print(type(error).__name__)
     pool = ThreadPool(1, bad)
-    pool._pool[0].join(20)
+    told.wait(20)
     pool.terminate()
 """
 
