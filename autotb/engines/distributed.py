@@ -89,7 +89,7 @@ def _open(exc: BaseException) -> engine_facts.Opened | None:
 
 
 def _why(exc: BaseException) -> str:
-    context = exc.__cause__ or exc.__context__
+    context = static.behind(exc)
     return f": {type(context).__name__}: {context}" if context is not None else ""
 
 

@@ -32,7 +32,9 @@ def _open(exc: BaseException) -> engine_facts.Opened | None:
     module = sys.modules.get("speedy_utils.common.exceptions")
     if module is None or not issubclass(type(exc), module.SpeedyWorkerError):
         return None
-    original = getattr(exc, "original_exception", None) or exc.__cause__ or exc.__context__
+    original = getattr(exc, "original_exception", None)
+    if original is None:
+        original = static.behind(exc)
     if static.is_exception(original):
         return engine_facts.Opened(roots=(original,))
     return engine_facts.Opened() if attached(exc) is not None else None

@@ -181,7 +181,7 @@ def _note_raised(error: BaseException, iterator: object) -> None:
 def _try_to_note_death(error: BaseException, iterator: object = None) -> None:
     """Also run at SIGCHLD, wherever the program is: torch raises there if the dead child is a worker."""
     try:
-        before = error.__cause__ or error.__context__  # raised at SIGCHLD, of the same worker
+        before = static.behind(error)  # raised at SIGCHLD, of the same worker
         known = attached(before) if before is not None else None
         if "hops" in (attached(error) or {}):
             return

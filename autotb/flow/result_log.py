@@ -133,10 +133,11 @@ def read(folder: str, places: Iterable[Place], only_text: bool = False) -> Itera
             if place.shard not in files:
                 if len(files) >= _MOST_READ:
                     files.popitem()[1].close()
+                if os.path.basename(place.shard) != place.shard or (os.path.exists(path) and not os.path.isfile(path)):
+                    raise ValueError(f"{path!a} is no shard of autotb")  # a pipe or a device would be read for ever
                 files[place.shard] = stack.enter_context(open(path, "rb"))
             file = files[place.shard]
-            file.seek(place.offset)
-            found = _next(file, only_text)
+            found = _next(file, only_text) if file.seek(place.offset) < os.fstat(file.fileno()).st_size else None
             if found is None:
                 raise ValueError(f"{path} is torn, or no shard of autotb: there is no whole record at byte {place.offset}")
             yield found
@@ -176,6 +177,8 @@ def _next(file: Any, only_text: bool) -> Record | None:
     if head is None:
         return None
     record, text_size, data_size, checksum = head
+    if text_size + data_size > os.fstat(file.fileno()).st_size:
+        return None
     text = file.read(text_size)
     if only_text:
         return replace(record, text=text) if len(text) == text_size else None

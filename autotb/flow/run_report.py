@@ -5,7 +5,6 @@ Flows in: the index, and of the shards the texts beside the pickles.  Flows out:
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
 from contextlib import closing
@@ -17,7 +16,10 @@ from autotb.flow.index import Index, opened
 from autotb.flow.result_log import FAILED, SKIPPED
 from autotb.flow.scheduler import Tally
 from autotb.record import arrival
+from autotb.render import clean
 from autotb.trace.model import Trace
+
+_MOST = 1 << 53  # calls, seconds, bytes: what is more is none of these
 
 
 def text(folder: str, draw: Any) -> str:
@@ -32,7 +34,7 @@ def text(folder: str, draw: Any) -> str:
             if "trace" in told:
                 groups.add(Trace.from_dict(told["trace"]))
             else:
-                groups.add_line(told["error"])
+                groups.add_line(clean.line(told["error"]))
     return table.text(tallies, groups.texts(draw))
 
 
@@ -40,10 +42,22 @@ def _tallies(index: Index) -> dict[str, Tally]:
     tallies = {}
     for step, name, shape, seconds in index.execute("SELECT id, name, shape, seconds FROM steps ORDER BY id"):
         counts = dict(index.execute("SELECT state, COUNT(*) FROM elements WHERE step = ? GROUP BY state", (step,)))
-        tallies[name] = tally = Tally(math.prod(json.loads(shape)))
+        tallies[clean.line(_checked(name, str))] = tally = Tally(_size(shape))
         tally.done, tally.failed, tally.skipped = sum(counts.values()), counts.get(FAILED, 0), counts.get(SKIPPED, 0)
-        tally.seconds = seconds
+        tally.seconds = _checked(seconds, int, float)
     return tallies
+
+
+def _checked(value: Any, *kinds: type) -> Any:
+    """A value of the index, which is anybody's file; ValueError where it is none of these."""
+    if type(value) not in kinds or (type(value) is not str and not 0 <= value < _MOST):
+        raise ValueError(f"it is torn: {clean.line(repr(value)[:60])} stands in its index, where a {kinds[0].__name__} is to be")
+    return value
+
+
+def _size(shape: Any) -> int:
+    axes = arrival.parsed(_checked(shape, str))
+    return int(_checked(math.prod([_checked(axis, int) for axis in (axes if type(axes) is list else [axes])][:64]), int))
 
 
 def _failures(index: Index, folder: str) -> Iterator[dict[str, Any]]:
@@ -54,9 +68,11 @@ def _failures(index: Index, folder: str) -> Iterator[dict[str, Any]]:
         (FAILED, SKIPPED),
     )
     seen: set[str] = set()
-    places = (result_log.Place(shard, offset, FAILED) for shard, offset in rows)
+    places = (result_log.Place(_checked(shard, str), _checked(offset, int), FAILED) for shard, offset in rows)
     for record in result_log.read(folder, places, only_text=True):
         told = arrival.parsed(record.text)
+        if type(told) is not dict or ("error" in told and (type(told["error"]), type(told.get("id"))) != (str, str)):
+            raise ValueError("it is torn: what one of its shards tells of an error is another thing")
         if "error" in told and told["id"] not in seen:
             seen.add(told["id"])
             yield told

@@ -74,6 +74,13 @@ class ErrorStub(Noted):
 _packing = threading.local()
 
 
+def _harmless(text: str) -> str:
+    """For terminals and notebooks: control characters as escapes."""
+    from autotb.render import clean
+
+    return clean.text(text)
+
+
 class ErrorSnapshot(Noted):
     """A call of a user's function that raised.
 
@@ -141,7 +148,7 @@ class ErrorSnapshot(Noted):
         return loaded
 
     def __repr__(self) -> str:
-        return f"<ErrorSnapshot of {self.call}: {safe_repr.cut(packing.headline(self.exception), 300)}>"
+        return _harmless(f"<ErrorSnapshot of {self.call}: {safe_repr.cut(packing.headline(self.exception), 300)}>")
 
     def _repr_html_(self) -> str:
         from autotb import render
@@ -259,7 +266,7 @@ class PropagatedErrorSnapshot(Noted):
         name = self.skipped_function.text if isinstance(self.skipped_function, Opaque) else None
         name = name or safe_repr.function_name(self.skipped_function)
         inputs = ", ".join(_told(parameter, info) for parameter, info in self.error_info.items())
-        return f"<PropagatedErrorSnapshot: {name} was not called, {self.reason}: {inputs}>"
+        return _harmless(f"<PropagatedErrorSnapshot: {name} was not called, {self.reason}: {inputs}>")
 
     def _repr_html_(self) -> str:
         try:

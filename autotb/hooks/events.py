@@ -106,11 +106,16 @@ def asyncio_has_told() -> bool:
     return logs.expect(None, None)
 
 
+def _is_a_task(value: Any) -> bool:
+    """Whether it is one of asyncio's: what else a program hands to the loop's handler is not asked for a name."""
+    return issubclass(type(value), sys.modules["asyncio"].Task)
+
+
 def _asyncio_story(context: dict[str, Any]) -> str:
     """In place of the traceback, below the lines that asyncio tells of the task, handle or transport."""
     error = context["exception"]
-    task = context.get("task") or context.get("future")
-    name = getattr(task, "get_name", lambda: "")()
+    task = next((each for each in (context.get("task"), context.get("future")) if _is_a_task(each)), None)
+    name = task.get_name() if task is not None else ""
     submitted = callsite.decode(getattr(task, "_autotb_site", None))
     place = records.place("asyncio", f"in task {name}" if name else "", submitted=submitted, verb="created")
     nameless = schema.without(place, "pid", "thread")

@@ -65,7 +65,8 @@ def _show(value: BaseException, traceback: TracebackType | None) -> None:
 
     if sys.stderr is None or _is_told_elsewhere(value):
         return
-    if issubclass(type(value), KeyboardInterrupt) and not static.context_of(value) and _is_an_engines_process(traceback):
+    is_plain_ctrl_c = issubclass(type(value), KeyboardInterrupt) and static.context_of(value) is None
+    if is_plain_ctrl_c and _is_an_engines_process(traceback):
         _show_interruption(traceback)
         return
     trace = build.build(value, traceback)

@@ -135,6 +135,12 @@ _MEMBERS = (
 )
 
 
+def behind(exc: BaseException) -> BaseException | None:
+    """The cause or, failing that, the context: whether there is one is not asked of itself, which may have a ``__bool__``."""
+    cause = cause_of(exc)
+    return cause if cause is not None else context_of(exc)
+
+
 def is_exception(value: object) -> TypeGuard[BaseException]:
     """``isinstance``, which asks ``__class__`` where the type does not tell."""
     return issubclass(type(value), BaseException)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import json
 import os
 import re
+import shutil
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -13,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import autotb
+from autotb.cli.show import command
 from autotb.trace.model import Trace
 from tests import programs
 from tests.futures import tasks
@@ -138,6 +143,56 @@ def test_what_does_not_exist(tmp_path):
 
     assert (shown.returncode, shown.stderr) == (2, "autotb show: nothing.json: No such file or directory\n")
     assert show(tmp_path, ".").returncode == 2
+
+
+TORN = (
+    ("UPDATE elements SET offset = ?", b"x"),
+    ("UPDATE elements SET offset = ?", -1),
+    ("UPDATE elements SET offset = ?", 1 << 40),
+    ("UPDATE shards SET name = ?", None),
+    ("UPDATE shards SET name = ?", "/dev/zero"),
+    ("UPDATE shards SET name = ?", "../fifo"),
+    ("UPDATE steps SET seconds = ?", "long"),
+    ("UPDATE steps SET shape = ?", "{}"),
+    ("UPDATE steps SET shape = ?", "[1e400]"),
+    ("UPDATE steps SET name = ?", b"\xff"),
+)
+
+
+@pytest.fixture(scope="module")
+def a_run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run") / "it"
+    flow = autotb.Flow(error_handling="continue", progress=False, run_folder=folder)
+    flow.map(tasks.fails_with, [0])
+    flow.run()
+    return folder
+
+
+@pytest.mark.parametrize(("statement", "value"), TORN)
+def test_a_run_folder_whose_index_says_what_is_not_is_refused_in_one_line(a_run, tmp_path, capsys, statement, value):
+    folder = tmp_path / "torn"
+    shutil.copytree(a_run, folder)
+    os.mkfifo(folder / "fifo")
+    with contextlib.closing(sqlite3.connect(folder / "index.sqlite")) as index, index:
+        assert index.execute(statement, (value,)).rowcount
+
+    assert command(argparse.Namespace(file=str(folder))) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith(f"autotb show: {folder}: ")
+    assert said.err.count("\n") == 1
+
+
+def test_a_shard_that_claims_to_be_larger_than_its_file_is_not_read(a_run, tmp_path, capsys):
+    folder = tmp_path / "torn"
+    shutil.copytree(a_run, folder)
+    (shard,) = (folder / "shards").iterdir()
+    data = bytearray(shard.read_bytes())
+    data[29:41] = b"\xff" * 12  # the lengths of its text and its pickle
+    shard.write_bytes(data)
+
+    assert command(argparse.Namespace(file=str(folder))) == 2
+    assert "is torn" in capsys.readouterr().err
 
 
 def test_a_folder_that_cannot_be_written_loses_nothing(tmp_path):

@@ -29,6 +29,17 @@ def failed(function=divide, *args, **kwargs):
     raise AssertionError("it did not fail")
 
 
+def test_what_notebooks_show_of_it_has_no_control_character():
+    snapshot = failed(divide, 1, **{"\x1b[31m<b>\u202e": 0})
+    handed_on = PropagatedErrorSnapshot({"\x1b]0;": ErrorInfo("full")}, divide, Reason.INPUT_IS_ERROR, {"\x1b]0;": snapshot})
+
+    for text in (repr(snapshot), snapshot._repr_html_(), repr(handed_on), handed_on._repr_html_()):
+        assert "\\x1b" in text
+        assert "\x1b" not in text
+        assert "\u202e" not in text
+    assert "<b>" not in snapshot._repr_html_()
+
+
 @pytest.mark.parametrize(
     ("args", "kwargs", "named"),
     [

@@ -76,6 +76,25 @@ def test_ctrl_c_keeps_its_status(tmp_path):
     assert statuses == [-signal.SIGINT, -signal.SIGINT]
 
 
+ODD_CONTEXT = """
+class Odd(Exception):
+    def __bool__(self):
+        return "yes"
+
+try:
+    raise Odd
+except Odd:
+    raise KeyboardInterrupt
+"""
+
+
+def test_a_context_is_not_asked_whether_it_is_there(run):
+    ran = run(ODD_CONTEXT, AUTOTB_STYLE="plain")
+
+    assert "Odd" in ran.stderr
+    assert "Python goes on without it" not in ran.stderr
+
+
 SHOWN_BY_HAND = "import sys\ntry:\n    raise KeyboardInterrupt\nexcept KeyboardInterrupt:\n    sys.excepthook(*sys.exc_info())\n"
 
 
