@@ -137,8 +137,9 @@ _MEMBERS = (
 
 def behind(exc: BaseException) -> BaseException | None:
     """The cause or, failing that, the context: whether there is one is not asked of itself, which may have a ``__bool__``."""
-    cause = cause_of(exc)
-    return cause if cause is not None else context_of(exc)
+    cause: BaseException | None = cause_of(exc)
+    context: BaseException | None = context_of(exc)
+    return context if cause is None else cause
 
 
 def is_exception(value: object) -> TypeGuard[BaseException]:
