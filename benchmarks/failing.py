@@ -142,9 +142,9 @@ def _nobody_asks() -> list[Row]:
                 grown.append(float(more))
             return float(spent)
 
-        what = f"{count:,} failures that nobody asks for, {kind}: time"
+        what = f"{count:,} failures that are never retrieved, {kind}: time"
         found.append(pairs(what, lambda t=timing: t("1"), lambda t=timing: t("0"), 1.5, count=7))  # type: ignore[misc]
-    return [*found, row("20,000 failures that nobody asks for, threads: memory, added", grown, 1_000, "KB")]
+    return [*found, row("20,000 failures that are never retrieved, threads: memory, added", grown, 1_000, "KB")]
 
 
 def _fail(depth: int, values: dict[str, Any]) -> None:

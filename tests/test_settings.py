@@ -186,7 +186,7 @@ EFFECTS = {
     "args": (FAILS, {"style": "rich"}, {"1": "x=7777", "0": "!x=7777"}),
     "locals": (FAILS, {"style": "rich"}, {"1": "x = 7777", "0": "!x = 7777"}),
     "rescue": (RESCUED, {}, {"1": "Two", "0": "!Two"}),
-    "unretrieved": (DROPPED, {}, {"1": "nobody asked", "0": "!nobody asked"}),
+    "unretrieved": (DROPPED, {}, {"1": "never retrieved", "0": "!never retrieved"}),
     "postmortem": (DIES, {"style": "plain"}, {"1": "[leaf()]", "0": "!leaf()]"}),
     "logging": (LOGGED, {}, {"1": "!_RemoteTraceback", "0": "_RemoteTraceback"}),
     "dir": (KEPT, {}, {"HERE/kept": ".json", "": "!.json"}),

@@ -83,7 +83,7 @@ def examine() -> dict[str, Any]:
         report["asked"] = _asked(problems)
         problems += _trial(report)
     problems += runtime.problems
-    _breadcrumbs(problems)
+    _status_files(problems)
     return report
 
 
@@ -268,7 +268,7 @@ def _in_force() -> dict[str, str]:
     return {name: _spelled(getattr(settings.current(), name)) for name in settings.OPTIONS}
 
 
-def _breadcrumbs(problems: list[str]) -> None:
+def _status_files(problems: list[str]) -> None:
     """Where workers that die leave word of what they did."""
     if os.name == "posix" and settings.switch("postmortem"):
         from autotb.postmortem import status_folder

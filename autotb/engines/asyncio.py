@@ -35,12 +35,12 @@ def _wrap_default_handler(original: Function) -> Any:
 
     @functools.wraps(original)
     def default_exception_handler(self: Any, context: dict[str, Any]) -> Any:
-        told = _has_an_error(context) and _will_log() and surface.events.asyncio_tells(context)
+        told = _has_an_error(context) and _will_log() and surface.events.asyncio_reports(context)
         try:
             return original(self, context)
         finally:
             if told:
-                surface.events.asyncio_has_told()
+                surface.events.asyncio_has_reported()
 
     return default_exception_handler
 

@@ -3,8 +3,8 @@
 A worker turns what a task raises into a message by ``error_message(e)`` while the exception is alive: exception and traceback
 are pickled (tblib makes tracebacks pickle), one that cannot be is replaced by ``Exception(repr(e))``.  The record rides on the
 exception's pickle.  Actors' methods send theirs by ``actor_execute``.  Every failed task is also logged by its worker, on the
-driver's own terminal where a ``LocalCluster`` started it: there the driver tells what nobody asked for, as soon as nobody can any
-more; every other handler of the log gets Dask's record.
+driver's own terminal where a ``LocalCluster`` started it: there the driver reports what was never retrieved, as soon as nobody
+can any more; every other handler of the log gets Dask's record.
 Source: https://distributed.dask.org/en/stable/resilience.html
 """
 
@@ -67,7 +67,9 @@ MODULES = (
 )
 NAME = "Dask distributed"
 DISTRIBUTION = "distributed"
-CAPTURED = "Client.submit, map, gather, compute, as_completed, awaited futures, actors, nested clients, futures nobody asked for"
+CAPTURED = (
+    "Client.submit, map, gather, compute, as_completed, awaited futures, actors, nested clients, futures that are never retrieved"
+)
 TESTED = "2023.5 to 2026.8"
 
 _sites: dict[Any, Any] = {}  # task's key: (code, instruction, the client's batch)
@@ -114,19 +116,19 @@ def _handle(future: object) -> Any:
         def label(self, future: Future) -> str:
             return str(future.key)
 
-        def why_not_again(self, future: Future) -> str:
+        def resubmit_obstacle(self, future: Future) -> str:
             if future.status in ("cancelled", "lost"):
                 return "it was cancelled"
-            return _why_not_again(future) if future.status == "error" else ""
+            return _resubmit_obstacle(future) if future.status == "error" else ""
 
-        def again(self, future: Future) -> Any:
-            why = self.why_not_again(future)
+        def resubmit(self, future: Future) -> Any:
+            why = self.resubmit_obstacle(future)
             if why:
-                raise future_handles.NotAgainError(why)
+                raise future_handles.ResubmitError(why)
             try:
                 future.client.sync(_retry, future.client, future.key)
             except Exception as error:
-                raise future_handles.NotAgainError(
+                raise future_handles.ResubmitError(
                     f"the scheduler does not run it again ({type(error).__name__}: {error})"
                 ) from error
             return future
@@ -142,7 +144,7 @@ async def _retry(client: Client, key: object) -> None:
             state.retry()
 
 
-def _why_not_again(future: Future) -> str:
+def _resubmit_obstacle(future: Future) -> str:
     try:
         return _why_not_same(future)
     except Exception as error:
@@ -331,7 +333,7 @@ def _key_of_thread() -> Any:
 
 
 def _number(key: object) -> int:
-    """A task's key as its breadcrumb has it."""
+    """A task's key as its status file has it."""
     return task_events.number(str(key).encode())
 
 
@@ -517,7 +519,7 @@ def _wrap_graph_to_futures(original: Function) -> Any:
     return _graph_to_futures
 
 
-_failed: dict[tuple[str, Any], Any] = {}  # by client and key: the watches of failed tasks that nobody asked for so far
+_failed: dict[tuple[str, Any], Any] = {}  # by client and key: the watches of failed tasks that were not retrieved so far
 
 
 def _wrap_task_erred(original: Function) -> Any:
@@ -559,7 +561,7 @@ def _watch(error: BaseException, site: Site | None) -> Any:
 def _nobody_can_ask(error: BaseException, site: Site | None) -> None:
     """Tell it now, unless the very same has reached the program; where it was submitted is not known for another program's."""
     if site is None:
-        surface.events.nobody_asked([(error, None)])
+        surface.events.never_retrieved([(error, None)])
     else:
         _watch(error, site)  # which is dropped at once
 

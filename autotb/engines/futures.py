@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 MODULES = ("concurrent.futures.thread", "concurrent.futures.process", "concurrent.futures.interpreter")
 NAME = "concurrent.futures"
 DISTRIBUTION = None
-CAPTURED = "thread, process (fork, spawn, forkserver) and interpreter pools; submit, map; failed futures nobody asked for"
+CAPTURED = "thread, process (fork, spawn, forkserver) and interpreter pools; submit, map; failed futures that are never retrieved"
 
 DEAD = "_autotb_dead"  # hops of the workers that took a future's task with them
 SITE = "_autotb_site"

@@ -94,7 +94,7 @@ def _handle(reference: object) -> Any:
             reference.future().add_done_callback(lambda _: callback(reference))
             return True
 
-        def why_not_again(self, reference: Reference) -> str:
+        def resubmit_obstacle(self, reference: Reference) -> str:
             call = _calls.get(reference.task_id().binary())
             if call is not None and type(call[0]).__name__ == "ActorMethod":
                 return "it is a method of an actor, whose state the failed call may have changed"
@@ -105,15 +105,15 @@ def _handle(reference: object) -> Any:
                 "@ray.remote(max_retries=…, retry_exceptions=True) retries in Ray itself"
             )
 
-        def again(self, reference: Reference) -> Any:
-            why = self.why_not_again(reference)
+        def resubmit(self, reference: Reference) -> Any:
+            why = self.resubmit_obstacle(reference)
             if why:
-                raise future_handles.NotAgainError(why)
+                raise future_handles.ResubmitError(why)
             remote, args, kwargs = _calls[reference.task_id().binary()]
             try:
                 return remote._remote(*args, **kwargs)
             except Exception as error:
-                raise future_handles.NotAgainError(f"Ray takes no more work ({error})") from error
+                raise future_handles.ResubmitError(f"Ray takes no more work ({error})") from error
 
     return Handle()
 
@@ -330,7 +330,7 @@ def _wrap_method_executor(original: Function) -> Any:
 
 
 def _job() -> int:
-    """The task that runs, as its breadcrumb has it."""
+    """The task that runs, as its status file has it."""
     return task_events.number(sys.modules["ray._private.worker"].global_worker.current_task_id.binary())
 
 
@@ -438,7 +438,7 @@ def _wrap_unhandled(original: Function) -> Any:
                 tree = attached(error)
                 if tree is not None:
                     _note_submitted(tree)
-                    if surface.events.nobody_asked([(error, tree["hops"][0].get("submitted"))]):
+                    if surface.events.never_retrieved([(error, tree["hops"][0].get("submitted"))]):
                         return None
         except Exception:
             pass  # then as Ray does it

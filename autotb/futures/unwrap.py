@@ -95,7 +95,7 @@ class _Asked:
 
     def repeatedly(self, attempts: int, first_wait: float) -> Any:
         """The value of the first attempt that succeeds; the last one's error is reported and raised."""
-        why = self._why_not_again()
+        why = self._resubmit_obstacle()
         if why:
             say(log, logging.WARNING, "[%s] cannot be retried: %s; its one result is asked for", self.name_of(), why)
             return self.once()
@@ -121,8 +121,8 @@ class _Asked:
         """One attempt's value or error; from the second on the work is submitted anew before."""
         if self.failed is not None:
             try:
-                self.future = self.handle.again(self.future)
-            except Exception as why:  # NotAgainError, or what the engine raises while it takes no more work
+                self.future = self.handle.resubmit(self.future)
+            except Exception as why:  # ResubmitError, or what the engine raises while it takes no more work
                 self._give_up(self.failed, str(why))
                 return None, self.failed
         try:
@@ -136,14 +136,14 @@ class _Asked:
             return False
         if not any(isinstance(found, _types(self.retry_on)) for found in roots(error)):
             return False
-        why = self._why_not_again()  # now that it has failed, more of it is known
+        why = self._resubmit_obstacle()  # now that it has failed, more of it is known
         if why:
             self._give_up(error, why)
         return not why
 
-    def _why_not_again(self) -> str:
+    def _resubmit_obstacle(self) -> str:
         try:
-            return self.handle.why_not_again(self.future)
+            return self.handle.resubmit_obstacle(self.future)
         except Exception as error:
             return f"whether it can be is not known ({type(error).__name__}: {error})"
 

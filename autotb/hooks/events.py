@@ -67,7 +67,7 @@ def greenlet_failed(exc: BaseException, tb: Any, place: Hop, name: str) -> bool:
     return True
 
 
-def nobody_asked(failures: list[tuple[BaseException, Place | None]]) -> bool:
+def never_retrieved(failures: list[tuple[BaseException, Place | None]]) -> bool:
     """Failed futures that were dropped, or that were held to the end."""
     from autotb.hooks import unretrieved_report
 
@@ -75,7 +75,7 @@ def nobody_asked(failures: list[tuple[BaseException, Place | None]]) -> bool:
     return True
 
 
-def nobody_asked_at_exit(over: dict[Any, int] | None = None) -> bool:
+def never_retrieved_at_exit(over: dict[Any, int] | None = None) -> bool:
     """What was only counted so far; ``over`` are those of a pool whose error ended the program."""
     from autotb.hooks import unretrieved_report
 
@@ -92,14 +92,14 @@ def shorten_logs() -> bool:
     return True
 
 
-def asyncio_tells(context: dict[str, Any]) -> bool:
+def asyncio_reports(context: dict[str, Any]) -> bool:
     """What ``loop.default_exception_handler`` is about to log: its formatter may have to show it."""
     from autotb.hooks import logs
 
     return logs.expect(context["exception"], functools.partial(_asyncio_story, context))
 
 
-def asyncio_has_told() -> bool:
+def asyncio_has_reported() -> bool:
     """The record was logged, or not."""
     from autotb.hooks import logs
 

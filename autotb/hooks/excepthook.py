@@ -90,7 +90,7 @@ def keep_story(value: BaseException, traceback: TracebackType | None) -> None:
 
 
 def _tell_of_its_pool(value: BaseException) -> None:
-    """One line, where other futures of the pool that this error came from failed and nobody asked for them."""
+    """One line, where other futures of the pool that this error came from failed and were never retrieved."""
     if "autotb.instrument.unretrieved" not in sys.modules:
         return
     try:

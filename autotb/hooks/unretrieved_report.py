@@ -1,4 +1,4 @@
-"""What is told of failed futures that nobody asked for: each kind once and soon, then counts; at most twenty lines a minute.
+"""What is told of failed futures that were never retrieved: each kind once and soon, then counts; at most twenty lines a minute.
 
 Flows in: failures, as their futures are dropped.  Flows out: lines on stderr, written when a future is dropped or at exit: there
 is no thread that would tell them in between.  The first of a minute is told with its traceback, further kinds in one line each;
@@ -52,7 +52,7 @@ def _tell_one(kind: failure_kinds.Kind, error: BaseException, submitted: Place |
     if room < 1:
         return False
     where = clean.line(f", submitted at {submitted['path']}:{submitted['line']} in {submitted['name']}") if submitted else ""
-    lines = [f"autotb: a future failed and nobody asked for its result{where}"]
+    lines = [f"autotb: the exception of a failed future was never retrieved{where}"]
     if room == MOST - _LEFT:
         lines += render.as_text(build.build(error)).split("\n")
         if len(lines) > room:
@@ -89,7 +89,7 @@ def _counted(found: list[failure_kinds.Kind], since: str, most: int) -> list[str
         kind.is_told = True
     total = sum(count for count, _ in counts)
     more = " more" if _used else ""
-    lines = [f"autotb: {total}{more} future{'s' if total != 1 else ''} failed{' ' + since if since else ''}, and nobody asked:"]
+    lines = [f"autotb: {total}{more} future{'s' if total != 1 else ''} failed{' ' + since if since else ''}, never retrieved:"]
     lines += [f"  {count} × {clean.line(str(kind))}" for count, kind in counts[:most]]
     if len(counts) > most:
         lines.append(f"  and {sum(count for count, _ in counts[most:])} others")

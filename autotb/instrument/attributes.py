@@ -139,7 +139,7 @@ TABLE = (
     ),
     Attribute(
         "_autotb_watch",
-        "a failed future: what tells of it where nobody asks",
+        "a failed future: what reports it where it is never retrieved",
         ("instrument.flood", "instrument.unretrieved"),
         ("engines.futures", "instrument.unretrieved"),
     ),

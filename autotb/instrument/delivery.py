@@ -1,7 +1,7 @@
 """Which failures of a pool the program knows: the futures of a pool, in batches between one delivered error and the next.
 
 Flows in: every ``submit`` (which is why this module is small), and the errors that reach the program.  Flows out: whether a
-failure that nobody asked for is one that the program knows.
+failure that were never retrieved is one that the program knows.
 """
 
 from __future__ import annotations

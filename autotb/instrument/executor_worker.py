@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # every worker imports this: what only failures need is impor
 
 def run(original: Any, call_queue: Any, result_queue: Any, initializer: Any, *more: Any) -> Any:
     """Run the engine's loop ``original`` over its queues, noting each task that begins."""
-    crumb = None
+    status = None
     try:
         from autotb.instrument import worker_log
         from autotb.postmortem import status_file
@@ -31,15 +31,15 @@ def run(original: Any, call_queue: Any, result_queue: Any, initializer: Any, *mo
         if log is not None:
             task = worker_log.LoggedTask(log)
             call_queue, result_queue = _Begins(call_queue, task), _Ends(result_queue, task)
-        crumb = status_file.begin()
-        if crumb is not None:
-            crumb.words[status_file.STATE] = status_file.STARTING if initializer is not None else status_file.IDLE
-            call_queue = _Calls(call_queue, crumb)
+        status = status_file.begin()
+        if status is not None:
+            status.words[status_file.STATE] = status_file.STARTING if initializer is not None else status_file.IDLE
+            call_queue = _Calls(call_queue, status)
     except Exception:
         pass  # should it die, less is known
     result = original(call_queue, result_queue, initializer, *more)
-    if crumb is not None:
-        crumb.end()
+    if status is not None:
+        status.end()
     return result
 
 
@@ -72,11 +72,11 @@ class _Ends(QueueProxy):
 class _Calls(QueueProxy):
     """The queue of tasks, in a worker: in every respect but ``get`` the queue itself."""
 
-    def __init__(self, queue: Any, crumb: Any) -> None:
+    def __init__(self, queue: Any, status: Any) -> None:
         from autotb.postmortem import status_file
 
         super().__init__(queue)
-        take, words, begins = queue.get, crumb.words, crumb.runs
+        take, words, begins = queue.get, status.words, status.runs
         state, idle = status_file.STATE, status_file.IDLE  # names would be looked up for each task
 
         def get(*args: Any, **kwargs: Any) -> Any:
@@ -85,7 +85,7 @@ class _Calls(QueueProxy):
                 item = take(*args, **kwargs)
             except Exception as error:
                 if static.name(type(error)) != "Empty":
-                    crumb.fails(error)  # it will die of it
+                    status.fails(error)  # it will die of it
                 raise
             if item is not None:
                 begins(0, item.work_id, "")

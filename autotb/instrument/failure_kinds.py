@@ -1,4 +1,4 @@
-"""Failures that nobody asked for, counted by kind: one type, raised at one line, after the same causes.
+"""Failures that were never retrieved, counted by kind: one type, raised at one line, after the same causes.
 
 Flows in: exceptions as their futures are dropped.  Flows out: a :class:`Kind` each, which counts them and keeps none of them.
 The number of kinds is bounded; what comes after the last one is counted as a kind of its own.

@@ -30,7 +30,7 @@ _NOT_KEPT = (
 CALL = "_autotb_call"  # (function, args, kwargs) of a failed future, so that it can be submitted again
 
 
-class NotAgainError(Exception):
+class ResubmitError(Exception):
     """The work of a future cannot be submitted again; the message says why."""
 
 
@@ -61,13 +61,13 @@ class Handle:
         """What the engine calls the task; empty where it has no name."""
         return ""
 
-    def why_not_again(self, future: Any) -> str:  # noqa: ARG002
+    def resubmit_obstacle(self, future: Any) -> str:  # noqa: ARG002
         """Why the work cannot be submitted again; empty where, as far as can be seen now, it can."""
         return _UNSEEN
 
-    def again(self, future: Any) -> Any:
-        """The future of the same work, submitted anew.  Raises NotAgainError."""
-        raise NotAgainError(self.why_not_again(future))
+    def resubmit(self, future: Any) -> Any:
+        """The future of the same work, submitted anew.  Raises ResubmitError."""
+        raise ResubmitError(self.resubmit_obstacle(future))
 
 
 _EXPIRED = (TimeoutError, concurrent.futures.TimeoutError)
@@ -86,7 +86,7 @@ class Standard(Handle):
         future.add_done_callback(callback)
         return True
 
-    def why_not_again(self, future: Any) -> str:
+    def resubmit_obstacle(self, future: Any) -> str:
         fields = _fields(future)
         site, call = fields.get("_autotb_site"), fields.get(CALL)
         if site is None:
@@ -99,20 +99,20 @@ class Standard(Handle):
             "its pool is gone" if _executor(site) is None else ""
         )
 
-    def again(self, future: Any) -> Any:
+    def resubmit(self, future: Any) -> Any:
         fields = _fields(future)
         call, site = fields.get(CALL), fields.get("_autotb_site")
-        why = self.why_not_again(future)
+        why = self.resubmit_obstacle(future)
         if call is None or site is None or why:
-            raise NotAgainError(why or _NOT_KEPT)
+            raise ResubmitError(why or _NOT_KEPT)
         executor = _executor(site)
         if executor is None:
-            raise NotAgainError("its pool is gone")
+            raise ResubmitError("its pool is gone")
         function, args, kwargs = call
         try:
             anew = executor.submit(function, *args, **kwargs)
         except RuntimeError as error:  # shut down, or broken
-            raise NotAgainError(f"its pool takes no more work ({error})") from error
+            raise ResubmitError(f"its pool takes no more work ({error})") from error
         anew._autotb_site = site  # where the user submitted it; this is only once more
         if call_snapshot.GIVEN in fields:
             anew._autotb_given = fields[call_snapshot.GIVEN]  # as the first attempt saw it
@@ -146,7 +146,7 @@ class Getting(Handle):
     def is_expiry(self, future: Any, error: BaseException) -> bool:
         return "Timeout" in static.name(type(error)) and not self.is_done(future)
 
-    def why_not_again(self, future: Any) -> str:  # noqa: ARG002
+    def resubmit_obstacle(self, future: Any) -> str:  # noqa: ARG002
         return self.why
 
 

@@ -1,7 +1,7 @@
 """What a worker process is doing, for engines whose workers run one function a task: told as each begins and ends.
 
-Flows in: a task's call.  Flows out: the worker's breadcrumb, from which its death is told, and its log where one is wanted.
-Threads of one worker run several tasks at once; the breadcrumb names them all.
+Flows in: a task's call.  Flows out: the worker's status file, from which its death is told, and its log where one is wanted.
+Threads of one worker run several tasks at once; the status file names them all.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ if TYPE_CHECKING:  # every worker imports this
     from typing import Any
 
 _running: dict[int, tuple[str, str]] = {}  # thread: the call in brief, and as it is logged
-_here: tuple[Any, Any, Any] | None = None  # this process's breadcrumb and log, how a call is told in brief
+_here: tuple[Any, Any, Any] | None = None  # this process's status file and log, how a call is told in brief
 
 
 def begins(function: Any, args: Any, kwargs: Any = None, job: int = 0, text: str = "") -> None:
     """A task begins in this thread; ``job`` is a number by which the driver finds it, ``text`` its call where it is known."""
-    crumb, log, brief = _here or _begin()
+    status, log, brief = _here or _begin()
     logged = ""
     if log is not None:
         logged = text or _call_of(function, args, kwargs)
         log.start(logged)
-    elif crumb is None:
+    elif status is None:
         return
     if not text:
         text = brief(function, args, kwargs)
     _running[get_ident()] = text, logged
-    if crumb is not None:
-        crumb.runs(job, 0, text if len(_running) == 1 else _several())
+    if status is not None:
+        status.runs(job, 0, text if len(_running) == 1 else _several())
 
 
 def number(task: bytes) -> int:
-    """A number for an engine's own name of a task, as breadcrumbs have it."""
+    """A number for an engine's own name of a task, as status files have it."""
     import zlib
 
     return zlib.crc32(task)
@@ -47,12 +47,12 @@ def ended(well: bool) -> str:
     done = _running.pop(get_ident(), None)
     if done is None or _here is None:
         return ""
-    crumb, log, _ = _here
-    if crumb is not None:
+    status, log, _ = _here
+    if status is not None:
         if not _running:
-            crumb.idles()
+            status.idles()
         else:
-            crumb.says(_several())
+            status.says(_several())
     if log is not None and well:
         log.end(done[1])
     return done[0]
@@ -103,7 +103,7 @@ def _end(is_well: Any, result: Any = None) -> None:
 
 
 def _begin() -> tuple[Any, Any, Any]:
-    """This process's breadcrumb, taken away when the process ends in good order, and its log."""
+    """This process's status file, taken away when the process ends in good order, and its log."""
     global _here
     import atexit
     import os
@@ -114,12 +114,12 @@ def _begin() -> tuple[Any, Any, Any]:
     from autotb.postmortem import status_file
     from autotb.record import safe_repr
 
-    crumb = status_file.begin()
-    if crumb is not None:
-        atexit.register(crumb.end)
-        util.Finalize(None, crumb.end, exitpriority=-1_000)  # a process of multiprocessing knows no atexit
+    status = status_file.begin()
+    if status is not None:
+        atexit.register(status.end)
+        util.Finalize(None, status.end, exitpriority=-1_000)  # a process of multiprocessing knows no atexit
     brief = status_file.plain if settings.switch("args") else lambda function, *_: safe_repr.function_name(function)
-    _here = crumb, worker_log.log(), brief
+    _here = status, worker_log.log(), brief
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=_forget)
     return _here

@@ -1,4 +1,4 @@
-"""Failed futures that nobody asks for: by themselves no line at all, and exit status 0.
+"""Failed futures that are never retrieved: by themselves no line at all, and exit status 0.
 
 Flows in: ``set_exception`` of a future whose ``submit`` the user called.  Flows out: what is told when such a future is dropped,
 or when the interpreter exits.  Nothing here runs for a future that succeeds, and no failure keeps more than its future does.
@@ -126,7 +126,7 @@ def _dropped(error: BaseException, site: Site | None, kind: failure_kinds.Kind, 
         kind.count(error)
     else:
         _give(error, record)
-        surface.events.nobody_asked([(error, engine_frames.place_of(site))])
+        surface.events.never_retrieved([(error, engine_frames.place_of(site))])
 
 
 def _is_known(batch: Batch, kind: failure_kinds.Kind, error: BaseException) -> bool:
@@ -141,7 +141,7 @@ _over: dict[failure_kinds.Kind, int] = {}  # failures of a pool whose error ende
 
 
 def _held() -> list[Watch]:
-    """The watches of failed futures that are still held, and that nobody asked."""
+    """The watches of failed futures that are still held, and were never retrieved."""
     if _references is not None and _references(_MARK) <= _OWN_REFERENCES:
         return []
     return [found for found in gc.get_objects() if type(found) is Watch and found.error is not None]
@@ -163,7 +163,7 @@ def of_the_same_pool(errors: set[int]) -> dict[failure_kinds.Kind, int]:
 
 
 def tell_the_rest() -> None:
-    """At exit: the futures that are still held, and that nobody asked."""
+    """At exit: the futures that are still held, and were never retrieved."""
     told = []
     for found in _held():
         error, found.error = found.error, None
@@ -178,8 +178,8 @@ def tell_the_rest() -> None:
             _give(error, found.record)
             told.append((error, engine_frames.place_of(site)))
     if told:
-        surface.events.nobody_asked(told)
-    surface.events.nobody_asked_at_exit(_over)
+        surface.events.never_retrieved(told)
+    surface.events.never_retrieved_at_exit(_over)
 
 
 def _forget_in_child() -> None:

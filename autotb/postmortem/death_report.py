@@ -41,7 +41,7 @@ def hop(
 
 
 def of_process(engine: str, where: str, process: Any, patience: float = 0) -> Hop:
-    """What is known of a dead child of this process, whose breadcrumb is taken away; ``patience`` are the seconds that it may
+    """What is known of a dead child of this process, whose status file is taken away; ``patience`` are the seconds that it may
     still take to end."""
     if patience:
         process.join(patience)

@@ -1,4 +1,4 @@
-"""Breadcrumbs: what a worker process is doing, in a small file that outlives it.
+"""Status files: what a worker process is doing, in a small file that outlives it.
 
 Flows in: a few stores into mapped memory for each task, in the worker (under 1 µs).  Flows out: the file, which ``status_reader``
 reads in whatever process finds the worker dead.  Behind the page of numbers faulthandler writes the Python lines of a crash.
@@ -33,10 +33,10 @@ _PLACE = 0x5A5A_5A5A  # where our descriptor stands in its file: one that was cl
 _HIGH = 200  # descriptors above this one are rarely swept up by others
 _OLD = 600  # seconds after which a dead worker's file may be removed though its parent, who may want to read it, lives
 
-_mine: Crumb | None = None
+_mine: StatusFile | None = None
 
 
-class Crumb:
+class StatusFile:
     """This process's own; ``words`` is written to by index, for speed."""
 
     def __init__(self, inside: int) -> None:
@@ -135,8 +135,8 @@ def _parent() -> int:
     return os.getppid()
 
 
-def begin() -> Crumb | None:
-    """This process's crumb, made when its first task is near; None where it cannot be."""
+def begin() -> StatusFile | None:
+    """This process's status file, made when its first task is near; None where it cannot be."""
     global _mine
     if _mine is None:
         try:
@@ -148,23 +148,23 @@ def begin() -> Crumb | None:
     return _mine
 
 
-def _made() -> Crumb:
+def _made() -> StatusFile:
     from autotb.postmortem import oom
 
-    crumb = status_folder.made(_swept)
+    status = status_folder.made(_swept)
     kills = oom.oom_kills()
-    crumb.words[OOM], crumb.words[GROUP] = -1 if kills is None else kills, oom.group()
+    status.words[OOM], status.words[GROUP] = -1 if kills is None else kills, oom.group()
     os.register_at_fork(after_in_child=_not_mine)
-    crumb.watch()
-    return crumb
+    status.watch()
+    return status
 
 
-def _swept(inside: int) -> Crumb:
+def _swept(inside: int) -> StatusFile:
     try:
         sweep(inside)
     except OSError:
         pass  # less is tidied up
-    return Crumb(inside)
+    return StatusFile(inside)
 
 
 def _not_mine() -> None:

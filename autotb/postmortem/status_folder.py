@@ -1,4 +1,4 @@
-"""The folder in which breadcrumbs lie: this user's own, made with the first of them and gone with the last.
+"""The folder in which status files lie: this user's own, made with the first of them and gone with the last.
 
 It is ``$XDG_RUNTIME_DIR/autotb``, else ``autotb-UID`` in the temporary directory, where anybody may put things: it is opened
 without following links, and nothing in it is touched before its owner and mode were checked.  All work in it goes by its
@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # every worker imports this
 
     T = TypeVar("T")
 
-BEFORE, AFTER = "autotb-worker-", ".crumb"
+BEFORE, AFTER = "autotb-worker-", ".status"
 _TRIES = 5  # another worker may take the folder away in the moment in which this one has made it
 
 
@@ -111,7 +111,7 @@ def pid_of(file: str) -> int | None:
 
 
 def trouble() -> str:
-    """Why no breadcrumbs can be left, for ``doctor``; empty where they can."""
+    """Why no status files can be left, for ``doctor``; empty where they can."""
     try:
         inside(lambda found: os.access(".", os.W_OK, dir_fd=found))
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""What a worker that died left behind: its breadcrumb, read by whoever misses it.
+"""What a worker that died left behind: its status file, read by whoever misses it.
 
 Flows in: files that ``status_file`` made on this machine.  Flows out: :class:`Remains`.
 """
@@ -41,10 +41,10 @@ class Remains:
     def __init__(self, data: bytes, written: int = 0) -> None:
         """``written``, in nanoseconds, is when the file was written to last: where a crash stands in it, when it crashed."""
         if len(data) < PAGE:
-            raise ValueError("this breadcrumb is only being made")
+            raise ValueError("this status file is only being made")
         self.words = memoryview(bytearray(data[: WORDS * 8])).cast("q")
         if self.words[MARK] != MARKED:
-            raise ValueError("no breadcrumb")
+            raise ValueError("no status file")
         self.pid, self.state = self.words[PID], self.words[STATE]
         self.text = redaction.mask(data[TEXT_AT:HEAD_AT].partition(b"\0")[0].decode("utf-8", "replace"))
         self.head = data[HEAD_AT : HEAD_AT + HEAD_BYTES]

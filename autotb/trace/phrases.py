@@ -42,7 +42,7 @@ def beside(hop: Hop) -> list[str]:
 
 def noticed(before: Stack) -> str:
     """In place of an engine's own error, by which it noticed that a worker had died."""
-    return f"noticed by {before.headline.partition(chr(10))[0]}"
+    return f"detected by {before.headline.partition(chr(10))[0]}"
 
 
 def hidden(count: int) -> str:

@@ -284,7 +284,7 @@ def test_a_task_whose_ref_was_dropped(tmp_path):
         """,
     )
 
-    assert "nobody asked for its result, submitted at" in ran.stderr
+    assert "was never retrieved, submitted at" in ran.stderr
     assert "RAY_IGNORE_UNHANDLED_ERRORS" not in ran.stderr
     assert ran.last == "ZeroDivisionError: division by zero"
     assert ran.status == 0

@@ -304,10 +304,10 @@ def _real_story() -> dict[str, Any]:
     return _story
 
 
-def crumb(found: Found, chance: Chance) -> None:
-    """A breadcrumb of a worker that died."""
+def dead_worker(found: Found, chance: Chance) -> None:
+    """A status file of a worker that died."""
     try:
-        left = status_reader.Remains(records.crumb(chance), chance.number())
+        left = status_reader.Remains(records.status_file(chance), chance.number())
     except ValueError:
         return
     hop = death_report.hop("loky", "in a worker", chance.one((None, 77)), chance.one((None, -9, -11, 3, -99)), left)
@@ -541,7 +541,7 @@ DOORS: dict[str, tuple[float, Callable[..., None]]] = {
     "carried": (0.13, carried),
     "text": (0.07, text),
     "file": (0.06, file),
-    "crumb": (0.03, crumb),
+    "status_file": (0.03, dead_worker),
     "thread": (0.04, thread),
     "log": (0.03, log),
     "collected": (0.03, collected),

@@ -1,4 +1,4 @@
-"""Hostile data: records as workers send them, JSON stories, workers' texts, and breadcrumbs; made up, or real ones that were altered."""
+"""Hostile data: records as workers send them, JSON stories, workers' texts, and status files; made up, or real ones that were altered."""
 
 from __future__ import annotations
 
@@ -176,8 +176,8 @@ def mangled(chance: Chance, said: str) -> str:
     return said
 
 
-def crumb(chance: Chance) -> bytes:
-    """What a dead worker's breadcrumb may hold."""
+def status_file(chance: Chance) -> bytes:
+    """What a dead worker's status file may hold."""
     words = [chance.number() & ((1 << 63) - 1) for _ in range(16)]
     if chance.is_so(0.9):
         words[0] = 0x0000_6175_746F_7462

@@ -14,7 +14,7 @@ from autotb.instrument import task_events
 
 @pytest.fixture
 def quiet(monkeypatch):
-    """This process leaves no breadcrumb of its own."""
+    """This process leaves no status file of its own."""
     monkeypatch.setattr(task_events, "_here", (None, None, str))
 
 

@@ -1,4 +1,4 @@
-"""Failed futures that nobody asked for."""
+"""Failed futures that were never retrieved."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ if __name__ == "__main__":
 def test_they_are_told_once(shows, case):
     def check(ran):
         assert ran.status == 0
-        assert "a future failed and nobody asked for its result, submitted at " in ran.lines[0]
+        assert "the exception of a failed future was never retrieved, submitted at " in ran.lines[0]
         assert "ZeroDivisionError: division by zero" in ran.stderr
         assert "39 × ZeroDivisionError" in ran.stderr
         assert len(ran.lines) <= 20
@@ -68,7 +68,7 @@ def test_nothing_is_told_where_somebody_asked_or_nothing_failed(run, case):
 def test_an_error_that_reached_the_program_speaks_for_its_pool(run):
     ran = run(PROGRAM, "raises")
 
-    assert "nobody asked" not in ran.stderr
+    assert "never retrieved" not in ran.stderr
     assert ran.last == "ZeroDivisionError: division by zero"
     assert ran.status == 1
 

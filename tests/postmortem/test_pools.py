@@ -109,7 +109,7 @@ def test_an_exit_status_is_told(shows):
     shows(PROGRAM, check, "fork", "exit", "3")
 
 
-def test_without_breadcrumbs_the_exit_is_still_told(run):
+def test_without_status_files_the_exit_is_still_told(run):
     ran = run(PROGRAM, "fork", "kill", "3", AUTOTB_POSTMORTEM="0")
     assert "killed by signal 9 (SIGKILL)" in flat(ran.stderr)
     assert "started and then" not in ran.stderr
@@ -285,7 +285,7 @@ def test_a_crash_is_never_written_into_a_file_of_the_users(run, tmp_path):
     assert [path.name for path in folder.iterdir() if path.stat().st_size] == []
 
 
-def test_breadcrumbs_are_removed(run, tmp_path):
+def test_status_files_are_removed(run, tmp_path):
     ran = run(PROGRAM, "fork", "kill", "3", XDG_RUNTIME_DIR=str(tmp_path))
     assert "started and then crashed" in flat(ran.stderr)
     assert list(tmp_path.glob("autotb*")) == []  # the folder has gone with the last of them

@@ -1,4 +1,4 @@
-"""The folder of breadcrumbs: the user's own, checked before anything in it is touched, and gone with the last of them."""
+"""The folder of status files: the user's own, checked before anything in it is touched, and gone with the last of them."""
 
 from __future__ import annotations
 
@@ -130,16 +130,16 @@ def test_what_a_killed_program_leaves_goes_with_the_next_program(tmp_path, run):
 
 def files_of_a_user(folder):
     """Old ones, some of which are named as ours are, or were."""
-    from autotb.postmortem import status_folder as crumbs_folder
+    from autotb.postmortem import status_folder
 
-    namespace = crumbs_folder._namespace()
+    namespace = status_folder._namespace()
     outside = folder / "outside"
     outside.write_text("kept")
-    names = ["2024-report.csv", "20240101", "2024", f"999999-{namespace}", "autotb-worker-x-0.crumb", "autotb-worker-0.crumb"]
+    names = ["2024-report.csv", "20240101", "2024", f"999999-{namespace}", "autotb-worker-x-0.status", "autotb-worker-0.status"]
     for name in names:
         (folder / name).write_text("kept")
-    (folder / f"autotb-worker-999998-{namespace}.crumb").symlink_to(outside)
-    (folder / f"autotb-worker-999997-{namespace}.crumb").mkdir()
+    (folder / f"autotb-worker-999998-{namespace}.status").symlink_to(outside)
+    (folder / f"autotb-worker-999997-{namespace}.status").mkdir()
     for path in folder.iterdir():
         os.utime(path, (OLD, OLD), follow_symlinks=False)
     return sorted(path.name for path in folder.iterdir())

@@ -171,10 +171,10 @@ def test_large_and_deep_values_are_searched_within_bounds():
 
 
 @pytest.mark.behaviour("S1-52", "S1-53")
-@pytest.mark.parametrize("breadcrumbs", ["1", "0"])
-def test_a_worker_that_was_killed(run, breadcrumbs):
+@pytest.mark.parametrize("status_files", ["1", "0"])
+def test_a_worker_that_was_killed(run, status_files):
     """The signal is known: no other cause is named, and the kernel not where it counts no such kill."""
-    ran = run(POOL, "killed", AUTOTB_POSTMORTEM=breadcrumbs)
+    ran = run(POOL, "killed", AUTOTB_POSTMORTEM=status_files)
     hint = lone_hint(ran)
 
     for text in ("without a Python exception: SIGKILL was sent to it", "a timeout", "stderr files", "`Killed`", "by hand"):

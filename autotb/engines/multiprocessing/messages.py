@@ -10,7 +10,7 @@ if TYPE_CHECKING:  # every worker imports this: what only failures need is impor
     from typing import Any
 
 CASUALTY = "autotb: a worker died"
-UNCERTAIN = "autotb: a worker leaves no breadcrumb"
+UNCERTAIN = "autotb: a worker leaves no status file"
 INITIALIZER = "autotb: initializer failed"
 untold: dict[int, list[Any]] = {}  # messages of casualties, by the thread that is about to start other workers
 NOBODYS = (CASUALTY, 0, (False, None))  # a result of a job that no pool has

@@ -1,6 +1,7 @@
 """The pipes and locks that the workers of one pool share: who dies in the middle of a message leaves them in disorder.
 
-Flows in: a worker's queues, made to note in its crumb how far each message has come; later, in the parent, what the worker left.
+Flows in: a worker's queues, made to note in its status file how far each message has come; later, in the parent, what the
+worker left.
 Flows out: pipes that stand at the beginning of a message again, locks that nobody dead holds, and the task that was lost.
 Source: ``multiprocessing/connection.py``; a message is its length in four bytes (or -1 and eight), and a pickle.
 """
@@ -11,7 +12,19 @@ import os
 import struct
 import time
 
-from autotb.postmortem.status_file import HEAD_AT, HEAD_BYTES, INDEX, JOB, READS, RUNNING, STATE, TAKEN, UNKNOWN, WRITES, Crumb
+from autotb.postmortem.status_file import (
+    HEAD_AT,
+    HEAD_BYTES,
+    INDEX,
+    JOB,
+    READS,
+    RUNNING,
+    STATE,
+    TAKEN,
+    UNKNOWN,
+    WRITES,
+    StatusFile,
+)
 from autotb.postmortem.status_reader import Remains
 
 TYPE_CHECKING = False
@@ -28,7 +41,7 @@ _PATIENCE = 0.2  # seconds in which a lock that somebody living holds is seen to
 
 
 class Noted:
-    """A lock whose holder says so in its crumb."""
+    """A lock whose holder says so in its status file."""
 
     def __init__(self, lock: Lock, words: memoryview[int], which: int, head: memoryview[int] | None = None) -> None:
         take, give = lock.__enter__, lock.__exit__
@@ -57,23 +70,23 @@ class Noted:
         return getattr(self.__dict__["lock"], name)
 
 
-def note(inqueue: SimpleQueue, outqueue: SimpleQueue, crumb: Crumb) -> None:
+def note(inqueue: SimpleQueue, outqueue: SimpleQueue, status: StatusFile) -> None:
     """In a worker, before its first task: from now on its queues note what they do."""
-    _note_reader(inqueue._reader, crumb)
-    inqueue._rlock = Noted(inqueue._rlock, crumb.words, READS, crumb.page[HEAD_AT : HEAD_AT + HEAD_BYTES])
+    _note_reader(inqueue._reader, status)
+    inqueue._rlock = Noted(inqueue._rlock, status.words, READS, status.page[HEAD_AT : HEAD_AT + HEAD_BYTES])
     if outqueue._wlock is not None:
-        outqueue._wlock = Noted(outqueue._wlock, crumb.words, WRITES)
+        outqueue._wlock = Noted(outqueue._wlock, status.words, WRITES)
     for queue in (inqueue, outqueue):
         if hasattr(queue, "_make_methods"):  # joblib's, which have taken the methods of the old locks
             queue._make_methods()
 
 
-def _note_reader(reader: Reader, crumb: Crumb) -> None:
-    words, part, receive = crumb.words, reader._recv, reader._recv_bytes
-    head = crumb.page[HEAD_AT : HEAD_AT + HEAD_BYTES]
+def _note_reader(reader: Reader, status: StatusFile) -> None:
+    words, part, receive = status.words, reader._recv, reader._recv_bytes
+    head = status.page[HEAD_AT : HEAD_AT + HEAD_BYTES]
 
     def noted_read(descriptor: int, count: int) -> bytes:
-        # The beginning is read into the crumb itself: what was received can be seen even if nothing was done after it.
+        # The beginning is read into the status file itself: what was received can be seen even if nothing was done after it.
         got = words[TAKEN]
         area = head[got : got + count]
         if len(area) < count:

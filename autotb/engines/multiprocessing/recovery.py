@@ -42,15 +42,15 @@ def watch(pool: Pool) -> None:
 
 
 def begin(inqueue: SimpleQueue, outqueue: SimpleQueue) -> Any:
-    """In the worker: its crumb, or None; the queues note what they do."""
-    crumb = status_file.begin()
-    if crumb is None:
+    """In the worker: its status file, or None; the queues note what they do."""
+    status = status_file.begin()
+    if status is None:
         outqueue.put((UNCERTAIN, os.getpid(), (True, None)))
         return None
     from autotb.engines.multiprocessing import queue_repair
 
-    queue_repair.note(inqueue, outqueue, crumb)
-    return crumb
+    queue_repair.note(inqueue, outqueue, status)
+    return status
 
 
 def after(dead: list[Any], workers: list[Process]) -> bool:

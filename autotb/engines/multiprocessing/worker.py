@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # every worker imports this: what only failures need is impor
 
     from autotb.engines.multiprocessing.types import Message, SimpleQueue, Task
     from autotb.instrument.types import Function
-    from autotb.postmortem.status_file import Crumb
+    from autotb.postmortem.status_file import StatusFile
 
 
 def wrap_worker(original: Function) -> Any:
@@ -39,14 +39,14 @@ def wrap_worker(original: Function) -> Any:
         maxtasks: int | None = None,
         wrap_exception: bool = False,
     ) -> Any:
-        crumb = None
+        status = None
         try:
-            crumb = _crumb(inqueue, outqueue, initializer) if wrap_exception else None
+            status = _status_file(inqueue, outqueue, initializer) if wrap_exception else None
             tasks = _Tasks(inqueue, sys.modules[original.__module__], in_thread=not wrap_exception)
             results = _Results(outqueue, tasks)
-            if crumb is not None:
-                tasks.noted_in(crumb, results)
-                results.crumb = crumb
+            if status is not None:
+                tasks.noted_in(status, results)
+                results.status = status
             if wrap_exception:
                 from autotb.instrument import worker_log
 
@@ -58,25 +58,25 @@ def wrap_worker(original: Function) -> Any:
         except Exception:
             return original(inqueue, outqueue, initializer, initargs, maxtasks, wrap_exception)
         done = original(tasks, results, initializer, initargs, maxtasks, wrap_exception)
-        if crumb is not None:
-            crumb.end()
+        if status is not None:
+            status.end()
         return done
 
     worker_.__name__ = worker_.__qualname__ = "worker"
     return worker_
 
 
-def _crumb(inqueue: SimpleQueue, outqueue: SimpleQueue, initializer: Function | None) -> Any:
+def _status_file(inqueue: SimpleQueue, outqueue: SimpleQueue, initializer: Function | None) -> Any:
     from autotb.engines.multiprocessing import recovery
 
     recovery.unguard(outqueue)
     try:
-        crumb = recovery.begin(inqueue, outqueue)
+        status = recovery.begin(inqueue, outqueue)
     except Exception:
         return None  # should this process die, less is known
-    if crumb is not None and initializer is not None:
-        crumb.words[status_file.STATE] = status_file.STARTING
-    return crumb
+    if status is not None and initializer is not None:
+        status.words[status_file.STATE] = status_file.STARTING
+    return status
 
 
 class _Tasks(QueueProxy):
@@ -91,9 +91,9 @@ class _Tasks(QueueProxy):
         self._reraises = module._helper_reraises_exception
         self._guarded = _Guarded(None) if settings.switch("rescue") else None  # one, since the worker runs one task at a time
 
-    def noted_in(self, crumb: Crumb, results: _Results) -> None:
-        """From now on each task that is taken is noted in this process's breadcrumb; one that cannot be unpickled fails."""
-        take, begins, words = self._get, crumb.runs, crumb.words
+    def noted_in(self, status: StatusFile, results: _Results) -> None:
+        """From now on each task that is taken is noted in this process's status file; one that cannot be unpickled fails."""
+        take, begins, words = self._get, status.runs, status.words
         state, idle = status_file.STATE, status_file.IDLE  # names would be looked up for each task
         with_arguments = settings.switch("args")
 
@@ -104,7 +104,7 @@ class _Tasks(QueueProxy):
                     task = take()
                     break
                 except Exception as error:
-                    if words[state] == idle or not settings.switch("rescue") or not _not_unpickled(error, crumb, results):
+                    if words[state] == idle or not settings.switch("rescue") or not _not_unpickled(error, status, results):
                         raise  # the pipe is at its end
             if task is not None:
                 begins(
@@ -134,7 +134,7 @@ class _Tasks(QueueProxy):
         return (job, index, guarded, args, kwargs)
 
 
-def _not_unpickled(error: BaseException, crumb: Crumb, results: _Results) -> bool:
+def _not_unpickled(error: BaseException, status: StatusFile, results: _Results) -> bool:
     """A task that was received whole: its worker would die of it, and whoever waits for its result would for ever."""
     try:
         from autotb.engines.multiprocessing import queue_repair
@@ -143,7 +143,7 @@ def _not_unpickled(error: BaseException, crumb: Crumb, results: _Results) -> boo
     except Exception:
         return False  # then it dies of it
 
-    job = queue_repair.job_of(status_reader.Remains(bytes(crumb.page)))
+    job = queue_repair.job_of(status_reader.Remains(bytes(status.page)))
     if job is None:
         return False
     tb = static.traceback_of(error)
@@ -211,7 +211,7 @@ class _Results(QueueProxy):
         self._tasks = tasks
         self.module = tasks.module
         self._put = queue.put
-        self.crumb: Any = None
+        self.status: Any = None
         self.log: Any = None
 
     def put(self, message: Message) -> None:
@@ -223,8 +223,8 @@ class _Results(QueueProxy):
         except Exception:
             pass  # a message of another form goes through as it is
         self._put(message)
-        if self.crumb is not None:
-            self.crumb.idles()  # the task's result is sent
+        if self.status is not None:
+            self.status.idles()  # the task's result is sent
 
     def _failed(self, job: object, index: object, result: tuple[bool, Any]) -> Any:
         value = result[1]

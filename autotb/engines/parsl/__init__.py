@@ -97,11 +97,11 @@ def _handle(future: object) -> Any:
             name = f"{task.task_record['func_name']} (task {task.tid})"
             return name if task is future else f"{future.filename} of {name}"
 
-        def why_not_again(self, future: Task) -> str:
+        def resubmit_obstacle(self, future: Task) -> str:
             return upstream.why_not(future) if future.done() and future.exception() is not None else ""
 
-        def again(self, future: Task) -> Any:
-            return upstream.again(future)
+        def resubmit(self, future: Task) -> Any:
+            return upstream.resubmit(future)
 
     return Handle()
 

@@ -64,12 +64,12 @@ def why_not(future: Task) -> str:
     """Why a failed task, or what failed upstream of it, cannot be run again."""
     try:
         _plan(future)
-    except future_handles.NotAgainError as error:
+    except future_handles.ResubmitError as error:
         return str(error)
     return ""
 
 
-def again(future: Task) -> Any:
+def resubmit(future: Task) -> Any:
     """The future of the task's new run."""
     anew: dict[int, Any] = {}
     for task in _plan(future):
@@ -80,7 +80,7 @@ def again(future: Task) -> Any:
         try:
             anew[id(task)] = (task, _submit(task, anew))
         except Exception as error:  # cleaned up, say
-            raise future_handles.NotAgainError(f"Parsl takes no more work ({type(error).__name__}: {error})") from error
+            raise future_handles.ResubmitError(f"Parsl takes no more work ({type(error).__name__}: {error})") from error
     return _instead(future, anew)
 
 
@@ -90,7 +90,7 @@ def _is_twin(one: object, other: object) -> bool:
 
 
 def _plan(future: Task) -> list[Any]:
-    """The failed tasks to run again, each once, upstream first.  NotAgainError where one of them cannot be."""
+    """The failed tasks to run again, each once, upstream first.  ResubmitError where one of them cannot be."""
     ordered: list[Any] = []
     seen: set[int] = set()
     _place_of(future)
@@ -117,9 +117,9 @@ def _needed(task: Task) -> list[Any]:
     """The failed futures among what a task was given, once it is clear that the task can run again with others in their place."""
     record = getattr(task, "task_record", None)
     if record is None:  # no task of Parsl's: a future of another pool
-        why = future_handles.handle_of(task).why_not_again(task)
+        why = future_handles.handle_of(task).resubmit_obstacle(task)
         if why:
-            raise future_handles.NotAgainError(
+            raise future_handles.ResubmitError(
                 f"it depends on a {type(task).__name__} that failed and cannot be run again: {why}"
             )
         return []
@@ -128,14 +128,14 @@ def _needed(task: Task) -> list[Any]:
     call: Any = task.__dict__.get(CALL)
     if call is None:
         if failed:
-            raise future_handles.NotAgainError(
+            raise future_handles.ResubmitError(
                 f"{name} depends on tasks that failed, and Parsl has left them out of its arguments: submit it again yourself"
             )
         why = call_snapshot.why_not_same(None, None, record["args"], record["kwargs"], _atoms()[1:])
     else:
         why = _why_changed(task, record, call, failed)
     if why:
-        raise future_handles.NotAgainError(f"{name}: {why}")
+        raise future_handles.ResubmitError(f"{name}: {why}")
     if failed:
         return _given_of(name, failed, call[1])
     return []
@@ -185,7 +185,7 @@ def _given_of(name: str, failed: list[Any], kept: dict[str, Any]) -> list[Any]:
             _place_of(one)
             needed.append(one)
         elif getattr(one, "task_record", {}).get("executor") != "_parsl_internal" and type(future).__name__ != "DataFuture":
-            raise future_handles.NotAgainError(
+            raise future_handles.ResubmitError(
                 f"{name} depends on a future that is in none of its arguments as lists, tuples, sets or dicts"
             )
         # else Parsl's own fetching of a file: with the file it is done again
@@ -208,7 +208,7 @@ def _futures_in(value: object, found: list[Any]) -> None:
 def _submit(task: Task, anew: dict[int, Any]) -> Any:
     record = getattr(task, "task_record", None)
     if record is None:
-        return future_handles.handle_of(task).again(task)
+        return future_handles.handle_of(task).resubmit(task)
     call: Any = task.__dict__.get(CALL)
     if call is None:
         executor = record.get("executor")
@@ -268,5 +268,5 @@ def _place_of(future: Task) -> int:
     task = _task_of(future)
     found = [place for place, one in enumerate(_files_of(task)) if one is future]
     if future is not task and not found:
-        raise future_handles.NotAgainError("it depends on a file that Parsl moves by a task of its own")
+        raise future_handles.ResubmitError("it depends on a file that Parsl moves by a task of its own")
     return found[0] if found else 0
