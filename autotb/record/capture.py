@@ -167,6 +167,23 @@ class Capture:
         self.depth = depth
 
     def _hops(self, tb: TracebackType | None, record: Tree | None, place: Hop | None) -> list[Hop]:
+        """The hops of one exception, outermost first: those whose frames are in its traceback, then those of its record alone.
+
+        =========================================  ==============================  =========================================
+        traceback, cut by ``frames.segments``      hops of the record              result
+        =========================================  ==============================  =========================================
+        ``main → result``                          a worker's, with frames         the driver's frames; the worker's hop
+        ``main → result``, ``run → score``         a thread's, ``live``            the driver's frames; the thread's hop
+                                                                                   with the frames ``run → score``
+        ``main → gather → load → parse``           Dask's, ``twice``               ``main → gather``; Dask's hop with the
+                                                                                   record's frames of ``load → parse``
+        ``run → score``, in the worker itself      none; ``place`` is the worker   the worker's hop with these frames
+        none, ``future.exception()`` gave it       a worker's; ``asked``           the asking line; the worker's hop
+        =========================================  ==============================  =========================================
+
+        There may be more segments that an engine ran than hops that tell of one (an engine without an adapter), and fewer (the
+        traceback was dropped on the way): the outermost ones are then without the other.
+        """
         hops = list(record.get("hops", ())) if record else []
         # Hops of this process have their frames in the traceback; so have those of engines that bring real tracebacks along
         # ("twice"): there the record's are better.

@@ -155,7 +155,26 @@ def walk(tb: TracebackType | None) -> list[RawFrame]:
 
 
 def segments(raw: list[RawFrame]) -> list[tuple[bool, list[RawFrame]]]:
-    """Cut a traceback where an engine runs the user's function; drop what an older asking for the same exception left behind."""
+    """Cut a traceback where an engine runs the user's function; drop what an older asking for the same exception left behind.
+
+    A future of a thread pool failed in ``score``; ``main`` asked for it in ``first``, caught its error, and asked in ``second``.
+    Python has put the frames of both askings before those of the thread:
+
+    ==========================  ======================  ==================================================================
+    frame                       by the engines' facts   in which segment
+    ==========================  ======================  ==================================================================
+    ``main``                                            1, ``is_run`` false
+    ``second``                                          1
+    ``Future.result``           asks                    1
+    ``Future.__get_result``     asks                    1
+    ``main``                                            none: the older asking, as another one follows
+    ``first``                                           none
+    ``Future.result``           asks                    1, where it is hidden as the engine's
+    ``Future.__get_result``     asks                    1
+    ``_WorkItem.run``           runs                    2, ``is_run`` true
+    ``score``                                           2
+    ==========================  ======================  ==================================================================
+    """
     segments: list[tuple[bool, list[RawFrame]]] = []
     current: list[RawFrame] = []
     is_run = False
@@ -189,6 +208,14 @@ def without_tail(segments: list[tuple[bool, list[RawFrame]]], hops: list[Hop]) -
 
     Such an engine (Dask) leaves out frames of its own, so that nothing marks where the worker's begin.  Where none of them is the
     user's, as of a result that could not be pickled, all are compared.
+
+    ==================================================  ====================================
+    traceback                                           the record's hop
+    ==================================================  ====================================
+    ``main`` → ``Client.gather`` → ``load`` → ``parse``  ``load`` → ``parse``
+    ==================================================  ====================================
+
+    What remains is ``main`` → ``Client.gather``.
     """
     users = _positions(hops)
     told = users or _positions(hops, of_users=False)
@@ -234,7 +261,10 @@ def _asks_again(raw: list[RawFrame], item: RawFrame) -> bool:
 
 
 def _fold(items: list[_Call]) -> list[_Call | Frame]:
-    """Replace the later turns of a repeated cycle (up to 10 frames long) by a count."""
+    """Replace the later turns of a repeated cycle (up to 10 frames long) by a count.
+
+    ``main, even, odd, even, odd, … even, odd`` becomes ``main, even, odd, {"repeated": 499, "cycle": 2}``.
+    """
     if len(items) < 40:
         return list(items)
     keys = [(item[0], item[1]) for item in items]

@@ -196,7 +196,20 @@ def release(lock: Lock, which: int, living: Callable[[], list[Remains]]) -> bool
 
 
 def _drain(reader: Reader, left: Remains) -> None:
-    """Take the rest of a message out of the pipe of tasks: the next reader would take it for the beginning of one."""
+    """Take the rest of a message out of the pipe of tasks: the next reader would take it for the beginning of one.
+
+    A message of 5 bytes is ``00 00 00 05 | 80 04 4b 01 2e``, its length and a pickle.  What its reader had noted when it died:
+
+    ==========================  =========  ==================================================================================
+    ``head``                    ``TAKEN``  what is taken out
+    ==========================  =========  ==================================================================================
+    ``ee ee ee ee | ee ee …``   0          nothing: it waited, or had taken a message to its end
+    ``00 00 00 05 | ee ee …``   0          all 5: the length was read, and the kernel's answer not yet counted
+    ``00 00 00 05 | ee ee …``   4          all 5
+    ``00 00 00 05 | 80 04 …``   4          none: a small message is written at once, so that all of it was read at once
+    ``00 10 00 00 | 80 04 …``   4          not known: of a large one any part may have been read.  Raises :class:`Broken`
+    ==========================  =========  ==================================================================================
+    """
     head, taken = left.head, left.words[TAKEN]
     if taken == 0:
         if head[:4] == _UNTOUCHED[:4]:
