@@ -58,7 +58,7 @@ def _by_wrapt() -> Any:
 
 def _method(function: Any) -> Any:
     engine = type("Engine", (), {"call": function})()
-    return lambda given: engine.call(given)
+    return lambda given: engine.call(given)  # noqa: PLW0108  bound anew for each call, as programs do
 
 
 def _imported(module: str) -> int:
