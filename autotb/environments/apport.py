@@ -8,10 +8,15 @@ from __future__ import annotations
 import functools
 import io
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autotb import runtime
 from autotb.instrument.patch import Patch
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from autotb.instrument.types import Function
 
 MODULES = ("apport_python_hook",)
 NAME = "apport (Ubuntu's crash reporter)"
@@ -20,11 +25,11 @@ TESTED = "by a stand-in"
 CAPTURED = "its hook goes on reporting; autotb prints"
 
 
-def _wrap_install(original: Any) -> Any:
+def _wrap_install(original: Function) -> Any:
     """Called by sitecustomize: afterwards the hook is apport's."""
 
     @functools.wraps(original)
-    def install(*args: Any, **kwargs: Any) -> Any:
+    def install(*args: object, **kwargs: object) -> Any:
         result = original(*args, **kwargs)
         hook = sys.excepthook
         if hook is not runtime.hook and getattr(hook, "__module__", "") == "apport_python_hook":
@@ -34,7 +39,7 @@ def _wrap_install(original: Any) -> Any:
     return install
 
 
-def _both(theirs: Any, kind: Any, value: Any, traceback: Any) -> None:
+def _both(theirs: Function, kind: type[BaseException], value: BaseException, traceback: TracebackType | None) -> None:
     runtime.hook(kind, value, traceback)
     stderr, stock = sys.stderr, sys.__excepthook__
     try:

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import functools
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autotb import plain_errors, runtime
 from autotb.instrument.patch import Patch
+
+if TYPE_CHECKING:
+    from autotb.instrument.types import Function
 
 MODULES = ("code",)
 NAME = "code.InteractiveConsole"
@@ -20,23 +23,23 @@ TESTED = "3.10 to 3.13"
 CAPTURED = "errors of consoles on stderr; those that write elsewhere are left as they are"
 
 
-def _wrap_showtraceback(original: Any) -> Any:
+def _wrap_showtraceback(original: Function) -> Any:
     """Called where a line of the console's has raised."""
     instead = _with_pythons_hook(original)
 
     @functools.wraps(original)
-    def showtraceback(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def showtraceback(self: Any, *args: object, **kwargs: object) -> Any:
         ours = _writes_to_stderr(self) and plain_errors.is_ours(sys.exc_info()[1])
         return (original if ours else instead)(self, *args, **kwargs)
 
     return showtraceback
 
 
-def _with_pythons_hook(original: Any) -> Any:
+def _with_pythons_hook(original: Function) -> Any:
     """While it looks, the hook is the one that would be there without ours."""
 
     @functools.wraps(original)
-    def shown(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def shown(self: Any, *args: object, **kwargs: object) -> Any:
         changed = [(place, place.excepthook, _puts_pythons(place)) for place in _places_of_ours()]
         try:
             return original(self, *args, **kwargs)

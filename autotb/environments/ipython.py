@@ -8,10 +8,13 @@ from __future__ import annotations
 import functools
 import io
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autotb import engine_facts, plain_errors, runtime
 from autotb.instrument.patch import Patch
+
+if TYPE_CHECKING:
+    from autotb.instrument.types import Function
 
 MODULES = ("IPython.core.interactiveshell",)
 NAME = "IPython, Jupyter"
@@ -22,11 +25,11 @@ CAPTURED = "workers' errors in cells; plain ones stay IPython's own"
 engine_facts.register(own=("IPython", "ipykernel"))
 
 
-def _wrap_showtraceback(original: Any) -> Any:
+def _wrap_showtraceback(original: Function) -> Any:
     """Every error in a cell is shown by this method, in the terminal and in kernels."""
 
     @functools.wraps(original)
-    def showtraceback(self: Any, exc_tuple: Any = None, *args: Any, **kwargs: Any) -> Any:
+    def showtraceback(self: Any, exc_tuple: object = None, *args: object, **kwargs: object) -> Any:
         try:
             if not args and not kwargs.get("exception_only") and not kwargs.get("filename") and _show(self, exc_tuple):
                 return None
@@ -37,7 +40,7 @@ def _wrap_showtraceback(original: Any) -> Any:
     return showtraceback
 
 
-def _show(shell: Any, exc_tuple: Any) -> bool:
+def _show(shell: Any, exc_tuple: object) -> bool:
     kind, value, tb = shell._get_exc_info(exc_tuple)
     if issubclass(type(value), SyntaxError) or hasattr(value, "_render_traceback_") or kind.__name__ == "UsageError":
         return False

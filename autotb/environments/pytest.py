@@ -6,9 +6,12 @@ No entry point: pytest warns of a plugin that was imported before it could rewri
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autotb.instrument.patch import Patch
+
+if TYPE_CHECKING:
+    from autotb.instrument.types import Function
 
 MODULES = ("_pytest.runner",)
 NAME = "pytest"
@@ -17,11 +20,11 @@ DISTRIBUTION = "pytest"
 CAPTURED = "failed tests' reports"
 
 
-def _wrap_makereport(original: Any) -> Any:
+def _wrap_makereport(original: Function) -> Any:
     """Every report of a test is made here, with the exception in hand."""
 
     @functools.wraps(original)
-    def pytest_runtest_makereport(item: Any, call: Any) -> Any:
+    def pytest_runtest_makereport(item: object, call: Any) -> Any:
         report = original(item, call)
         try:
             text = _story(call.excinfo.value) if call.excinfo is not None else ""

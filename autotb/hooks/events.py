@@ -18,10 +18,13 @@ from autotb.render import clean, terminal
 from autotb.trace import build
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
+    from autotb.instrument.types import Process
     from autotb.record.schema import Hop, Place
 
 
-def _trace(exc: BaseException, tb: Any, place: Hop, heading: str = "") -> Any:
+def _trace(exc: BaseException, tb: TracebackType | None, place: Hop, heading: str = "") -> Any:
     in_force = settings.used("context", "locals")
     captured = capture.Capture(context=in_force.context, local_variables=in_force.locals != "0")
     return build.from_tree(captured.tree(exc, tb, place), heading)
@@ -43,7 +46,7 @@ def thread_failed(args: Any) -> bool:
     return True
 
 
-def process_failed(exc: BaseException, process: Any) -> bool:
+def process_failed(exc: BaseException, process: Process) -> bool:
     """An error in a ``multiprocessing.Process``, shown by the process itself."""
     if sys.stderr is None:
         return False
@@ -59,7 +62,7 @@ def process_failed(exc: BaseException, process: Any) -> bool:
     return True
 
 
-def greenlet_failed(exc: BaseException, tb: Any, place: Hop, name: str) -> bool:
+def greenlet_failed(exc: BaseException, tb: TracebackType | None, place: Hop, name: str) -> bool:
     """An error in a greenlet, which the hub tells at once."""
     if sys.stderr is None:
         return False

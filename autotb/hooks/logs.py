@@ -11,12 +11,15 @@ import functools
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autotb import render, settings
 from autotb.instrument.patch import Patch, put_on
 from autotb.record import capture
 from autotb.trace import build, tracebacklimit
+
+if TYPE_CHECKING:
+    from autotb.instrument.types import Function
 
 expected = threading.local()  # .error, .story: what asyncio is logging in this thread
 forced = threading.local()  # .on: shorten every record of this thread, for the time of one call
@@ -48,7 +51,7 @@ def _is_the_last_resort(formatter: Any) -> bool:
     return formatter is getattr(logging, "_defaultFormatter", None) and not logging.getLogger("asyncio").hasHandlers()
 
 
-def _wrap_format(original: Any) -> Any:
+def _wrap_format(original: Function) -> Any:
     """The stock formatter prints the engine's frames, and a worker's as a block of text."""
 
     @functools.wraps(original)

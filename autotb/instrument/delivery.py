@@ -23,7 +23,7 @@ class Batch:
     def __init__(self, pool: Pool, number: int) -> None:
         self.pool, self.number = pool, number
 
-    def knows(self, failure: Any) -> bool:
+    def knows(self, failure: object) -> bool:
         """Whether the very same failure reached the program after the futures of this batch were submitted."""
         pool = self.pool
         return pool.interrupted >= self.number or (failure is not None and pool.reached.get(failure, -1) >= self.number)
@@ -49,7 +49,7 @@ class Pool:
         self.reached: dict[Any, int] = {}
         self.interrupted, self.last, self.is_over, self.is_plain = -1, 0, False, True
 
-    def has_delivered(self, error: BaseException, failure: Any) -> None:
+    def has_delivered(self, error: BaseException, failure: object) -> None:
         """An error reached the program; it speaks for the futures that were submitted before, where they failed of the same."""
         self.last, self.is_plain = id(error), False
         if failure is not None:

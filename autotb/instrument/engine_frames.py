@@ -120,7 +120,7 @@ def _frame_of(function: Any, tb: TracebackType | None) -> FrameType | None:
     return None
 
 
-def original_init(original: Callable[..., Any], box: Any, exc: Any, tb: Any, *given: Any) -> None:
+def original_init(original: Callable[..., Any], box: Any, exc: BaseException, tb: TracebackType | None, *given: object) -> None:
     """The engine's own ``__init__``; where a hostile exception makes it raise, what it would have done, without asking it."""
     try:
         original(box, exc, *given)
@@ -138,7 +138,7 @@ def set_cause(exc: BaseException, cause: BaseException) -> BaseException:
     return exc
 
 
-def _safe_format(exc: BaseException, tb: Any) -> str:
+def _safe_format(exc: BaseException, tb: TracebackType | None) -> str:
     """What ``traceback`` says of it, or as much of that as can be had."""
     try:
         return "".join(traceback.format_exception(type(exc), exc, tb))
@@ -167,7 +167,7 @@ def reduced(
         return rebuild, arguments
 
 
-def _forking_dumps(value: Any) -> Any:
+def _forking_dumps(value: object) -> Any:
     from multiprocessing.reduction import ForkingPickler
 
     return ForkingPickler.dumps(value)

@@ -15,13 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from autotb.instrument.types import Function
+
 
 def when_made(note: Callable[[Any, Any], None]) -> Callable[[Any], Any]:
     """Wraps the ``__init__`` of an error that an engine makes in the driver: ``note(error, the frame that makes it)``."""
 
-    def wrap(original: Any) -> Any:
+    def wrap(original: Function) -> Any:
         @functools.wraps(original)
-        def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        def __init__(self: Any, *args: object, **kwargs: object) -> None:
             original(self, *args, **kwargs)
             try:
                 note(self, sys._getframe(2))
@@ -34,7 +36,7 @@ def when_made(note: Callable[[Any, Any], None]) -> Callable[[Any], Any]:
     return wrap
 
 
-def wrap_init(original: Any, record: Callable[..., Any], unpack: Callable[..., Any] | None = None) -> Any:
+def wrap_init(original: Function, record: Callable[..., Any], unpack: Callable[..., Any] | None = None) -> Any:
     """Runs in the worker while the exception still has its traceback: ``record(exc, tb, caller's frame)`` is made here."""
 
     @functools.wraps(original)
@@ -59,7 +61,7 @@ def wrap_init(original: Any, record: Callable[..., Any], unpack: Callable[..., A
     return __init__
 
 
-def wrap_reduce(original: Any, dumps: Callable[[Any], Any] | None = None, loads: Callable[[Any], Any] | None = None) -> Any:
+def wrap_reduce(original: Function, dumps: Callable[[Any], Any] | None = None, loads: Callable[[Any], Any] | None = None) -> Any:
     """What is pickled: the engine's own rebuild function, with an exception that is fit to travel and carries its record.
 
     ``dumps`` and ``loads`` are the engine's, where they are not the standard library's.
@@ -78,7 +80,7 @@ def wrap_reduce(original: Any, dumps: Callable[[Any], Any] | None = None, loads:
     return __reduce__
 
 
-def wrap_rebuild(original: Any, remote_text: Callable[[str], BaseException]) -> Any:
+def wrap_rebuild(original: Function, remote_text: Callable[[str], BaseException]) -> Any:
     """Sets ``__cause__`` on what arrives; a class that refuses attributes would break the engine's receiving end here."""
 
     @functools.wraps(original)

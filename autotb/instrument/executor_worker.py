@@ -15,12 +15,15 @@ from autotb.record import ownership, static
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # every worker imports this: what only failures need is imported where they are handled
+    from types import FrameType, TracebackType
     from typing import Any
 
+    from autotb.instrument.types import Function, Queue
     from autotb.instrument.worker_log import LoggedTask
+    from autotb.record.schema import Light, Tree
 
 
-def run(original: Any, call_queue: Any, result_queue: Any, initializer: Any, *more: Any) -> Any:
+def run(original: Function, call_queue: Queue, result_queue: Queue, initializer: Function | None, *more: object) -> Any:
     """Run the engine's loop ``original`` over its queues, noting each task that begins."""
     status = None
     try:
@@ -46,11 +49,11 @@ def run(original: Any, call_queue: Any, result_queue: Any, initializer: Any, *mo
 class _Begins(QueueProxy):
     """The queue of tasks, in a worker that logs them."""
 
-    def __init__(self, queue: Any, task: LoggedTask) -> None:
+    def __init__(self, queue: Queue, task: LoggedTask) -> None:
         super().__init__(queue)
         self.task = task
 
-    def get(self, *args: Any, **kwargs: Any) -> Any:
+    def get(self, *args: object, **kwargs: object) -> Any:
         item = self.queue.get(*args, **kwargs)
         if item is not None:
             self.task.began(lambda: (call_of(item.fn, item.args, item.kwargs, None), _called(item.fn)))
@@ -60,11 +63,11 @@ class _Begins(QueueProxy):
 class _Ends(QueueProxy):
     """The queue of results of such a worker."""
 
-    def __init__(self, queue: Any, task: LoggedTask) -> None:
+    def __init__(self, queue: Queue, task: LoggedTask) -> None:
         super().__init__(queue)
         self.task = task
 
-    def put(self, item: Any, *args: Any) -> Any:
+    def put(self, item: object, *args: object) -> Any:
         self.task.ended(well=getattr(item, "exception", self) is None)
         return self.queue.put(item, *args)
 
@@ -72,7 +75,7 @@ class _Ends(QueueProxy):
 class _Calls(QueueProxy):
     """The queue of tasks, in a worker: in every respect but ``get`` the queue itself."""
 
-    def __init__(self, queue: Any, status: Any) -> None:
+    def __init__(self, queue: Queue, status: Any) -> None:
         from autotb.postmortem import status_file
 
         super().__init__(queue)
@@ -94,7 +97,7 @@ class _Calls(QueueProxy):
         self.get = get
 
 
-def initialize(initializer: Any, *args: Any) -> None:
+def initialize(initializer: Function, *args: object) -> None:
     """Run the user's initializer; what it raises is logged by the worker, with the place where it ran noted on it."""
     try:
         initializer(*args)
@@ -112,7 +115,7 @@ def initialize(initializer: Any, *args: Any) -> None:
         raise
 
 
-def record(engine: str, where: str, exc: BaseException, tb: Any, caller: Any) -> Any:
+def record(engine: str, where: str, exc: BaseException, tb: TracebackType | None, caller: FrameType) -> Any:
     """The record of what a task raised, made while the loop is up the stack."""
     from autotb.instrument import engine_frames
     from autotb.record import build
@@ -125,7 +128,7 @@ def record(engine: str, where: str, exc: BaseException, tb: Any, caller: Any) ->
     return unsent(build.record(exc, tb, build.place(engine, where, call=call)), caller)
 
 
-def unsent(tree: Any, caller: Any) -> Any:
+def unsent(tree: Tree | Light, caller: FrameType) -> Any:
     """The record, which names the part of a result that could not be sent, where that is what failed."""
     if caller.f_code.co_name == "_sendback_result" and isinstance(tree, dict):
         from autotb.instrument import engine_frames, pickle_diagnosis
@@ -136,7 +139,7 @@ def unsent(tree: Any, caller: Any) -> Any:
     return tree
 
 
-def call_of(function: Any, args: Any, kwargs: Any, tb: Any) -> str | None:
+def call_of(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], tb: TracebackType | None) -> str | None:
     """The call of an item, or of the failing element of a chunk of ``map``."""
     from autotb.instrument import engine_frames
     from autotb.record import build
@@ -156,7 +159,7 @@ def _called(function: Any) -> Any:
     return function.args[0] if chunk else function
 
 
-def note_culprit(exc: BaseException, caller: Any) -> None:
+def note_culprit(exc: BaseException, caller: FrameType) -> None:
     """The call could not be sent: which part of it is at fault."""
     from autotb.instrument import engine_frames, pickle_diagnosis
     from autotb.record import annotate
@@ -167,7 +170,7 @@ def note_culprit(exc: BaseException, caller: Any) -> None:
     annotate.note(exc, culprit=next(filter(None, found), None))
 
 
-def pickler_of(caller: Any) -> Any:
+def pickler_of(caller: FrameType) -> Any:
     """The class that the caller's engine pickles with: the standard library's, or loky's, which the user may set."""
     package = static.name_of(caller).rpartition(".")[0]
     theirs = sys.modules.get(package + ".backend.reduction")

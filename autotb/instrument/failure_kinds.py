@@ -39,7 +39,7 @@ class Kind:
 
     __slots__ = ("args", "first", "is_same", "is_told", "line", "name", "path", "type", "untold")
 
-    def __init__(self, type: str, path: str | None, line: int, name: str, args: Any) -> None:
+    def __init__(self, type: str, path: str | None, line: int, name: str, args: tuple[Any, ...] | None) -> None:
         self.type, self.path, self.line, self.name = type, path, line, name
         self.args, self.is_same = args, args is not None
         self.first, self.is_told, self.untold = "", False, 0

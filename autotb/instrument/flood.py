@@ -20,7 +20,10 @@ from autotb.record.static import cause_of, context_of, fields_of, traceback_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import CodeType, FrameType
     from typing import Any
+
+    from autotb.instrument.types import Future
 
 MOST = 1_000
 _SITE = "_autotb_site"
@@ -32,7 +35,7 @@ class _Line:
 
     __slots__ = ("at", "code", "kind", "records", "run", "type")
 
-    def __init__(self, type: Any, code: Any, at: int, run: Any, kind: Any) -> None:
+    def __init__(self, type: type, code: CodeType, at: int, run: CodeType, kind: failure_kinds.Kind) -> None:
         self.type, self.code, self.at, self.run, self.kind = type, code, at, run, kind
         self.records: dict[int, tuple[Any, Any, int, Any]] = {}
 
@@ -40,7 +43,7 @@ class _Line:
 _lines: dict[int, _Line] = {}  # by a number made of two, which is quicker than a pair: who finds one looks whether it is the one
 
 
-def took(future: Any, exc: BaseException) -> bool:
+def took(future: Future, exc: BaseException) -> bool:
     """Whether this failure is one of many alike, and all is done that is to be done for it."""
     tb = outer = traceback_of(exc)
     if tb is None:
@@ -72,7 +75,7 @@ def took(future: Any, exc: BaseException) -> bool:
     return True
 
 
-def _arrived(future: Any, exc: BaseException) -> bool:
+def _arrived(future: Future, exc: BaseException) -> bool:
     """The same of a failure that came from another process; its record is given the place of submission once it is asked for."""
     kind, site = failure_kinds.of_record(dict.get(fields_of(exc), KEY)), getattr(future, _SITE, None)
     if kind is None or site is None or not by_user(site) or future._done_callbacks:
@@ -81,7 +84,7 @@ def _arrived(future: Any, exc: BaseException) -> bool:
     return True
 
 
-def learn(future: Any, exc: BaseException, caller: Any) -> None:
+def learn(future: Future, exc: BaseException, caller: FrameType) -> None:
     """This failure took the long way: the next one of its line need not, where it has become one of many."""
     record, tb, site = dict.get(fields_of(exc), KEY), traceback_of(exc), future.__dict__.get(_SITE)
     if type(record) is not tuple or tb is None or not record[1].get("live") or site is None or not by_user(site):

@@ -17,14 +17,16 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from autotb.instrument.types import Function
+
 KEY = "autotb_settings"
 
 
-def _wrap_get_preparation_data(original: Any) -> Any:
+def _wrap_get_preparation_data(original: Function) -> Any:
     """Runs in the parent."""
 
     @functools.wraps(original)
-    def get_preparation_data(name: Any, *args: Any, **kwargs: Any) -> Any:
+    def get_preparation_data(name: str, *args: object, **kwargs: object) -> Any:
         data = original(name, *args, **kwargs)
         try:
             found = settings.file_settings()
@@ -37,11 +39,11 @@ def _wrap_get_preparation_data(original: Any) -> Any:
     return get_preparation_data
 
 
-def _wrap_prepare(original: Any) -> Any:
+def _wrap_prepare(original: Function) -> Any:
     """Runs in the child, before the main program is imported there."""
 
     @functools.wraps(original)
-    def prepare(data: Any, *args: Any, **kwargs: Any) -> Any:
+    def prepare(data: dict[str, Any], *args: object, **kwargs: object) -> Any:
         try:
             if KEY in data:
                 settings.inherit(data.pop(KEY))
@@ -57,11 +59,11 @@ def _wrap_prepare(original: Any) -> Any:
     return prepare
 
 
-def telling(original: Any) -> Any:
+def telling(original: Function) -> Any:
     """Starts programs that are an engine's workers, or that start these, in the environment of this process."""
 
     @functools.wraps(original)
-    def start(*args: Any, **kwargs: Any) -> Any:
+    def start(*args: object, **kwargs: object) -> Any:
         return settings.call_telling_children(original, args, kwargs)
 
     return start

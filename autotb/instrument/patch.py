@@ -189,7 +189,7 @@ def _stand_in(patch: Patch, function: Any) -> Any:
 
 def _caller_of(function: Any) -> Any:
     @functools.wraps(function)
-    def call(*args: Any, **kwargs: Any) -> Any:
+    def call(*args: object, **kwargs: object) -> Any:
         return function(*args, **kwargs)
 
     return call

@@ -9,11 +9,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:  # every worker imports this
     from typing import Any
 
+    from autotb.instrument.types import Queue
+
 
 class QueueProxy:
     """Subclasses replace ``get`` or ``put``; all else is asked of the queue itself."""
 
-    def __init__(self, queue: Any) -> None:
+    def __init__(self, queue: Queue) -> None:
         self.queue = queue
 
     def __getattr__(self, name: str) -> Any:

@@ -8,11 +8,16 @@ them by now, and to hold them would be to hold the user's memory.
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autotb.instrument import engine_frames
 from autotb.record import ownership, static
 from autotb.record.capture import KEY, fields_of
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from autotb.instrument.types import Future
 
 LARGE = 1_000_000  # bytes, or elements
 MANY = 1_000  # elements of a container that are looked at
@@ -20,7 +25,7 @@ _SCALARS = (int, float, complex, bool, type(None))
 _ARRAYS = ("numpy", "torch", "pandas", "jax", "jaxlib", "cupy", "xarray", "polars", "pyarrow", "tensorflow", "scipy")
 
 
-def keep_call(future: Any, exc: BaseException, caller: Any) -> None:
+def keep_call(future: Future, exc: BaseException, caller: FrameType) -> None:
     """Keep ``(function, args, kwargs)`` of a task of a pool; ``caller`` is the frame that fails the future."""
     name = caller.f_code.co_name
     if name not in ("run", "process_result_item") or type(dict.get(fields_of(exc), KEY)) is tuple:

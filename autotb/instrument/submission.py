@@ -15,15 +15,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from autotb.instrument.types import Function
 
-def on_self(original: Any, through_engines: bool = True) -> Any:
+
+def on_self(original: Function, through_engines: bool = True) -> Any:
     """For an ``__init__`` that runs at submission: the new object remembers the user's line.
 
     With ``through_engines`` false an engine that has an adapter of its own, and notes the place itself, ends the search.
     """
 
     @functools.wraps(original)
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+    def __init__(self: Any, *args: object, **kwargs: object) -> None:
         original(self, *args, **kwargs)
         try:
             self._autotb_site = callsite.here(3, through_engines)
@@ -33,11 +35,11 @@ def on_self(original: Any, through_engines: bool = True) -> Any:
     return __init__
 
 
-def on_result(original: Any) -> Any:
+def on_result(original: Function) -> Any:
     """For a function that submits: what it returns remembers the user's line."""
 
     @functools.wraps(original)
-    def submit(*args: Any, **kwargs: Any) -> Any:
+    def submit(*args: object, **kwargs: object) -> Any:
         made = original(*args, **kwargs)
         try:
             made._autotb_site = callsite.here(3)
@@ -55,9 +57,9 @@ def when_raised(note: Callable[..., None], kinds: Any = BaseException, but: Any 
     those of ``but``, pass by.
     """
 
-    def wrap(original: Any) -> Any:
+    def wrap(original: Function) -> Any:
         @functools.wraps(original)
-        def ask(*args: Any, **kwargs: Any) -> Any:
+        def ask(*args: object, **kwargs: object) -> Any:
             try:
                 return original(*args, **kwargs)
             except but:
@@ -76,7 +78,7 @@ def when_raised(note: Callable[..., None], kinds: Any = BaseException, but: Any 
     return wrap
 
 
-def note_site(error: BaseException, asked: Any) -> None:
+def note_site(error: BaseException, asked: object) -> None:
     """The line that ``asked`` remembers, on whatever it raised."""
     from autotb.instrument import engine_frames
     from autotb.record import annotate
@@ -84,7 +86,7 @@ def note_site(error: BaseException, asked: Any) -> None:
     annotate.note_submitted(error, engine_frames.place_of(static.attributes(asked).get("_autotb_site")))
 
 
-def note_site_of_worker(error: BaseException, asked: Any) -> None:
+def note_site_of_worker(error: BaseException, asked: object) -> None:
     """The same, on an error that came with a record: a timeout, or an error of the engine's own, is none of the task's."""
     from autotb.record.capture import attached
 
@@ -92,7 +94,7 @@ def note_site_of_worker(error: BaseException, asked: Any) -> None:
         note_site(error, asked)
 
 
-def note_caller(error: BaseException, *_: Any) -> None:
+def note_caller(error: BaseException, *_: object) -> None:
     """On an error that came with a record: the user's line that is up the stack."""
     from autotb.record import annotate
     from autotb.record.capture import attached

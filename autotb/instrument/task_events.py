@@ -15,6 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:  # every worker imports this
     from typing import Any
 
+    from autotb.instrument.types import Function
+
 _running: dict[int, tuple[str, str]] = {}  # thread: the call in brief, and as it is logged
 _here: tuple[Any, Any, Any] | None = None  # this process's status file and log, how a call is told in brief
 
@@ -58,15 +60,15 @@ def ended(well: bool) -> str:
     return done[0]
 
 
-def _always(_: Any) -> bool:
+def _always(_: object) -> bool:
     return True
 
 
-def _never(_: Any) -> bool:
+def _never(_: object) -> bool:
     return False
 
 
-def around(original: Any, call: Any, is_well: Any = _always) -> Any:
+def around(original: Function, call: Function, is_well: Function = _always) -> Any:
     """Wraps an engine's function that runs a task.
 
     ``call(*args, **kwargs)`` gives what :func:`begins` takes, or None for what is no task of the user's; ``is_well(result)``
@@ -74,7 +76,7 @@ def around(original: Any, call: Any, is_well: Any = _always) -> Any:
     """
 
     @functools.wraps(original)
-    def run(*args: Any, **kwargs: Any) -> Any:
+    def run(*args: object, **kwargs: object) -> Any:
         try:
             given = call(*args, **kwargs)
             if given is not None:
@@ -95,7 +97,7 @@ def around(original: Any, call: Any, is_well: Any = _always) -> Any:
     return run
 
 
-def _end(is_well: Any, result: Any = None) -> None:
+def _end(is_well: Function, result: object = None) -> None:
     try:
         ended(bool(is_well(result)))
     except Exception:

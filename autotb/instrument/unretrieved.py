@@ -25,6 +25,7 @@ from autotb.record.capture import KEY
 
 if TYPE_CHECKING:
     from autotb.instrument.delivery import Batch
+    from autotb.instrument.types import Future
     from autotb.record.callsite import Site
 
 _registered = False
@@ -37,7 +38,7 @@ class Watch:
 
     __slots__ = ("error", "kind", "mark", "record", "site")
 
-    def __init__(self, error: BaseException | None, site: Site | None, kind: failure_kinds.Kind, record: Any = None) -> None:
+    def __init__(self, error: BaseException | None, site: Site | None, kind: failure_kinds.Kind, record: object = None) -> None:
         """``record`` is for the error to be given once somebody asks, where it has none yet."""
         self.error = error
         self.site = site
@@ -63,7 +64,7 @@ class Watch:
             _dropped(error, site, kind, self.record)
 
 
-def watch(future: Any, error: BaseException, site_name: str, kind: failure_kinds.Kind) -> None:
+def watch(future: Future, error: BaseException, site_name: str, kind: failure_kinds.Kind) -> None:
     """Begin to watch a future that has just failed."""
     fields = future.__dict__
     site = fields.get(site_name)
@@ -108,12 +109,12 @@ def end(found: Watch, error: BaseException | None) -> None:
         batch_of(found.site).pool.has_delivered(error, (found.kind, said) if said is not None else None)
 
 
-def _give(error: BaseException, record: Any) -> None:
+def _give(error: BaseException, record: object) -> None:
     if record is not None:
         dict.setdefault(static.fields_of(error), KEY, record)
 
 
-def _dropped(error: BaseException, site: Site | None, kind: failure_kinds.Kind, record: Any) -> None:
+def _dropped(error: BaseException, site: Site | None, kind: failure_kinds.Kind, record: object) -> None:
     if site is None or not by_user(site):
         return
     batch = batch_of(site)

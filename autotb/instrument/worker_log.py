@@ -91,7 +91,7 @@ def log() -> WorkerLog | None:
     return _log
 
 
-def call_of(function: Any, args: Any, kwargs: Any = None) -> str:
+def call_of(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) -> str:
     """The call as it is logged; the name alone under ``AUTOTB_ARGS=0``."""
     return build.call_text(function, args, kwargs) or _name_only(function)
 

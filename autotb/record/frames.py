@@ -17,6 +17,7 @@ from autotb.record.process_start import own_start
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
+    from types import FrameType
     from typing import Any
 
     from autotb.record.schema import Frame, Hop, Place
@@ -67,7 +68,7 @@ class Frames:
         _adopt_scripts_of_engines(result)
         return result
 
-    def _frame(self, code: CodeType, line: int, lasti: int, frame: Any, *, is_last: bool) -> Frame:
+    def _frame(self, code: CodeType, line: int, lasti: int, frame: FrameType, *, is_last: bool) -> Frame:
         path, module = shipped_code.path_of(code, frame.f_globals), static.name_of(frame)
         module = module if module != ownership.REBUILT else ""
         kind = ownership.kind_of(path, module)
@@ -127,11 +128,11 @@ def live_call(raw: list[RawFrame]) -> str:
     return ""
 
 
-def _where(frame: Any) -> tuple[str, str]:
+def _where(frame: FrameType) -> tuple[str, str]:
     return static.name_of(frame), static.exact(frame.f_code.co_name)
 
 
-def _loading(frame: Any) -> dict[str, Any]:
+def _loading(frame: FrameType) -> dict[str, Any]:
     """What linecache asks a frame's globals for: how the module was loaded.  What answers for itself is not asked."""
     spec = dict.get(frame.f_globals, "__spec__")
     told = static.attributes(spec) if spec is not None else {}
@@ -328,7 +329,7 @@ def _window(text: str, frame: Frame | None) -> str:
     return before + text[start:end] + after
 
 
-def _locals(frame: Any) -> dict[str, str]:
+def _locals(frame: FrameType) -> dict[str, str]:
     try:
         values = static.variables(frame)
         names = [name for name in values if type(name) is str and not name.startswith(".")]

@@ -14,6 +14,7 @@ from autotb.record import safe_repr, static
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
+    from types import FrameType
     from typing import Any
 
 HAS_SUGGESTIONS = sys.version_info >= (3, 12)  # before, only the interpreter's own printer knows them
@@ -96,7 +97,7 @@ def _of_import(exc: BaseException, message: str, name: str) -> BaseException | N
     return base(message, name=name, name_from=wanted) if known else None  # type: ignore[call-arg,unused-ignore]
 
 
-def _is_open(frame: Any, name: str) -> bool:
+def _is_open(frame: FrameType, name: str) -> bool:
     """Whether the names of a frame can be listed, and its ``self`` be asked for this one."""
     values = frame.f_locals
     if not (type(values) is dict or type(values) is type(sys._getframe().f_locals)):
@@ -105,7 +106,7 @@ def _is_open(frame: Any, name: str) -> bool:
     return is_plain and ("self" not in values or static.is_silent(values["self"], name))
 
 
-def _loads_silently(frame: Any) -> bool:
+def _loads_silently(frame: FrameType) -> bool:
     """Whether linecache, which ``traceback`` hands the frame's globals to, asks nobody who answers for himself."""
     if type(frame.f_globals) is not dict:
         return False
