@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 
-from autotb.record import callsite, static
+from autotb.record import callsite
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -83,7 +83,11 @@ def note_site(error: BaseException, asked: object) -> None:
     from autotb.instrument import engine_frames
     from autotb.record import annotate
 
-    annotate.note_submitted(error, engine_frames.place_of(static.attributes(asked).get("_autotb_site")))
+    try:  # ipyparallel's results have a ``__dict__`` of their own, and no code of the class's is to run
+        site = object.__getattribute__(asked, "_autotb_site")
+    except AttributeError:
+        return
+    annotate.note_submitted(error, engine_frames.place_of(site))
 
 
 def note_site_of_worker(error: BaseException, asked: object) -> None:

@@ -42,9 +42,12 @@ def limit() -> int | None:
 
 
 def largest_child() -> int:
-    """The most bytes that any child which was waited for has had in memory."""
-    import resource
+    """The most bytes that any child which was waited for has had in memory; 0 where the system does not tell."""
     import sys
+
+    if sys.platform == "win32":
+        return 0
+    import resource
 
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 

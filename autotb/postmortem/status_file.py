@@ -47,7 +47,7 @@ class StatusFile:
             os.unlink(file, dir_fd=inside)  # of a process that had this number before
         except FileNotFoundError:
             pass
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC  # type: ignore[attr-defined,unused-ignore]
         descriptor = os.open(file, flags, 0o600, dir_fd=inside)
         try:
             os.write(descriptor, bytes(PAGE))  # a full disk must fail here, not as a signal at a store
@@ -93,10 +93,11 @@ class StatusFile:
     def watch(self) -> None:
         """Let faulthandler write to this file, unless somebody uses it already: there is one in a process."""
         import faulthandler
+
+        if sys.platform == "win32" or faulthandler.is_enabled():
+            return
         import fcntl
 
-        if faulthandler.is_enabled():
-            return
         high = fcntl.fcntl(self.descriptor, fcntl.F_DUPFD_CLOEXEC, _HIGH)
         os.close(self.descriptor)
         self.descriptor = high
@@ -154,7 +155,8 @@ def _made() -> StatusFile:
     status = status_folder.made(_swept)
     kills = oom.oom_kills()
     status.words[OOM], status.words[GROUP] = -1 if kills is None else kills, oom.group()
-    os.register_at_fork(after_in_child=_not_mine)
+    if sys.platform != "win32":
+        os.register_at_fork(after_in_child=_not_mine)
     status.watch()
     return status
 

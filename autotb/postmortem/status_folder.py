@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # every worker imports this
@@ -18,6 +19,7 @@ if TYPE_CHECKING:  # every worker imports this
     T = TypeVar("T")
 
 BEFORE, AFTER = "autotb-worker-", ".status"
+_NONE = "Windows has no such folder: workers leave no word there"
 _TRIES = 5  # another worker may take the folder away in the moment in which this one has made it
 
 
@@ -27,12 +29,16 @@ def path() -> str:
     if runtime and os.path.isdir(runtime) and os.access(runtime, os.W_OK):
         return os.path.join(runtime, "autotb")
     temporary = next(filter(None, map(os.environ.get, ("TMPDIR", "TEMP", "TMP"))), "/tmp")  # noqa: S108  tempfile is slow to import
+    if sys.platform == "win32":
+        raise OSError(_NONE)
     return os.path.join(temporary, f"autotb-{os.getuid()}")
 
 
 def opened() -> int:
     """Its descriptor.  Raises OSError where there is none, or where it is not this user's own."""
     where = path()
+    if sys.platform == "win32":
+        raise OSError(_NONE)
     found = os.open(where, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     status = os.fstat(found)
     if status.st_uid != os.getuid() or stat.S_IMODE(status.st_mode) & 0o077:
@@ -81,6 +87,8 @@ def leave() -> None:
 
 def read_in(found: int, file: str, most: int) -> bytes:
     """What a file of it holds, a regular one of this user's.  Raises OSError."""
+    if sys.platform == "win32":
+        raise OSError(_NONE)
     descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=found)
     with open(descriptor, "rb") as opened_file:
         status = os.fstat(descriptor)
@@ -117,5 +125,5 @@ def trouble() -> str:
     except FileNotFoundError:
         return "" if os.access(os.path.dirname(path()), os.W_OK) else f"{os.path.dirname(path())} cannot be written to"
     except OSError as error:
-        return str(error) if isinstance(error, PermissionError) and error.errno is None else f"{path()}: {error.strerror}"
+        return str(error) if error.errno is None else f"{path()}: {error.strerror}"
     return ""

@@ -75,7 +75,7 @@ def _job() -> dict[str, str]:
 def host() -> str:
     """This machine's name; empty where it has none."""
     if hasattr(os, "uname"):
-        return os.uname().nodename
+        return str(os.uname().nodename)
     return os.environ.get("COMPUTERNAME", "")
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 import time
 
 
@@ -16,6 +17,8 @@ def own_start() -> int:
 
     Source: proc(5), field 22 of ``/proc/self/stat``.
     """
+    if sys.platform == "win32":
+        return 0
     try:
         with open("/proc/self/stat", "rb") as file:
             ticks = int(file.read(2_000).rpartition(b")")[2].split()[19])

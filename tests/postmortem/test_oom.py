@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from autotb.postmortem import oom
@@ -41,4 +43,11 @@ def test_the_largest_worker_is_told_where_it_was_near_the_limit(kernel, monkeypa
 def test_where_the_kernel_does_not_tell_there_is_no_verdict(tmp_path, monkeypatch):
     monkeypatch.setattr(oom, "ROOT", str(tmp_path))
     assert oom.oom_kills() is None
+    assert oom.verdict(None) == ""
+
+
+def test_windows_knows_no_such_counters(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setitem(sys.modules, "resource", None)
+    assert oom.largest_child() == 0
     assert oom.verdict(None) == ""

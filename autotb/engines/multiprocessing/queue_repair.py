@@ -91,10 +91,10 @@ def _note_reader(reader: Reader, status: StatusFile) -> None:
         area = head[got : got + count]
         if len(area) < count:
             rest = bytearray(min(count - len(area), 1 << 16))
-            number = os.readv(descriptor, [area, rest])
+            number = os.readv(descriptor, [area, rest])  # type: ignore[attr-defined,unused-ignore]
             chunk = bytes(area[:number]) + rest[: max(0, number - len(area))]
         else:
-            number = os.readv(descriptor, [area])
+            number = os.readv(descriptor, [area])  # type: ignore[attr-defined,unused-ignore]
             chunk = bytes(area[:number])
         words[TAKEN] = got + number
         return chunk

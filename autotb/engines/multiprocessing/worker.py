@@ -278,11 +278,11 @@ def _put_whole(results: _Results, message: Message) -> None:
     if not hasattr(signal, "pthread_sigmask"):
         results.put(message)
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # type: ignore[attr-defined,unused-ignore]
     try:
         results.put(message)
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)  # type: ignore[attr-defined,unused-ignore]
 
 
 def wrap_boxed_init(original: Function) -> Any:
