@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 
 class Attribute(NamedTuple):
-    """A name; the objects that bear it and what it holds; the modules that write it, and those that read it."""
+    """A name; the type of what it holds; the objects that bear it, and what for; the modules that write it, and that read it."""
 
     name: str
+    type: str
     on: str
     written: tuple[str, ...]
     read: tuple[str, ...]
@@ -21,72 +22,84 @@ class Attribute(NamedTuple):
 TABLE = (
     Attribute(
         "_autotb",
+        "Tree | Light | None",
         "the box in which an engine pickles an exception: the record, until it is pickled",
         ("engines.multiprocessing.worker", "engines.parsl", "engines.torch", "instrument.exception_wrappers"),
         ("engines.joblib", "engines.parsl", "engines.torch", "instrument.engine_frames"),
     ),
     Attribute(
         "_autotb_autopsy",
+        "Autopsy",
         "a pool's manager thread: what is known of its dead workers",
         ("postmortem.executor_deaths",),
         ("postmortem.executor_deaths",),
     ),
     Attribute(
         "_autotb_begun",
+        "int",
         "a Process: when it was started, in nanoseconds",
         ("engines.multiprocessing.process",),
         ("postmortem.status_reader",),
     ),
     Attribute(
         "_autotb_broken",
+        "bool",
         "a multiprocessing.Pool: that it takes no more work",
         ("engines.multiprocessing.recovery",),
         ("engines.multiprocessing.recovery",),
     ),
     Attribute(
         "_autotb_call",
+        "Call",
         "a failed future: its call, where it is small, to be submitted again",
         ("instrument.resubmit",),
         ("instrument.future_handles",),
     ),
     Attribute(
         "_autotb_dask",
+        "distributed.Future",
         "the future of a step on Dask: the Dask future, released with it",
         ("flow.executors",),
         ("flow.executors",),
     ),
     Attribute(
         "_autotb_dead",
+        "list[Hop]",
         "a future: the hops of the workers that took its task with them",
         ("postmortem.executor_deaths",),
         ("engines.futures", "postmortem.executor_deaths"),
     ),
     Attribute(
         "_autotb_given",
+        "tuple[Any, ...] | None",
         "a future: the snapshot of what its call was given",
         ("engines.futures", "engines.loky", "instrument.future_handles"),
         ("instrument.call_snapshot",),
     ),
     Attribute(
         "_autotb_launched",
+        "tuple[Any, ...] | None",
         "a Parsl future: the snapshot of what the first attempt ran with",
         ("engines.parsl.upstream",),
         ("engines.parsl.upstream",),
     ),
     Attribute(
         "_autotb_left",
+        "dict[int, Remains]",
         "a multiprocessing.Pool: what its dead workers left, by process",
         ("engines.multiprocessing.recovery",),
         ("engines.multiprocessing.recovery",),
     ),
     Attribute(
         "_autotb_pool",
+        "delivery.Pool | weakref.ref[Pool]",
         "an executor: which of its failures the program knows; a Pool's queue of results: the pool",
         ("engines.multiprocessing.driver", "instrument.delivery"),
         ("engines.futures", "engines.multiprocessing.receiver", "engines.multiprocessing.recovery", "instrument.delivery"),
     ),
     Attribute(
         "_autotb_site",
+        "Site | None",
         "a future, a task, a thread: where the work was submitted",
         (
             "engines.asyncio",
@@ -103,42 +116,54 @@ TABLE = (
         (
             "engines.celery",
             "engines.futures",
-            "engines.joblib",
             "engines.multiprocessing.driver",
             "engines.parsl.upstream",
             "engines.pebble",
             "engines.prefect",
-            "engines.torch",
             "hooks.events",
             "instrument.flood",
             "instrument.future_handles",
             "instrument.submission",
         ),
     ),
-    Attribute("_autotb_started", "a Process: the place of its start()", ("engines.multiprocessing.process",), ("hooks.events",)),
     Attribute(
-        "_autotb_submitted", "a Parsl future: the call as the program made it", ("engines.parsl",), ("engines.parsl.upstream",)
+        "_autotb_started",
+        "Place | None",
+        "a Process: the place of its start()",
+        ("engines.multiprocessing.process",),
+        ("hooks.events",),
+    ),
+    Attribute(
+        "_autotb_submitted",
+        "tuple[tuple[Any, ...], dict[str, Any], Any]",
+        "a Parsl future: the call as the program made it",
+        ("engines.parsl",),
+        ("engines.parsl.upstream",),
     ),
     Attribute(
         "_autotb_told_by_driver",
+        "bool",
         "a Dask worker's process: that the driver tells its failures",
         ("engines.distributed",),
         ("engines.distributed",),
     ),
     Attribute(
         "_autotb_uncertain",
+        "set[int]",
         "a Pool's queue of results: processes that leave no word of what they do",
         ("engines.multiprocessing.receiver",),
         ("engines.multiprocessing.receiver", "engines.multiprocessing.recovery"),
     ),
     Attribute(
         "_autotb_waiting",
+        "Waiting",
         "a Pool's queue of results: what half a message was worth",
         ("engines.multiprocessing.recovery",),
         ("engines.multiprocessing.receiver", "engines.multiprocessing.recovery"),
     ),
     Attribute(
         "_autotb_watch",
+        "Watch",
         "a failed future: what reports it where it is never retrieved",
         ("instrument.flood", "instrument.unretrieved"),
         ("engines.futures", "instrument.unretrieved"),

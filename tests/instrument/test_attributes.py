@@ -53,3 +53,17 @@ def _constants(node: ast.stmt) -> dict[str, str]:
 
 def test_the_table_is_what_the_code_does():
     assert {row.name: (set(row.written), set(row.read)) for row in attributes.TABLE} == uses()
+
+
+def test_what_mypy_is_told_of_them_is_the_tables_type():
+    """Any where the class stands above."""
+    types = {row.name: row.type.split(" | ") for row in attributes.TABLE}
+    told = [
+        (node.target.id, ast.unparse(node.annotation))
+        for path in PACKAGE.rglob("types.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and OURS.fullmatch(node.target.id)
+    ]
+
+    assert {name for name, _ in told} >= {"_autotb_site", "_autotb_watch", "_autotb_pool"}
+    assert [(name, kind) for name, kind in told if kind != "Any" and not set(kind.split(" | ")) <= set(types[name])] == []
