@@ -113,6 +113,47 @@ def test_the_house_is_drawn_as_it_is():
     assert [height[name] for name in drawn] == sorted(height[name] for name in drawn)
 
 
+def test_the_picture_of_the_house_is_the_codes():
+    from tests import house
+
+    assert house.PICTURE.read_text(encoding="utf-8") == house.picture(), "draw it again: python -m tests.house"
+
+
+def test_the_walk_of_an_exception_is_as_it_is_told(run):
+    """Each stage that docs/architecture.md shows, in a real run."""
+    ran = run(
+        """
+        import json
+        from concurrent.futures import ProcessPoolExecutor, wait
+        from autotb.trace import build
+
+        def ratio(clicks, views):
+            return clicks / views
+
+        if __name__ == "__main__":
+            with ProcessPoolExecutor(1) as pool:
+                future = pool.submit(ratio, 3, 0)
+                print(type(future._autotb_site[0]).__name__, len(future._autotb_site))
+                wait([future])
+                hop = future.exception().__autotb__["hops"][0]
+                print(*sorted(hop))
+                print(*[frame["kind"] + ":" + frame["name"] for frame in hop["frames"]])
+                try:
+                    future.result()
+                except ZeroDivisionError as error:
+                    hops = build.build(error).stack.hops
+                    print(*[" ".join(frame.name for frame in hop.frames) for hop in hops], sep=" | ")
+        """
+    )
+
+    assert ran.stdout.splitlines() == [
+        "code 4",
+        "call engine frames host pid submitted versions where",
+        "engine:_process_worker user:ratio",
+        "<module> result __get_result | _process_worker ratio",
+    ]
+
+
 def test_a_record_is_described_as_it_is():
     from autotb import render
     from autotb.trace import build
