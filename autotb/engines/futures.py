@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from autotb.instrument.types import Call, Function, Future, Queue
+    from autotb.record.schema import Light, Tree
 
 MODULES = ("concurrent.futures.thread", "concurrent.futures.process", "concurrent.futures.interpreter")
 NAME = "concurrent.futures"
@@ -315,7 +316,7 @@ def _wrap_boxed_init(original: Function) -> Any:
     return exception_wrappers.wrap_init(original, _record)
 
 
-def _record(exc: BaseException, tb: TracebackType | None, caller: FrameType) -> Any:
+def _record(exc: BaseException, tb: TracebackType | None, caller: FrameType) -> Tree | Light:
     from autotb.instrument import executor_worker
 
     return executor_worker.record("process pool", "in a process-pool worker", exc, tb, caller)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from autotb.instrument.types import Function
+    from autotb.record.schema import Light, Tree
 
 MODULES = (
     "joblib.externals.loky.process_executor",
@@ -68,7 +69,7 @@ def _wrap_boxed_init(original: Function) -> Any:
     return exception_wrappers.wrap_init(original, _record)
 
 
-def _record(exc: BaseException, tb: TracebackType | None, caller: FrameType) -> Any:
+def _record(exc: BaseException, tb: TracebackType | None, caller: FrameType) -> Tree | Light:
     from autotb.record import build
 
     place = build.place("joblib", "in a joblib worker", call=_call(tb) or _unsent(caller))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from autotb.instrument.types import Function, Queue
+    from autotb.record.schema import Light, Tree
 
 MODULES = ("loky.process_executor", "loky.reusable_executor", "loky.backend.spawn")
 NAME = "loky"
@@ -64,7 +65,7 @@ def _wrap_boxed_init(original: Function) -> Any:
     return exception_wrappers.wrap_init(original, _record)
 
 
-def _record(exc: BaseException, tb: TracebackType | None, caller: FrameType) -> Any:
+def _record(exc: BaseException, tb: TracebackType | None, caller: FrameType) -> Tree | Light:
     return executor_worker.record("loky", "in a loky worker", exc, tb, caller)
 
 

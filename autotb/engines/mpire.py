@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from autotb.instrument.types import Function
+    from autotb.record.schema import Light, Tree
 
 MODULES = ("mpire.worker", "mpire.pool", "mpire.async_result")
 NAME = "mpire"
@@ -61,7 +62,7 @@ def _wrap_get_exception(original: Function) -> Any:
     return _get_exception
 
 
-def _parts(exc: BaseException, tree: Any) -> tuple[Any, Any, Any] | None:
+def _parts(exc: BaseException, tree: Tree | Light) -> tuple[Any, Any, Any] | None:
     """Type, args and fields of an exception that mpire could not send; None for one that it can."""
     dict.pop(fields_of(exc), KEY, None)
     if not settings.switch("rescue") or not pickling.is_suspect(exc):

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from autotb.instrument.types import Function
+    from autotb.record.schema import Light, Tree
 
 MODULES = (
     "pebble.common",
@@ -50,7 +51,7 @@ def _wrap_boxed_init(original: Function) -> Any:
     return exception_wrappers.wrap_init(original, _record)
 
 
-def _record(exc: BaseException, tb: TracebackType | None, caller: FrameType) -> Any:
+def _record(exc: BaseException, tb: TracebackType | None, caller: FrameType) -> Tree | Light:
     from autotb.instrument import engine_frames
     from autotb.record import build
 

@@ -11,10 +11,13 @@ import io
 import pickle
 import sys
 from types import FunctionType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autotb.record import pickling, safe_repr
 from autotb.record.capture import KEY, fields_of, message_of, type_name
+
+if TYPE_CHECKING:
+    from autotb.record.schema import Light, Tree
 
 PROTOCOL = 4
 
@@ -68,7 +71,7 @@ def headline(exception: BaseException) -> str:
     return f"{type_name(type(exception))}: {message}" if message else type_name(type(exception))
 
 
-def pack_exception(exception: BaseException, tree: Any) -> Packed:
+def pack_exception(exception: BaseException, tree: Tree | Light | None) -> Packed:
     """An exception with the record of its story, if it has one; the exception itself keeps its record."""
     text = headline(exception)[:300]
     kept = dict.get(fields_of(exception), KEY)

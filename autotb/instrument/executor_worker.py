@@ -115,7 +115,7 @@ def initialize(initializer: Function, *args: object) -> None:
         raise
 
 
-def record(engine: str, where: str, exc: BaseException, tb: TracebackType | None, caller: FrameType) -> Any:
+def record(engine: str, where: str, exc: BaseException, tb: TracebackType | None, caller: FrameType) -> Tree | Light:
     """The record of what a task raised, made while the loop is up the stack."""
     from autotb.instrument import engine_frames
     from autotb.record import build
@@ -128,7 +128,7 @@ def record(engine: str, where: str, exc: BaseException, tb: TracebackType | None
     return unsent(build.record(exc, tb, build.place(engine, where, call=call)), caller)
 
 
-def unsent(tree: Tree | Light, caller: FrameType) -> Any:
+def unsent(tree: Tree | Light, caller: FrameType) -> Tree | Light:
     """The record, which names the part of a result that could not be sent, where that is what failed."""
     if caller.f_code.co_name == "_sendback_result" and isinstance(tree, dict):
         from autotb.instrument import engine_frames, pickle_diagnosis

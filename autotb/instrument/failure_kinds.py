@@ -16,6 +16,8 @@ if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
     from types import TracebackType
     from typing import Any
 
+    from autotb.record.schema import Frame, Tree
+
 MOST = 1_000
 _DEEPEST = 5  # causes that are looked at
 _LONGEST = 300  # characters of an argument that is compared
@@ -87,7 +89,7 @@ def of(exc: BaseException) -> Kind:
     return found
 
 
-def of_record(record: Any) -> Kind | None:
+def of_record(record: object) -> Kind | None:
     """The kind of a failure that came with a light record, of which others came before."""
     if type(record) is tuple and len(record) == 3:
         found = _of_bases.get(id(record[1]))
@@ -129,7 +131,7 @@ def _key(exc: BaseException, depth: int = 0) -> tuple[Any, ...]:
     return (type_name(type(exc)), *place, below)
 
 
-def _key_of_tree(tree: Any, depth: int) -> tuple[Any, ...] | None:
+def _key_of_tree(tree: Tree | None, depth: int) -> tuple[Any, ...] | None:
     """The same of a cause that came as a worker's record."""
     if type(tree) is not dict or depth > _DEEPEST:
         return None
@@ -137,15 +139,15 @@ def _key_of_tree(tree: Any, depth: int) -> tuple[Any, ...] | None:
     return (str(tree.get("type")), *place, _key_of_tree(tree.get("cause") or tree.get("context"), depth + 1))
 
 
-def _frames_of(record: Any) -> Any:
+def _frames_of(record: Any) -> list[Frame] | None:
     """The frames that came with an exception: those of its innermost hop, none where they are in its traceback."""
     if type(record) is tuple and len(record) == 3:
-        return record[1].get("frames")
+        return record[1].get("frames")  # type: ignore[no-any-return]
     hops = record.get("hops") or () if type(record) is dict else ()
     return next((hop["frames"] for hop in reversed(hops) if hop.get("frames")), None)
 
 
-def _of_frames(frames: Any) -> tuple[str, int, str] | None:
+def _of_frames(frames: list[Frame] | None) -> tuple[str, int, str] | None:
     places = [frame for frame in frames or () if "path" in frame]
     if not places:
         return None

@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # every worker imports this: what only failures need is impor
     from autotb.engines.multiprocessing.types import Message, SimpleQueue, Task
     from autotb.instrument.types import Function
     from autotb.postmortem.status_file import StatusFile
+    from autotb.record.schema import Light, Tree
 
 
 def wrap_worker(original: Function) -> Any:
@@ -297,7 +298,7 @@ def _unpacked(exc: BaseException, tb: TracebackType | None) -> tuple[Any, Any]:
     return exc.error, tb.tb_next if tb is not None else None
 
 
-def _record(exc: BaseException, tb: TracebackType | None, caller: FrameType) -> Any:
+def _record(exc: BaseException, tb: TracebackType | None, caller: FrameType) -> Tree | Light:
     from autotb.instrument import engine_frames
     from autotb.record import build
 
