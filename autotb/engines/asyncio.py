@@ -27,7 +27,7 @@ CAPTURED = "gather, wait, TaskGroup, to_thread, run_in_executor, tasks nobody aw
 ERROR = 40  # logging's
 
 
-def _wrap_default_handler(original: Function) -> Any:
+def _wrap_default_handler(original: Function) -> Function:
     """A task that failed and that nobody awaited is told here, as a log record: what becomes of it is logging's affair.
 
     The handler logs as ever; the record's formatter is told what the record is about, in case it ends on stderr.
@@ -58,7 +58,7 @@ def _will_log() -> bool:
         return True
 
 
-def _wrap_create_task(original: Function) -> Any:
+def _wrap_create_task(original: Function) -> Function:
     """With the setting ``asyncio`` tasks remember where they were created."""
 
     @functools.wraps(original)
@@ -76,7 +76,7 @@ def _wrap_create_task(original: Function) -> Any:
 CREATION = Patch("asyncio.base_events", "BaseEventLoop.create_task", _wrap_create_task)
 
 
-def _wrap_loop_init(original: Function) -> Any:
+def _wrap_loop_init(original: Function) -> Function:
     """Before the first task of a loop it must be known whether tasks remember their place."""
 
     @functools.wraps(original)

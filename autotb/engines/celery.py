@@ -40,7 +40,7 @@ def _open(exc: BaseException) -> engine_facts.Opened | None:
 engine_facts.register(openers=(_open,), own=("celery", "kombu", "billiard", "vine", "amqp"))
 
 
-def _wrap_prepare(original: Function) -> Any:
+def _wrap_prepare(original: Function) -> Function:
     """Runs in the worker with the exception alive; what it returns is stored."""
 
     @functools.wraps(original)
@@ -60,7 +60,7 @@ def _wrap_prepare(original: Function) -> Any:
     return prepare_exception
 
 
-def _wrap_to_python(original: Function) -> Any:
+def _wrap_to_python(original: Function) -> Function:
     """Runs in the driver, on what was stored."""
 
     @functools.wraps(original)

@@ -47,7 +47,7 @@ def _open(exc: BaseException) -> engine_facts.Opened | None:
 engine_facts.register(own=("dask", "tblib", "toolz", "tlz", "cytoolz"), runs=(("dask.local", "execute_task"),), openers=(_open,))
 
 
-def _wrap_execute_task(original: Function) -> Any:
+def _wrap_execute_task(original: Function) -> Function:
     """Runs a task, in a thread or a process, and packs what it raises by the last argument: ours goes around that."""
 
     @functools.wraps(original)
@@ -80,7 +80,7 @@ def _pack(original: Function, loads: Function, exc: BaseException, dumps: Functi
     return original(exc, dumps)
 
 
-def _wrap_remote_exception(original: Function) -> Any:
+def _wrap_remote_exception(original: Function) -> Function:
     """The exception that the program gets where tblib is missing; the record hangs on the one inside it."""
 
     @functools.wraps(original)

@@ -212,7 +212,7 @@ engine_facts.register(
 # The worker
 
 
-def _wrap_error_message(original: Function) -> Any:
+def _wrap_error_message(original: Function) -> Function:
     """Runs in the worker with the exception alive; what it returns is sent."""
 
     @functools.wraps(original)
@@ -262,7 +262,7 @@ def _packed(exc: BaseException) -> tuple[bytes, bool] | None:
     return data, survives
 
 
-def _wrap_actor_execute(original: Function) -> Any:
+def _wrap_actor_execute(original: Function) -> Function:
     """A method of an actor: what it raises is sent as it is, without its traceback where tblib did not see it before."""
 
     @functools.wraps(original)
@@ -286,7 +286,7 @@ def _wrap_actor_execute(original: Function) -> Any:
     return actor_execute
 
 
-def _wrap_run_task(original: Function) -> Any:
+def _wrap_run_task(original: Function) -> Function:
     """Runs a task in a thread of the worker, and returns a message."""
     return task_events.around(original, _task, lambda message: message.get("op") == "task-finished")
 
@@ -311,7 +311,7 @@ def _given(value: object, data: dict[Any, Any]) -> Any:
     return data.get(value.key, value) if hasattr(value, "key") else value
 
 
-def _wrap_apply(original: Function) -> Any:
+def _wrap_apply(original: Function) -> Function:
     """The same before 2024.12."""
     return task_events.around(original, _applied, lambda message: message.get("op") == "task-finished")
 
@@ -349,7 +349,7 @@ _dead_at: dict[str, Any] = {}  # the same by the worker's address
 _MOST_DEAD = 1_000
 
 
-def _wrap_mark_stopped(original: Function) -> Any:
+def _wrap_mark_stopped(original: Function) -> Function:
     """Runs in the nanny, that of a LocalCluster in this program, when its worker's process has ended."""
 
     @functools.wraps(original)
@@ -423,7 +423,7 @@ async def _wait_for_death(error: BaseException) -> None:
 # The worker's log
 
 
-def _wrap_process_init(original: Function) -> Any:
+def _wrap_process_init(original: Function) -> Function:
     """Workers that a ``LocalCluster`` of this program starts write to its terminal: they are told so, by their process object."""
 
     @functools.wraps(original)
@@ -441,7 +441,7 @@ def _wrap_process_init(original: Function) -> Any:
 _local = False  # whether this process has made a LocalCluster
 
 
-def _wrap_local_cluster(original: Function) -> Any:
+def _wrap_local_cluster(original: Function) -> Function:
     """From here on workers' log lines and the stories of this program are on one terminal."""
 
     @functools.wraps(original)
@@ -501,7 +501,7 @@ def _writes_to_terminal(handler: logging.Handler) -> bool:
 # The driver
 
 
-def _wrap_graph_to_futures(original: Function) -> Any:
+def _wrap_graph_to_futures(original: Function) -> Function:
     """Every submission comes through here: the user's line is up the stack."""
 
     @functools.wraps(original)
@@ -522,7 +522,7 @@ def _wrap_graph_to_futures(original: Function) -> Any:
 _failed: dict[tuple[str, Any], Any] = {}  # by client and key: the watches of failed tasks that were not retrieved so far
 
 
-def _wrap_task_erred(original: Function) -> Any:
+def _wrap_task_erred(original: Function) -> Function:
     """The driver learns of a failed task, whether anybody asks for it or not."""
 
     @functools.wraps(original)
@@ -566,7 +566,7 @@ def _nobody_can_ask(error: BaseException, site: Site | None) -> None:
         _watch(error, site)  # which is dropped at once
 
 
-def _wrap_release_key(original: Function) -> Any:
+def _wrap_release_key(original: Function) -> Function:
     """The last future of a task was dropped, or its client is closed."""
 
     @functools.wraps(original)
@@ -578,7 +578,7 @@ def _wrap_release_key(original: Function) -> Any:
     return _release_key
 
 
-def _wrap_exit(original: Function) -> Any:
+def _wrap_exit(original: Function) -> Function:
     """A client is closed for an error that it brought: the program most likely ends with it, and the others are one line."""
 
     @functools.wraps(original)
@@ -594,7 +594,7 @@ def _wrap_exit(original: Function) -> Any:
     return __exit__
 
 
-def _wrap_scheduler_erred(original: Function) -> Any:
+def _wrap_scheduler_erred(original: Function) -> Function:
     """A failed task of which no client hears: its future was given to ``fire_and_forget``, a queue, a variable, a data set."""
 
     @functools.wraps(original)
@@ -640,7 +640,7 @@ def _unpacked(sent: Any) -> BaseException:
     return error
 
 
-def _wrap_ask(original: Function) -> Any:
+def _wrap_ask(original: Function) -> Function:
     """``result()``, ``exception()``, ``gather()``, awaited or not, end here: an error that is asked for is not told."""
 
     @functools.wraps(original)

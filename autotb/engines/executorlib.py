@@ -35,7 +35,7 @@ TESTED = "1.5 to 1.11"
 engine_facts.register(own=("executorlib", "cloudpickle", "zmq"))
 
 
-def _wrap_send(original: Function) -> Any:
+def _wrap_send(original: Function) -> Function:
     """Runs in the worker; the exception still has its traceback."""
 
     @functools.wraps(original)
@@ -45,7 +45,7 @@ def _wrap_send(original: Function) -> Any:
     return interface_send
 
 
-def _wrap_dump(original: Function) -> Any:
+def _wrap_dump(original: Function) -> Function:
     """Runs in the worker of a task that is kept in a file."""
 
     @functools.wraps(original)

@@ -44,7 +44,7 @@ engine_facts.register(
 )
 
 
-def _wrap_submit(original: Function) -> Any:
+def _wrap_submit(original: Function) -> code_swap.Body:
     """Remembers the line of ``submit``: afterwards nothing else knows it."""
     return code_swap.Body(_submit, {"twin": original, "note": _note_site, "plain": _CALLED, "look": _snapshot})
 
@@ -120,7 +120,7 @@ def _site(executor: object) -> Any:
     return callsite.in_batch(found, delivery.of(executor), callsite.code_of(found) is sys._getframe(3).f_code)
 
 
-def _wrap_result(original: Function) -> Any:
+def _wrap_result(original: Function) -> code_swap.Body:
     """Notes, once it raises, where the task was submitted, and that somebody asked."""
     return code_swap.Body(_result, {"twin": original, "raised": _raised})
 
@@ -144,7 +144,7 @@ def _raised(future: Future, error: BaseException) -> None:
     first_use.clean(error)
 
 
-def _wrap_exception(original: Function) -> Any:
+def _wrap_exception(original: Function) -> Function:
     """``exception()`` counts as asking; it leaves no traceback, so the place is noted."""
 
     @functools.wraps(original)
@@ -194,7 +194,7 @@ def _unasked() -> Any:
     return unretrieved
 
 
-def _wrap_add_done_callback(original: Function) -> Any:
+def _wrap_add_done_callback(original: Function) -> code_swap.Body:
     """A callback counts as asking."""
     return code_swap.Body(_add_done_callback, {"twin": original, "called_back": _called_back})
 
@@ -223,7 +223,7 @@ def _called_back(future: Future) -> None:
 _BREAKING = ("terminate_broken", "_terminate_broken")  # loky's too
 
 
-def _wrap_set_exception(original: Function) -> Any:
+def _wrap_set_exception(original: Function) -> code_swap.Body:
     """In a thread pool this runs in the worker, with the exception in hand: who ran it and with which arguments is known here."""
     return code_swap.Body(_set_exception, {"twin": original, "failed": _failed})
 
@@ -292,7 +292,7 @@ def _note_thread(exc: BaseException, caller: FrameType) -> None:
     )
 
 
-def _wrap_process_worker(original: Function) -> Any:
+def _wrap_process_worker(original: Function) -> Function:
     """An initializer that fails is logged by the worker, engine frames and all; the driver learns only that the pool broke.
 
     And should the worker die, the driver learns of which task.
@@ -311,7 +311,7 @@ def _wrap_process_worker(original: Function) -> Any:
     return _process_worker
 
 
-def _wrap_boxed_init(original: Function) -> Any:
+def _wrap_boxed_init(original: Function) -> Function:
     """Runs in a worker process with the exception alive: its record is made here."""
     return exception_wrappers.wrap_init(original, _record)
 
@@ -322,12 +322,12 @@ def _record(exc: BaseException, tb: TracebackType | None, caller: FrameType) -> 
     return executor_worker.record("process pool", "in a process-pool worker", exc, tb, caller)
 
 
-def _wrap_rebuild(original: Function) -> Any:
+def _wrap_rebuild(original: Function) -> Function:
     """Runs in the driver, on what arrives."""
     return exception_wrappers.wrap_rebuild(original, sys.modules["concurrent.futures.process"]._RemoteTraceback)
 
 
-def _wrap_do_call(original: Function) -> Any:
+def _wrap_do_call(original: Function) -> Function:
     """Runs in the worker interpreter, which shares no objects with ours: what it sends is a pickle of the exception."""
 
     @functools.wraps(original)

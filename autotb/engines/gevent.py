@@ -32,7 +32,7 @@ _RUN = "gevent._gevent_cgreenlet.Greenlet.run"
 engine_facts.register(own=("gevent", "greenlet"), runs=(("gevent._gevent_cgreenlet", _RUN), ("gevent.greenlet", "run")))
 
 
-def _wrap_print(original: Function) -> Any:
+def _wrap_print(original: Function) -> Function:
     """Prints an error of a greenlet, whether or not somebody asks for it later."""
 
     @functools.wraps(original)

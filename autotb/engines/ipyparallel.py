@@ -75,7 +75,7 @@ def _attach(error: RemoteError) -> None:
 engine_facts.register(own=("ipyparallel", "ipykernel", "zmq", "tornado", "decorator"), openers=(_open,))
 
 
-def _wrap_engine_info(original: Function) -> Any:
+def _wrap_engine_info(original: Function) -> Function:
     """Made in the engine while the exception is alive, and sent along with its text."""
 
     @functools.wraps(original)
@@ -107,7 +107,7 @@ def _user_tb(exc: BaseException) -> Any:
     return found
 
 
-def _wrap_unwrap(original: Function) -> Any:
+def _wrap_unwrap(original: Function) -> Function:
     """Makes the exception that the client raises."""
 
     @functools.wraps(original)

@@ -45,7 +45,7 @@ engine_facts.register(
 )
 
 
-def _wrap_call(original: Function) -> Any:
+def _wrap_call(original: Function) -> Function:
     """Remembers the line that called ``Parallel``: a generator is asked elsewhere."""
 
     @functools.wraps(original)
@@ -64,7 +64,7 @@ def _note_batch(error: BaseException, batch: Any) -> None:
     submission.note_site(error, batch.parallel)
 
 
-def _wrap_boxed_init(original: Function) -> Any:
+def _wrap_boxed_init(original: Function) -> Function:
     """Runs in a worker with the exception alive: ``_record`` is called here."""
     return exception_wrappers.wrap_init(original, _record)
 
@@ -110,7 +110,7 @@ def _unsent(caller: FrameType) -> str | None:
     return build.call_text(*items[0]) if len(items) == 1 else None
 
 
-def _wrap_reduce(original: Function) -> Any:
+def _wrap_reduce(original: Function) -> Function:
     """On threads joblib calls this itself, to take the wrapper apart: nothing may ride on what is not pickled."""
     pickled = wrap_reduce(original)
 
@@ -123,7 +123,7 @@ def _wrap_reduce(original: Function) -> Any:
     return __reduce__
 
 
-def _wrap_retrieve(original: Function) -> Any:
+def _wrap_retrieve(original: Function) -> Function:
     """On threads the wrapper arrives as it was made, nothing pickled in between: what rides on pickles is taken from it here."""
 
     @functools.wraps(original)
@@ -134,7 +134,7 @@ def _wrap_retrieve(original: Function) -> Any:
     return _retrieve_traceback_capturing_wrapped_call
 
 
-def _wrap_retrieve_callback(original: Function) -> Any:
+def _wrap_retrieve_callback(original: Function) -> Function:
     """The same in joblib 1.3, which had no function for it."""
 
     @functools.wraps(original)
@@ -156,7 +156,7 @@ def _unbox(out: Any = None) -> None:
             pass  # without a record the text is read
 
 
-def _wrap_setup_queues(original: Function) -> Any:
+def _wrap_setup_queues(original: Function) -> Function:
     """The pool of the multiprocessing backend makes queues of its own."""
     from autotb.engines.multiprocessing import driver
 

@@ -39,7 +39,7 @@ engine_facts.register(
 )
 
 
-def _wrap_submit(original: Function) -> Any:
+def _wrap_submit(original: Function) -> Function:
     """Remembers the line of ``submit`` or ``map``, through loky's own frames."""
 
     @functools.wraps(original)
@@ -60,7 +60,7 @@ def _wrap_submit(original: Function) -> Any:
     return submit
 
 
-def _wrap_boxed_init(original: Function) -> Any:
+def _wrap_boxed_init(original: Function) -> Function:
     """Runs in a worker process with the exception alive: ``_record`` is called here."""
     return exception_wrappers.wrap_init(original, _record)
 
@@ -69,7 +69,7 @@ def _record(exc: BaseException, tb: TracebackType | None, caller: FrameType) -> 
     return executor_worker.record("loky", "in a loky worker", exc, tb, caller)
 
 
-def wrap_reduce(original: Function) -> Any:
+def wrap_reduce(original: Function) -> Function:
     """What is pickled carries the record and is tried beforehand with loky's own pickler."""
     package = original.__module__.rpartition(".")[0]
 
@@ -79,12 +79,12 @@ def wrap_reduce(original: Function) -> Any:
     return exception_wrappers.wrap_reduce(original, dumps, pickle.loads)
 
 
-def wrap_rebuild(original: Function) -> Any:
+def wrap_rebuild(original: Function) -> Function:
     """Runs in the driver, on what arrives."""
     return exception_wrappers.wrap_rebuild(original, sys.modules[original.__module__]._RemoteTraceback)
 
 
-def wrap_process_worker(original: Function) -> Any:
+def wrap_process_worker(original: Function) -> Function:
     """The worker's loop: should it die, the driver learns of which task."""
 
     @functools.wraps(original)

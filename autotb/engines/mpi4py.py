@@ -29,7 +29,7 @@ TESTED = "4.1"
 engine_facts.register(own=("mpi4py",), remote_texts=("mpi4py.futures._core.RemoteTraceback",))
 
 
-def _wrap_format(original: Function) -> Any:
+def _wrap_format(original: Function) -> Function:
     """Runs in the worker with the exception alive, just before its traceback is taken from it."""
 
     @functools.wraps(original)
@@ -50,7 +50,7 @@ def _wrap_format(original: Function) -> Any:
     return _format_exc
 
 
-def _wrap_wrap(original: Function) -> Any:
+def _wrap_wrap(original: Function) -> Function:
     """What is sent is made fit to travel, with its record."""
 
     @functools.wraps(original)
@@ -68,7 +68,7 @@ def _wrap_wrap(original: Function) -> Any:
     return _wrap_exc
 
 
-def _wrap_unwrap(original: Function) -> Any:
+def _wrap_unwrap(original: Function) -> Function:
     """Runs in the driver, on what arrives."""
     return exception_wrappers.wrap_rebuild(original, sys.modules["mpi4py.futures._core"].RemoteTraceback)
 

@@ -40,7 +40,7 @@ def _is_text(exc: BaseException) -> bool:
 engine_facts.register(own=("mpire", "tqdm"), texts=(_is_text,))
 
 
-def _wrap_get_exception(original: Function) -> Any:
+def _wrap_get_exception(original: Function) -> Function:
     """Runs in the worker with the exception alive."""
 
     @functools.wraps(original)
@@ -78,7 +78,7 @@ def _parts(exc: BaseException, tree: Tree | Light) -> tuple[Any, Any, Any] | Non
     return kind, args, {**fields, KEY: tree}
 
 
-def _wrap_populate(original: Function) -> Any:
+def _wrap_populate(original: Function) -> Function:
     """Makes the exception in the driver: one that ``__new__`` alone cannot make would end the thread that receives results."""
 
     @functools.wraps(original)
@@ -122,7 +122,7 @@ def _made(kind: Any, args: tuple[Any, ...], fields: Any) -> BaseException:
 # Workers that die
 
 
-def _wrap_call_func(original: Function) -> Any:
+def _wrap_call_func(original: Function) -> Function:
     """Runs a task in a worker."""
     return task_events.around(original, _task)
 
@@ -138,7 +138,7 @@ def _task(self: Any, func: Function, args: tuple[Any, ...], kwargs: dict[str, An
 _DIED = re.compile(r"Worker-\d+ died unexpectedly")
 
 
-def _wrap_set(original: Function) -> Any:
+def _wrap_set(original: Function) -> Function:
     """Each result of a pool gets the same error once the pool finds a worker dead."""
 
     @functools.wraps(original)

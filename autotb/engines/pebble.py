@@ -46,7 +46,7 @@ engine_facts.register(
 )
 
 
-def _wrap_boxed_init(original: Function) -> Any:
+def _wrap_boxed_init(original: Function) -> Function:
     """Runs in a worker process with the exception alive: ``_record`` is called here."""
     return exception_wrappers.wrap_init(original, _record)
 
@@ -62,12 +62,12 @@ def _record(exc: BaseException, tb: TracebackType | None, caller: FrameType) -> 
     return build.record(exc, tb, build.place("pebble", "in a Pebble worker", call=call))
 
 
-def _wrap_rebuild(original: Function) -> Any:
+def _wrap_rebuild(original: Function) -> Function:
     """Runs in the driver, on what arrives."""
     return exception_wrappers.wrap_rebuild(original, sys.modules[original.__module__].RemoteTraceback)
 
 
-def _wrap_execute(original: Function) -> Any:
+def _wrap_execute(original: Function) -> Function:
     """Runs a task in a thread: who ran it, and with which arguments, is known here."""
 
     @functools.wraps(original)
@@ -88,7 +88,7 @@ def _wrap_execute(original: Function) -> Any:
     return execute
 
 
-def _wrap_results_init(original: Function) -> Any:
+def _wrap_results_init(original: Function) -> Function:
     """The results of a ``map``, made when it is done: its futures remember its line."""
 
     @functools.wraps(original)
@@ -102,7 +102,7 @@ def _wrap_results_init(original: Function) -> Any:
 # Workers that die
 
 
-def _wrap_process_execute(original: Function) -> Any:
+def _wrap_process_execute(original: Function) -> Function:
     """Runs a task, or an element of a chunk, in a worker process."""
     from autotb.instrument import task_events
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import multiprocessing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from autotb import engine_facts
 from autotb.instrument import submission
@@ -27,7 +27,7 @@ TESTED = "0.86 to 0.93"
 engine_facts.register(own=("pipefunc",))
 
 
-def _wrap_is_installed(original: Function) -> Any:
+def _wrap_is_installed(original: Function) -> Function:
     """Asked before the banner "Error snapshot attached!" is printed: a worker leaves it to the driver, which prints it too."""
 
     @functools.wraps(original)

@@ -51,7 +51,7 @@ def _open(exc: BaseException) -> engine_facts.Opened | None:
 engine_facts.register(own=("pyspark", "py4j", "cloudpickle"), openers=(_open,))
 
 
-def _wrap_convert(original: Function) -> Any:
+def _wrap_convert(original: Function) -> Function:
     """Makes the exception that the program gets; its traceback, where it has one, is the worker's."""
 
     @functools.wraps(original)
@@ -100,7 +100,7 @@ def _plain(path: str, line: int, name: str) -> Frame:
     return {"path": path, "line": line, "name": name, "kind": ownership.kind_of(path, "")}
 
 
-def _wrap_do_init(original: Function) -> Any:
+def _wrap_do_init(original: Function) -> Function:
     """Begins a context: on a local master the JVM's copies of a task's error go to this terminal."""
 
     @functools.wraps(original)

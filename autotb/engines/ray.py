@@ -126,7 +126,7 @@ engine_facts.register(
 )
 
 
-def _wrap_task_error_init(original: Function) -> Any:
+def _wrap_task_error_init(original: Function) -> Function:
     """In a worker this runs inside the engine's ``except``: the exception still has its traceback, which never travels."""
 
     @functools.wraps(original)
@@ -193,7 +193,7 @@ def _fit(cause: BaseException) -> tuple[Any, list[str]]:
     return pickling.fit_to_travel(cause, lambda value: pickle.dumps(pickle.loads(pickle.dumps(value))), pickle.loads)
 
 
-def _wrap_to_bytes(original: Function) -> Any:
+def _wrap_to_bytes(original: Function) -> Function:
     """What cannot be unpickled arrives as UnserializableException, its type and message lost: it is made fit first."""
 
     @functools.wraps(original)
@@ -217,7 +217,7 @@ def _wrap_to_bytes(original: Function) -> Any:
     return to_bytes
 
 
-def _wrap_as_instanceof_cause(original: Function) -> Any:
+def _wrap_as_instanceof_cause(original: Function) -> Function:
     """The exception that the program gets is made here, for get, await and futures alike, without the record."""
 
     @functools.wraps(original)
@@ -244,7 +244,7 @@ def _note_submitted(tree: Tree) -> None:
                 hop.setdefault("submitted", place)
 
 
-def _wrap_actor_died_init(original: Function) -> Any:
+def _wrap_actor_died_init(original: Function) -> Function:
     """The driver makes this of the RayTaskError of an actor's ``__init__`` and keeps its text alone."""
 
     @functools.wraps(original)
@@ -278,7 +278,7 @@ def _shorten(error: ActorDied, tree: Tree) -> None:
 # Workers that die
 
 
-def _wrap_execution_info(original: Function) -> Any:
+def _wrap_execution_info(original: Function) -> Function:
     """Gives a worker the function of the task that it is about to run: ours runs around it."""
 
     @functools.wraps(original)
@@ -309,7 +309,7 @@ def _noting(function: Function, users: object) -> Any:
     return task_events.around(function, lambda *args, **kwargs: (users, args, kwargs, _job()))
 
 
-def _wrap_method_executor(original: Function) -> Any:
+def _wrap_method_executor(original: Function) -> Function:
     """Makes the function that runs an actor's method."""
 
     @functools.wraps(original)
@@ -394,7 +394,7 @@ def _dump(log: str | None) -> str:
     return text[at:] if at >= 0 else ""
 
 
-def _wrap_remote(original: Function) -> Any:
+def _wrap_remote(original: Function) -> Function:
     """Remembers the line of ``.remote()`` by the task's id."""
 
     @functools.wraps(original)
@@ -427,7 +427,7 @@ def _keep_call(made: Any, remote: object, args: tuple[Any, ...], kwargs: dict[st
         callsite.remember(_calls, made.task_id().binary(), (remote, args, kwargs))
 
 
-def _wrap_unhandled(original: Function) -> Any:
+def _wrap_unhandled(original: Function) -> Function:
     """A failed task whose ref was dropped: Ray logs its text, engine frames and all."""
 
     @functools.wraps(original)

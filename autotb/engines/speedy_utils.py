@@ -43,7 +43,7 @@ def _open(exc: BaseException) -> engine_facts.Opened | None:
 engine_facts.register(own=("speedy_utils",), runs=(("speedy_utils.multi_worker.thread", "_worker"),), openers=(_open,))
 
 
-def _wrap_worker(original: Function) -> Any:
+def _wrap_worker(original: Function) -> Function:
     """Runs a task in a thread and wraps what it raises."""
 
     @functools.wraps(original)
@@ -66,7 +66,7 @@ def _wrap_worker(original: Function) -> Any:
     return _worker
 
 
-def _wrap_panel(original: Function) -> Any:
+def _wrap_panel(original: Function) -> Function:
     """The panel that ``multi_thread`` prints before it raises the same error."""
 
     @functools.wraps(original)
@@ -81,7 +81,7 @@ def _wrap_panel(original: Function) -> Any:
     return format_rich
 
 
-def _wrap_frames(original: Function) -> Any:
+def _wrap_frames(original: Function) -> Function:
     """Runs in a worker process with the exception alive; a record rides along."""
 
     @functools.wraps(original)
@@ -100,7 +100,7 @@ def _wrap_frames(original: Function) -> Any:
     return _serialize_exception_frames
 
 
-def _wrap_display(original: Function) -> Any:
+def _wrap_display(original: Function) -> Function:
     """Prints the panel and raises the error, in the driver."""
 
     @functools.wraps(original)
@@ -131,7 +131,7 @@ def _wrap_display(original: Function) -> Any:
     return _display_formatted_error_and_raise
 
 
-def _wrap_exit(original: Function) -> Any:
+def _wrap_exit(original: Function) -> Function:
     """Prints the panel and raises for a task that failed in a thread of ``multi_process``."""
 
     @functools.wraps(original)

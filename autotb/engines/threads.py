@@ -29,7 +29,7 @@ engine_facts.register(
 )
 
 
-def _wrap_start(original: Function) -> Any:
+def _wrap_start(original: Function) -> Function:
     """Remembers the line of ``start()``: the thread's own stack begins in the engine."""
 
     @functools.wraps(original)

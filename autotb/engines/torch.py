@@ -79,7 +79,7 @@ engine_facts.register(
 # DataLoader
 
 
-def _wrap_wrapper_init(original: Function) -> Any:
+def _wrap_wrapper_init(original: Function) -> Function:
     """Runs in the worker, or in a thread that pins memory, with the exception alive."""
 
     @functools.wraps(original)
@@ -96,7 +96,7 @@ def _wrap_wrapper_init(original: Function) -> Any:
     return __init__
 
 
-def _wrap_reraise(original: Function) -> Any:
+def _wrap_reraise(original: Function) -> Function:
     """Makes the exception that the program gets."""
 
     @functools.wraps(original)
@@ -115,7 +115,7 @@ def _wrap_reraise(original: Function) -> Any:
     return reraise
 
 
-def _wrap_worker_loop(original: Function) -> Any:
+def _wrap_worker_loop(original: Function) -> Function:
     """An item that cannot be pickled fails in the queue's own thread, which tells nobody: the loader gets the error."""
 
     @functools.wraps(original)
@@ -147,7 +147,7 @@ def _unsent(queue: Queue, error: BaseException, item: Any) -> None:
 _in_worker = False
 
 
-def _wrap_fetch(original: Function) -> Any:
+def _wrap_fetch(original: Function) -> Function:
     """Gets an item, or those of a batch, in a worker or in the program itself."""
     return task_events.around(original, _items)
 
@@ -220,7 +220,7 @@ def _dead(error: BaseException, iterator: object) -> list[Any]:
 # torch.multiprocessing.spawn
 
 
-def _wrap_spawned(original: Function) -> Any:
+def _wrap_spawned(original: Function) -> Function:
     """Runs the user's function in the child, writes what it raises to a file as text, and exits."""
 
     @functools.wraps(original)

@@ -95,7 +95,7 @@ def _open_text(exc: BaseException) -> engine_facts.Opened | None:
 engine_facts.register(own=("torch.distributed",), openers=(_open, _open_text))
 
 
-def _wrap_record_exception(original: Function) -> Any:
+def _wrap_record_exception(original: Function) -> Function:
     """Runs in the rank, with the exception alive, and writes the file: the record is added to it."""
 
     @functools.wraps(original)
@@ -135,7 +135,7 @@ def _terminal() -> str | None:
     return f"{found.st_dev}:{found.st_ino}"
 
 
-def _wrap_launch_agent(original: Function) -> Any:
+def _wrap_launch_agent(original: Function) -> Function:
     """Runs the agent: its ranks learn which terminal it tells their errors on."""
 
     @functools.wraps(original)

@@ -25,7 +25,7 @@ TESTED = "by a stand-in"
 CAPTURED = "its hook goes on reporting; autotb prints"
 
 
-def _wrap_install(original: Function) -> Any:
+def _wrap_install(original: Function) -> Function:
     """Called by sitecustomize: afterwards the hook is apport's."""
 
     @functools.wraps(original)

@@ -23,7 +23,7 @@ TESTED = "3.10 to 3.13"
 CAPTURED = "errors of consoles on stderr; those that write elsewhere are left as they are"
 
 
-def _wrap_showtraceback(original: Function) -> Any:
+def _wrap_showtraceback(original: Function) -> Function:
     """Called where a line of the console's has raised."""
     instead = _with_pythons_hook(original)
 
@@ -35,7 +35,7 @@ def _wrap_showtraceback(original: Function) -> Any:
     return showtraceback
 
 
-def _with_pythons_hook(original: Function) -> Any:
+def _with_pythons_hook(original: Function) -> Function:
     """While it looks, the hook is the one that would be there without ours."""
 
     @functools.wraps(original)

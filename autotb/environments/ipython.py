@@ -25,7 +25,7 @@ CAPTURED = "workers' errors in cells; plain ones stay IPython's own"
 engine_facts.register(own=("IPython", "ipykernel"))
 
 
-def _wrap_showtraceback(original: Function) -> Any:
+def _wrap_showtraceback(original: Function) -> Function:
     """Every error in a cell is shown by this method, in the terminal and in kernels."""
 
     @functools.wraps(original)

@@ -20,7 +20,7 @@ DISTRIBUTION = "pytest"
 CAPTURED = "failed tests' reports"
 
 
-def _wrap_makereport(original: Function) -> Any:
+def _wrap_makereport(original: Function) -> Function:
     """Every report of a test is made here, with the exception in hand."""
 
     @functools.wraps(original)

@@ -51,7 +51,7 @@ def _is_the_last_resort(formatter: Any) -> bool:
     return formatter is getattr(logging, "_defaultFormatter", None) and not logging.getLogger("asyncio").hasHandlers()
 
 
-def _wrap_format(original: Function) -> Any:
+def _wrap_format(original: Function) -> Function:
     """The stock formatter prints the engine's frames, and a worker's as a block of text."""
 
     @functools.wraps(original)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def when_made(note: Callable[[Any, Any], None]) -> Callable[[Any], Any]:
     """Wraps the ``__init__`` of an error that an engine makes in the driver: ``note(error, the frame that makes it)``."""
 
-    def wrap(original: Function) -> Any:
+    def wrap(original: Function) -> Function:
         @functools.wraps(original)
         def __init__(self: Any, *args: object, **kwargs: object) -> None:
             original(self, *args, **kwargs)
@@ -36,7 +36,7 @@ def when_made(note: Callable[[Any, Any], None]) -> Callable[[Any], Any]:
     return wrap
 
 
-def wrap_init(original: Function, record: Callable[..., Any], unpack: Callable[..., Any] | None = None) -> Any:
+def wrap_init(original: Function, record: Callable[..., Any], unpack: Callable[..., Any] | None = None) -> Function:
     """Runs in the worker while the exception still has its traceback: ``record(exc, tb, caller's frame)`` is made here."""
 
     @functools.wraps(original)
@@ -61,7 +61,9 @@ def wrap_init(original: Function, record: Callable[..., Any], unpack: Callable[.
     return __init__
 
 
-def wrap_reduce(original: Function, dumps: Callable[[Any], Any] | None = None, loads: Callable[[Any], Any] | None = None) -> Any:
+def wrap_reduce(
+    original: Function, dumps: Callable[[Any], Any] | None = None, loads: Callable[[Any], Any] | None = None
+) -> Function:
     """What is pickled: the engine's own rebuild function, with an exception that is fit to travel and carries its record.
 
     ``dumps`` and ``loads`` are the engine's, where they are not the standard library's.
@@ -80,7 +82,7 @@ def wrap_reduce(original: Function, dumps: Callable[[Any], Any] | None = None, l
     return __reduce__
 
 
-def wrap_rebuild(original: Function, remote_text: Callable[[str], BaseException]) -> Any:
+def wrap_rebuild(original: Function, remote_text: Callable[[str], BaseException]) -> Function:
     """Sets ``__cause__`` on what arrives; a class that refuses attributes would break the engine's receiving end here."""
 
     @functools.wraps(original)

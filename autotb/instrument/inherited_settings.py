@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 KEY = "autotb_settings"
 
 
-def _wrap_get_preparation_data(original: Function) -> Any:
+def _wrap_get_preparation_data(original: Function) -> Function:
     """Runs in the parent."""
 
     @functools.wraps(original)
@@ -39,7 +39,7 @@ def _wrap_get_preparation_data(original: Function) -> Any:
     return get_preparation_data
 
 
-def _wrap_prepare(original: Function) -> Any:
+def _wrap_prepare(original: Function) -> Function:
     """Runs in the child, before the main program is imported there."""
 
     @functools.wraps(original)
@@ -59,7 +59,7 @@ def _wrap_prepare(original: Function) -> Any:
     return prepare
 
 
-def telling(original: Function) -> Any:
+def telling(original: Function) -> Function:
     """Starts programs that are an engine's workers, or that start these, in the environment of this process."""
 
     @functools.wraps(original)

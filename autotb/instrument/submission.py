@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from autotb.instrument.types import Function
 
 
-def on_self(original: Function, through_engines: bool = True) -> Any:
+def on_self(original: Function, through_engines: bool = True) -> Function:
     """For an ``__init__`` that runs at submission: the new object remembers the user's line.
 
     With ``through_engines`` false an engine that has an adapter of its own, and notes the place itself, ends the search.
@@ -35,7 +35,7 @@ def on_self(original: Function, through_engines: bool = True) -> Any:
     return __init__
 
 
-def on_result(original: Function) -> Any:
+def on_result(original: Function) -> Function:
     """For a function that submits: what it returns remembers the user's line."""
 
     @functools.wraps(original)
@@ -57,7 +57,7 @@ def when_raised(note: Callable[..., None], kinds: Any = BaseException, but: Any 
     those of ``but``, pass by.
     """
 
-    def wrap(original: Function) -> Any:
+    def wrap(original: Function) -> Function:
         @functools.wraps(original)
         def ask(*args: object, **kwargs: object) -> Any:
             try:

@@ -68,7 +68,7 @@ def _never(_: object) -> bool:
     return False
 
 
-def around(original: Function, call: Function, is_well: Function = _always) -> Any:
+def around(original: Function, call: Function, is_well: Function = _always) -> Function:
     """Wraps an engine's function that runs a task.
 
     ``call(*args, **kwargs)`` gives what :func:`begins` takes, or None for what is no task of the user's; ``is_well(result)``

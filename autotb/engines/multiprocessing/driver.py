@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # every worker imports this: what only failures need is impor
     from autotb.instrument.types import Function, Process
 
 
-def wrap_get(original: Function) -> Any:
+def wrap_get(original: Function) -> Function:
     """Once it raises, notes where the task was submitted."""
 
     @functools.wraps(original)
@@ -53,12 +53,12 @@ def _note(job: Job, error: BaseException) -> None:
         pass  # the error is the user's and goes on
 
 
-def wrap_rebuild(original: Function) -> Any:
+def wrap_rebuild(original: Function) -> Function:
     """Runs in the driver, on what arrives."""
     return exception_wrappers.wrap_rebuild(original, sys.modules[original.__module__].RemoteTraceback)
 
 
-def wrap_setup_queues(original: Function) -> Any:
+def wrap_setup_queues(original: Function) -> Function:
     """The thread that receives results knows the queue, not the pool, whose size it needs to know."""
 
     @functools.wraps(original)
@@ -77,7 +77,7 @@ def wrap_setup_queues(original: Function) -> Any:
     return _setup_queues
 
 
-def wrap_join_exited(original: Function) -> Any:
+def wrap_join_exited(original: Function) -> Function:
     """Takes dead workers out of the pool's list; what they were doing would be waited for for ever."""
 
     @functools.wraps(original)
@@ -97,7 +97,7 @@ def wrap_join_exited(original: Function) -> Any:
     return _join_exited_workers
 
 
-def wrap_maintain(original: Function) -> Any:
+def wrap_maintain(original: Function) -> Function:
     """Takes dead workers out and starts others; who waits for a task of theirs is told afterwards.
 
     A worker that is forked while the program goes on would have what it has printed and not flushed yet, and print it again.
@@ -132,7 +132,7 @@ def wrap_maintain(original: Function) -> Any:
     return _maintain_pool
 
 
-def wrap_help_finish(original: Function) -> Any:
+def wrap_help_finish(original: Function) -> Function:
     """Takes the lock of the queue of tasks, when the pool is terminated."""
 
     @functools.wraps(original)
@@ -149,7 +149,7 @@ def wrap_help_finish(original: Function) -> Any:
     return _help_stuff_finish
 
 
-def wrap_terminate(original: Function) -> Any:
+def wrap_terminate(original: Function) -> Function:
     """Ends the workers by a signal, in the midst of whatever they do."""
 
     @functools.wraps(original)
@@ -172,7 +172,7 @@ def _forget(pool: Pool) -> None:
         pass  # their files are swept away later
 
 
-def wrap_join(original: Function) -> Any:
+def wrap_join(original: Function) -> Function:
     """Waits for the last workers."""
 
     @functools.wraps(original)
@@ -190,7 +190,7 @@ def wrap_join(original: Function) -> Any:
     return join
 
 
-def wrap_reduce(original: Function) -> Any:
+def wrap_reduce(original: Function) -> Function:
     """What is pickled carries the record and is tried beforehand with the package's own pickler."""
     package = original.__module__.partition(".")[0]
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # every worker imports this: what only failures need is impor
     from autotb.instrument.types import Function, Process
 
 
-def wrap_start(original: Function) -> Any:
+def wrap_start(original: Function) -> Function:
     """Remembers the line of ``start()`` on the process object, which reaches the child by fork and by pickle."""
 
     @functools.wraps(original)
@@ -112,7 +112,7 @@ FORKED = (
 )
 
 
-def wrap_bootstrap(original: Function) -> Any:
+def wrap_bootstrap(original: Function) -> Function:
     """``_bootstrap`` prints a failed ``run`` with no hook in between: ``run`` is given one, and then fails silently."""
 
     @functools.wraps(original)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # every worker imports this: what only failures need is impor
     from autotb.instrument.types import Function
 
 
-def wrap_handle_results(original: Function) -> Any:
+def wrap_handle_results(original: Function) -> Function:
     """What cannot be unpickled ends the thread that receives results, and every later ``get`` waits for ever."""
 
     @functools.wraps(original)

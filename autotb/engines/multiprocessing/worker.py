@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # every worker imports this: what only failures need is impor
     from autotb.record.schema import Light, Tree
 
 
-def wrap_worker(original: Function) -> Any:
+def wrap_worker(original: Function) -> Function:
     """The loop that runs tasks lets KeyboardInterrupt and SystemExit kill it, and dies silently of an initializer: tell both."""
 
     @functools.wraps(original)
@@ -286,7 +286,7 @@ def _put_whole(results: _Results, message: Message) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)  # type: ignore[attr-defined,unused-ignore]
 
 
-def wrap_boxed_init(original: Function) -> Any:
+def wrap_boxed_init(original: Function) -> Function:
     """Runs in a worker with the exception alive: ``_record`` is called here."""
     return exception_wrappers.wrap_init(original, _record, _unpacked)
 

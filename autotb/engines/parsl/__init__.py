@@ -155,7 +155,7 @@ engine_facts.register(
 )
 
 
-def _wrap_remote_init(original: Function) -> Any:
+def _wrap_remote_init(original: Function) -> Function:
     """Runs in the worker with the exception alive; again, with no frames of its own, for its cause."""
 
     @functools.wraps(original)
@@ -208,7 +208,7 @@ def _in_worker() -> bool:
     return os.path.basename(getattr(main, "__file__", None) or "").startswith("process_worker_pool")
 
 
-def _wrap_reduce(original: Function) -> Any:
+def _wrap_reduce(original: Function) -> Function:
     """The exception is made fit to travel and gets its record without any code of its class being run."""
 
     @functools.wraps(original)
@@ -232,7 +232,7 @@ def _fit_state(box: object, tree: Tree | Light) -> tuple[Any, ...]:
     return copyreg.__newobj__, (type(box),), state  # type: ignore[attr-defined]
 
 
-def _wrap_submit(original: Function) -> Any:
+def _wrap_submit(original: Function) -> Function:
     """Every app's call comes through here: the user's line is up the stack."""
 
     @functools.wraps(original)
@@ -257,7 +257,7 @@ def _wrap_submit(original: Function) -> Any:
     return submit
 
 
-def _wrap_launch(original: Function) -> Any:
+def _wrap_launch(original: Function) -> Function:
     """Every attempt of a task comes through here, with results in the place of futures."""
 
     @functools.wraps(original)
@@ -276,7 +276,7 @@ def _wrap_launch(original: Function) -> Any:
 # HighThroughputExecutor's worker, and the manager that watches it
 
 
-def _wrap_unpack(original: Function) -> Any:
+def _wrap_unpack(original: Function) -> Function:
     """Gives a task to the worker that is about to run it."""
 
     @functools.wraps(original)
@@ -295,7 +295,7 @@ def _wrap_unpack(original: Function) -> Any:
 _ended = ""  # the call of the task that ended last, in brief: what it returned is pickled then
 
 
-def _wrap_execute(original: Function) -> Any:
+def _wrap_execute(original: Function) -> Function:
     """Runs a task in a worker."""
 
     @functools.wraps(original)
@@ -315,7 +315,7 @@ def _wrap_execute(original: Function) -> Any:
     return execute_task
 
 
-def _wrap_unsent_init(original: Function) -> Any:
+def _wrap_unsent_init(original: Function) -> Function:
     """Made in the driver, of a call that could not be pickled; it has the function's name alone."""
 
     @functools.wraps(original)
@@ -337,7 +337,7 @@ def _wrap_unsent_init(original: Function) -> Any:
     return __init__
 
 
-def _wrap_lost_init(original: Function) -> Any:
+def _wrap_lost_init(original: Function) -> Function:
     """Made in the manager, once it finds a worker dead."""
 
     @functools.wraps(original)
