@@ -15,7 +15,7 @@ _AS_ANY = {"_triggers", "aside", "boot", "first_use", "import_hook", "imports", 
 _AS_ANY |= {"instrument", "instrument.code_swap", "api", "cli", "flow", "futures", "__main__"}
 _AS_ANY_IN = ("cli.", "flow.", "futures.")
 # Engines bring these while the program still succeeds: nothing is looked for then.
-_EARLY = {"engines", "environments", "hooks", "record", "engine_facts", "surface", "uncaught", "project"}
+_EARLY = {"engines", "environments", "hooks", "record", "assumption", "engine_facts", "surface", "uncaught", "project"}
 _EARLY |= {"record.callsite", "record.ownership", "record.safe_repr", "record.inputs", "record.static"}
 _EARLY_IN = ("engines.", "environments.", "hooks.", "instrument.")
 _PathFinder = sys.modules["_frozen_importlib_external"].PathFinder

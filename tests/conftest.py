@@ -63,6 +63,8 @@ def pytest_generate_tests(metafunc):
     """The tests that every engine has run once a case of that engine."""
     if "target" in metafunc.fixturenames and hasattr(metafunc.cls, "targets"):
         metafunc.parametrize("target", metafunc.cls.targets(), ids=lambda target: target.partition(":")[2])
+    if "moved" in metafunc.fixturenames and hasattr(metafunc.cls, "moves"):
+        metafunc.parametrize("moved", metafunc.cls.moves())
     if metafunc.cls is not None and hasattr(metafunc.cls, "cases"):
         if "case" in metafunc.fixturenames:
             metafunc.parametrize("case", metafunc.cls.cases())

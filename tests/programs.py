@@ -32,7 +32,6 @@ SYSTEM = {
     "mpiexec": ("openmpi-bin", "mpi4py"),
     "valgrind": ("valgrind", "the budgets of start-up"),
 }
-ENGINES_NEED = {"pyspark": "java", "mpi4py": "mpiexec"}
 
 
 def needs(command: str) -> pytest.MarkDecorator:
@@ -40,12 +39,6 @@ def needs(command: str) -> pytest.MarkDecorator:
     package, purpose = SYSTEM[command]
     absent = shutil.which(command) is None and not os.environ.get("CI")
     return pytest.mark.skipif(absent, reason=f"{command} is not installed; it is for {purpose} (Debian: {package})")
-
-
-def of_engine(name: str) -> object:
-    """A case of this engine, for ``parametrize``: skipped where the system lacks what the engine runs on."""
-    command = ENGINES_NEED.get(name.rpartition(".")[2])
-    return pytest.param(name, marks=needs(command)) if command else name
 
 
 @dataclass

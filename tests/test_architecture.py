@@ -26,7 +26,7 @@ FLOORS = (
     {"postmortem"},
     {"record"},
     {"surface"},
-    {"engine_facts"},
+    {"assumption", "engine_facts"},
     {"settings"},
     {"aside"},
     {"imports"},

@@ -64,6 +64,7 @@ def test_an_engine_brings_neither_rich_nor_the_failing_path(run):
     assert ran.stdout.split() == [
         "autotb",
         "autotb._triggers",
+        "autotb.assumption",
         "autotb.boot",
         "autotb.engine_facts",
         "autotb.engines",
@@ -76,6 +77,7 @@ def test_an_engine_brings_neither_rich_nor_the_failing_path(run):
         "autotb.instrument.code_swap",
         "autotb.instrument.delivery",
         "autotb.instrument.exception_wrappers",
+        "autotb.instrument.executor_internals",
         "autotb.instrument.patch",
         "autotb.own_finder",
         "autotb.record",

@@ -21,7 +21,7 @@ def parser() -> argparse.ArgumentParser:
     demo.add_argument("--engine", default="processes", help="which engine (default: processes); 'list' lists them")
     doctor = commands.add_parser("doctor", help="what autotb does in this environment, and whether all is well")
     doctor.add_argument("--json", action="store_true", help="as JSON")
-    doctor.add_argument("--engine", help="ask this engine's real workers: parsl, dask, ray, processes")
+    doctor.add_argument("--engine", help="ask this engine's real workers: parsl, dask, ray, processes …")
     doctor.add_argument("--config", metavar="FILE", help="a Python file that defines config (Parsl), client (Dask) or executor")
     doctor.add_argument(
         "--import", action="append", default=[], dest="modules", metavar="MODULE", help="a module that the workers are to import"

@@ -15,6 +15,8 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +43,29 @@ def command(options: Any) -> int:
 
 def demos() -> dict[str, str]:
     """The scripts, by the engine's name."""
-    found = {}
-    for name, file in _adapters():
-        declared = _texts(file)
+    return {option: script for _, option, script in sorted(scripts(), key=itemgetter(1))}
+
+
+def scripts() -> Iterator[tuple[str, str, str]]:
+    """Each adapter that declares a script, what ``--engine`` calls it, the script."""
+    for name, declared in _declared():
         if "DEMO" in declared:
-            found[declared.get("OPTION", name.replace("_", "-"))] = declared["DEMO"]
-    return dict(sorted(found.items()))
+            yield name, _option(name, declared), declared["DEMO"]
+
+
+def options(having: str) -> Iterator[tuple[str, str]]:
+    """Each adapter that has a function of this name, and what ``--engine`` calls it."""
+    for name, declared in _declared():
+        if having in declared:
+            yield name, _option(name, declared)
+
+
+def _option(name: str, declared: dict[str, str]) -> str:
+    return declared.get("OPTION", name.replace("_", "-"))
+
+
+def _declared() -> Iterator[tuple[str, dict[str, str]]]:
+    return ((name, _texts(file)) for name, file in _adapters())
 
 
 def _adapters() -> list[tuple[str, Any]]:
@@ -57,12 +76,14 @@ def _adapters() -> list[tuple[str, Any]]:
 
 
 def _texts(file: Any) -> dict[str, str]:
-    """The names that a module gives to texts."""
+    """The names that a module gives to texts, and those of its functions."""
     found = {}
     for node in ast.parse(file.read_text(encoding="utf-8")).body:
         match node:
             case ast.Assign(targets=[ast.Name(name)], value=ast.Constant(str(text))):
                 found[name] = text
+            case ast.FunctionDef(name):
+                found[name] = ""
     return found
 
 

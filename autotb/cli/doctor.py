@@ -150,7 +150,7 @@ def _engines(problems: list[str], off: bool) -> list[dict[str, Any]]:
         adapter = importlib.import_module(name)
         distribution = adapter.DISTRIBUTION
         version = _version(distribution)
-        entry: dict[str, Any] = {"engine": adapter.NAME, "version": version or "not installed", "patches": {}}
+        entry: dict[str, Any] = {"engine": adapter.NAME, "version": version or "not installed", "patches": {}, "assumptions": {}}
         report.append(entry)
         if version is None or off:
             continue
@@ -166,8 +166,22 @@ def _engines(problems: list[str], off: bool) -> list[dict[str, Any]]:
             if state not in (patch.APPLIED, patch.COVERED, _NOT_HERE) and not (
                 declared.optional and state.startswith(patch.ABSENT)
             ):
-                problems.append(f"{adapter.NAME} {version}: {key} is {state}; autotb does without it")
+                problems.append(f"{adapter.NAME} {version}: {key} is {state}; lost: {declared.costs}")
+        entry["assumptions"] = _assumptions(adapter, f"{adapter.NAME} {version}", problems)
     return report
+
+
+def _assumptions(adapter: Any, engine: str, problems: list[str]) -> dict[str, str]:
+    """What the adapter takes for granted of the engine, and whether it holds."""
+    from autotb.cli import assumed
+
+    states = {}
+    for declared in getattr(adapter, "ASSUMPTIONS", ()):
+        key = assumed.name(declared)
+        states[key] = state = assumed.state(declared)
+        if state not in (assumed.HOLDS, assumed.NOT_HERE):
+            problems.append(f"{engine}: {key}: {state}; lost: {declared.costs}")
+    return states
 
 
 def _version(distribution: str | None) -> str | None:
@@ -293,7 +307,7 @@ def _text(report: dict[str, Any]) -> str:
     ]
     for engine in report["engines"]:
         lines.append(f"  {engine['engine']} {engine['version']}")
-        lines += [f"    {name}: {state}" for name, state in engine["patches"].items()]
+        lines += [f"    {name}: {state}" for name, state in (engine["patches"] | engine["assumptions"]).items()]
     lines += ["", f"settings, with {report['settings_file']}" if report["settings_file"] else "settings, of no file"]
     for name, setting in report["settings"].items():
         lines.append(f"  AUTOTB_{name.upper()}={setting['value'] or '(unset)'} ({setting['from']}): {setting['help']}")

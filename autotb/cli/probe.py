@@ -8,14 +8,17 @@ The task is text that the worker evaluates, so that it needs nothing of ours the
 
 from __future__ import annotations
 
+import importlib
 import os
 import runpy
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from autotb import engine_facts
+from autotb.cli import demo
+from autotb.instrument.workers import Ask, Unusable
 from autotb.record.redaction import environment as masked
 
 SOURCE = """
@@ -49,8 +52,6 @@ def probe(modules):
 _OF_EACH_PROCESS = ("PWD", "OLDPWD", "SHLVL", "_", "COLUMNS", "LINES", "TERM", "LS_COLORS")
 _MOST = 20  # differences that are listed
 
-Ask = Callable[[str], "list[tuple[str, Any]]"]  # an expression to its values, each with its worker's name
-
 
 def command(options: Any) -> int:
     """Print what the workers say; 1 if one cannot be reached or lacks a module, 2 for a configuration that cannot be used."""
@@ -61,7 +62,7 @@ def command(options: Any) -> int:
         with _engine(options.engine, _configured(options.config), options.timeout) as ask:
             answers = ask(expression)
             driver = namespace["probe"]([])  # the file may have set something here too
-    except _Unusable as error:
+    except Unusable as error:
         sys.stderr.write(f"autotb doctor: {error}\n")
         return 2
     except Exception as error:
@@ -75,123 +76,31 @@ def command(options: Any) -> int:
     return 1 if any(answer["failed"] for _, answer in answers) else 0
 
 
-class _Unusable(Exception):  # noqa: N818
-    """The configuration or the engine's name; the text says what to do."""
-
-
 def _configured(file: str | None) -> dict[str, Any]:
     if file is None:
         return {}
     if not os.path.isfile(file):
-        raise _Unusable(f"--config {file}: there is no such file")
+        raise Unusable(f"--config {file}: there is no such file")
     sys.path.insert(0, os.path.dirname(os.path.abspath(file)))
     try:
         return runpy.run_path(file, run_name="__autotb_config__")
     except Exception as error:
-        raise _Unusable(f"--config {file} fails: {type(error).__name__}: {error}") from error
+        raise Unusable(f"--config {file} fails: {type(error).__name__}: {error}") from error
 
 
 @contextmanager
 def _engine(name: str, given: dict[str, Any], timeout: float) -> Iterator[Ask]:
-    engines = {"parsl": _parsl, "dask": _dask, "ray": _ray, "processes": _processes}
-    if name not in engines:
-        raise _Unusable(f"--engine {name}: known are {', '.join(engines)}")
+    adapters = {option: adapter for adapter, option in demo.options(having="probe")}
+    if name not in adapters:
+        raise Unusable(f"--engine {name}: known are {', '.join(sorted(adapters))}")
+    adapter = importlib.import_module(f"autotb.engines.{adapters[name]}")
     try:
-        with contextmanager(engines[name])(given, timeout) as ask:
+        with contextmanager(adapter.probe)(given, timeout) as ask:
             yield ask
     except ImportError as error:
-        if (error.name or "").partition(".")[0] not in ("parsl", "distributed", "dask", "ray"):
+        if (error.name or "").partition(".")[0] not in engine_facts.facts.own_modules:
             raise
-        raise _Unusable(f"--engine {name}: {error}") from error
-
-
-def _of(given: dict[str, Any], name: str, kind: Any, engine: str) -> Any:
-    """What the configuration file calls ``name``; None without a file."""
-    if not given:
-        return None
-    found = given.get(name)
-    if not isinstance(found, kind):
-        raise _Unusable(f"--config: for {engine} the file must define `{name}`, a {kind.__name__}")
-    return found
-
-
-def _parsl(given: dict[str, Any], timeout: float) -> Iterator[Ask]:
-    import parsl
-    from parsl.config import Config
-    from parsl.executors import HighThroughputExecutor
-
-    config = _of(given, "config", Config, "Parsl") or Config(
-        executors=[HighThroughputExecutor(label="htex", max_workers_per_node=1, address="127.0.0.1")], strategy="none"
-    )
-    kernel = parsl.load(config)
-    labels = [label for label in kernel.executors if not label.startswith("_")]
-
-    def ask(expression: str) -> list[tuple[str, Any]]:
-        futures = [(label, parsl.python_app(eval, executors=[label])(expression)) for label in labels]
-        end = time.monotonic() + timeout
-        return [(f"executor {label}", future.result(max(0.0, end - time.monotonic()))) for label, future in futures]
-
-    try:
-        yield ask
-    finally:
-        kernel.cleanup()
-        parsl.clear()
-
-
-def _dask(given: dict[str, Any], timeout: float) -> Iterator[Ask]:
-    from distributed import Client
-
-    client = _of(given, "client", Client, "Dask") or Client(n_workers=1, threads_per_worker=1, dashboard_address=None)
-    client.wait_for_workers(1, timeout=timeout)
-
-    def ask(expression: str) -> list[tuple[str, Any]]:
-        return [(f"worker {address}", answer) for address, answer in client.run(eval, expression).items()]
-
-    try:
-        yield ask
-    finally:
-        client.close()
-        if client.cluster is not None:
-            client.cluster.close()
-
-
-def _ray(given: dict[str, Any], timeout: float) -> Iterator[Ask]:
-    import ray
-
-    started = not ray.is_initialized()  # the file may have done it
-    if started:
-        ray.init(**(given.get("init") or {}), log_to_driver=False, include_dashboard=False)
-    evaluate: dict[str, Any] = {"__name__": "__main__"}  # pickled by value: the worker need not have this module
-    exec("def evaluate(expression):\n    return eval(expression)", evaluate)
-
-    def ask(expression: str) -> list[tuple[str, Any]]:
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy as On
-
-        nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
-        remote = ray.remote(evaluate["evaluate"])
-        references = [remote.options(num_cpus=0, scheduling_strategy=On(node, soft=False)).remote(expression) for node in nodes]
-        answers = ray.get(references, timeout=timeout)
-        return [(f"node {node[:8]}", answer) for node, answer in zip(nodes, answers, strict=True)]
-
-    try:
-        yield ask
-    finally:
-        if started or given:
-            ray.shutdown()
-
-
-def _processes(given: dict[str, Any], timeout: float) -> Iterator[Ask]:
-    from concurrent.futures import Executor, ProcessPoolExecutor
-
-    executor = _of(given, "executor", Executor, "process pools") or ProcessPoolExecutor(1)
-
-    def ask(expression: str) -> list[tuple[str, Any]]:
-        return [("a process-pool worker", executor.submit(eval, expression).result(timeout))]
-
-    try:
-        yield ask
-    finally:
-        executor.shutdown(wait=False, cancel_futures=True)
+        raise Unusable(f"--engine {name}: {error}") from error
 
 
 def _python(answer: dict[str, Any]) -> str:

@@ -1,6 +1,7 @@
-"""The tables of the documents, made from adapters, settings and the record's schema: ``python -m autotb.cli.table`` prints them,
-and with paths of documents writes them into these, between ``<!-- table: NAME -->`` and ``<!-- end -->``.  What is called
-``trace.schema.json`` is written as a whole."""
+"""The tables of the documents, made from adapters, settings and the record's schema: ``python -m autotb.cli.table`` prints them.
+
+A document has them between ``<!-- table: NAME -->`` and ``<!-- end -->``; ``python -m tests.generated`` writes them there.
+"""
 
 from __future__ import annotations
 
@@ -55,26 +56,14 @@ TABLES: dict[str, Callable[[], str]] = {
 }
 
 
-def write(path: str) -> None:
-    """Put the tables that a document has a place for into it."""
-    if path.endswith("trace.schema.json"):
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(record_form.json_schema())
-        return
-    with open(path, encoding="utf-8") as file:
-        text = file.read()
-    found = [name for name in TABLES if f"<!-- table: {name} -->\n" in text]
-    if not found:
-        raise ValueError(f"{path} has no line <!-- table: NAME --> with one of {', '.join(TABLES)}")
-    for name in found:
+def filled(text: str) -> str:
+    """A document with the tables that it has a place for."""
+    for name in TABLES:
         before, mark, rest = text.partition(f"<!-- table: {name} -->\n")
-        text = before + mark + TABLES[name]() + "\n<!-- end -->" + rest.partition("<!-- end -->")[2]
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(text)
+        if mark:
+            text = before + mark + TABLES[name]() + "\n<!-- end -->" + rest.partition("<!-- end -->")[2]
+    return text
 
 
 if __name__ == "__main__":
-    for path in sys.argv[1:]:
-        write(path)
-    if not sys.argv[1:]:
-        sys.stdout.write("\n\n".join(table() for table in TABLES.values()) + "\n")
+    sys.stdout.write("\n\n".join(table() for table in TABLES.values()) + "\n")

@@ -11,6 +11,7 @@ import functools
 import sys
 
 from autotb import first_use, surface
+from autotb.assumption import Lost
 from autotb.instrument.patch import Patch, put_on
 from autotb.record import callsite
 
@@ -73,7 +74,7 @@ def _wrap_create_task(original: Function) -> Function:
     return create_task
 
 
-CREATION = Patch("asyncio.base_events", "BaseEventLoop.create_task", _wrap_create_task)
+CREATION = Patch("asyncio.base_events", "BaseEventLoop.create_task", _wrap_create_task, costs=Lost.SITE)
 
 
 def _wrap_loop_init(original: Function) -> Function:
@@ -99,8 +100,8 @@ def begins(module: str) -> None:
 
 
 PATCHES = (
-    Patch("asyncio.base_events", "BaseEventLoop.default_exception_handler", _wrap_default_handler),
-    Patch("asyncio.base_events", "BaseEventLoop.__init__", _wrap_loop_init),
+    Patch("asyncio.base_events", "BaseEventLoop.default_exception_handler", _wrap_default_handler, costs=Lost.UNASKED),
+    Patch("asyncio.base_events", "BaseEventLoop.__init__", _wrap_loop_init, costs=Lost.SITE),
 )
 
 #: What ``python -m autotb demo --engine asyncio`` runs: a user's script.

@@ -12,6 +12,7 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from autotb import engine_facts
+from autotb.assumption import Attributes, Lost
 from autotb.instrument import engine_frames, submission
 from autotb.instrument.patch import Patch
 from autotb.record import annotate, build, capture, pickling, static
@@ -27,14 +28,25 @@ TESTED = "5.3 to 5.7"
 
 FIELD = "autotb"  # the record's key in a stored result
 
+UNPICKLEABLE = Attributes(
+    "celery.utils.serialization",
+    "UnpickleableExceptionWrapper",
+    "exc_module",
+    "exc_cls_name",
+    "exc_args",
+    costs="the type and message of an exception that Celery could not pickle",
+)
+CACHE = Attributes("celery.result", "AsyncResult", "_cache", costs="the worker's frames, where there is no record of them")
+
 
 def _open(exc: BaseException) -> engine_facts.Opened | None:
     """An exception that Celery could not pickle is replaced by one that knows its name and arguments."""
-    if static.name(type(exc)) != "UnpickleableExceptionWrapper" or not hasattr(exc, "exc_cls_name"):
+    found = UNPICKLEABLE.read(exc) if static.name(type(exc)) == "UnpickleableExceptionWrapper" else None
+    if found is None:
         return None
-    args = exc.exc_args  # type: ignore[attr-defined]
+    module, name, args = found
     message = str(args[0]) if len(args) == 1 else str(tuple(args)) if args else ""
-    return engine_facts.Opened(headline=engine_frames.named(f"{exc.exc_module}.{exc.exc_cls_name}", message))  # type: ignore[attr-defined]
+    return engine_facts.Opened(headline=engine_frames.named(f"{module}.{name}", message))
 
 
 engine_facts.register(openers=(_open,), own=("celery", "kombu", "billiard", "vine", "amqp"))
@@ -79,7 +91,8 @@ def _wrap_to_python(original: Function) -> Function:
 
 def _note(error: BaseException, result: Any) -> None:
     """The line of the submission, and where no record came the worker's text."""
-    text = (result._cache or {}).get("traceback")
+    (cache,) = CACHE.read(result) or (None,)
+    text = (cache or {}).get("traceback")
     if capture.attached(error) is None and isinstance(text, str) and "Traceback (most recent call last)" in text:
         kind = capture.type_name(type(error))
         annotate.attach(error, {"v": capture.VERSION, "hops": [], "type": kind, "message": str(error), "text": text})
@@ -87,11 +100,12 @@ def _note(error: BaseException, result: Any) -> None:
 
 
 PATCHES = (
-    Patch("celery.backends.base", "Backend.prepare_exception", _wrap_prepare),
-    Patch("celery.backends.base", "Backend.exception_to_python", _wrap_to_python),
-    Patch("celery.result", "AsyncResult.maybe_throw", submission.when_raised(_note, Exception)),
-    Patch("celery.app.task", "Task.apply_async", submission.on_result),
+    Patch("celery.backends.base", "Backend.prepare_exception", _wrap_prepare, costs=Lost.FIT),
+    Patch("celery.backends.base", "Backend.exception_to_python", _wrap_to_python, costs=Lost.RECORD),
+    Patch("celery.result", "AsyncResult.maybe_throw", submission.when_raised(_note, Exception), costs=Lost.SITE),
+    Patch("celery.app.task", "Task.apply_async", submission.on_result, costs=Lost.SITE),
 )
+ASSUMPTIONS = (UNPICKLEABLE, CACHE)
 
 #: What ``python -m autotb demo --engine celery`` runs: a user's script.
 DEMO = '''\

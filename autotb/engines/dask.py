@@ -12,12 +12,14 @@ import functools
 import sys
 
 from autotb import engine_facts
+from autotb.assumption import Attributes, Lost
 from autotb.instrument import submission
 from autotb.instrument.patch import Patch
 from autotb.record import static
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
     from typing import Any
 
@@ -29,6 +31,14 @@ DISTRIBUTION = "dask"
 CAPTURED = "delayed, bag, array, dataframe: compute() with the threaded, process and synchronous schedulers"
 TESTED = "2023.5 to 2026.8"
 
+REMOTE = Attributes(
+    "dask.multiprocessing",
+    "RemoteException",
+    "exception",
+    "traceback",
+    costs="where tblib is missing: the worker's exception and frames",
+)
+
 
 def _open(exc: BaseException) -> engine_facts.Opened | None:
     """Without tblib the exception comes back inside a ``RemoteException``, with the worker's traceback as text."""
@@ -37,14 +47,16 @@ def _open(exc: BaseException) -> engine_facts.Opened | None:
         return None
     from autotb.record.capture import attached
 
-    inner, text = exc.__dict__.get("exception"), exc.__dict__.get("traceback")
+    inner, text = REMOTE.read(exc) or (None, None)
     return engine_facts.Opened(
         headline=inner if issubclass(type(inner), BaseException) else None,
         text=f"Traceback (most recent call last):\n{text}" if isinstance(text, str) and not attached(exc) else None,
     )
 
 
-engine_facts.register(own=("dask", "tblib", "toolz", "tlz", "cytoolz"), runs=(("dask.local", "execute_task"),), openers=(_open,))
+engine_facts.register(
+    own=("dask", "distributed", "tblib", "toolz", "tlz", "cytoolz"), runs=(("dask.local", "execute_task"),), openers=(_open,)
+)
 
 
 def _wrap_execute_task(original: Function) -> Function:
@@ -109,15 +121,38 @@ def _note_computed(error: BaseException, *_: object) -> None:
 
 
 PATCHES = (
-    Patch("dask.local", "execute_task", _wrap_execute_task),
+    Patch("dask.local", "execute_task", _wrap_execute_task, costs=Lost.RECORD),
     Patch(
         "dask.local",
         "get_async",
         submission.when_raised(_note_computed, Exception),
         also=("dask.threaded", "dask.multiprocessing"),
+        costs=Lost.SITE,
     ),
-    Patch("dask.multiprocessing", "remote_exception", _wrap_remote_exception),
+    Patch("dask.multiprocessing", "remote_exception", _wrap_remote_exception, costs=Lost.RECORD),
 )
+ASSUMPTIONS = (REMOTE,)
+
+
+def probe(given: dict[str, Any], timeout: float) -> Iterator[Any]:
+    """For ``doctor --engine``."""
+    from distributed import Client
+
+    from autotb.instrument.workers import configured
+
+    client = configured(given, "client", Client, "Dask") or Client(n_workers=1, threads_per_worker=1, dashboard_address=None)
+    client.wait_for_workers(1, timeout=timeout)
+
+    def ask(expression: str) -> list[tuple[str, Any]]:
+        return [(f"worker {address}", answer) for address, answer in client.run(eval, expression).items()]
+
+    try:
+        yield ask
+    finally:
+        client.close()
+        if client.cluster is not None:
+            client.cluster.close()
+
 
 #: What ``python -m autotb demo --engine dask`` runs: a user's script.
 DEMO = '''\

@@ -17,6 +17,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Protocol
 
 from autotb import engine_facts, settings, surface
+from autotb.assumption import Attributes, Lost, Text
 from autotb.instrument import delivery, engine_frames, task_events
 from autotb.instrument.patch import Patch, is_applied, noise_is_kept
 from autotb.record import annotate, build, callsite, ownership, pickling, safe_repr, static
@@ -74,7 +75,18 @@ TESTED = "2023.5 to 2026.8"
 
 _sites: dict[Any, Any] = {}  # task's key: (code, instruction, the client's batch)
 
-_UNSENT = "Could not serialize object of type "
+UNSENT = Text(
+    "distributed.protocol.serialize",
+    "Could not serialize object of type ",
+    words=("Could not serialize object of type ",),
+    costs="an error of what cannot be sent is told by three tracebacks",
+)
+_TWICE = "workers of a LocalCluster log on the terminal what the driver tells there"
+COMPUTE = Text("distributed.worker", "Compute Failed", words=("Compute Failed",), costs=_TWICE)
+SERIALIZE = Text("distributed.protocol.pickle", "Failed to serialize", words=("Failed to serialize",), costs=_TWICE)
+DESERIALIZE = Text("distributed.protocol.core", "Failed to deserialize$", words=("Failed to deserialize",), costs=_TWICE)
+NANNY = Attributes("distributed.nanny", "WorkerProcess", "process", "worker_address", costs=Lost.DEATH)
+PROCESS = Attributes("distributed.process", "AsyncProcess", "pid", "exitcode", costs=Lost.DEATH)
 
 
 def _open(exc: BaseException) -> engine_facts.Opened | None:
@@ -82,7 +94,7 @@ def _open(exc: BaseException) -> engine_facts.Opened | None:
     if type(exc) is not TypeError or "distributed" not in sys.modules:
         return None
     text = next(map(static.text_of, static.args_of(exc)), "")
-    if not text.startswith(_UNSENT):
+    if not UNSENT.match(text):
         return None
     first, _, rest = text.partition("\n")
     if len(exc.args) > 1 or not rest:
@@ -355,9 +367,10 @@ def _wrap_mark_stopped(original: Function) -> Function:
     @functools.wraps(original)
     def mark_stopped(self: Any) -> None:
         try:
-            process = self.process
-            if process is not None and process.exitcode and len(_dead_at) < _MOST_DEAD:
-                _note_death(process.pid, process.exitcode, self.worker_address)
+            process, address = NANNY.read(self) or (None, None)
+            pid, exitcode = PROCESS.read(process) or (0, None)
+            if exitcode and len(_dead_at) < _MOST_DEAD:
+                _note_death(pid, exitcode, address)
         except Exception:
             pass  # then it is told that a worker died, and no more
         original(self)
@@ -456,9 +469,9 @@ def _wrap_local_cluster(original: Function) -> Function:
 def _is_new(record: logging.LogRecord) -> bool:
     """A terminal's filter: drops the record of an error that the driver tells there: of a task, or of what could not be sent."""
     text = str(record.msg)
-    if not text.startswith(("Compute Failed", "Failed to serialize")):
+    if not (COMPUTE.match(text) or SERIALIZE.match(text)):
         error = record.exc_info[1] if record.exc_info else None
-        if text != "Failed to deserialize" or not str(error).startswith(_UNSENT):
+        if not DESERIALIZE.match(text) or not UNSENT.match(str(error)):
             return True
     return not _is_told_here() and not getattr(multiprocessing.current_process(), "_autotb_told_by_driver", False)
 
@@ -693,27 +706,29 @@ def ready(module: str) -> None:
 
 
 PATCHES = (
-    Patch("distributed.worker", "_run_task_simple", _wrap_run_task, optional=True),
-    Patch("distributed.worker", "apply_function_simple", _wrap_apply, optional=True),
-    Patch("distributed.nanny", "WorkerProcess.mark_stopped", _wrap_mark_stopped),
+    Patch("distributed.worker", "_run_task_simple", _wrap_run_task, optional=True, costs=Lost.DEATH),
+    Patch("distributed.worker", "apply_function_simple", _wrap_apply, optional=True, costs=Lost.DEATH),
+    Patch("distributed.nanny", "WorkerProcess.mark_stopped", _wrap_mark_stopped, costs=Lost.DEATH),
     Patch(
         "distributed.core",
         "error_message",
         _wrap_error_message,
         also=("distributed.worker", "distributed.worker_state_machine", "distributed.nanny", "distributed.scheduler"),
+        costs=Lost.FIT,
     ),
-    Patch("distributed.worker", "Worker.actor_execute", _wrap_actor_execute),
-    Patch("distributed.process", "AsyncProcess.__init__", _wrap_process_init),
-    Patch("distributed.deploy.local", "LocalCluster.__init__", _wrap_local_cluster),
-    Patch("distributed.client", "Client._graph_to_futures", _wrap_graph_to_futures),
-    Patch("distributed.client", "Client._handle_task_erred", _wrap_task_erred),
-    Patch("distributed.client", "Client._release_key", _wrap_release_key),
-    Patch("distributed.client", "Client.__exit__", _wrap_exit),
-    Patch("distributed.scheduler", "Scheduler.handle_task_erred", _wrap_scheduler_erred),
-    Patch("distributed.client", "Future._result", _wrap_ask),
-    Patch("distributed.client", "Future._exception", _wrap_ask),
-    Patch("distributed.client", "Client._gather", _wrap_ask),
+    Patch("distributed.worker", "Worker.actor_execute", _wrap_actor_execute, costs=Lost.FIT),
+    Patch("distributed.process", "AsyncProcess.__init__", _wrap_process_init, costs=Lost.TWICE),
+    Patch("distributed.deploy.local", "LocalCluster.__init__", _wrap_local_cluster, costs=Lost.TWICE),
+    Patch("distributed.client", "Client._graph_to_futures", _wrap_graph_to_futures, costs=Lost.SITE),
+    Patch("distributed.client", "Client._handle_task_erred", _wrap_task_erred, costs=Lost.UNASKED),
+    Patch("distributed.client", "Client._release_key", _wrap_release_key, costs=Lost.UNASKED),
+    Patch("distributed.client", "Client.__exit__", _wrap_exit, costs=Lost.UNASKED),
+    Patch("distributed.scheduler", "Scheduler.handle_task_erred", _wrap_scheduler_erred, costs=Lost.UNASKED),
+    Patch("distributed.client", "Future._result", _wrap_ask, costs=Lost.UNASKED),
+    Patch("distributed.client", "Future._exception", _wrap_ask, costs=Lost.UNASKED),
+    Patch("distributed.client", "Client._gather", _wrap_ask, costs=Lost.UNASKED),
 )
+ASSUMPTIONS = (UNSENT, COMPUTE, SERIALIZE, DESERIALIZE, NANNY, PROCESS)
 
 #: What ``python -m autotb demo --engine distributed`` runs: a user's script.
 DEMO = '''\

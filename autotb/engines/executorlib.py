@@ -11,6 +11,7 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from autotb import engine_facts
+from autotb.assumption import Lost
 from autotb.instrument import engine_frames, inherited_settings, submission
 from autotb.instrument.patch import Patch, together_with
 from autotb.record import build, pickling, static
@@ -75,22 +76,50 @@ def ready(_module: str) -> None:
 
 
 PATCHES = (
-    Patch("executorlib.standalone.interactive.communication", "interface_send", _wrap_send),
-    Patch("executorlib.standalone.hdf", "dump", _wrap_dump, also=("executorlib.task_scheduler.file.backend",), optional=True),
-    Patch("executorlib.standalone.interactive.spawner", "SubprocessSpawner.bootup", inherited_settings.telling, optional=True),
-    Patch("executorlib.task_scheduler.file.spawner_subprocess", "subprocess_execute", inherited_settings.telling, optional=True),
+    Patch("executorlib.standalone.interactive.communication", "interface_send", _wrap_send, costs=Lost.FIT),
     Patch(
-        "executorlib.task_scheduler.file.spawner_subprocess", "execute_in_subprocess", inherited_settings.telling, optional=True
+        "executorlib.standalone.hdf",
+        "dump",
+        _wrap_dump,
+        also=("executorlib.task_scheduler.file.backend",),
+        optional=True,
+        costs=Lost.FIT,
     ),
-    Patch("executorlib.executor.base", "BaseExecutor.submit", submission.on_result),
     Patch(
-        "executorlib.task_scheduler.interactive.dependency", "DependencyTaskScheduler.submit", submission.on_result, optional=True
+        "executorlib.standalone.interactive.spawner",
+        "SubprocessSpawner.bootup",
+        inherited_settings.telling,
+        optional=True,
+        costs=Lost.SETTINGS,
+    ),
+    Patch(
+        "executorlib.task_scheduler.file.spawner_subprocess",
+        "subprocess_execute",
+        inherited_settings.telling,
+        optional=True,
+        costs=Lost.SETTINGS,
+    ),
+    Patch(
+        "executorlib.task_scheduler.file.spawner_subprocess",
+        "execute_in_subprocess",
+        inherited_settings.telling,
+        optional=True,
+        costs=Lost.SETTINGS,
+    ),
+    Patch("executorlib.executor.base", "BaseExecutor.submit", submission.on_result, costs=Lost.SITE),
+    Patch(
+        "executorlib.task_scheduler.interactive.dependency",
+        "DependencyTaskScheduler.submit",
+        submission.on_result,
+        optional=True,
+        costs=Lost.SITE,
     ),
     Patch(
         "executorlib.task_scheduler.interactive.blockallocation",
         "BlockAllocationTaskScheduler.submit",
         submission.on_result,
         optional=True,
+        costs=Lost.SITE,
     ),
 )
 

@@ -11,13 +11,16 @@ import functools
 import operator
 import sys
 
-from autotb import engine_facts, first_use
-from autotb.instrument import code_swap, delivery, exception_wrappers
+from autotb import assumption, engine_facts, first_use
+from autotb.assumption import Attributes, Frame, Lost
+from autotb.instrument import code_swap, delivery, exception_wrappers, executor_internals
+from autotb.instrument.executor_internals import Internals
 from autotb.instrument.patch import Patch
 from autotb.record import callsite, ownership, static
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import FrameType, TracebackType
     from typing import Any
 
@@ -220,7 +223,10 @@ def _called_back(future: Future) -> None:
         pass  # a library's future whose ``__dict__`` is a method of its own (ipyparallel's)
 
 
-_BREAKING = ("terminate_broken", "_terminate_broken")  # loky's too
+RUN = Frame("concurrent.futures.thread", "_WorkItem.run", "self", costs=Lost.CALL)
+WORK = Attributes("concurrent.futures.thread", "_WorkItem", "fn", "args", "kwargs", costs=Lost.CALL, optional=True)
+TASK = Attributes("concurrent.futures.thread", "_WorkItem", "task", costs=Lost.CALL, optional=True)  # since 3.14
+INTERNALS = Internals("concurrent.futures.process")
 
 
 def _wrap_set_exception(original: Function) -> code_swap.Body:
@@ -254,41 +260,50 @@ _took: Any = None  # the short way, for failures of a line that failed many time
 
 def _note_failure(future: Future, exc: BaseException, caller: FrameType) -> None:
     global _took
-    from autotb.instrument import engine_frames, failure_kinds, flood, resubmit, unretrieved
+    from autotb.instrument import failure_kinds, flood, resubmit, unretrieved
 
     _took = flood.took
     _note_thread(exc, caller)
-    if caller.f_code.co_name in _BREAKING:
+    if broken := executor_internals.read(caller, "breaking"):
         from autotb.instrument import executor_worker
         from autotb.postmortem import executor_deaths
 
-        executor_deaths.note(future, engine_frames.local(caller, "self"), executor_worker.call_of)
+        executor_deaths.note(future, broken[0], INTERNALS.manager.read(broken[0]), executor_worker.call_of)
     kind = failure_kinds.of(exc)  # while its record is as it came
     _note_submitted(future.__dict__, exc)
-    resubmit.keep_call(future, exc, caller)
-    if caller.f_code.co_name == "_on_queue_feeder_error":
+    resubmit.keep_call(future, exc, lambda: _call_of(caller))
+    if unsent := executor_internals.read(caller, "feeding"):
         from autotb.instrument import executor_worker
 
-        executor_worker.note_culprit(exc, caller)
+        executor_worker.note_culprit(exc, WORK.read(unsent[0]), caller)
     unretrieved.watch(future, exc, SITE, kind)
     flood.learn(future, exc, caller)
 
 
+def _call_of(caller: FrameType) -> tuple[Any, ...] | None:
+    """Function, arguments and keywords of what a pool's frame works on; 3.14 keeps one tuple in threads."""
+    (item,) = assumption.read(caller, RUN) or executor_internals.read(caller, "result") or (None,)
+    task: tuple[Any, ...] | None = (TASK.read(item) or (None,))[0]
+    return task or WORK.read(item)
+
+
 def _note_thread(exc: BaseException, caller: FrameType) -> None:
-    if caller.f_code.co_name != "run" or static.name_of(caller) != "concurrent.futures.thread":
+    if not RUN.matches(caller) or static.name_of(caller) != RUN.module:
         return
     from autotb.instrument import engine_frames
     from autotb.record import build
     from autotb.record.capture import attached
 
-    call = engine_frames.call_of(engine_frames.local(caller, "self"))
+    call = _call_of(caller)
     inner = attached(exc)
     if inner is not None and "interpreter" in {hop.get("engine") for hop in inner.get("hops", ())}:
         return
     tb = static.traceback_of(exc)
-    engines = ownership.is_engines(call[0])
     engine_frames.note_thread(
-        exc, "thread pool", "in a thread-pool worker", lambda: engine_frames.frame_call(tb) if engines else build.call_text(*call)
+        exc,
+        "thread pool",
+        "in a thread-pool worker",
+        lambda: engine_frames.frame_call(tb) if call is None or ownership.is_engines(call[0]) else build.call_text(*call),
     )
 
 
@@ -319,7 +334,7 @@ def _wrap_boxed_init(original: Function) -> Function:
 def _record(exc: BaseException, tb: TracebackType | None, caller: FrameType) -> Tree | Light:
     from autotb.instrument import executor_worker
 
-    return executor_worker.record("process pool", "in a process-pool worker", exc, tb, caller)
+    return executor_worker.record("process pool", "in a process-pool worker", exc, tb, caller, INTERNALS)
 
 
 def _wrap_rebuild(original: Function) -> Function:
@@ -362,18 +377,37 @@ class _Results:
 
 
 PATCHES = (
-    Patch("concurrent.futures.thread", "ThreadPoolExecutor.submit", _wrap_submit),
-    Patch("concurrent.futures.process", "ProcessPoolExecutor.submit", _wrap_submit),
-    Patch("concurrent.futures._base", "Future.result", _wrap_result),
-    Patch("concurrent.futures._base", "Future.exception", _wrap_exception),
-    Patch("concurrent.futures._base", "Future.add_done_callback", _wrap_add_done_callback),
-    Patch("concurrent.futures._base", "Future.set_exception", _wrap_set_exception),
-    Patch("concurrent.futures.process", "_process_worker", _wrap_process_worker),
-    Patch("concurrent.futures.process", "_ExceptionWithTraceback.__init__", _wrap_boxed_init),
-    Patch("concurrent.futures.process", "_ExceptionWithTraceback.__reduce__", exception_wrappers.wrap_reduce),
-    Patch("concurrent.futures.process", "_rebuild_exc", _wrap_rebuild),
-    Patch("concurrent.futures.interpreter", "do_call", _wrap_do_call),
+    Patch("concurrent.futures.thread", "ThreadPoolExecutor.submit", _wrap_submit, costs=Lost.SITE),
+    Patch("concurrent.futures.process", "ProcessPoolExecutor.submit", _wrap_submit, costs=Lost.SITE),
+    Patch("concurrent.futures._base", "Future.result", _wrap_result, costs=Lost.SITE),
+    Patch("concurrent.futures._base", "Future.exception", _wrap_exception, costs=Lost.SITE),
+    Patch("concurrent.futures._base", "Future.add_done_callback", _wrap_add_done_callback, costs=Lost.UNASKED),
+    Patch("concurrent.futures._base", "Future.set_exception", _wrap_set_exception, costs=Lost.CALL),
+    Patch("concurrent.futures.process", "_process_worker", _wrap_process_worker, costs=Lost.DEATH),
+    Patch("concurrent.futures.process", "_ExceptionWithTraceback.__init__", _wrap_boxed_init, costs=Lost.RECORD),
+    Patch("concurrent.futures.process", "_ExceptionWithTraceback.__reduce__", exception_wrappers.wrap_reduce, costs=Lost.FIT),
+    Patch("concurrent.futures.process", "_rebuild_exc", _wrap_rebuild, costs=Lost.RECORD),
+    Patch("concurrent.futures.interpreter", "do_call", _wrap_do_call, optional=True, costs=Lost.RECORD),
 )
+ASSUMPTIONS = (RUN, WORK, TASK, *INTERNALS.all)
+
+
+def probe(given: dict[str, Any], timeout: float) -> Iterator[Any]:
+    """For ``doctor --engine``."""
+    from concurrent.futures import Executor, ProcessPoolExecutor
+
+    from autotb.instrument.workers import configured
+
+    executor = configured(given, "executor", Executor, "process pools") or ProcessPoolExecutor(1)
+
+    def ask(expression: str) -> list[tuple[str, Any]]:
+        return [("a process-pool worker", executor.submit(eval, expression).result(timeout))]
+
+    try:
+        yield ask
+    finally:
+        executor.shutdown(wait=False, cancel_futures=True)
+
 
 OPTION = "processes"  # what ``--engine`` calls it, where that is not the file's name
 #: What ``python -m autotb demo --engine processes`` runs: a user's script.

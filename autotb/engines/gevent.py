@@ -11,6 +11,7 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from autotb import engine_facts, surface
+from autotb.assumption import Attributes, Lost
 from autotb.instrument import engine_frames
 from autotb.instrument.patch import Patch
 from autotb.record import annotate, build, ownership
@@ -30,6 +31,8 @@ TESTED = "22.10 to 26.9"
 
 _RUN = "gevent._gevent_cgreenlet.Greenlet.run"
 engine_facts.register(own=("gevent", "greenlet"), runs=(("gevent._gevent_cgreenlet", _RUN), ("gevent.greenlet", "run")))
+
+STACK = Attributes("gevent.greenlet", "Greenlet", "spawning_stack", costs="the line that spawned a greenlet")
 
 
 def _wrap_print(original: Function) -> Function:
@@ -61,7 +64,7 @@ def _wrap_print(original: Function) -> Function:
 
 def _spawned(context: object) -> Place | None:
     """The user's line in the stack that gevent keeps of where a greenlet was spawned."""
-    frame = getattr(context, "spawning_stack", None)
+    (frame,) = STACK.read(context) or (None,)
     while frame is not None:
         code = frame.f_code
         if ownership.kind_of(code.co_filename, dict.get(frame.f_globals or {}, "__name__")) == ownership.USER:
@@ -70,7 +73,8 @@ def _spawned(context: object) -> Place | None:
     return None
 
 
-PATCHES = (Patch("gevent.hub", "Hub.print_exception", _wrap_print),)
+PATCHES = (Patch("gevent.hub", "Hub.print_exception", _wrap_print, costs=Lost.TWICE),)
+ASSUMPTIONS = (STACK,)
 
 #: What ``python -m autotb demo --engine gevent`` runs: a user's script.
 DEMO = '''\

@@ -8,6 +8,7 @@ Source: https://docs.python.org/3/library/concurrent.interpreters.html
 from __future__ import annotations
 
 from autotb import engine_facts
+from autotb.assumption import Attributes
 from autotb.instrument import engine_frames
 from autotb.instrument.patch import Patch
 from autotb.record import static
@@ -18,11 +19,13 @@ DISTRIBUTION = None
 CAPTURED = "Interpreter.call and exec, from the text of ExecutionFailed"
 TESTED = "CPython 3.14 and 3.15"
 
+INFO = Attributes("concurrent.interpreters", "ExecutionFailed", "excinfo", costs="the other interpreter's frames", optional=True)
+
 
 def _open(exc: BaseException) -> engine_facts.Opened | None:
-    if static.name(type(exc)) != "ExecutionFailed" or not hasattr(exc, "excinfo"):
+    (info,) = INFO.read(exc) or (None,)
+    if static.name(type(exc)) != "ExecutionFailed" or info is None:
         return None
-    info = exc.excinfo
     text = getattr(info, "errdisplay", None)
     kind = getattr(getattr(info, "type", None), "__qualname__", None)
     if not isinstance(text, str) or not isinstance(kind, str):
@@ -34,6 +37,7 @@ def _open(exc: BaseException) -> engine_facts.Opened | None:
 engine_facts.register(openers=(_open,))
 
 PATCHES: tuple[Patch, ...] = ()
+ASSUMPTIONS = (INFO,)
 
 #: What ``python -m autotb demo --engine interpreters`` runs: a user's script.
 DEMO = '''\

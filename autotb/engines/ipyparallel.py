@@ -13,6 +13,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from autotb import engine_facts
+from autotb.assumption import Attributes, Lost
 from autotb.instrument import engine_frames, inherited_settings, submission
 from autotb.instrument.patch import Patch, together_with
 from autotb.record import annotate, build, capture, cpython_text, static
@@ -37,6 +38,16 @@ TESTED = "8.6 to 9.2"
 
 FIELD = "autotb"  # the record's key in engine_info
 _PLACE = re.compile(r"^File (?P<path>\S.*?):(?P<line>\d+)(?:, in (?P<name>[\w.<>]+))?", re.M)
+ERROR = Attributes(
+    "ipyparallel.error",
+    "RemoteError",
+    "ename",
+    "evalue",
+    "traceback",
+    "engine_info",
+    costs="the worker's frames, its error's name",
+)
+ERRORS = Attributes("ipyparallel.error", "CompositeError", "elist", costs="the errors of several engines, one by one")
 
 
 def _open(exc: BaseException) -> engine_facts.Opened | None:
@@ -44,7 +55,7 @@ def _open(exc: BaseException) -> engine_facts.Opened | None:
     if errors is None or not issubclass(type(exc), errors.KernelError):
         return None
     if issubclass(type(exc), errors.CompositeError):
-        made = [errors.RemoteError(*entry) for entry in exc.elist]  # type: ignore[attr-defined]
+        made = [errors.RemoteError(*entry) for entry in (ERRORS.read(exc) or ((),))[0]]
         for error in made:
             _attach(error)
         return engine_facts.Opened(roots=tuple(made)) if made else None
@@ -52,22 +63,24 @@ def _open(exc: BaseException) -> engine_facts.Opened | None:
         return None
     if capture.attached(exc) is not None:
         return engine_facts.Opened()
-    return engine_facts.Opened(headline=engine_frames.named(exc.ename, exc.evalue), text=_text(exc))  # type: ignore[attr-defined,arg-type]
+    found = ERROR.read(exc)
+    return engine_facts.Opened(headline=engine_frames.named(found[0], found[1]), text=_text(*found[:3])) if found else None
 
 
-def _text(exc: RemoteError) -> str | None:
+def _text(name: str, value: str, traceback: str | None) -> str | None:
     """IPython's rendering in CPython's grammar."""
     places = [
         cpython_text.frame_line(match["path"], match["line"], match["name"] or "<module>")
-        for match in _PLACE.finditer(cpython_text.without_colours(exc.traceback or ""))
+        for match in _PLACE.finditer(cpython_text.without_colours(traceback or ""))
     ]
     if not places:
         return None
-    return f"Traceback (most recent call last):\n{''.join(places)}{exc.ename}: {exc.evalue}\n"
+    return f"Traceback (most recent call last):\n{''.join(places)}{name}: {value}\n"
 
 
 def _attach(error: RemoteError) -> None:
-    tree = (error.engine_info or {}).get(FIELD)
+    (*_, info) = ERROR.read(error) or (None,)
+    tree = (info or {}).get(FIELD)
     if capture.is_tree(tree):
         annotate.attach(error, tree)
 
@@ -128,12 +141,21 @@ def ready(_module: str) -> None:
 
 
 PATCHES = (
-    Patch("ipyparallel.cluster.launcher", "LocalProcessLauncher.start", inherited_settings.telling, optional=True),
-    Patch("ipyparallel.engine.kernel", "IPythonParallelKernel.get_engine_info", _wrap_engine_info, optional=True),
-    Patch("ipyparallel.error", "unwrap_exception", _wrap_unwrap),
-    Patch("ipyparallel.client.asyncresult", "AsyncResult.__init__", submission.on_self),
-    Patch("ipyparallel.client.asyncresult", "AsyncResult.get", submission.noted_when_raised),
+    Patch(
+        "ipyparallel.cluster.launcher",
+        "LocalProcessLauncher.start",
+        inherited_settings.telling,
+        optional=True,
+        costs=Lost.SETTINGS,
+    ),
+    Patch(
+        "ipyparallel.engine.kernel", "IPythonParallelKernel.get_engine_info", _wrap_engine_info, optional=True, costs=Lost.RECORD
+    ),
+    Patch("ipyparallel.error", "unwrap_exception", _wrap_unwrap, costs=Lost.RECORD),
+    Patch("ipyparallel.client.asyncresult", "AsyncResult.__init__", submission.on_self, costs=Lost.SITE),
+    Patch("ipyparallel.client.asyncresult", "AsyncResult.get", submission.noted_when_raised, costs=Lost.SITE),
 )
+ASSUMPTIONS = (ERROR, ERRORS)
 
 #: What ``python -m autotb demo --engine ipyparallel`` runs: a user's script.
 DEMO = '''\

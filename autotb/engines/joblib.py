@@ -11,9 +11,11 @@ from __future__ import annotations
 import functools
 import sys
 
-from autotb import engine_facts
+from autotb import assumption, engine_facts
+from autotb.assumption import Attributes, Frame, Lost
 from autotb.engines.loky import wrap_process_worker, wrap_rebuild, wrap_reduce
 from autotb.instrument import exception_wrappers, executor_worker, inherited_settings, submission
+from autotb.instrument.executor_internals import Internals
 from autotb.instrument.patch import Patch
 from autotb.record import callsite, static
 
@@ -43,6 +45,9 @@ engine_facts.register(
     remote_texts=("joblib.externals.loky.process_executor._RemoteTraceback",),
     crashes=("joblib.externals.loky.process_executor.TerminatedWorkerError",),
 )
+BATCH = Frame("joblib.parallel", "BatchedCalls.__call__", "func", "args", "kwargs", costs=Lost.CALL)
+ITEMS = Attributes("joblib.parallel", "BatchedCalls", "items", costs=Lost.CALL)
+INTERNALS = Internals("joblib.externals.loky.process_executor")
 
 
 def _wrap_call(original: Function) -> Function:
@@ -75,7 +80,7 @@ def _record(exc: BaseException, tb: TracebackType | None, caller: FrameType) -> 
     place = build.place("joblib", "in a joblib worker", call=_call(tb) or _unsent(caller))
     if "thread" in place:
         place["where"] = "in a joblib worker thread"
-    return executor_worker.unsent(build.record(exc, tb, place), caller)
+    return executor_worker.unsent(build.record(exc, tb, place), caller, INTERNALS)
 
 
 def _call(tb: TracebackType | None) -> str | None:
@@ -87,8 +92,9 @@ def _call(tb: TracebackType | None) -> str | None:
     whole = tb
     while tb is not None:
         frame, tb = tb.tb_frame, tb.tb_next
-        if static.name_of(frame) == "joblib.parallel" and "func" in frame.f_code.co_varnames:
-            function, args, kwargs = (engine_frames.local(frame, name) for name in ("func", "args", "kwargs"))
+        found = BATCH.read(frame) if static.name_of(frame) == BATCH.module else None
+        if found is not None:
+            function, args, kwargs = found
             if function is None:  # a comprehension of Python 3.12 and newer, whose variables are gone with it
                 break
             wrapped = static.attributes(function).get("__wrapped__")
@@ -101,12 +107,11 @@ def _call(tb: TracebackType | None) -> str | None:
 
 def _unsent(caller: FrameType) -> str | None:
     """The call whose result could not be sent, where its batch was of one."""
-    from autotb.instrument import engine_frames
     from autotb.record import build
 
-    frame = engine_frames.find_frame(caller, "_process_worker")
-    batch = getattr(engine_frames.local(frame, "call_item"), "fn", None) if frame is not None else None
-    items: Any = getattr(batch, "items", ())
+    (item,) = assumption.read(caller, INTERNALS.worker, limit=5) or (None,)
+    (batch, *_) = INTERNALS.item.read(item) or (None,)
+    (items,) = ITEMS.read(batch) or ((),)
     return build.call_text(*items[0]) if len(items) == 1 else None
 
 
@@ -165,22 +170,36 @@ def _wrap_setup_queues(original: Function) -> Function:
 
 PATCHES = (
     *inherited_settings.patches("joblib.externals.loky.backend.spawn"),
-    Patch("joblib.externals.loky.process_executor", "_process_worker", wrap_process_worker),
-    Patch("joblib.externals.loky.process_executor", "_ExceptionWithTraceback.__init__", _wrap_boxed_init),
-    Patch("joblib.externals.loky.process_executor", "_ExceptionWithTraceback.__reduce__", _wrap_reduce),
-    Patch("joblib.externals.loky.process_executor", "_rebuild_exc", wrap_rebuild),
+    Patch("joblib.externals.loky.process_executor", "_process_worker", wrap_process_worker, costs=Lost.DEATH),
+    Patch("joblib.externals.loky.process_executor", "_ExceptionWithTraceback.__init__", _wrap_boxed_init, costs=Lost.RECORD),
+    Patch("joblib.externals.loky.process_executor", "_ExceptionWithTraceback.__reduce__", _wrap_reduce, costs=Lost.FIT),
+    Patch("joblib.externals.loky.process_executor", "_rebuild_exc", wrap_rebuild, costs=Lost.RECORD),
     Patch(
         "joblib._utils",
         "_retrieve_traceback_capturing_wrapped_call",
         _wrap_retrieve,
         also=("joblib._parallel_backends",),
         optional=True,
+        costs=Lost.RECORD,
     ),
-    Patch("joblib._parallel_backends", "PoolManagerMixin.retrieve_result_callback", _wrap_retrieve_callback, optional=True),
-    Patch("joblib.parallel", "BatchCompletionCallBack.get_result", submission.when_raised(_note_batch), optional=True),
-    Patch("joblib.parallel", "Parallel.__call__", _wrap_call),
-    Patch("joblib.pool", "PicklingPool._setup_queues", _wrap_setup_queues),
+    Patch(
+        "joblib._parallel_backends",
+        "PoolManagerMixin.retrieve_result_callback",
+        _wrap_retrieve_callback,
+        optional=True,
+        costs=Lost.RECORD,
+    ),
+    Patch(
+        "joblib.parallel",
+        "BatchCompletionCallBack.get_result",
+        submission.when_raised(_note_batch),
+        optional=True,
+        costs=Lost.SITE,
+    ),
+    Patch("joblib.parallel", "Parallel.__call__", _wrap_call, costs=Lost.SITE),
+    Patch("joblib.pool", "PicklingPool._setup_queues", _wrap_setup_queues, costs=Lost.WAITS),
 )
+ASSUMPTIONS = (BATCH, ITEMS, *INTERNALS.all)
 
 #: What ``python -m autotb demo --engine joblib`` runs: a user's script.
 DEMO = '''\

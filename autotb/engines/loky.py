@@ -13,8 +13,10 @@ import pickle
 import sys
 
 from autotb import engine_facts
+from autotb.assumption import Lost
 from autotb.engines import futures
 from autotb.instrument import delivery, exception_wrappers, executor_worker, inherited_settings
+from autotb.instrument.executor_internals import Internals
 from autotb.instrument.patch import Patch
 from autotb.record import callsite
 
@@ -37,6 +39,7 @@ engine_facts.register(
     remote_texts=("loky.process_executor._RemoteTraceback",),
     crashes=("loky.process_executor.TerminatedWorkerError",),
 )
+INTERNALS = Internals("loky.process_executor")
 
 
 def _wrap_submit(original: Function) -> Function:
@@ -66,7 +69,7 @@ def _wrap_boxed_init(original: Function) -> Function:
 
 
 def _record(exc: BaseException, tb: TracebackType | None, caller: FrameType) -> Tree | Light:
-    return executor_worker.record("loky", "in a loky worker", exc, tb, caller)
+    return executor_worker.record("loky", "in a loky worker", exc, tb, caller, INTERNALS)
 
 
 def wrap_reduce(original: Function) -> Function:
@@ -96,13 +99,14 @@ def wrap_process_worker(original: Function) -> Function:
 
 PATCHES = (
     *inherited_settings.patches("loky.backend.spawn"),
-    Patch("loky.process_executor", "_process_worker", wrap_process_worker),
-    Patch("loky.process_executor", "_ExceptionWithTraceback.__init__", _wrap_boxed_init),
-    Patch("loky.process_executor", "_ExceptionWithTraceback.__reduce__", wrap_reduce),
-    Patch("loky.process_executor", "_rebuild_exc", wrap_rebuild),
-    Patch("loky.process_executor", "ProcessPoolExecutor.submit", _wrap_submit),
-    Patch("loky.reusable_executor", "_ReusablePoolExecutor.submit", _wrap_submit),
+    Patch("loky.process_executor", "_process_worker", wrap_process_worker, costs=Lost.DEATH),
+    Patch("loky.process_executor", "_ExceptionWithTraceback.__init__", _wrap_boxed_init, costs=Lost.RECORD),
+    Patch("loky.process_executor", "_ExceptionWithTraceback.__reduce__", wrap_reduce, costs=Lost.FIT),
+    Patch("loky.process_executor", "_rebuild_exc", wrap_rebuild, costs=Lost.RECORD),
+    Patch("loky.process_executor", "ProcessPoolExecutor.submit", _wrap_submit, costs=Lost.SITE),
+    Patch("loky.reusable_executor", "_ReusablePoolExecutor.submit", _wrap_submit, costs=Lost.SITE),
 )
+ASSUMPTIONS = INTERNALS.all
 
 #: What ``python -m autotb demo --engine loky`` runs: a user's script.
 DEMO = '''\

@@ -9,7 +9,8 @@ from __future__ import annotations
 import functools
 import sys
 
-from autotb import engine_facts
+from autotb import assumption, engine_facts
+from autotb.assumption import Frame, Lost
 from autotb.instrument import exception_wrappers, submission
 from autotb.instrument.patch import Patch, together_with
 from autotb.record import static
@@ -28,6 +29,15 @@ TESTED = "4.1"
 
 engine_facts.register(own=("mpi4py",), remote_texts=("mpi4py.futures._core.RemoteTraceback",))
 
+CALL = Frame(
+    "mpi4py.futures._core",
+    "server_exec.<locals>.call",
+    "func",
+    "args",
+    "kwargs",
+    costs=Lost.CALL,
+)
+
 
 def _wrap_format(original: Function) -> Function:
     """Runs in the worker with the exception alive, just before its traceback is taken from it."""
@@ -36,11 +46,10 @@ def _wrap_format(original: Function) -> Function:
     def _format_exc(exc: BaseException, comm: Any) -> Any:
         text = original(exc, comm)
         try:
-            from autotb.instrument import engine_frames
             from autotb.record import annotate, build
 
-            frame = engine_frames.find_frame(sys._getframe(2), "call")
-            call = build.call_text(*(engine_frames.local(frame, name) for name in ("func", "args", "kwargs"))) if frame else None
+            given = assumption.read(sys._getframe(2), CALL, limit=5)
+            call = build.call_text(*given) if given else None
             place = build.place("mpi4py", f"in MPI worker {comm.Get_rank()}", call=call)
             annotate.attach(exc, build.record(exc, static.traceback_of(exc), place))
         except Exception:
@@ -79,11 +88,12 @@ def ready(_module: str) -> None:
 
 
 PATCHES = (
-    Patch("mpi4py.futures._core", "_format_exc", _wrap_format),
-    Patch("mpi4py.futures._core", "_wrap_exc", _wrap_wrap),
-    Patch("mpi4py.futures._core", "_unwrap_exc", _wrap_unwrap),
-    Patch("mpi4py.futures.pool", "MPIPoolExecutor.submit", submission.on_result),
+    Patch("mpi4py.futures._core", "_format_exc", _wrap_format, costs=Lost.RECORD),
+    Patch("mpi4py.futures._core", "_wrap_exc", _wrap_wrap, costs=Lost.FIT),
+    Patch("mpi4py.futures._core", "_unwrap_exc", _wrap_unwrap, costs=Lost.RECORD),
+    Patch("mpi4py.futures.pool", "MPIPoolExecutor.submit", submission.on_result, costs=Lost.SITE),
 )
+ASSUMPTIONS = (CALL,)
 
 #: What ``python -m autotb demo --engine mpi4py`` runs: a user's script.
 DEMO = '''\

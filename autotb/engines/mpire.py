@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import functools
 import pickle
-import re
 import sys
 from typing import TYPE_CHECKING, Any
 
-from autotb import engine_facts, settings
+from autotb import assumption, engine_facts, settings
+from autotb.assumption import Attributes, Frame, Lost, Text
 from autotb.instrument import engine_frames, submission, task_events
 from autotb.instrument.patch import Patch
 from autotb.record import annotate, build, pickling, static
@@ -135,7 +135,9 @@ def _task(self: Any, func: Function, args: tuple[Any, ...], kwargs: dict[str, An
     return (func, *self._convert_args_kwargs(args, kwargs))
 
 
-_DIED = re.compile(r"Worker-\d+ died unexpectedly")
+DIED = Text("mpire.pool", r"Worker-\d+ died unexpectedly$", words=("Worker-", " died unexpectedly"), costs=Lost.DEATH)
+HANDLER = Frame("mpire.pool", "WorkerPool._unexpected_death_handler", "self", "worker_id", costs=Lost.DEATH)
+WORKERS = Attributes("mpire.pool", "WorkerPool", "_workers", costs=Lost.DEATH)
 
 
 def _wrap_set(original: Function) -> Function:
@@ -145,7 +147,7 @@ def _wrap_set(original: Function) -> Function:
     def _set(self: Any, success: bool, result: Any) -> None:
         if not success:
             try:
-                if type(result) is RuntimeError and _DIED.fullmatch(str(result)) and attached(result) is None:
+                if type(result) is RuntimeError and DIED.match(str(result)) and attached(result) is None:
                     _note_death(result, sys._getframe(2))
             except Exception:
                 pass  # then it is told that the worker died, and no more
@@ -157,21 +159,25 @@ def _wrap_set(original: Function) -> Function:
 def _note_death(error: BaseException, caller: FrameType) -> None:
     from autotb.postmortem import death_report
 
-    pool, worker_id = (engine_frames.local(caller, name) for name in ("self", "worker_id"))
-    hop = death_report.of_process("mpire", "in an mpire worker", pool._workers[worker_id], patience=2)
+    pool, worker_id = assumption.read(caller, HANDLER) or (None, None)
+    (workers,) = WORKERS.read(pool) or (None,)
+    if workers is None:
+        return
+    hop = death_report.of_process("mpire", "in an mpire worker", workers[worker_id], patience=2)
     annotate.note_death(error, [hop], None)
 
 
 PATCHES = (
-    Patch("mpire.worker", "AbstractWorker._call_func", _wrap_call_func),
-    Patch("mpire.async_result", "AsyncResult._set", _wrap_set),
-    Patch("mpire.async_result", "UnorderedAsyncResultIterator._set", _wrap_set),
-    Patch("mpire.worker", "AbstractWorker._get_exception", _wrap_get_exception),
-    Patch("mpire.pool", "populate_exception", _wrap_populate, also=("mpire.exception",)),
-    Patch("mpire.async_result", "AsyncResult.__init__", submission.on_self),
-    Patch("mpire.async_result", "AsyncResult.get", submission.noted_when_raised),
-    Patch("mpire.pool", "WorkerPool._handle_exception", submission.when_raised(submission.note_caller)),
+    Patch("mpire.worker", "AbstractWorker._call_func", _wrap_call_func, costs=Lost.DEATH),
+    Patch("mpire.async_result", "AsyncResult._set", _wrap_set, costs=Lost.DEATH),
+    Patch("mpire.async_result", "UnorderedAsyncResultIterator._set", _wrap_set, costs=Lost.DEATH),
+    Patch("mpire.worker", "AbstractWorker._get_exception", _wrap_get_exception, costs=Lost.FIT),
+    Patch("mpire.pool", "populate_exception", _wrap_populate, also=("mpire.exception",), costs=Lost.WAITS),
+    Patch("mpire.async_result", "AsyncResult.__init__", submission.on_self, costs=Lost.SITE),
+    Patch("mpire.async_result", "AsyncResult.get", submission.noted_when_raised, costs=Lost.SITE),
+    Patch("mpire.pool", "WorkerPool._handle_exception", submission.when_raised(submission.note_caller), costs=Lost.SITE),
 )
+ASSUMPTIONS = (DIED, HANDLER, WORKERS)
 
 #: What ``python -m autotb demo --engine mpire`` runs: a user's script.
 DEMO = '''\

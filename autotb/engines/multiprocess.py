@@ -6,7 +6,7 @@ pathos calls the user's function through a ``<lambda>`` of its own.  Source: htt
 
 from __future__ import annotations
 
-from autotb.engines.multiprocessing import declare, patches
+from autotb.engines.multiprocessing import declare, internals, patches
 
 MODULES = ("multiprocess.pool", "multiprocess.process", "multiprocess.spawn")
 NAME = "multiprocess, pathos"
@@ -17,6 +17,7 @@ TESTED = "0.70.15 to 0.70.19"
 declare("multiprocess", own=("multiprocess", "pathos", "dill", "pox", "ppft"))
 
 PATCHES = patches("multiprocess")
+ASSUMPTIONS = tuple([found.in_copy("multiprocessing", "multiprocess") for found in internals.ALL])
 
 #: What ``python -m autotb demo --engine multiprocess`` runs: a user's script.
 DEMO = '''\

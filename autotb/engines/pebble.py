@@ -11,7 +11,8 @@ import functools
 import sys
 from types import FunctionType
 
-from autotb import engine_facts
+from autotb import assumption, engine_facts
+from autotb.assumption import Attributes, Frame, Lost
 from autotb.instrument import exception_wrappers, submission
 from autotb.instrument.patch import Patch, together_with
 from autotb.record import ownership, static
@@ -45,6 +46,15 @@ engine_facts.register(
     remote_texts=("pebble.common.types.RemoteTraceback", "pebble.common.RemoteTraceback"),
 )
 
+EXECUTE = Frame(
+    "pebble.common.process", "process_execute", "function", "args", "kwargs", also=("pebble.common",), costs=Lost.CALL
+)
+EXPIRATION = Frame("pebble.pool.process", "PoolManager.handle_worker_expiration", "worker_id", "exitcode", costs=Lost.DEATH)
+HANDLER = Frame("pebble.concurrent.process", "_worker_handler", "worker", also=("pebble.asynchronous.process",), costs=Lost.DEATH)
+STATUS = Attributes(
+    "pebble.common.types", "Result", "status", "value", also=("pebble.common",), costs="the call that failed in a thread"
+)
+
 
 def _wrap_boxed_init(original: Function) -> Function:
     """Runs in a worker process with the exception alive: ``_record`` is called here."""
@@ -52,14 +62,10 @@ def _wrap_boxed_init(original: Function) -> Function:
 
 
 def _record(exc: BaseException, tb: TracebackType | None, caller: FrameType) -> Tree | Light:
-    from autotb.instrument import engine_frames
     from autotb.record import build
 
-    call = None
-    frame = engine_frames.find_frame(caller, "process_execute", 1)
-    if frame is not None:
-        call = build.call_text(*(engine_frames.local(frame, name) for name in ("function", "args", "kwargs")))
-    return build.record(exc, tb, build.place("pebble", "in a Pebble worker", call=call))
+    given = assumption.read(caller, EXECUTE)
+    return build.record(exc, tb, build.place("pebble", "in a Pebble worker", call=build.call_text(*given) if given else None))
 
 
 def _wrap_rebuild(original: Function) -> Function:
@@ -74,12 +80,13 @@ def _wrap_execute(original: Function) -> Function:
     def execute(function: Function, *args: object, **kwargs: object) -> Any:
         result = original(function, *args, **kwargs)
         try:
-            if result.status:  # 0 is success
+            status, value = STATUS.read(result) or (0, None)
+            if status:  # 0 is success
                 from autotb.instrument import engine_frames
                 from autotb.record import build
 
                 engine_frames.note_thread(
-                    result.value, "pebble", "in a Pebble worker thread", lambda: build.call_text(function, args, kwargs)
+                    value, "pebble", "in a Pebble worker thread", lambda: build.call_text(function, args, kwargs)
                 )
         except Exception:
             pass  # its frames are in its traceback
@@ -130,16 +137,17 @@ def _brief(value: object) -> str:
 
 def _note_death(error: BaseException, caller: FrameType) -> None:
     """A worker was found dead: whose process that is, the callers of the error's class know."""
-    from autotb.instrument import engine_frames
     from autotb.postmortem import death_report, status_reader
     from autotb.record import annotate
 
-    if caller.f_code.co_name == "handle_worker_expiration":
-        pid, exitcode = (engine_frames.local(caller, name) for name in ("worker_id", "exitcode"))
-    else:
-        process = engine_frames.local(engine_frames.find_frame(caller, "_worker_handler", 2), "worker")  # type: ignore[arg-type]
+    found = assumption.read(caller, EXPIRATION)
+    if found is None:
+        (process,) = assumption.read(caller, HANDLER, limit=2) or (None,)
+        if process is None:
+            return
         process.join(2)  # it has closed its pipe
-        pid, exitcode = process.pid, process.exitcode
+        found = process.pid, process.exitcode
+    pid, exitcode = found
     left = status_reader.of(pid)
     status_reader.bury(pid)
     annotate.note_death(error, [death_report.hop("pebble", "in a Pebble worker", pid, exitcode, left)], None)
@@ -151,36 +159,45 @@ def ready(_module: str) -> None:
 
 
 PATCHES = (
-    Patch("pebble.common.process", "process_execute", _wrap_process_execute, also=("pebble.common", "pebble.pool.process")),
-    Patch("pebble.common.types", "ProcessExpired.__init__", exception_wrappers.when_made(_note_death)),
-    Patch("pebble.common.types", "RemoteException.__init__", _wrap_boxed_init),
-    Patch("pebble.common.types", "RemoteException.__reduce__", exception_wrappers.wrap_reduce),
-    Patch("pebble.common.types", "RemoteException.rebuild_exception", _wrap_rebuild),
+    Patch(
+        "pebble.common.process",
+        "process_execute",
+        _wrap_process_execute,
+        also=("pebble.common", "pebble.pool.process"),
+        costs=Lost.DEATH,
+    ),
+    Patch("pebble.common.types", "ProcessExpired.__init__", exception_wrappers.when_made(_note_death), costs=Lost.DEATH),
+    Patch("pebble.common.types", "RemoteException.__init__", _wrap_boxed_init, costs=Lost.RECORD),
+    Patch("pebble.common.types", "RemoteException.__reduce__", exception_wrappers.wrap_reduce, costs=Lost.FIT),
+    Patch("pebble.common.types", "RemoteException.rebuild_exception", _wrap_rebuild, costs=Lost.RECORD),
     # Before 5.1 all of these were in one module, which names them still.
-    Patch("pebble.common", "RemoteException.__init__", _wrap_boxed_init, optional=True),
-    Patch("pebble.common", "RemoteException.__reduce__", exception_wrappers.wrap_reduce, optional=True),
-    Patch("pebble.common", "rebuild_exception", _wrap_rebuild, optional=True),
+    Patch("pebble.common", "RemoteException.__init__", _wrap_boxed_init, optional=True, costs=Lost.RECORD),
+    Patch("pebble.common", "RemoteException.__reduce__", exception_wrappers.wrap_reduce, optional=True, costs=Lost.FIT),
+    Patch("pebble.common", "rebuild_exception", _wrap_rebuild, optional=True, costs=Lost.RECORD),
     Patch(
         "pebble.common",
         "process_execute",
         _wrap_process_execute,
         also=("pebble.pool.process", "pebble.concurrent.process", "pebble.asynchronous.process"),
         optional=True,
+        costs=Lost.DEATH,
     ),
-    Patch("pebble.common", "ProcessExpired.__init__", exception_wrappers.when_made(_note_death), optional=True),
-    Patch("pebble.common", "execute", _wrap_execute, also=("pebble.pool.thread",), optional=True),
-    Patch("pebble.common", "ProcessFuture.__init__", submission.on_self, optional=True),
-    Patch("pebble.common.types", "ProcessFuture.__init__", submission.on_self),
-    Patch("pebble.common.shared", "execute", _wrap_execute, also=("pebble.common", "pebble.pool.thread")),
-    Patch("pebble.pool.thread", "ThreadPool.schedule", submission.on_result),
-    Patch("pebble.pool.base_pool", "MapResults.__init__", _wrap_results_init),
+    Patch("pebble.common", "ProcessExpired.__init__", exception_wrappers.when_made(_note_death), optional=True, costs=Lost.DEATH),
+    Patch("pebble.common", "execute", _wrap_execute, also=("pebble.pool.thread",), optional=True, costs=Lost.CALL),
+    Patch("pebble.common", "ProcessFuture.__init__", submission.on_self, optional=True, costs=Lost.SITE),
+    Patch("pebble.common.types", "ProcessFuture.__init__", submission.on_self, costs=Lost.SITE),
+    Patch("pebble.common.shared", "execute", _wrap_execute, also=("pebble.common", "pebble.pool.thread"), costs=Lost.CALL),
+    Patch("pebble.pool.thread", "ThreadPool.schedule", submission.on_result, costs=Lost.SITE),
+    Patch("pebble.pool.base_pool", "MapResults.__init__", _wrap_results_init, costs=Lost.SITE),
     Patch(
         "pebble.pool.base_pool",
         "MapResults.next",
         submission.when_raised(submission.note_site, but=StopIteration),
         alias="__next__",
+        costs=Lost.SITE,
     ),
 )
+ASSUMPTIONS = (EXECUTE, EXPIRATION, HANDLER, STATUS)
 
 #: What ``python -m autotb demo --engine pebble`` runs: a user's script.
 DEMO = '''\

@@ -12,6 +12,7 @@ import multiprocessing
 from typing import TYPE_CHECKING
 
 from autotb import engine_facts
+from autotb.assumption import Lost
 from autotb.instrument import submission
 from autotb.instrument.patch import Patch, noise_is_kept
 
@@ -40,8 +41,8 @@ def _wrap_is_installed(original: Function) -> Function:
 
 
 PATCHES = (
-    Patch("pipefunc._pipefunc_utils", "is_installed", _wrap_is_installed, optional=True),
-    Patch("pipefunc.map._run", "_submit", submission.on_result, optional=True),
+    Patch("pipefunc._pipefunc_utils", "is_installed", _wrap_is_installed, optional=True, costs=Lost.TWICE),
+    Patch("pipefunc.map._run", "_submit", submission.on_result, optional=True, costs=Lost.SITE),
 )
 
 #: What ``python -m autotb demo --engine pipefunc`` runs: a user's script.

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autotb import engine_facts
+from autotb.assumption import Lost
 from autotb.instrument import engine_frames, submission
 from autotb.instrument.patch import Patch
 from autotb.record import annotate, capture, static
@@ -34,8 +35,14 @@ def _note(error: BaseException, future: Future) -> None:
 
 
 PATCHES = (
-    Patch("prefect.task_runners", "ThreadPoolTaskRunner.submit", submission.on_result, optional=True),
-    Patch("prefect.futures", "PrefectConcurrentFuture.result", submission.when_raised(_note, Exception), optional=True),
+    Patch("prefect.task_runners", "ThreadPoolTaskRunner.submit", submission.on_result, optional=True, costs=Lost.SITE),
+    Patch(
+        "prefect.futures",
+        "PrefectConcurrentFuture.result",
+        submission.when_raised(_note, Exception),
+        optional=True,
+        costs=Lost.SITE,
+    ),
 )
 
 #: What ``python -m autotb demo --engine prefect`` runs: a user's script.

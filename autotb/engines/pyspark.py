@@ -15,6 +15,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from autotb import engine_facts
+from autotb.assumption import Attributes, Lost
 from autotb.instrument import engine_frames, inherited_settings
 from autotb.instrument.patch import Patch, noise_is_kept
 from autotb.record import annotate, build, capture, ownership
@@ -100,6 +101,16 @@ def _plain(path: str, line: int, name: str) -> Frame:
     return {"path": path, "line": line, "name": name, "kind": ownership.kind_of(path, "")}
 
 
+CONTEXT = Attributes(
+    "pyspark.core.context",
+    "SparkContext",
+    "master",
+    "_jvm",
+    also=("pyspark.context",),
+    costs="the JVM of a local master logs each failed task again",
+)
+
+
 def _wrap_do_init(original: Function) -> Function:
     """Begins a context: on a local master the JVM's copies of a task's error go to this terminal."""
 
@@ -107,9 +118,9 @@ def _wrap_do_init(original: Function) -> Function:
     def _do_init(self: Any, *args: object, **kwargs: object) -> Any:
         result = original(self, *args, **kwargs)
         try:
-            master = self.master
+            master, jvm = CONTEXT.read(self) or ("", None)
             if master.startswith("local") and "," not in master and not noise_is_kept():
-                _quiet(self._jvm)
+                _quiet(jvm)
         except Exception:
             pass  # a JVM with another logger: it logs as ever
         return result
@@ -126,11 +137,19 @@ def _quiet(jvm: Any) -> None:
 #: Imported it by name.
 _STARTS_A_JVM = ("pyspark.core.context", "pyspark.context")
 PATCHES = (
-    Patch("pyspark.java_gateway", "launch_gateway", inherited_settings.telling, also=_STARTS_A_JVM, optional=True),
-    Patch("pyspark.errors.exceptions.captured", "convert_exception", _wrap_convert, optional=True),
-    Patch("pyspark.core.context", "SparkContext._do_init", _wrap_do_init, optional=True),
-    Patch("pyspark.context", "SparkContext._do_init", _wrap_do_init, optional=True),
+    Patch(
+        "pyspark.java_gateway",
+        "launch_gateway",
+        inherited_settings.telling,
+        also=_STARTS_A_JVM,
+        optional=True,
+        costs=Lost.SETTINGS,
+    ),
+    Patch("pyspark.errors.exceptions.captured", "convert_exception", _wrap_convert, optional=True, costs=Lost.RECORD),
+    Patch("pyspark.core.context", "SparkContext._do_init", _wrap_do_init, optional=True, costs=Lost.TWICE),
+    Patch("pyspark.context", "SparkContext._do_init", _wrap_do_init, optional=True, costs=Lost.TWICE),
 )
+ASSUMPTIONS = (CONTEXT,)
 
 #: What ``python -m autotb demo --engine pyspark`` runs: a user's script.
 DEMO = '''\

@@ -11,9 +11,11 @@ import functools
 import os
 import re
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
-from autotb import engine_facts, settings, surface
+from autotb import assumption, engine_facts, settings, surface
+from autotb.assumption import Attributes, Frame, Lost, Text
 from autotb.instrument import engine_frames, exception_wrappers, inherited_settings, task_events
 from autotb.instrument.patch import Patch, noise_is_kept
 from autotb.record import annotate, build, callsite, pickling, static
@@ -64,13 +66,16 @@ def _open(exc: BaseException) -> engine_facts.Opened | None:
     return None
 
 
-_TASK = re.compile(r"^(?:\x1b\[\d+m)?ray::.*\(pid=.*$", re.M)
+_FRAMES = "the worker's frames, where there is no record of them"
+TASK = Text("ray.exceptions", r"^(?:\x1b\[\d+m)?ray::.*\(pid=.*$", re.M, words=("(pid=",), costs=_FRAMES)
+TRACEBACK = Attributes("ray.exceptions", "RayTaskError", "traceback_str", costs=_FRAMES)
 
 
 def _text(exc: BaseException) -> str | None:
     """Ray's text in CPython's grammar: it has a line on the task where CPython has the head of a traceback."""
-    text = exc.__dict__.get("traceback_str") or str(exc)
-    return _TASK.sub("Traceback (most recent call last):", text) if isinstance(text, str) else None
+    (text,) = TRACEBACK.read(exc) or (None,)
+    text = text or str(exc)
+    return TASK.replaced("Traceback (most recent call last):", text) if isinstance(text, str) else None
 
 
 def _handle(reference: object) -> Any:
@@ -277,6 +282,9 @@ def _shorten(error: ActorDied, tree: Tree) -> None:
 
 # Workers that die
 
+DESERIALIZE = Frame("ray._private.serialization", "SerializationContext._deserialize_object", "object_ref", costs=Lost.DEATH)
+PID = Text("ray.exceptions", r"^\s*pid: (\d+)$", re.M, words=("pid: ",), costs="which actor's process died")
+
 
 def _wrap_execution_info(original: Function) -> Function:
     """Gives a worker the function of the task that it is about to run: ours runs around it."""
@@ -336,11 +344,11 @@ def _job() -> int:
 
 def _tell_of_death(error: BaseException, caller: FrameType) -> None:
     """The error of a result that a worker did not live to give."""
-    frame = engine_frames.find_frame(caller, "_deserialize_object", 2)
-    if frame is None or "hops" in (attached(error) or {}):
+    (reference,) = assumption.read(caller, DESERIALIZE, limit=2) or (None,)
+    if reference is None or "hops" in (attached(error) or {}):
         return
-    task = engine_frames.local(frame, "object_ref").task_id()
-    named = re.search(r"^\s*pid: (\d+)$", str(error), re.M)  # of an actor
+    task = reference.task_id()
+    named = PID.search(str(error))
     dead = _dead(task_events.number(task.binary()), int(named[1]) if named is not None else None)
     if not dead:
         return
@@ -394,6 +402,12 @@ def _dump(log: str | None) -> str:
     return text[at:] if at >= 0 else ""
 
 
+GENERATOR = Attributes(
+    "ray._private.object_ref_generator", "ObjectRefGenerator", "_generator_ref", also=("ray._raylet",), costs=Lost.SITE
+)
+ACTOR = Attributes("ray.actor", "ActorHandle", "_actor_id", costs="the line that made an actor")
+
+
 def _wrap_remote(original: Function) -> Function:
     """Remembers the line of ``.remote()`` by the task's id."""
 
@@ -412,8 +426,8 @@ def _wrap_remote(original: Function) -> Function:
 
 def _remember(made: object, site: Site | None) -> None:
     reference: Any = made[0] if type(made) is list and made else made
-    reference = getattr(reference, "_generator_ref", reference)
-    actor = getattr(reference, "_actor_id", None)
+    (reference,) = GENERATOR.read(reference) or (reference,)
+    (actor,) = ACTOR.read(reference) or (None,)
     key = actor.binary() if actor is not None else reference.task_id().binary()
     callsite.remember(_sites, key, site)
 
@@ -448,21 +462,66 @@ def _wrap_unhandled(original: Function) -> Function:
 
 
 PATCHES = (
-    Patch("ray._private.function_manager", "FunctionActorManager.get_execution_info", _wrap_execution_info),
-    Patch("ray._private.function_manager", "FunctionActorManager._make_actor_method_executor", _wrap_method_executor),
-    Patch("ray.exceptions", "WorkerCrashedError.__init__", exception_wrappers.when_made(_tell_of_death), optional=True),
-    Patch("ray.exceptions", "OutOfMemoryError.__init__", exception_wrappers.when_made(_tell_of_death), optional=True),
-    Patch("ray.exceptions", "RayTaskError.__init__", _wrap_task_error_init),
-    Patch("ray.exceptions", "RayError.to_bytes", _wrap_to_bytes),
-    Patch("ray.exceptions", "RayTaskError.as_instanceof_cause", _wrap_as_instanceof_cause),
-    Patch("ray.exceptions", "ActorDiedError.__init__", _wrap_actor_died_init, optional=True),
-    Patch("ray.exceptions", "RayActorError.__init__", _wrap_actor_died_init),  # the same before 2.30
-    Patch("ray.remote_function", "RemoteFunction._remote", _wrap_remote),
-    Patch("ray.actor", "ActorClass._remote", _wrap_remote),
-    Patch("ray.actor", "ActorMethod._remote", _wrap_remote),
-    Patch("ray._private.worker", "_unhandled_error_handler", _wrap_unhandled),
-    Patch("ray._private.worker", "init", inherited_settings.telling),
+    Patch("ray._private.function_manager", "FunctionActorManager.get_execution_info", _wrap_execution_info, costs=Lost.DEATH),
+    Patch(
+        "ray._private.function_manager",
+        "FunctionActorManager._make_actor_method_executor",
+        _wrap_method_executor,
+        costs=Lost.DEATH,
+    ),
+    Patch(
+        "ray.exceptions",
+        "WorkerCrashedError.__init__",
+        exception_wrappers.when_made(_tell_of_death),
+        optional=True,
+        costs=Lost.DEATH,
+    ),
+    Patch(
+        "ray.exceptions",
+        "OutOfMemoryError.__init__",
+        exception_wrappers.when_made(_tell_of_death),
+        optional=True,
+        costs=Lost.DEATH,
+    ),
+    Patch("ray.exceptions", "RayTaskError.__init__", _wrap_task_error_init, costs=Lost.RECORD),
+    Patch("ray.exceptions", "RayError.to_bytes", _wrap_to_bytes, costs=Lost.FIT),
+    Patch("ray.exceptions", "RayTaskError.as_instanceof_cause", _wrap_as_instanceof_cause, costs=Lost.RECORD),
+    Patch("ray.exceptions", "ActorDiedError.__init__", _wrap_actor_died_init, optional=True, costs=Lost.RECORD),
+    Patch("ray.exceptions", "RayActorError.__init__", _wrap_actor_died_init, costs=Lost.RECORD),  # the same before 2.30
+    Patch("ray.remote_function", "RemoteFunction._remote", _wrap_remote, costs=Lost.SITE),
+    Patch("ray.actor", "ActorClass._remote", _wrap_remote, costs=Lost.SITE),
+    Patch("ray.actor", "ActorMethod._remote", _wrap_remote, costs=Lost.SITE),
+    Patch("ray._private.worker", "_unhandled_error_handler", _wrap_unhandled, costs=Lost.UNASKED),
+    Patch("ray._private.worker", "init", inherited_settings.telling, costs=Lost.SETTINGS),
 )
+ASSUMPTIONS = (TASK, TRACEBACK, DESERIALIZE, PID, GENERATOR, ACTOR)
+
+
+def probe(given: dict[str, Any], timeout: float) -> Iterator[Any]:
+    """For ``doctor --engine``."""
+    import ray
+
+    started = not ray.is_initialized()  # the file may have done it
+    if started:
+        ray.init(**(given.get("init") or {}), log_to_driver=False, include_dashboard=False)
+    evaluate: dict[str, Any] = {"__name__": "__main__"}  # pickled by value: the worker need not have this module
+    exec("def evaluate(expression):\n    return eval(expression)", evaluate)
+
+    def ask(expression: str) -> list[tuple[str, Any]]:
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy as On
+
+        nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
+        remote = ray.remote(evaluate["evaluate"])
+        references = [remote.options(num_cpus=0, scheduling_strategy=On(node, soft=False)).remote(expression) for node in nodes]
+        answers = ray.get(references, timeout=timeout)
+        return [(f"node {node[:8]}", answer) for node, answer in zip(nodes, answers, strict=True)]
+
+    try:
+        yield ask
+    finally:
+        if started or given:
+            ray.shutdown()
+
 
 #: What ``python -m autotb demo --engine ray`` runs: a user's script.
 DEMO = '''\

@@ -13,6 +13,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from autotb import engine_facts
+from autotb.assumption import Attributes, Lost
 from autotb.instrument import engine_frames
 from autotb.instrument.patch import Patch, noise_is_kept
 from autotb.record import annotate, build, callsite, static
@@ -27,12 +28,19 @@ DISTRIBUTION = "speedy-utils"
 CAPTURED = "multi_thread, multi_process on spawn, fork and threads, with error_handler='raise'"
 TESTED = "2.0.5 to 2.0.9"
 
+ORIGINAL = Attributes(
+    "speedy_utils.common.exceptions",
+    "SpeedyWorkerError",
+    "original_exception",
+    costs="the call that failed in a thread, and the line that submitted it",
+)
+
 
 def _open(exc: BaseException) -> engine_facts.Opened | None:
     module = sys.modules.get("speedy_utils.common.exceptions")
     if module is None or not issubclass(type(exc), module.SpeedyWorkerError):
         return None
-    original = getattr(exc, "original_exception", None)
+    (original,) = ORIGINAL.read(exc) or (None,)
     if original is None:
         original = static.behind(exc)
     if static.is_exception(original):
@@ -52,7 +60,7 @@ def _wrap_worker(original: Function) -> Function:
             return original(item, func, fixed_kwargs, *more)
         except Exception as error:
             try:
-                exc = getattr(error, "original_exception", error)
+                (exc,) = ORIGINAL.read(error) or (error,)
                 engine_frames.note_thread(
                     exc,
                     "speedy-utils",
@@ -72,7 +80,8 @@ def _wrap_panel(original: Function) -> Function:
     @functools.wraps(original)
     def format_rich(self: Any) -> None:
         try:
-            annotate.note_submitted(self.original_exception, callsite.decode(callsite.here(3)))
+            (error,) = ORIGINAL.read(self) or (self,)
+            annotate.note_submitted(error, callsite.decode(callsite.here(3)))
         except Exception:
             pass  # the place of submission is lost, nothing else
         if noise_is_kept():
@@ -154,12 +163,13 @@ def _wrap_exit(original: Function) -> Function:
 
 
 PATCHES = (
-    Patch("speedy_utils.multi_worker.thread", "_worker", _wrap_worker),
-    Patch("speedy_utils.multi_worker.thread", "UserFunctionError.format_rich", _wrap_panel),
-    Patch("speedy_utils.multi_worker._mp_backends", "_serialize_exception_frames", _wrap_frames),
-    Patch("speedy_utils.multi_worker._mp_backends", "_display_formatted_error_and_raise", _wrap_display),
-    Patch("speedy_utils.multi_worker._mp_backends", "_exit_on_worker_error", _wrap_exit),
+    Patch("speedy_utils.multi_worker.thread", "_worker", _wrap_worker, costs=Lost.CALL),
+    Patch("speedy_utils.multi_worker.thread", "UserFunctionError.format_rich", _wrap_panel, costs=Lost.TWICE),
+    Patch("speedy_utils.multi_worker._mp_backends", "_serialize_exception_frames", _wrap_frames, costs=Lost.RECORD),
+    Patch("speedy_utils.multi_worker._mp_backends", "_display_formatted_error_and_raise", _wrap_display, costs=Lost.TWICE),
+    Patch("speedy_utils.multi_worker._mp_backends", "_exit_on_worker_error", _wrap_exit, costs=Lost.TWICE),
 )
+ASSUMPTIONS = (ORIGINAL,)
 
 #: What ``python -m autotb demo --engine speedy-utils`` runs: a user's script.
 DEMO = '''\

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 
 from autotb import engine_facts, first_use
+from autotb.assumption import Lost
 from autotb.instrument.patch import Patch
 from autotb.record import callsite
 
@@ -48,7 +49,7 @@ def begins(module: str) -> None:
     first_use.stop_waiting(module)
 
 
-PATCHES = (Patch("threading", "Thread.start", _wrap_start),)
+PATCHES = (Patch("threading", "Thread.start", _wrap_start, costs=Lost.SITE),)
 
 #: What ``python -m autotb demo --engine threads`` runs: a user's script.
 DEMO = '''\

@@ -15,6 +15,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from autotb import engine_facts, settings
+from autotb.assumption import Attributes, Lost, Text
 from autotb.instrument import engine_frames, submission, task_events
 from autotb.instrument.patch import Patch
 from autotb.record import annotate, build, static
@@ -36,16 +37,46 @@ DISTRIBUTION = "torch"
 CAPTURED = "DataLoader workers (map and iterable style, persistent, collate_fn, worker_init_fn), torch.multiprocessing.spawn"
 TESTED = "2.0 to 2.13"
 
-_CAUGHT = re.compile(r"^Caught \S+ (?P<where>in .*)\.\nOriginal (?P<text>Traceback .*)", re.S)
-_SPAWNED = re.compile(r"^\n\n-- Process (?P<index>\d+) terminated with the following error:\n(?P<text>.*)", re.S)
+_FRAMES = "the worker's frames, where there is no record of them"
+_DEATH = "which item a dead worker ran, and how it ended"
+CAUGHT = Text(
+    "torch._utils",
+    r"Caught \S+ (?P<where>in .*)\.\nOriginal (?P<text>Traceback .*)",
+    re.S,
+    words=("Caught ", "Original "),
+    costs=_FRAMES,
+)
+SPAWNED = Text(
+    "torch.multiprocessing.spawn",
+    r"\n\n-- Process (?P<index>\d+) terminated with the following error:\n(?P<text>.*)",
+    re.S,
+    words=("-- Process ", " terminated with the following error:"),
+    costs=_FRAMES,
+)
+PIDS = Text(
+    "torch.utils.data.dataloader",
+    r"DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\)",
+    words=("DataLoader worker (pid",),
+    costs=_DEATH,
+)
+WORKERS = Attributes("torch.utils.data.dataloader", "_MultiProcessingDataLoaderIter", "_workers", costs=_DEATH)
+FETCHER = Attributes("torch.utils.data._utils.fetch", "_BaseDatasetFetcher", "dataset", "auto_collation", costs=_DEATH)
+FILES = Attributes(
+    "torch.multiprocessing.spawn",
+    "ProcessContext",
+    "error_files",
+    costs="the story of a process of spawn: torch's text is read",
+    optional=True,  # before 2.2 the text came by a queue, which has no room for a record
+)
+INDEX = Attributes("torch.multiprocessing.spawn", "ProcessRaisedException", "error_index", costs=FILES.costs)
 
 
 def _open(exc: BaseException) -> engine_facts.Opened | None:
     """The messages that hold a worker's whole traceback."""
     message = next(map(static.text_of, static.args_of(exc)), "")
-    if message.startswith("Caught ") and (match := _CAUGHT.match(message)):
+    if message.startswith("Caught ") and (match := CAUGHT.match(message)):
         return engine_frames.opened_text(exc, match["text"])
-    if message.startswith("\n\n-- Process ") and (match := _SPAWNED.match(message)):
+    if message.startswith("\n\n-- Process ") and (match := SPAWNED.match(message)):
         broken = f"process {match['index']} of torch.multiprocessing.spawn failed, the others were terminated"
         return engine_frames.opened_text(exc, match["text"], broken)
     return None
@@ -158,18 +189,18 @@ def _items(self: Any, index: Any) -> Any:
     from autotb.postmortem import status_file
 
     # It begins here, not with the worker: torch's own handlers of signals are there by now, and faulthandler's goes first.
-    name = type(self.dataset).__name__
+    dataset, collates = FETCHER.read(self) or (None, None)
+    if dataset is None:
+        return None
+    name = type(dataset).__name__
     if not settings.switch("args"):
         return None, (), None, 0, name
     if type(self).__name__ == "_IterableDatasetFetcher":
         return None, (), None, 0, f"next(iter({name}))"
-    if not self.auto_collation or len(index) == 1:
-        return None, (), None, 0, f"{name}[{status_file._brief(index[0] if self.auto_collation else index)}]"
+    if not collates or len(index) == 1:
+        return None, (), None, 0, f"{name}[{status_file._brief(index[0] if collates else index)}]"
     shown = ", ".join(map(status_file._brief, index[:8])) + (", …" if len(index) > 8 else "")
     return None, (), None, 0, f"{name}[i] for one i of {shown}"
-
-
-_PIDS = re.compile(r"^DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\)")
 
 
 def _note_raised(error: BaseException, iterator: object) -> None:
@@ -185,7 +216,7 @@ def _try_to_note_death(error: BaseException, iterator: object = None) -> None:
         known = attached(before) if before is not None else None
         if "hops" in (attached(error) or {}):
             return
-        if known and known.get("hops") and _PIDS.match(str(error)):
+        if known and known.get("hops") and PIDS.match(str(error)):
             annotate.attach(error, known)
         else:
             dead = _dead(error, iterator)
@@ -202,8 +233,8 @@ def _try_to_note_death(error: BaseException, iterator: object = None) -> None:
 
 def _dead(error: BaseException, iterator: object) -> list[Any]:
     """The processes of dead workers: those that torch names; where their pipes broke first, those that have an exit status."""
-    workers = list(getattr(iterator, "_workers", ()))
-    match = _PIDS.match(str(error)) if issubclass(type(error), RuntimeError) else None
+    workers: list[Any] = list((WORKERS.read(iterator) or ((),))[0])
+    match = PIDS.match(str(error)) if issubclass(type(error), RuntimeError) else None
     if match is not None:
         pids = {int(pid) for pid in match[1].split(",")}
         from multiprocessing import process
@@ -257,30 +288,39 @@ def _note_failure(error: BaseException, context: Any) -> None:
 
 
 def _attach(error: BaseException, context: Any) -> None:
-    """Before torch 2.2 the text comes by a queue, which has no room for a record."""
-    if static.name(type(error)) == "ProcessRaisedException":
-        with open(context.error_files[error.error_index], "rb") as file:  # type: ignore[attr-defined]
+    (files,), (index,) = FILES.read(context) or (None,), INDEX.read(error) or (None,)
+    if static.name(type(error)) == "ProcessRaisedException" and files is not None and index is not None:
+        with open(files[index], "rb") as file:
             pickle.load(file)
             annotate.attach(error, pickle.load(file))
 
 
 PATCHES = (
-    Patch("torch._utils", "ExceptionWrapper.__init__", _wrap_wrapper_init),
-    Patch("torch._utils", "ExceptionWrapper.reraise", _wrap_reraise),
-    Patch("torch.utils.data.dataloader", "_BaseDataLoaderIter.__init__", submission.on_self),
-    Patch("torch.utils.data.dataloader", "_BaseDataLoaderIter.__next__", submission.when_raised(_note_raised, but=StopIteration)),
-    Patch("torch.utils.data._utils.fetch", "_MapDatasetFetcher.fetch", _wrap_fetch),
-    Patch("torch.utils.data._utils.fetch", "_IterableDatasetFetcher.fetch", _wrap_fetch),
+    Patch("torch._utils", "ExceptionWrapper.__init__", _wrap_wrapper_init, costs=Lost.RECORD),
+    Patch("torch._utils", "ExceptionWrapper.reraise", _wrap_reraise, costs=Lost.RECORD),
+    Patch("torch.utils.data.dataloader", "_BaseDataLoaderIter.__init__", submission.on_self, costs=Lost.SITE),
+    Patch(
+        "torch.utils.data.dataloader",
+        "_BaseDataLoaderIter.__next__",
+        submission.when_raised(_note_raised, but=StopIteration),
+        costs=Lost.DEATH,
+    ),
+    Patch("torch.utils.data._utils.fetch", "_MapDatasetFetcher.fetch", _wrap_fetch, costs=Lost.DEATH),
+    Patch("torch.utils.data._utils.fetch", "_IterableDatasetFetcher.fetch", _wrap_fetch, costs=Lost.DEATH),
     Patch(
         "torch.utils.data._utils.signal_handling",
         "_error_if_any_worker_fails",
         submission.when_raised(_try_to_note_death, RuntimeError),
+        costs=Lost.DEATH,
     ),
-    Patch("torch.utils.data._utils.worker", "_worker_loop", _wrap_worker_loop),
-    Patch("torch.multiprocessing.spawn", "_wrap", _wrap_spawned),
-    Patch("torch.multiprocessing.spawn", "ProcessContext.__init__", submission.on_self),
-    Patch("torch.multiprocessing.spawn", "ProcessContext.join", submission.when_raised(_note_failure, Exception)),
+    Patch("torch.utils.data._utils.worker", "_worker_loop", _wrap_worker_loop, costs=Lost.WAITS),
+    Patch("torch.multiprocessing.spawn", "_wrap", _wrap_spawned, costs=Lost.RECORD),
+    Patch("torch.multiprocessing.spawn", "ProcessContext.__init__", submission.on_self, costs=Lost.SITE),
+    Patch(
+        "torch.multiprocessing.spawn", "ProcessContext.join", submission.when_raised(_note_failure, Exception), costs=Lost.RECORD
+    ),
 )
+ASSUMPTIONS = (CAUGHT, SPAWNED, PIDS, WORKERS, FETCHER, FILES, INDEX)
 
 #: What ``python -m autotb demo --engine torch`` runs: a user's script.
 DEMO = '''\

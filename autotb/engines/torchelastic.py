@@ -17,6 +17,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from autotb import engine_facts
+from autotb.assumption import Attributes, Lost
 from autotb.instrument import engine_frames
 from autotb.instrument.patch import Patch, noise_is_kept
 from autotb.record import annotate, build, capture, safe_repr, static
@@ -37,13 +38,18 @@ TESTED = "2.0 to 2.13"
 # Device and inode of the agent's stderr, for its ranks; set while it runs them.  No setting: those begin with ``AUTOTB_``.
 TERMINAL = "_AUTOTB_AGENT_STDERR"
 
+_ERRORS, _RANKS = "torch.distributed.elastic.multiprocessing.errors", "which rank failed first, and of what"
+FAILURES = Attributes(_ERRORS, "ChildFailedError", "failures", costs=_RANKS)
+FAILURE = Attributes(_ERRORS, "ProcessFailure", "message", "timestamp", costs=_RANKS)
+
 
 def _open(exc: BaseException) -> engine_facts.Opened | None:
     """The failed ranks, the first one first."""
     errors = sys.modules.get("torch.distributed.elastic.multiprocessing.errors")
     if errors is None or not issubclass(type(exc), errors.ChildFailedError):
         return None
-    found = sorted((_told(rank, failure) for rank, failure in exc.failures.items()), key=lambda item: item[0])  # type: ignore[attr-defined]
+    (failures,) = FAILURES.read(exc) or ({},)
+    found = sorted((_told(rank, failure) for rank, failure in failures.items()), key=lambda item: item[0])
     told = [(rank, error) for _, rank, _, error in found if error is not None]
     if not told:
         return None
@@ -68,11 +74,11 @@ def _line(error: BaseException) -> str:
 
 def _told(rank: object, failure: Any) -> tuple[float, Any, Any, BaseException | None]:
     """When a rank failed, and its error, rebuilt from its file."""
-    message = failure.message
+    message, timestamp = FAILURE.read(failure) or (None, None)
     if not isinstance(message, dict):
         return float("inf"), rank, failure, None
     extra = message.get("extraInfo") or {}
-    when, tree = float(failure.timestamp), extra.get("autotb")
+    when, tree = float(timestamp), extra.get("autotb")
     text = extra.get("py_callstack")
     error: BaseException | None = None
     if capture.is_tree(tree):
@@ -153,10 +159,14 @@ def _wrap_launch_agent(original: Function) -> Function:
 
 PATCHES = (
     Patch(
-        "torch.distributed.elastic.multiprocessing.errors.error_handler", "ErrorHandler.record_exception", _wrap_record_exception
+        "torch.distributed.elastic.multiprocessing.errors.error_handler",
+        "ErrorHandler.record_exception",
+        _wrap_record_exception,
+        costs=Lost.RECORD,
     ),
-    Patch("torch.distributed.launcher.api", "launch_agent", _wrap_launch_agent),
+    Patch("torch.distributed.launcher.api", "launch_agent", _wrap_launch_agent, costs=Lost.TWICE),
 )
+ASSUMPTIONS = (FAILURES, FAILURE)
 
 #: What ``python -m autotb demo --engine torchelastic`` runs: a user's script.
 DEMO = '''\

@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from autotb import runtime
+from autotb.assumption import Lost
 from autotb.instrument.patch import Patch
 
 if TYPE_CHECKING:
@@ -50,4 +51,4 @@ def _both(theirs: Function, kind: type[BaseException], value: BaseException, tra
         sys.stderr, sys.__excepthook__ = stderr, stock
 
 
-PATCHES = (Patch("apport_python_hook", "install", _wrap_install),)
+PATCHES = (Patch("apport_python_hook", "install", _wrap_install, costs=Lost.SHOWN),)

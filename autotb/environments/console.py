@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from autotb import plain_errors, runtime
+from autotb.assumption import Lost
 from autotb.instrument.patch import Patch
 
 if TYPE_CHECKING:
@@ -77,6 +78,6 @@ def _writes_to_stderr(console: Any) -> bool:
 
 
 PATCHES = (
-    Patch("code", "InteractiveInterpreter.showtraceback", _wrap_showtraceback),
-    Patch("code", "InteractiveInterpreter.showsyntaxerror", _with_pythons_hook),
+    Patch("code", "InteractiveInterpreter.showtraceback", _wrap_showtraceback, costs=Lost.SHOWN),
+    Patch("code", "InteractiveInterpreter.showsyntaxerror", _with_pythons_hook, costs=Lost.SHOWN),
 )

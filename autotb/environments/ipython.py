@@ -11,6 +11,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from autotb import engine_facts, plain_errors, runtime
+from autotb.assumption import Lost
 from autotb.instrument.patch import Patch
 
 if TYPE_CHECKING:
@@ -70,4 +71,4 @@ class _Cell(io.StringIO):
         return bool(self.colours)
 
 
-PATCHES = (Patch("IPython.core.interactiveshell", "InteractiveShell.showtraceback", _wrap_showtraceback),)
+PATCHES = (Patch("IPython.core.interactiveshell", "InteractiveShell.showtraceback", _wrap_showtraceback, costs=Lost.SHOWN),)

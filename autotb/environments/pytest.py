@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
+from autotb.assumption import Lost
 from autotb.instrument.patch import Patch
 
 if TYPE_CHECKING:
@@ -47,4 +48,4 @@ def _story(error: BaseException) -> str:
     return str(render.explain(error))
 
 
-PATCHES = (Patch("_pytest.runner", "pytest_runtest_makereport", _wrap_makereport),)
+PATCHES = (Patch("_pytest.runner", "pytest_runtest_makereport", _wrap_makereport, costs=Lost.SHOWN),)

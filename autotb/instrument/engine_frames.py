@@ -1,4 +1,4 @@
-"""What adapters share on the failing path: whose call failed, frames' locals without keeping them, pickling with a record.
+"""What adapters share on the failing path: whose call failed, pickling with a record.
 
 Flows in: an engine's frames and wrapper objects.  Flows out: hops' parts and pickles, through ``build``.
 """
@@ -6,7 +6,6 @@ Flows in: an engine's frames and wrapper objects.  Flows out: hops' parts and pi
 from __future__ import annotations
 
 import pickle
-import sys
 import traceback
 from collections.abc import Callable
 from types import CodeType, FrameType, TracebackType
@@ -23,7 +22,6 @@ if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
     from autotb.record.callsite import Site
     from autotb.record.schema import Place
 
-_SNAPSHOTS = sys.version_info < (3, 13)  # f_locals is a dict that stays with the frame
 _places: dict[tuple[CodeType, int], Place | None] = {}
 
 
@@ -38,32 +36,6 @@ def place_of(site: Site | None) -> Place | None:
             _places.clear()
         found = _places[key] = callsite.decode(site)
     return found
-
-
-def local(frame: FrameType, name: str) -> Any:
-    """One local variable of an engine's frame.
-
-    Before 3.13 looking leaves a snapshot of all of them on the frame, which would keep the user's objects alive: it is emptied.
-    """
-    values = frame.f_locals
-    value = values.get(name)
-    if _SNAPSHOTS:
-        values.clear()
-    return value
-
-
-def call_of(item: Any) -> tuple[Any, Any, Any]:
-    """Function, arguments and keywords of a pool's work item; 3.14 keeps one tuple in threads."""
-    return getattr(item, "task", None) or (item.fn, item.args, item.kwargs)
-
-
-def find_frame(frame: FrameType | None, name: str, limit: int = 5) -> FrameType | None:
-    """The nearest caller whose function has this name."""
-    while frame is not None and limit:
-        if frame.f_code.co_name == name:
-            return frame
-        frame, limit = frame.f_back, limit - 1
-    return None
 
 
 def note_thread(exc: BaseException, engine: str, where: str, call: Callable[[], str | None]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import sys
 
-from autotb import first_use
+from autotb import assumption, first_use
 from autotb.instrument.queue_proxy import QueueProxy
 from autotb.record import ownership, static
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # every worker imports this: what only failures need is impor
     from types import FrameType, TracebackType
     from typing import Any
 
+    from autotb.instrument.executor_internals import Internals
     from autotb.instrument.types import Function, Queue
     from autotb.instrument.worker_log import LoggedTask
     from autotb.record.schema import Light, Tree
@@ -115,25 +116,24 @@ def initialize(initializer: Function, *args: object) -> None:
         raise
 
 
-def record(engine: str, where: str, exc: BaseException, tb: TracebackType | None, caller: FrameType) -> Tree | Light:
+def record(
+    engine: str, where: str, exc: BaseException, tb: TracebackType | None, caller: FrameType, internals: Internals
+) -> Tree | Light:
     """The record of what a task raised, made while the loop is up the stack."""
-    from autotb.instrument import engine_frames
     from autotb.record import build
 
-    frame = engine_frames.find_frame(caller, "_process_worker")
-    call = None
-    if frame is not None:
-        item = engine_frames.local(frame, "call_item")
-        call = call_of(item.fn, item.args, item.kwargs, tb)
-    return unsent(build.record(exc, tb, build.place(engine, where, call=call)), caller)
+    (item,) = assumption.read(caller, internals.worker, limit=5) or (None,)
+    function, args, kwargs = internals.item.read(item) or (None, (), {})
+    call = call_of(function, args, kwargs, tb) if function is not None else None
+    return unsent(build.record(exc, tb, build.place(engine, where, call=call)), caller, internals)
 
 
-def unsent(tree: Tree | Light, caller: FrameType) -> Tree | Light:
+def unsent(tree: Tree | Light, caller: FrameType, internals: Internals) -> Tree | Light:
     """The record, which names the part of a result that could not be sent, where that is what failed."""
-    if caller.f_code.co_name == "_sendback_result" and isinstance(tree, dict):
-        from autotb.instrument import engine_frames, pickle_diagnosis
+    if (found := assumption.read(caller, internals.sending)) and isinstance(tree, dict):
+        from autotb.instrument import pickle_diagnosis
 
-        culprit = pickle_diagnosis.of_result(engine_frames.local(caller, "result"), pickler_of(caller))
+        culprit = pickle_diagnosis.of_result(found[0], pickler_of(caller))
         if culprit:
             tree["culprit"] = culprit
     return tree
@@ -159,12 +159,13 @@ def _called(function: Any) -> Any:
     return function.args[0] if chunk else function
 
 
-def note_culprit(exc: BaseException, caller: FrameType) -> None:
+def note_culprit(exc: BaseException, call: tuple[Any, ...] | None, caller: FrameType) -> None:
     """The call could not be sent: which part of it is at fault."""
-    from autotb.instrument import engine_frames, pickle_diagnosis
+    from autotb.instrument import pickle_diagnosis
     from autotb.record import annotate
 
-    call = engine_frames.call_of(engine_frames.local(caller, "work_item"))
+    if call is None:
+        return
     calls = ownership.batch_of(call[0]) or [call]
     found = (pickle_diagnosis.of_call(function, args, kwargs, pickler_of(caller)) for function, args, kwargs in calls)
     annotate.note(exc, culprit=next(filter(None, found), None))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 
 from autotb import settings
+from autotb.assumption import Lost
 from autotb.instrument.patch import Patch
 
 TYPE_CHECKING = False
@@ -72,6 +73,6 @@ def telling(original: Function) -> Function:
 def patches(module: str) -> tuple[Patch, ...]:
     """The patches of a module of the make of ``multiprocessing.spawn``."""
     return (
-        Patch(module, "get_preparation_data", _wrap_get_preparation_data),
-        Patch(module, "prepare", _wrap_prepare),
+        Patch(module, "get_preparation_data", _wrap_get_preparation_data, costs=Lost.SETTINGS),
+        Patch(module, "prepare", _wrap_prepare, costs=Lost.SETTINGS),
     )

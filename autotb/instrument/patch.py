@@ -31,10 +31,10 @@ class Patch:
     It is called from code that stands in for the function's own: who called the function is two frames up.  It takes what the
     function takes; one that takes anything (``*args, **kwargs``) is given what the caller gave, in the form that he gave it in.
     ``also`` names modules that imported a module-level function by name, ``alias`` a second name of a method in its class;
-    ``optional`` says that some versions lack the target.
+    ``optional`` says that some versions lack the target, ``costs`` what is lost where it is not patched.
     """
 
-    __slots__ = ("alias", "also", "module", "optional", "qualname", "wrap")
+    __slots__ = ("alias", "also", "costs", "module", "optional", "qualname", "wrap")
 
     def __init__(
         self,
@@ -44,9 +44,10 @@ class Patch:
         also: tuple[str, ...] = (),
         alias: str = "",
         optional: bool = False,
+        costs: str = "",
     ) -> None:
         self.module, self.qualname, self.wrap, self.optional = module, qualname, wrap, optional
-        self.also, self.alias = also, alias
+        self.also, self.alias, self.costs = also, alias, costs
 
 
 class Applied:

@@ -8,15 +8,13 @@ them by now, and to hold them would be to hold the user's memory.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from autotb.instrument import engine_frames
 from autotb.record import ownership, static
 from autotb.record.capture import KEY, fields_of
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from autotb.instrument.types import Future
 
 LARGE = 1_000_000  # bytes, or elements
@@ -25,13 +23,14 @@ _SCALARS = (int, float, complex, bool, type(None))
 _ARRAYS = ("numpy", "torch", "pandas", "jax", "jaxlib", "cupy", "xarray", "polars", "pyarrow", "tensorflow", "scipy")
 
 
-def keep_call(future: Future, exc: BaseException, caller: FrameType) -> None:
-    """Keep ``(function, args, kwargs)`` of a task of a pool; ``caller`` is the frame that fails the future."""
-    name = caller.f_code.co_name
-    if name not in ("run", "process_result_item") or type(dict.get(fields_of(exc), KEY)) is tuple:
-        return  # a future that somebody else's code fails, or one of a flood of failures
-    call = engine_frames.call_of(engine_frames.local(caller, "self" if name == "run" else "work_item"))
-    if not ownership.is_engines(call[0]) and all(is_small(value, 3) for value in (*call[1], *call[2].values())):
+def keep_call(future: Future, exc: BaseException, call_of: Callable[[], tuple[Any, ...] | None]) -> None:
+    """Keep ``(function, args, kwargs)`` of a task of a pool, as the pool has it; None for what is no task of a pool's."""
+    if type(dict.get(fields_of(exc), KEY)) is tuple:
+        return  # one of a flood of failures
+    call = call_of()
+    if call is None or ownership.is_engines(call[0]):
+        return
+    if all(is_small(value, 3) for value in (*call[1], *call[2].values())):
         future._autotb_call = call
 
 

@@ -24,9 +24,8 @@ _MOST = 3  # dead workers that are told of
 class Autopsy:
     """What was found once, when the pool broke: ``dead``, the hops by work item, and who ran the other items."""
 
-    def __init__(self, manager: Any, call_of: Callable[..., str | None]) -> None:
-        pending = manager.pending_work_items
-        processes = dict(manager.processes)
+    def __init__(self, manager: Any, state: tuple[Any, Any], call_of: Callable[..., str | None]) -> None:
+        pending, processes = state[0], dict(state[1])
         self.engine, self.pool = _names(manager)
         self.dead: dict[int | None, Hop] = {}
         self.alive: dict[int, int] = {}
@@ -89,11 +88,16 @@ class Autopsy:
         return "not known whether it started: the pool broke"
 
 
-def note(future: Any, manager: Any, call_of: Callable[..., str | None]) -> None:
-    """Put on a future, which is about to fail with its pool, what is known of the reason."""
+def note(future: Any, manager: Any, state: tuple[Any, ...] | None, call_of: Callable[..., str | None]) -> None:
+    """Put on a future, which is about to fail with its pool, what is known of the reason.
+
+    ``state`` are the manager's work items by their number, and its processes.
+    """
     found = manager.__dict__.get(_KNOWN)
+    if state is None:
+        return
     if found is None:
-        found = Autopsy(manager, call_of)
+        found = Autopsy(manager, (state[0], state[1]), call_of)
         setattr(manager, _KNOWN, found)
     hops = found.hops(future)
     if hops:

@@ -10,6 +10,7 @@ import pytest
 
 from autotb.cli import demo, triggers
 from tests import programs
+from tests.engines.declared import engines
 
 RUN = [sys.executable, "-m", "autotb", "run"]
 FACTS = """
@@ -166,22 +167,21 @@ def test_the_demo(tmp_path):
     assert "Python shows it so:" in ran.stdout
 
 
-#: Their packages are installed on the tests' main Python only.
-HEAVY = {"celery", "datasets", "executorlib", "gevent", "hamilton", "ipyparallel", "mpi4py", "pipefunc", "prefect", "pyspark"}
-HEAVY |= {"speedy-utils", "torch", "torchelastic"}
-
-
 def demos_of_this_python():
-    kept = [] if sys.version_info[:2] == (3, 11) else HEAVY
-    newer = [] if sys.version_info >= (3, 14) else ["interpreters"]
-    return [name for name in demo.demos() if name not in kept and name not in newer and name != "processes"]
+    for name, option, _ in demo.scripts():
+        engine = engines()[name]
+        if (engine.heavy and sys.version_info[:2] != (3, 11)) or sys.version_info < engine.since:
+            continue
+        if option != "processes":  # that is the one above
+            marks = [
+                *([programs.needs(engine.needs)] if engine.needs else []),
+                *([pytest.mark.on_main()] if engine.costly else []),
+            ]
+            yield pytest.param(option, engine.environment, marks=marks, id=option)
 
 
-@pytest.mark.parametrize("engine", [programs.of_engine(name) for name in demos_of_this_python()])
-@pytest.mark.on_main("ray", "parsl", "distributed")
-def test_the_demo_of_every_engine(tmp_path, engine):
-    environment = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "C_FORCE_ROOT": "1"}
-    environment["PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS"] = "150"
+@pytest.mark.parametrize(("engine", "environment"), list(demos_of_this_python()))
+def test_the_demo_of_every_engine(tmp_path, engine, environment):
     ran = programs.start([sys.executable, "-m", "autotb", "demo", "--engine", engine], tmp_path, **environment)
 
     assert "ZeroDivisionError: division by zero" in ran.stderr.split("╭", 1)[1]
@@ -190,10 +190,8 @@ def test_the_demo_of_every_engine(tmp_path, engine):
 
 def test_every_adapter_has_a_demo():
     engines = {name.rpartition(".")[2] for name in triggers.adapters() if ".engines." in name}
-    named = {name.replace("-", "_") for name in demo.demos()}
 
-    assert engines - {"futures"} <= named
-    assert {"processes"} <= named
+    assert {name for name, _, _ in demo.scripts()} == engines
 
 
 def test_the_demo_of_an_engine_that_is_not_known(tmp_path):

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from tests.engines.declared import Engine
+
 PROGRAM = """
 import asyncio
 import sys
@@ -53,6 +55,10 @@ async def other():
 if __name__ == "__main__":
     asyncio.run(main(sys.argv[1]))
 """
+
+ENGINES = {
+    "asyncio": Engine(unbroken="nothing of a worker's is read: a loop that is not watched is the bare run"),
+}
 
 
 def names(ran):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.engines import kit
+from tests.engines.declared import Engine
 
 MAIN = """\
 import os
@@ -63,6 +64,17 @@ if __name__ == "__main__":
     sys.modules["main"] = sys.modules["__main__"]
     main()
 """
+
+ENGINES = {
+    "celery": Engine(
+        requires=("celery>=5.2",),
+        heavy=True,
+        oldest=("celery==5.3.6", "setuptools<80"),
+        environment={"C_FORCE_ROOT": "1"},
+        main=MAIN,
+        cases=("get:ok", "get:score"),
+    ),
+}
 
 
 @kit.on_main

@@ -8,6 +8,7 @@ import pytest
 
 from tests import programs
 from tests.engines import kit
+from tests.engines.declared import Engine
 
 LOCAL = """\
 import sys
@@ -184,6 +185,27 @@ def main():
 if __name__ == "__main__":
     main()
 """
+
+ENGINES = {
+    "dask": Engine(
+        requires=("dask[array,dataframe,distributed]>=2023.5",),
+        oldest=("dask[array,dataframe]==2023.5.0", "distributed==2023.5.0", "pandas<2.1", "numpy<1.26"),
+        also=("../postmortem/test_engines.py", "-k", "dask"),
+        main=LOCAL,
+        cases=("threads:ok", "threads:score", "processes:score"),
+        waits="processes",
+        unsendable="import dask\ndef main():\n    return dask.delayed(id)(LOCK).compute(scheduler='processes', num_workers=2)",
+    ),
+    "distributed": Engine(
+        costly=True,
+        main=CLUSTER,
+        cases=("submit:ok", "submit:score", "gather:score", "actor:score"),
+        first=("processes",),
+        unsendable="from distributed import Client, LocalCluster\ndef main():\n"
+        "    with LocalCluster(n_workers=1, dashboard_address=None) as cluster, Client(cluster) as client:\n"
+        "        return client.submit(id, LOCK).result()",
+    ),
+}
 CASES = [f"{way}:{task}" for way in ("submit", "gather", "compute") for task in kit.STORIES]
 MORE = {
     "completed:score": ["completed", "score", "divide"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.engines import kit
+from tests.engines.declared import Engine
 
 MAIN = """\
 import datasets
@@ -30,6 +31,14 @@ def one(task):
 if __name__ == "__main__":
     cases.run(globals())
 """
+
+ENGINES = {
+    "datasets": Engine(
+        requires=("datasets>=2.14",),
+        heavy=True,
+        oldest=("datasets==2.14.7", "fsspec<2023.11", "pyarrow<15", "numpy<2", "huggingface-hub<0.24"),
+    ),
+}
 
 
 @kit.on_main

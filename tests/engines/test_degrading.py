@@ -19,109 +19,12 @@ from autotb.cli import triggers
 from autotb.instrument import code_swap, patch
 from tests import programs
 from tests.engines import kit
+from tests.engines.declared import engines
 
+EACH = os.environ.get("EACH") == "1"
 BREAKING = str(Path(__file__).parent / "breaking")
 
-#: An adapter's program: the test module that has it, its cases, what stands before them.
-PROGRAMS = {
-    "joblib": ("test_joblib", ["loky:ok", "loky:score", "threads:score", "processes:score"], []),
-    "loky": ("test_joblib", ["submit:ok", "submit:score"], []),
-    "dask": ("test_dask", ["threads:ok", "threads:score", "processes:score"], []),
-    "distributed": ("test_dask", ["submit:ok", "submit:score", "gather:score", "actor:score"], ["processes"]),
-    "torch": ("test_torch", ["loader:ok", "loader:score", "spawn:score"], []),
-    "multiprocess": ("test_multiprocess", ["apply:ok", "apply:score", "pathos_map:score"], []),
-    "mpire": ("test_mpire", ["map_:ok", "map_:score", "apply:score"], []),
-    "pebble": ("test_pebble", ["schedule:ok", "schedule:score", "map_:score", "threads:score"], []),
-    "speedy_utils": ("test_speedy_utils", ["threads:ok", "threads:score", "spawned:score", "process_threads:score"], []),
-    "pipefunc": ("test_pipefunc", ["mapped:ok", "mapped:score"], []),
-    "executorlib": ("test_executorlib", ["submit:ok", "submit:score", "cached:score"], []),
-    "celery": ("test_celery", ["get:ok", "get:score"], []),
-    "pyspark": ("test_pyspark", ["rdd:ok", "rdd:score"], []),
-    "ipyparallel": ("test_ipyparallel", ["sync:ok", "sync:score"], []),
-    "prefect": ("test_prefect", ["threads:ok", "threads:score"], []),
-    "gevent": ("test_gevent", ["spawn:ok", "spawn:score"], []),
-    "ray": ("test_degrading", ["task:ok", "task:score", "actor:score"], []),
-    "parsl": ("test_degrading", ["app:ok", "app:score"], []),
-    "futures": ("test_degrading", ["thread:ok", "thread:score", "process:score"], []),
-    "multiprocessing": ("test_degrading", ["pool:ok", "pool:score", "imap:score", "child:ok"], []),
-}
-MAINS = {"loky": "LOKY", "dask": "LOCAL", "distributed": "CLUSTER", "ray": "RAY", "parsl": "PARSL", "futures": "FUTURES"}
-MAINS |= {"multiprocessing": "MULTIPROCESSING"}
-#: Told by what runs them: no engine of ours, or a command of its own.
-ELSEWHERE = {"asyncio", "threads", "interpreters", "trio", "anyio", "hamilton", "datasets", "mpi4py", "torchelastic"}
-
-SHOWN_BY_THE_ENGINE = {"speedy_utils", "prefect"}  # they draw panels of their own
-
-RAY = """\
-import os
-os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-import ray
-import cases
-
-def task(task):
-    return ray.get(ray.remote(task).remote(0))
-
-class Actor:
-    def call(self, task):
-        return task(0)
-
-def actor(task):
-    return ray.get(ray.remote(Actor).remote().call.remote(task))
-
-if __name__ == "__main__":
-    here = os.path.dirname(os.path.abspath(__file__))
-    ray.init(num_cpus=1, include_dashboard=False, logging_level=40, runtime_env={"env_vars": {"PYTHONPATH": here + os.pathsep + os.environ.get("PYTHONPATH", "")}})
-    cases.run(globals())
-"""
-PARSL = """\
-import parsl
-from parsl import Config, python_app
-from parsl.executors import ThreadPoolExecutor
-import cases
-
-def app(task):
-    return python_app(task)(0).result()
-
-if __name__ == "__main__":
-    with parsl.load(Config(executors=[ThreadPoolExecutor(max_threads=1)], initialize_logging=False)):
-        cases.run(globals())
-"""
-FUTURES = """\
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-import cases
-
-def thread(task):
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(task, 0).result()
-
-def process(task):
-    with ProcessPoolExecutor(1) as pool:
-        return list(pool.map(task, [1, 0]))
-
-if __name__ == "__main__":
-    cases.run(globals())
-"""
-MULTIPROCESSING = """\
-import multiprocessing
-import cases
-
-def pool(task):
-    with multiprocessing.Pool(1) as pool:
-        return pool.map(task, [1, 0])
-
-def imap(task):
-    with multiprocessing.Pool(1) as pool:
-        return list(pool.imap(task, [1, 0]))
-
-def child(task):
-    process = multiprocessing.Process(target=task, args=(0,))
-    process.start()
-    process.join()
-    return process.exitcode
-
-if __name__ == "__main__":
-    cases.run(globals())
-"""
+BROKEN = {name: engine for name, engine in engines().items() if engine.cases}
 
 
 def short(name: str) -> str:
@@ -129,19 +32,13 @@ def short(name: str) -> str:
 
 
 ADAPTERS = [name for name in sorted(triggers.adapters()) if ".engines." in name]
-RUN = [name for name in ADAPTERS if short(name) in PROGRAMS]
+RUN = [name for name in ADAPTERS if short(name) in BROKEN]
 pytestmark = kit.on_main
 
 
-def test_every_adapter_is_broken_somewhere():
-    assert {short(name) for name in ADAPTERS} == set(PROGRAMS) | ELSEWHERE
-
-
 def program(name: str) -> tuple[kit.Program, list[str]]:
-    module, cases, before = PROGRAMS[short(name)]
-    found = importlib.import_module(f"tests.engines.{module}")
-    main = getattr(found, MAINS.get(short(name), "MAIN"))
-    return kit.Program(main, environment={"C_FORCE_ROOT": "1", "SPARK_LOCAL_IP": "127.0.0.1"}), [*before, *cases]
+    engine = BROKEN[short(name)]
+    return kit.Program(engine.main, environment=engine.environment), [*engine.first, *engine.cases]
 
 
 _bare: dict[str, programs.Ran] = {}
@@ -173,6 +70,16 @@ def check(name: str, tmp_path: Path, workers: str = "", **environment: str) -> p
     return ran
 
 
+def is_here(entry: patch.Patch) -> bool:
+    """Whether the installed version may have what some lack: a module's file, found without an import, that defines the name."""
+    for folder in sys.path:
+        stem = Path(folder, *entry.module.split("."))
+        for file in (stem.with_suffix(".py"), stem / "__init__.py"):
+            if file.is_file():
+                return f"def {entry.qualname.rpartition('.')[2]}(" in file.read_text(encoding="utf-8")
+    return False
+
+
 class Breaking:
     """The tests of one adapter, whose program without autotb is run once."""
 
@@ -180,6 +87,11 @@ class Breaking:
 
     def test_a_name_that_moved_costs_that_one_nicety(self, target, tmp_path):
         ran = check(self.NAME, tmp_path, BREAK=target)
+
+        assert "autotb:" not in ran.stderr, ran.stderr
+
+    def test_what_is_taken_for_granted_moved(self, moved, tmp_path):
+        ran = check(self.NAME, tmp_path, MOVE=moved)
 
         assert "autotb:" not in ran.stderr, ran.stderr
 
@@ -195,18 +107,24 @@ class Breaking:
         ran = check(self.NAME, tmp_path, workers="1")
 
         assert "__autotb__" not in ran.stderr
-        assert "╭─" not in ran.stderr.replace("Exception in", "") or short(self.NAME) in SHOWN_BY_THE_ENGINE
+        assert "╭─" not in ran.stderr.replace("Exception in", "") or BROKEN[short(self.NAME)].draws
+
+    @classmethod
+    def moves(cls):
+        """All at once; each in turn with ``EACH=1`` in the environment."""
+        assumed = getattr(importlib.import_module(cls.NAME), "ASSUMPTIONS", ())
+        return (["*"] if assumed else []) + (sorted({one.qualname or one.module for one in assumed}) if EACH else [])
 
     @classmethod
     def targets(cls):
         patches = importlib.import_module(cls.NAME).PATCHES
-        return [f"{entry.module}:{entry.qualname}" for entry in patches if entry.module != "concurrent.futures.interpreter"]
+        return [f"{entry.module}:{entry.qualname}" for entry in patches if not entry.optional or is_here(entry)]
 
 
 # One class an adapter, so that each is run by one process of the tests.
 for _name in RUN:
     _class = type(f"Test_{short(_name)}", (Breaking,), {"NAME": _name})
-    _command = programs.ENGINES_NEED.get(short(_name))
+    _command = BROKEN[short(_name)].needs
     globals()[_class.__name__] = programs.needs(_command)(_class) if _command else _class
 
 
@@ -233,11 +151,13 @@ def test_another_signature_is_refused(name):
             assert code.co_flags & 0x08, f"{declared.qualname} takes no further arguments by name"
 
 
-def test_doctor_names_every_patch_that_found_nothing(tmp_path):
+def test_doctor_names_what_moved_and_what_it_costs(tmp_path):
+    adapters = [importlib.import_module(name) for name in ADAPTERS]
+    # The other interpreters of newer Pythons are not here, and threads were imported before.
     targets = [
         declared
-        for name in ADAPTERS
-        for declared in importlib.import_module(name).PATCHES
+        for adapter in adapters
+        for declared in adapter.PATCHES
         if declared.module not in ("concurrent.futures.interpreter", "threading")
     ]
     gone = ",".join(f"{declared.module}:{declared.qualname}" for declared in targets)
@@ -248,16 +168,19 @@ def test_doctor_names_every_patch_that_found_nothing(tmp_path):
         text=True,
         timeout=200,
         cwd=tmp_path,
-        env={**programs.environment(), "PYTHONPATH": BREAKING, "BREAK": gone},
+        env={**programs.environment(), "PYTHONPATH": BREAKING, "BREAK": gone, "MOVE": "*"},
     )
-    report = json.loads(ran.stdout)
+    problems = json.loads(ran.stdout)["problems"]
 
     assert ran.returncode == 1
-    told = "\n".join(report["problems"])
     for declared in targets:
         if not declared.optional:
-            assert f"{declared.module}.{declared.qualname} is absent" in told, declared.qualname
-    assert "autotb does without it" in told
+            told = next(text for text in problems if f"{declared.module}.{declared.qualname} is absent" in text)
+            assert told.endswith(f"; lost: {declared.costs}")
+    for declared in [assumed for adapter in adapters for assumed in getattr(adapter, "ASSUMPTIONS", ()) if not assumed.optional]:
+        names = (declared.module, declared.qualname, declared.names[0], ": moved: ")
+        told = next((text for text in problems if all(name in text for name in names)), "")
+        assert told.endswith(f"; lost: {declared.costs}"), names
 
 
 def test_doctor_is_content_with_the_engines_as_they_are(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.engines import kit
+from tests.engines.declared import Engine
 
 MAIN = """\
 from executorlib import SingleNodeExecutor
@@ -40,6 +41,19 @@ def cached(task):
 if __name__ == "__main__":
     cases.run(globals())
 """
+
+ENGINES = {
+    "executorlib": Engine(
+        requires=("executorlib>=1.0", "h5py"),
+        heavy=True,
+        oldest=("executorlib==1.5.3", "h5py", "networkx"),
+        main=MAIN,
+        cases=("submit:ok", "submit:score", "cached:score"),
+        waits="submit",
+        unsendable="from executorlib import SingleNodeExecutor\ndef main():\n    with SingleNodeExecutor(max_workers=1) as executor:\n"
+        "        return executor.submit(id, LOCK).result()",
+    ),
+}
 
 
 @kit.on_main

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.engines import kit
+from tests.engines.declared import Engine
 
 MAIN = """\
 from gevent import monkey
@@ -47,6 +48,16 @@ def stdlib_threads(task):
 if __name__ == "__main__":
     cases.run(globals())
 """
+
+ENGINES = {
+    "gevent": Engine(
+        requires=("gevent>=22.10",),
+        heavy=True,
+        oldest=("gevent==22.10.2", "setuptools<80"),
+        main=MAIN,
+        cases=("spawn:ok", "spawn:score"),
+    ),
+}
 
 
 @kit.on_main

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.engines import kit
+from tests.engines.declared import Engine
 
 MAIN = """\
 import sys
@@ -35,6 +36,10 @@ def execute(task):
 if __name__ == "__main__":
     cases.run(globals())
 """
+
+ENGINES = {
+    "hamilton": Engine(requires=("sf-hamilton>=1.80",), heavy=True, oldest=("sf-hamilton==1.80.0",)),
+}
 
 
 @kit.on_main

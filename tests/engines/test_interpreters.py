@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from tests.engines import kit
+from tests.engines.declared import Engine
 
 MAIN = """\
 import sys
@@ -36,6 +37,10 @@ if __name__ == "__main__":
 
     cases.run(globals())
 """
+
+ENGINES = {
+    "interpreters": Engine(since=(3, 14)),
+}
 
 
 @pytest.mark.skipif(sys.version_info < (3, 14), reason="concurrent.interpreters is of Python 3.14")

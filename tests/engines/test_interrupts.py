@@ -12,20 +12,13 @@ import pytest
 
 from tests import programs
 from tests.engines import kit
-from tests.engines.test_degrading import program, short
+from tests.engines.declared import engines
+from tests.engines.test_degrading import program
 from tests.programs import Ran
 
-#: Adapters whose program ends by itself when the terminal interrupts it; the case that waits, and what comes before it.
-WAITING = {
-    "joblib": ("loky", []),
-    "loky": ("submit", []),
-    "dask": ("processes", []),
-    "mpire": ("map_", []),
-    "pebble": ("schedule", []),
-    "executorlib": ("submit", []),
-    "speedy_utils": ("threads", []),
-    "futures": ("process", []),
-}
+#: Those whose program ends by itself when the terminal interrupts it.
+WAITING = [name for name, engine in engines().items() if engine.waits]
+UNSENDABLE = [name for name, engine in engines().items() if engine.unsendable]
 
 pytestmark = kit.on_main
 
@@ -33,11 +26,11 @@ pytestmark = kit.on_main
 def interrupted(name: str, folder, autotb: str) -> Ran:
     """Run a program until a task has begun in a worker, then interrupt its process group as a terminal does."""
     made, _ = program(f"autotb.engines.{name}")
-    way, before = WAITING[name]
+    engine = engines()[name]
     script = made.write(folder)
     with open(folder / "stderr", "w") as stderr:
         process = subprocess.Popen(
-            [sys.executable, str(script), *before, f"!{way}:slow"],
+            [sys.executable, str(script), *engine.first, f"!{engine.waits}:slow"],
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -89,37 +82,14 @@ if __name__ == "__main__":
     else:
         print("returned", flush=True)
 """
-UNSENDABLE = {
-    "joblib": "from joblib import Parallel, delayed\ndef main():\n    return Parallel(n_jobs=2)(delayed(id)(x) for x in [LOCK, LOCK])",
-    "loky": "from loky import get_reusable_executor\ndef main():\n    return get_reusable_executor(2).submit(id, LOCK).result()",
-    "dask": "import dask\ndef main():\n    return dask.delayed(id)(LOCK).compute(scheduler='processes', num_workers=2)",
-    "distributed": "from distributed import Client, LocalCluster\ndef main():\n"
-    "    with LocalCluster(n_workers=1, dashboard_address=None) as cluster, Client(cluster) as client:\n"
-    "        return client.submit(id, LOCK).result()",
-    "pebble": "from pebble import ProcessPool\ndef main():\n    with ProcessPool(1) as pool:\n"
-    "        return pool.schedule(id, args=(LOCK,)).result()",
-    "multiprocess": "import multiprocess\ndef main():\n    with multiprocess.Pool(1) as pool:\n        return pool.apply(id, (LOCK,))",
-    "futures": "from concurrent.futures import ProcessPoolExecutor\ndef main():\n    with ProcessPoolExecutor(1) as pool:\n"
-    "        return pool.submit(id, LOCK).result()",
-    "ray": "import ray\ndef main():\n    ray.init(num_cpus=1, include_dashboard=False, logging_level=40)\n"
-    "    return ray.get(ray.remote(lambda x: id(x)).remote(LOCK))",
-    "executorlib": "from executorlib import SingleNodeExecutor\ndef main():\n    with SingleNodeExecutor(max_workers=1) as executor:\n"
-    "        return executor.submit(id, LOCK).result()",
-}
 
 
 @pytest.mark.parametrize("name", UNSENDABLE)
 def test_an_argument_that_cannot_be_sent(name, tmp_path):
-    code = LOCK.format(body=UNSENDABLE[name])
+    code = LOCK.format(body=engines()[name].unsendable)
     ours = programs.run(tmp_path / "ours", code)
     bare = programs.run(tmp_path / "bare", code, autotb="0")
 
     assert ours.stdout.splitlines()[-1] == bare.stdout.splitlines()[-1]
     if "returned" not in ours.stdout:
         assert "main" in kit.names("\n".join(ours.lines)) or any(head.endswith("in main") for head in ours.heads), ours.stderr
-
-
-def test_the_table_names_adapters():
-    from autotb.cli import triggers
-
-    assert set(WAITING) <= {short(name) for name in triggers.adapters()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.engines import kit
+from tests.engines.declared import Engine
 
 MAIN = """\
 import sys
@@ -26,6 +27,16 @@ def main():
 if __name__ == "__main__":
     main()
 """
+
+ENGINES = {
+    "ipyparallel": Engine(
+        requires=("ipyparallel>=8.6",),
+        heavy=True,
+        oldest=("ipyparallel==8.6.1", "ipykernel<7"),
+        main=MAIN,
+        cases=("sync:ok", "sync:score"),
+    ),
+}
 
 
 @kit.on_main

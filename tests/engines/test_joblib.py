@@ -7,6 +7,7 @@ import re
 import pytest
 
 from tests.engines import kit
+from tests.engines.declared import Engine
 
 MAIN = """\
 from joblib import Parallel, delayed
@@ -203,6 +204,25 @@ def after(task):
 if __name__ == "__main__":
     cases.run(globals())
 """
+
+ENGINES = {
+    "joblib": Engine(
+        requires=("joblib>=1.2", "scikit-learn>=1.1"),
+        oldest=("joblib==1.2.0", "loky==3.4.1", "scikit-learn<1.6", "numpy<2"),
+        older={"1.3": ("joblib==1.3.2", "loky", "scikit-learn<1.6", "numpy<2")},
+        main=MAIN,
+        cases=("loky:ok", "loky:score", "threads:score", "processes:score"),
+        waits="loky",
+        unsendable="from joblib import Parallel, delayed\ndef main():\n    return Parallel(n_jobs=2)(delayed(id)(x) for x in [LOCK, LOCK])",
+    ),
+    "loky": Engine(
+        requires=("loky>=3.4",),
+        main=LOKY,
+        cases=("submit:ok", "submit:score"),
+        waits="submit",
+        unsendable="from loky import get_reusable_executor\ndef main():\n    return get_reusable_executor(2).submit(id, LOCK).result()",
+    ),
+}
 
 
 @pytest.fixture(scope="module")

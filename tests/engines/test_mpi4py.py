@@ -9,6 +9,7 @@ import pytest
 
 from tests import programs
 from tests.engines import kit
+from tests.engines.declared import Engine
 
 pytestmark = [kit.on_main, programs.needs("mpiexec")]
 
@@ -39,6 +40,17 @@ def starmap(task):
 if __name__ == "__main__":
     cases.run(globals())
 """
+
+ENGINES = {
+    "mpi4py": Engine(
+        requires=("mpi4py>=4.1",),
+        heavy=True,
+        oldest=("mpi4py==4.1.0",),
+        needs="mpiexec",
+        environment={"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"},
+        unbroken="its programs are started by mpiexec",
+    ),
+}
 COMMAND = ["mpiexec", "--oversubscribe", "-n", "2", sys.executable, "-m", "mpi4py.futures"]
 ROOT = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMPI_MCA_btl_vader_single_copy_mechanism": "none"}
 CASES = [f"{way}:{task}" for way in ("submit", "map_") for task in kit.STORIES] + ["starmap:score"]

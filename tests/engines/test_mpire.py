@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from tests.engines import kit
+from tests.engines.declared import Engine
 
 MAIN = """\
 from mpire import WorkerPool
@@ -46,6 +47,17 @@ def threads(task):
 if __name__ == "__main__":
     cases.run(globals())
 """
+
+ENGINES = {
+    "mpire": Engine(
+        requires=("mpire>=2.9",),
+        oldest=("mpire==2.9.0",),
+        also=("../postmortem/test_engines.py", "-k", "mpire"),
+        main=MAIN,
+        cases=("map_:ok", "map_:score", "apply:score"),
+        waits="map_",
+    ),
+}
 
 
 class TestPool(kit.Standard):

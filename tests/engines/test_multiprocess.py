@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.engines import kit
+from tests.engines.declared import Engine
 
 MAIN = """\
 import multiprocess
@@ -69,6 +70,16 @@ if __name__ == "__main__":
         pool().join()
         pool().clear()
 """
+
+ENGINES = {
+    "multiprocess": Engine(
+        requires=("multiprocess>=0.70.15", "pathos>=0.3"),
+        oldest=("multiprocess==0.70.15", "pathos==0.3.1", "dill==0.3.7"),
+        main=MAIN,
+        cases=("apply:ok", "apply:score", "pathos_map:score"),
+        unsendable="import multiprocess\ndef main():\n    with multiprocess.Pool(1) as pool:\n        return pool.apply(id, (LOCK,))",
+    ),
+}
 
 
 class TestPools(kit.Standard):

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from tests import programs
+from tests.engines.declared import Engine
 from tests.programs import sections
 
 PROGRAM = """\
@@ -146,6 +147,33 @@ def main():
 if __name__ == "__main__":
     main()
 """
+
+#: What ``test_degrading`` runs, with one name after another gone.
+BROKEN = """\
+import parsl
+from parsl import Config, python_app
+from parsl.executors import ThreadPoolExecutor
+import cases
+
+def app(task):
+    return python_app(task)(0).result()
+
+if __name__ == "__main__":
+    with parsl.load(Config(executors=[ThreadPoolExecutor(max_threads=1)], initialize_logging=False)):
+        cases.run(globals())
+"""
+
+ENGINES = {
+    "parsl": Engine(
+        requires=("parsl>=2024.1.1",),
+        oldest=("parsl==2024.11.18",),
+        older={"2025": ("parsl==2025.9.1",)},
+        also=("../postmortem/test_engines.py", "-k", "parsl or bash"),
+        costly=True,
+        main=BROKEN,
+        cases=("app:ok", "app:score"),
+    ),
+}
 ZERO = "ZeroDivisionError: division by zero"
 EXPECTED = {
     "app": (["app", "load", "divide"], ZERO),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.engines import kit
+from tests.engines.declared import Engine
 
 MAIN = """\
 import sys
@@ -75,6 +76,19 @@ def cancelled(task):
 if __name__ == "__main__":
     cases.run(globals())
 """
+
+ENGINES = {
+    "pebble": Engine(
+        requires=("pebble>=5.0.3",),
+        oldest=("pebble==5.0.3",),
+        also=("../postmortem/test_engines.py", "-k", "pebble"),
+        main=MAIN,
+        cases=("schedule:ok", "schedule:score", "map_:score", "threads:score"),
+        waits="schedule",
+        unsendable="from pebble import ProcessPool\ndef main():\n    with ProcessPool(1) as pool:\n"
+        "        return pool.schedule(id, args=(LOCK,)).result()",
+    ),
+}
 
 
 class TestPools(kit.Standard):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.engines import kit
+from tests.engines.declared import Engine
 
 MAIN = """\
 from pipefunc import PipeFunc, Pipeline
@@ -49,6 +50,16 @@ def continued(task):
 if __name__ == "__main__":
     cases.run(globals())
 """
+
+ENGINES = {
+    "pipefunc": Engine(
+        requires=("pipefunc>=0.86",),
+        heavy=True,
+        oldest=("pipefunc==0.86.0", "rich"),
+        main=MAIN,
+        cases=("mapped:ok", "mapped:score"),
+    ),
+}
 
 
 @kit.on_main

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from tests.engines.declared import Engine
+
 PROGRAM = """\
 import asyncio
 import multiprocessing as mp
@@ -85,6 +87,56 @@ def main():
 if __name__ == "__main__":
     main()
 """
+
+#: What ``test_degrading`` runs, with one name after another gone.
+FUTURES = """\
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+import cases
+
+def thread(task):
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(task, 0).result()
+
+def process(task):
+    with ProcessPoolExecutor(1) as pool:
+        return list(pool.map(task, [1, 0]))
+
+if __name__ == "__main__":
+    cases.run(globals())
+"""
+
+MULTIPROCESSING = """\
+import multiprocessing
+import cases
+
+def pool(task):
+    with multiprocessing.Pool(1) as pool:
+        return pool.map(task, [1, 0])
+
+def imap(task):
+    with multiprocessing.Pool(1) as pool:
+        return list(pool.imap(task, [1, 0]))
+
+def child(task):
+    process = multiprocessing.Process(target=task, args=(0,))
+    process.start()
+    process.join()
+    return process.exitcode
+
+if __name__ == "__main__":
+    cases.run(globals())
+"""
+
+ENGINES = {
+    "futures": Engine(
+        main=FUTURES,
+        cases=("thread:ok", "thread:score", "process:score"),
+        waits="process",
+        unsendable="from concurrent.futures import ProcessPoolExecutor\ndef main():\n    with ProcessPoolExecutor(1) as pool:\n"
+        "        return pool.submit(id, LOCK).result()",
+    ),
+    "multiprocessing": Engine(main=MULTIPROCESSING, cases=("pool:ok", "pool:score", "imap:score", "child:ok")),
+}
 USER = ["main.py in <module>", "main.py in main", "main.py in ask"]
 WORKER = ["main.py in work", "main.py in helper", "main.py in divide"]
 PROCESSES = [

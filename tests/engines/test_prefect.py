@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.engines import kit
+from tests.engines.declared import Engine
 
 MAIN = """\
 import os
@@ -55,6 +56,18 @@ def direct(task):
 if __name__ == "__main__":
     cases.run(globals())
 """
+
+ENGINES = {
+    "prefect": Engine(
+        requires=("prefect>=3.0", "fastapi<0.120"),  # Prefect's server does not start with newer ones
+        heavy=True,
+        oldest=("prefect==3.0.11", "fastapi<0.115", "pydantic<2.10", "griffe<2"),
+        environment={"PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "150"},
+        main=MAIN,
+        cases=("threads:ok", "threads:score"),
+        draws=True,
+    ),
+}
 
 
 @kit.on_main

@@ -6,6 +6,7 @@ import pytest
 
 from tests import programs
 from tests.engines import kit
+from tests.engines.declared import Engine
 
 MAIN = """\
 from pyspark.sql import SparkSession
@@ -40,6 +41,18 @@ if __name__ == "__main__":
     cases.run(globals())
     spark.stop()
 """
+
+ENGINES = {
+    "pyspark": Engine(
+        requires=("pyspark>=3.5",),
+        heavy=True,
+        oldest=("pyspark==3.5.1", "setuptools<80"),
+        needs="java",
+        environment={"SPARK_LOCAL_IP": "127.0.0.1"},
+        main=MAIN,
+        cases=("rdd:ok", "rdd:score"),
+    ),
+}
 
 
 @kit.on_main

@@ -8,6 +8,7 @@ import pytest
 
 from tests import programs
 from tests.engines import kit
+from tests.engines.declared import Engine
 from tests.programs import sections
 
 PROGRAM = """\
@@ -175,6 +176,42 @@ def main():
 if __name__ == "__main__":
     main()
 """
+
+#: What ``test_degrading`` runs, with one name after another gone.
+BROKEN = """\
+import os
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+import ray
+import cases
+
+def task(task):
+    return ray.get(ray.remote(task).remote(0))
+
+class Actor:
+    def call(self, task):
+        return task(0)
+
+def actor(task):
+    return ray.get(ray.remote(Actor).remote().call.remote(task))
+
+if __name__ == "__main__":
+    here = os.path.dirname(os.path.abspath(__file__))
+    ray.init(num_cpus=1, include_dashboard=False, logging_level=40, runtime_env={"env_vars": {"PYTHONPATH": here + os.pathsep + os.environ.get("PYTHONPATH", "")}})
+    cases.run(globals())
+"""
+
+ENGINES = {
+    "ray": Engine(
+        requires=("ray>=2.9",),
+        oldest=("ray==2.9.3", "setuptools<80"),
+        also=("../postmortem/test_engines.py", "-k", "ray or actor"),
+        costly=True,
+        main=BROKEN,
+        cases=("task:ok", "task:score", "actor:score"),
+        unsendable="import ray\ndef main():\n    ray.init(num_cpus=1, include_dashboard=False, logging_level=40)\n"
+        "    return ray.get(ray.remote(lambda x: id(x)).remote(LOCK))",
+    ),
+}
 #: case: the frames after ``main`` and the last line
 EXPECTED = {
     "get_task": (["get_task", "task", "divide"], "ZeroDivisionError: division by zero"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.engines import kit
+from tests.engines.declared import Engine
 
 MAIN = """\
 from speedy_utils import multi_process, multi_thread
@@ -37,6 +38,18 @@ def logged(task):
 if __name__ == "__main__":
     cases.run(globals())
 """
+
+ENGINES = {
+    "speedy_utils": Engine(
+        requires=("speedy-utils>=2.0",),
+        heavy=True,
+        oldest=("speedy-utils==2.0.5",),
+        main=MAIN,
+        cases=("threads:ok", "threads:score", "spawned:score", "process_threads:score"),
+        draws=True,
+        waits="threads",
+    ),
+}
 
 
 @kit.on_main

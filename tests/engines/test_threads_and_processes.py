@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.engines.declared import Engine
+
 PROGRAM = """
 import multiprocessing as mp
 import sys
@@ -41,6 +43,10 @@ def main(kind, x):
 if __name__ == "__main__":
     main(sys.argv[1], 0 if len(sys.argv) == 2 else sys.argv[2])
 """
+
+ENGINES = {
+    "threads": Engine(unbroken="nothing of a worker's is read: a thread whose start is not seen is the bare run"),
+}
 
 
 @pytest.mark.parametrize("kind", ["thread", "subclass", "fork", "spawn", "forkserver", "process-subclass"])

@@ -9,6 +9,7 @@ import pytest
 
 from tests import programs
 from tests.engines import kit
+from tests.engines.declared import Engine
 
 pytestmark = kit.on_main
 
@@ -99,6 +100,18 @@ def rank(index, task):
 if __name__ == "__main__":
     cases.run(globals())
 """
+
+ENGINES = {
+    "torch": Engine(
+        requires=("torch>=2.0",),
+        heavy=True,
+        oldest=("torch==2.0.1", "numpy<2"),
+        also=("../postmortem/test_engines.py", "-k", "torch or batches"),
+        main=MAIN,
+        cases=("loader:ok", "loader:score", "spawn:score"),
+    ),
+    "torchelastic": Engine(heavy=True, unbroken="it is a command, torchrun, and has no cases"),
+}
 FRAMES = {
     "loader": ["loader", "__getitem__"],
     "spawned": ["spawned", "__getitem__"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.engines import kit
+from tests.engines.declared import Engine
 
 MAIN = """\
 import anyio
@@ -72,6 +73,11 @@ def anyio_process(task):
 if __name__ == "__main__":
     cases.run(globals())
 """
+
+ENGINES = {
+    "trio": Engine(requires=("trio>=0.25",), oldest=("trio==0.25.0", "anyio==4.3.0")),
+    "anyio": Engine(requires=("anyio>=4.3",)),
+}
 
 
 class TestGroups(kit.Standard):

@@ -29,6 +29,7 @@ def test_an_adapter_declares_what_the_others_need(name):
     assert adapter.DISTRIBUTION is None or isinstance(adapter.DISTRIBUTION, str)
     for declared in adapter.PATCHES:
         assert declared.wrap.__doc__, f"{declared.wrap.__name__} does not say why it is there"
+        assert declared.costs, f"{declared.qualname} does not say what is lost without it"
 
 
 ORDERS = """

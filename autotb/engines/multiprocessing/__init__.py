@@ -11,7 +11,8 @@ from __future__ import annotations
 import functools
 
 from autotb import engine_facts
-from autotb.engines.multiprocessing import driver, process, receiver, worker
+from autotb.assumption import Lost
+from autotb.engines.multiprocessing import driver, internals, process, receiver, worker
 from autotb.instrument import inherited_settings, submission
 from autotb.instrument.patch import Patch
 
@@ -46,27 +47,28 @@ def patches(package: str) -> tuple[Patch, ...]:
     job_init = functools.partial(submission.on_self, through_engines=package != "multiprocessing")
     return (
         *inherited_settings.patches(f"{package}.spawn"),
-        Patch(processes, "BaseProcess.start", process.wrap_start),
-        Patch(processes, "BaseProcess._bootstrap", process.wrap_bootstrap),
-        Patch(pools, "ApplyResult.__init__", job_init),
-        Patch(pools, "IMapIterator.__init__", submission.on_self),
-        Patch(pools, "ApplyResult.get", driver.wrap_get),
-        Patch(pools, "IMapIterator.next", driver.wrap_get, alias="__next__"),
-        Patch(pools, "worker", worker.wrap_worker),
-        Patch(pools, "ExceptionWithTraceback.__init__", worker.wrap_boxed_init),
-        Patch(pools, "ExceptionWithTraceback.__reduce__", driver.wrap_reduce),
-        Patch(pools, "rebuild_exc", driver.wrap_rebuild),
-        Patch(pools, "Pool._setup_queues", driver.wrap_setup_queues),
-        Patch(pools, "Pool._handle_results", receiver.wrap_handle_results),
-        Patch(pools, "Pool._join_exited_workers", driver.wrap_join_exited),
-        Patch(pools, "Pool._maintain_pool", driver.wrap_maintain),
-        Patch(pools, "Pool._help_stuff_finish", driver.wrap_help_finish),
-        Patch(pools, "Pool.join", driver.wrap_join),
-        Patch(pools, "Pool.terminate", driver.wrap_terminate),
+        Patch(processes, "BaseProcess.start", process.wrap_start, costs=Lost.SITE),
+        Patch(processes, "BaseProcess._bootstrap", process.wrap_bootstrap, costs=Lost.RECORD),
+        Patch(pools, "ApplyResult.__init__", job_init, costs=Lost.SITE),
+        Patch(pools, "IMapIterator.__init__", submission.on_self, costs=Lost.SITE),
+        Patch(pools, "ApplyResult.get", driver.wrap_get, costs=Lost.SITE),
+        Patch(pools, "IMapIterator.next", driver.wrap_get, alias="__next__", costs=Lost.SITE),
+        Patch(pools, "worker", worker.wrap_worker, costs=Lost.WAITS),
+        Patch(pools, "ExceptionWithTraceback.__init__", worker.wrap_boxed_init, costs=Lost.RECORD),
+        Patch(pools, "ExceptionWithTraceback.__reduce__", driver.wrap_reduce, costs=Lost.FIT),
+        Patch(pools, "rebuild_exc", driver.wrap_rebuild, costs=Lost.RECORD),
+        Patch(pools, "Pool._setup_queues", driver.wrap_setup_queues, costs=Lost.WAITS),
+        Patch(pools, "Pool._handle_results", receiver.wrap_handle_results, costs=Lost.WAITS),
+        Patch(pools, "Pool._join_exited_workers", driver.wrap_join_exited, costs=Lost.WAITS),
+        Patch(pools, "Pool._maintain_pool", driver.wrap_maintain, costs=Lost.WAITS),
+        Patch(pools, "Pool._help_stuff_finish", driver.wrap_help_finish, costs=Lost.WAITS),
+        Patch(pools, "Pool.join", driver.wrap_join, costs=Lost.WAITS),
+        Patch(pools, "Pool.terminate", driver.wrap_terminate, costs=Lost.DEATH),
     )
 
 
 PATCHES = patches("multiprocessing")
+ASSUMPTIONS = internals.ALL
 
 #: What ``python -m autotb demo --engine multiprocessing`` runs: a user's script.
 DEMO = '''\

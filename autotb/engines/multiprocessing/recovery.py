@@ -15,6 +15,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from autotb import settings
+from autotb.engines.multiprocessing.internals import POOL, QUEUE, SENDER, THREADS
 from autotb.engines.multiprocessing.messages import CASUALTY, INITIALIZER, UNCERTAIN, untold
 from autotb.postmortem import status_file, status_reader
 from autotb.postmortem.status_file import READS, WRITES
@@ -33,6 +34,9 @@ _numbers = itertools.count()
 
 def watch(pool: Pool) -> None:
     """A pool of processes was made; its threads are not running yet."""
+    queues, *_ = POOL.read(pool) or (None,)
+    if queues is None or QUEUE.read(queues) is None:
+        return
     _pools.add(pool)
     if settings.switch("rescue"):
         from autotb.engines.multiprocessing import queue_repair
@@ -118,6 +122,8 @@ def _living(pool: Pool) -> list[status_reader.Remains]:
 
 def _give_up(pool: Pool, error: BaseException) -> None:
     """No worker can read the pipe of tasks any more: every job fails, and the pool takes no others, as if it were closed."""
+    if SENDER.read(pool) is None:
+        return
     setattr(pool, BROKEN, True)
     pool.close()
     pool._task_handler._state = pool._state  # it sends no more of what it has
@@ -180,9 +186,10 @@ def unlock(inqueue: SimpleQueue) -> None:
 
 def see_off(pool: Pool) -> None:
     """In ``join()``: the last workers end one by one, unless one that was killed holds the lock that they wait for."""
-    if pool._state == "RUN" or not settings.switch("rescue") or not hasattr(pool._inqueue, "_rlock"):
+    threads = THREADS.read(pool)
+    if pool not in _pools or threads is None or pool._state == "RUN" or not settings.switch("rescue"):
         return
-    for thread in (pool._worker_handler, pool._task_handler, pool._result_handler):
+    for thread in threads:
         thread.join()
     from autotb.engines.multiprocessing import queue_repair
 

@@ -10,7 +10,8 @@ import functools
 import os
 import sys
 
-from autotb import first_use, settings
+from autotb import assumption, first_use, settings
+from autotb.engines.multiprocessing.internals import LOOP
 from autotb.engines.multiprocessing.messages import INITIALIZER
 from autotb.instrument import exception_wrappers
 from autotb.instrument.queue_proxy import QueueProxy
@@ -299,14 +300,10 @@ def _unpacked(exc: BaseException, tb: TracebackType | None) -> tuple[Any, Any]:
 
 
 def _record(exc: BaseException, tb: TracebackType | None, caller: FrameType) -> Tree | Light:
-    from autotb.instrument import engine_frames
     from autotb.record import build
 
-    frame = engine_frames.find_frame(caller, "worker")
-    call = None
-    if frame is not None:
-        function, args, kwargs = (engine_frames.local(frame, name) for name in ("func", "args", "kwds"))
-        call = _call_of(function, args, kwargs, tb)
+    function, args, kwargs = assumption.read(caller, LOOP, limit=5) or (None, None, None)
+    call = _call_of(function, args, kwargs, tb) if function is not None else None
     return build.record(exc, tb, build.place("multiprocessing.Pool", "in a pool worker", call=call))
 
 

@@ -13,9 +13,11 @@ import functools
 import inspect
 import os
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from autotb import engine_facts
+from autotb import assumption, engine_facts
+from autotb.assumption import Attributes, Frame, Lost
 from autotb.instrument import delivery, engine_frames, inherited_settings, task_events
 from autotb.instrument.patch import Patch
 from autotb.record import annotate, build, callsite, pickling, safe_repr, static
@@ -43,6 +45,14 @@ DISTRIBUTION = "parsl"
 CAPTURED = "python, bash and join apps; thread and HighThroughput executors; chains, fan-in, diamonds to their root cause"
 TESTED = "2024.11 to 2026.10"
 
+UPSTREAM = Attributes(
+    "parsl.dataflow.errors",
+    "DependencyError",
+    "dependent_exceptions_tids",
+    "task_id",
+    costs="the root causes of an error that Parsl passes on",
+)
+
 
 def _open(exc: BaseException) -> engine_facts.Opened | None:
     errors = sys.modules.get("parsl.dataflow.errors")
@@ -61,16 +71,14 @@ def _collect(exc: Any, roots: dict[int, BaseException], broken: dict[int, str]) 
     """The root causes under a propagated error, each once, and one line for each task that they broke."""
     if id(exc) in broken or id(exc) in roots:
         return
-    upstream = getattr(exc, "dependent_exceptions_tids", None)
+    upstream, task = UPSTREAM.read(exc) or (None, None)
     if not upstream:
         roots[id(exc)] = exc
         return
     names = ", ".join(_task(name) for _, name in upstream)
     joined = static.name(type(exc)) == "JoinError"
     broken[id(exc)] = (
-        f"task {exc.task_id} failed: it joins {names}"
-        if joined
-        else f"task {exc.task_id} skipped: it depends on {names}, which failed"
+        f"task {task} failed: it joins {names}" if joined else f"task {task} skipped: it depends on {names}, which failed"
     )
     for error, _ in upstream:
         _collect(error, roots, broken)
@@ -154,6 +162,14 @@ engine_facts.register(
     handles=(_handle,),
 )
 
+_MANAGER = "parsl.executors.high_throughput.process_worker_pool"
+WORKER = Frame(_MANAGER, "worker", "result", costs=Lost.UNSENT)
+APP = Frame("parsl.app.errors", "wrap_error.<locals>.wrapper", "func", "args", "kwargs", costs=Lost.CALL)
+SUBMIT = Frame(
+    "parsl.executors.high_throughput.executor", "HighThroughputExecutor.submit", "func", "args", "kwargs", costs=Lost.UNSENT
+)
+WATCHDOG = Frame(_MANAGER, "Manager.worker_watchdog", "p", costs=Lost.DEATH)
+
 
 def _wrap_remote_init(original: Function) -> Function:
     """Runs in the worker with the exception alive; again, with no frames of its own, for its cause."""
@@ -177,11 +193,11 @@ def _wrap_remote_init(original: Function) -> Function:
 
 def _record(exc: BaseException, tb: TracebackType | None, caller: FrameType) -> Tree | Light:
     call = None
-    is_of_a_result = caller.f_code.co_name == "worker" and not engine_frames.has_user_frame(tb) and _ended
+    is_of_a_result = WORKER.matches(caller) and not engine_frames.has_user_frame(tb) and _ended
     if is_of_a_result:
         call = _ended
-    elif caller.f_code.co_name == "wrapper":
-        call = build.call_text(*_app(*(engine_frames.local(caller, name) for name in ("func", "args", "kwargs"))))
+    elif given := assumption.read(caller, APP):
+        call = build.call_text(*_app(*given))
     hop = build.place("parsl", "in a Parsl worker" if _in_worker() else "in a Parsl worker thread", call=call, twice=True)
     tree = build.record(exc, tb, hop)
     if is_of_a_result and isinstance(tree, dict):
@@ -189,7 +205,8 @@ def _record(exc: BaseException, tb: TracebackType | None, caller: FrameType) -> 
 
         from autotb.instrument import pickle_diagnosis
 
-        culprit = pickle_diagnosis.of_result(engine_frames.local(caller, "result"), dill.Pickler)
+        (result,) = WORKER.read(caller) or (None,)
+        culprit = pickle_diagnosis.of_result(result, dill.Pickler)
         if culprit:
             tree["culprit"] = culprit
     return tree
@@ -323,12 +340,13 @@ def _wrap_unsent_init(original: Function) -> Function:
         original(self, *args, **kwargs)
         try:
             caller = sys._getframe(2)
-            if caller.f_code.co_name == "submit":
+            found = assumption.read(caller, SUBMIT)
+            if found is not None:
                 import dill
 
                 from autotb.instrument import pickle_diagnosis
 
-                function, given, named = (engine_frames.local(caller, name) for name in ("func", "args", "kwargs"))
+                function, given, named = found
                 call = _app(inspect.unwrap(function), given, named)
                 annotate.note(self, culprit=pickle_diagnosis.of_call(*call, dill.Pickler) or None)
         except Exception:
@@ -345,8 +363,9 @@ def _wrap_lost_init(original: Function) -> Function:
         original(self, *args, **kwargs)
         try:
             caller = sys._getframe(2)
-            if caller.f_code.co_name == "worker_watchdog":
-                _note_death(self, engine_frames.local(caller, "p"))
+            found = assumption.read(caller, WATCHDOG)
+            if found is not None:
+                _note_death(self, *found)
         except Exception:
             pass  # then it is told that the worker was lost, and no more
 
@@ -378,17 +397,55 @@ def _logs() -> list[str]:
 #: Imported it by name; before 2025 the worker's script did, which cannot be patched once it runs.
 _UNPACKING = ("parsl.executors.execute_task",)
 PATCHES = (
-    Patch("parsl.serialize", "unpack_apply_message", _wrap_unpack, also=_UNPACKING),
-    Patch("parsl.serialize", "unpack_res_spec_apply_message", _wrap_unpack, also=_UNPACKING, optional=True),  # until 2025.11
-    Patch("parsl.executors.execute_task", "execute_task", _wrap_execute),
-    Patch("parsl.executors.status_handling", "BlockProviderExecutor._launch_block", inherited_settings.telling, optional=True),
-    Patch("parsl.serialize.errors", "SerializationError.__init__", _wrap_unsent_init, optional=True),
-    Patch("parsl.executors.high_throughput.errors", "WorkerLost.__init__", _wrap_lost_init),
-    Patch("parsl.app.errors", "RemoteExceptionWrapper.__init__", _wrap_remote_init),
-    Patch("parsl.app.errors", "RemoteExceptionWrapper.__reduce_ex__", _wrap_reduce),
-    Patch("parsl.dataflow.dflow", "DataFlowKernel.submit", _wrap_submit),
-    Patch("parsl.dataflow.dflow", "DataFlowKernel.launch_task", _wrap_launch, optional=True),
+    Patch("parsl.serialize", "unpack_apply_message", _wrap_unpack, also=_UNPACKING, costs=Lost.DEATH),
+    Patch(
+        "parsl.serialize", "unpack_res_spec_apply_message", _wrap_unpack, also=_UNPACKING, optional=True, costs=Lost.DEATH
+    ),  # until 2025.11
+    Patch("parsl.executors.execute_task", "execute_task", _wrap_execute, costs=Lost.DEATH),
+    Patch(
+        "parsl.executors.status_handling",
+        "BlockProviderExecutor._launch_block",
+        inherited_settings.telling,
+        optional=True,
+        costs=Lost.SETTINGS,
+    ),
+    Patch("parsl.serialize.errors", "SerializationError.__init__", _wrap_unsent_init, optional=True, costs=Lost.UNSENT),
+    Patch("parsl.executors.high_throughput.errors", "WorkerLost.__init__", _wrap_lost_init, costs=Lost.DEATH),
+    Patch("parsl.app.errors", "RemoteExceptionWrapper.__init__", _wrap_remote_init, costs=Lost.RECORD),
+    Patch("parsl.app.errors", "RemoteExceptionWrapper.__reduce_ex__", _wrap_reduce, costs=Lost.FIT),
+    Patch("parsl.dataflow.dflow", "DataFlowKernel.submit", _wrap_submit, costs=Lost.SITE),
+    Patch("parsl.dataflow.dflow", "DataFlowKernel.launch_task", _wrap_launch, optional=True, costs=Lost.RETRY),
 )
+ASSUMPTIONS = (UPSTREAM, WORKER, APP, SUBMIT, WATCHDOG)
+
+
+def probe(given: dict[str, Any], timeout: float) -> Iterator[Any]:
+    """For ``doctor --engine``."""
+    import time
+
+    import parsl
+    from parsl.config import Config
+    from parsl.executors import HighThroughputExecutor
+
+    from autotb.instrument.workers import configured
+
+    config = configured(given, "config", Config, "Parsl") or Config(
+        executors=[HighThroughputExecutor(label="htex", max_workers_per_node=1, address="127.0.0.1")], strategy="none"
+    )
+    kernel = parsl.load(config)
+    labels = [label for label in kernel.executors if not label.startswith("_")]
+
+    def ask(expression: str) -> list[tuple[str, Any]]:
+        futures = [(label, parsl.python_app(eval, executors=[label])(expression)) for label in labels]
+        end = time.monotonic() + timeout
+        return [(f"executor {label}", future.result(max(0.0, end - time.monotonic()))) for label, future in futures]
+
+    try:
+        yield ask
+    finally:
+        kernel.cleanup()
+        parsl.clear()
+
 
 #: What ``python -m autotb demo --engine parsl`` runs: a user's script.
 DEMO = '''\
