@@ -41,7 +41,12 @@ ELSEWHERE = {
 }
 #: Tests of what some engines have, a program an engine.
 OF_SOME = ("flow", "futures", "fuzz", "hooks", "instrument", "postmortem", "render", "trace")
-OF_SOME_FILES = ("tests/engines/test_endings.py", "tests/test_boot.py", "tests/test_settings.py")
+OF_SOME_FILES = (
+    "tests/engines/test_template.py",
+    "tests/engines/test_endings.py",
+    "tests/test_boot.py",
+    "tests/test_settings.py",
+)
 
 
 def names(adapter) -> set[str]:
@@ -81,6 +86,16 @@ def test_every_adapter_is_declared_by_one_test_module():
     for name in ADAPTERS:
         engine = engines()[name.rpartition(".")[2]]
         assert engine.cases or engine.unbroken or not importlib.import_module(name).PATCHES, name
+
+
+def test_the_version_matrix_begins_where_the_readme_says():
+    for name in ADAPTERS:
+        adapter, engine = importlib.import_module(name), engines()[name.rpartition(".")[2]]
+        pinned = [pin for other in engines().values() if other.module == engine.module for pin in other.oldest]
+        found = [pin.partition("==")[2] for pin in pinned if pin.partition("==")[0].partition("[")[0] == adapter.DISTRIBUTION]
+        if adapter.DISTRIBUTION is not None:
+            assert found, name
+            assert found[0].startswith(adapter.TESTED.partition(" to ")[0]), name
 
 
 def test_what_is_taken_for_granted_is_declared():

@@ -4,6 +4,8 @@ its whole suite needs."""
 from __future__ import annotations
 
 import filecmp
+import re
+import shlex
 import shutil
 import site
 import venv
@@ -18,11 +20,9 @@ TEMPLATE = Path(__file__).parent / "template"
 ROOT = programs.REPOSITORY
 NAME = "smallpool"  # no name of the template's, which might be found where it is not looked for
 IGNORED = shutil.ignore_patterns(".git", ".venv*", "__pycache__", ".*_cache", "dist", "build", "runinfo")
-SUITE = [
-    *(f"tests/engines/test_{name}.py" for name in (NAME, "declared", "degrading")),
-    *("tests/instrument/test_patch.py", "tests/cli/test_run.py", "tests/test_docs.py", "tests/test_architecture.py"),
-]
-OF_IT = f"{NAME} or every_adapter or what_is_generated or triggers or architecture"
+STEPS = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("## Add an engine\n")[2].partition("\n## ")[0]
+COMMANDS = [shlex.split(step.replace("NAME", NAME)) for step in re.findall(r"`python (-m [^`]+)`", STEPS)]
+GENERATE, OWN_TESTS, OTHER_TESTS, DEMO, DOCTOR, MATRIX = COMMANDS
 
 pytestmark = kit.on_main
 
@@ -48,7 +48,7 @@ def checkout(tmp_path_factory):
     for file in (TEMPLATE / "package").rglob("*"):
         if file.is_file() and "__pycache__" not in file.parts:
             put(file, packages / str(file.relative_to(TEMPLATE / "package")).replace("tinypool", NAME))
-    assert run(folder, "-m", "tests.generated").status == 0
+    assert run(folder, *GENERATE).status == 0
     return folder
 
 
@@ -75,21 +75,25 @@ def test_two_files_are_written_and_the_others_generated(checkout):
     assert f"| {NAME} | 1.0 | Pool: submit |" in (checkout / "README.md").read_text(encoding="utf-8")
 
 
-def test_its_whole_suite_passes(checkout):
-    ran = run(checkout, "-m", "pytest", "-n", "2", "--dist", "loadscope", "-W", "default", *SUITE, "-k", OF_IT)
+@pytest.mark.parametrize("tests", [OWN_TESTS, OTHER_TESTS], ids=["its own", "what reads its declarations"])
+def test_its_whole_suite_passes(checkout, tests):
+    ran = run(checkout, *tests, "-n", "2", "--dist", "loadscope", "-W", "default")
 
     assert ran.status == 0, ran.stdout[-6000:]
     assert " passed" in ran.stdout
 
 
 def test_the_commands_know_it(checkout):
-    demo = run(checkout, "-m", "autotb", "demo", "--engine", NAME)
-    doctor = run(checkout, "-m", "autotb", "doctor", "--engine", NAME, "--import", NAME)
-    rows = run(checkout, "-m", "tests.matrix", "--list")
+    """``doctor`` of all engines, and the matrix' environment, take longer than a test may: the engine alone, and the row."""
+    assert DOCTOR == ["-m", "autotb", "doctor"]
+    assert MATRIX == ["-m", "tests.matrix", NAME]
+    demo = run(checkout, *DEMO)
+    doctor = run(checkout, *DOCTOR, "--engine", NAME, "--import", NAME)
+    rows = run(checkout, *MATRIX, "--list")
 
     assert demo.status == 0, demo.stderr
     assert "in a smallpool worker" in demo.stderr
     assert doctor.status == 0, doctor.stdout + doctor.stderr
     assert f"Success: {NAME}=" in doctor.stdout
     assert "autotb active" in doctor.stdout
-    assert f"{NAME:16} Python 3.11  {NAME}==1.0\n" in rows.stdout
+    assert rows.stdout == f"{NAME:16} Python 3.11  {NAME}==1.0\n"

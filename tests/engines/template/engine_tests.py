@@ -28,7 +28,8 @@ if __name__ == "__main__":
     cases.run(globals())
 """
 
-# What the degrading tests, the extras and the version matrix need to know: see ``declared.Engine``.
+# What the degrading tests, the extras and the version matrix need to know: see ``declared.Engine``.  An engine that is heavy to install
+# has ``heavy=True`` here, and ``@kit.on_main`` on its tests.
 ENGINES = {
     "tinypool": Engine(
         requires=("tinypool>=1.0",),
