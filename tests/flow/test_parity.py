@@ -12,7 +12,7 @@ import pytest
 
 from tests import programs
 from tests.engines import kit
-from tests.postmortem.test_pools import flat
+from tests.postmortem.test_executor_deaths import flat
 
 PROGRAMS = Path(__file__).parent / "programs"
 EXECUTORS = [

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.postmortem.test_pools import flat
+from tests.postmortem.test_executor_deaths import flat
 
 PROGRAM = """
 import os

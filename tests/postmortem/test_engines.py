@@ -7,7 +7,7 @@ import re
 import pytest
 
 from tests.engines import kit
-from tests.postmortem.test_pools import KILLED, flat
+from tests.postmortem.test_executor_deaths import KILLED, flat
 
 PROGRAM = """
 import sys

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.postmortem.test_pools import KILLED, flat
+from tests.postmortem.test_executor_deaths import KILLED, flat
 
 PROGRAM = """
 import multiprocessing as mp
