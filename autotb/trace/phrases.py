@@ -64,12 +64,12 @@ def final_lines(stack: Stack, most: int | None = None) -> list[str]:
 def notes(stack: Stack, most: int | None = None) -> list[str]:
     """What ``add_note`` added, line by line, and the count of what is left out."""
     half = (len(stack.notes) + 1) // 2
-    lines = [line for note in stack.notes[:half] for line in note.split("\n")]
+    first, last = ([line for note in part for line in note.split("\n")] for part in (stack.notes[:half], stack.notes[half:]))
     more = [f"… {_counted(stack.unnoted, 'more note')}"] if stack.unnoted else []
-    lines += [*more, *(line for note in stack.notes[half:] for line in note.split("\n"))]
+    lines = [*first, *more, *last]
     if most is None or len(lines) <= most:
         return lines
-    return _cut([line for line in lines if line not in more], most, "line", *more)
+    return _cut([*first, *last], most, "line", *more)
 
 
 def _cut(lines: list[str], most: int, noun: str, *more: str) -> list[str]:

@@ -12,13 +12,11 @@ import sqlite3
 import stat
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 import autotb
 from autotb.cli.show import command
-from autotb.trace.model import Trace
 from tests import programs
 from tests.futures import tasks
 
@@ -208,14 +206,3 @@ def test_no_file_without_the_setting(tmp_path):
     programs.run(tmp_path, "1 / 0")
 
     assert os.listdir(tmp_path) == ["main.py"]
-
-
-def test_a_story_survives_the_trip_through_json():
-    with ThreadPoolExecutor(1) as pool:
-        errors = [pool.submit(task).exception() for task in (tasks.chained, tasks.while_handling)]
-    errors.append(SyntaxError("bad", ("file.py", 1, 2, "a b", 1, 3)))
-    for error in errors:
-        trace = autotb.explain(error)
-        again = Trace.from_dict(json.loads(json.dumps(trace.to_dict())))
-        assert again.stack == trace.stack
-        assert str(again) == str(trace)

@@ -302,23 +302,3 @@ def test_a_bar_on_a_terminal_only(run):
     assert "collecting" in forced
     assert "2/2" in forced
     assert "1 failed" in forced
-
-
-def test_a_trace_fits_its_schema(threads):
-    import jsonschema
-
-    from autotb.trace import model
-
-    schema = json.loads(model.schema_file().read_text())
-    jsonschema.Draft202012Validator.check_schema(schema)
-    validator = jsonschema.Draft202012Validator(schema)
-    errors = [threads.submit(task).exception() for task in (tasks.chained, tasks.while_handling, lambda: tasks.writes("x"))]
-    errors += [ExceptionGroup("group", [ValueError(1), errors[0]]), RecursionError("deep")]
-
-    def deep(number):
-        return deep(number + 1)
-
-    errors.append(threads.submit(deep, 0).exception())
-    for error in errors:
-        record = json.loads(json.dumps(autotb.explain(error).to_dict()))
-        assert [problem.message for problem in validator.iter_errors(record)] == []

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 STREAMS = {
@@ -176,73 +174,3 @@ def test_a_stream_that_fails_is_written_to_once_and_nothing_is_said_of_it(run):
 
     assert ran.stdout == ".\n"
     assert ran.status == 1
-
-
-LIMITED = """
-import logging, sys, threading
-from concurrent.futures import ProcessPoolExecutor
-
-sys.tracebacklimit = eval(sys.argv[2])
-
-def outer(x):
-    return inner(x)
-
-def inner(x):
-    try:
-        return 1 / x
-    except ZeroDivisionError as error:
-        raise KeyError("k") from error
-
-def asks():
-    with ProcessPoolExecutor(1) as pool:
-        return pool.submit(outer, 0).result()
-
-if __name__ == "__main__":
-    if sys.argv[1] == "pool":
-        asks()
-    elif sys.argv[1] == "log":
-        try:
-            asks()
-        except KeyError:
-            logging.exception("failed")
-    elif sys.argv[1] == "thread":
-        thread = threading.Thread(target=outer, args=(0,), name="one")
-        thread.start()
-        thread.join()
-    else:
-        outer(0)
-"""
-DIRECT = "The above exception was the direct cause of the following exception:"
-
-
-@pytest.mark.parametrize("style", ["rich", "plain"])
-@pytest.mark.parametrize("limit", ["0", "-1", "-(1 << 1000)", "False"])
-def test_no_frames_are_shown_where_the_program_wants_none(run, style, limit):
-    ran = run(LIMITED, "main", limit, AUTOTB_STYLE=style)
-
-    assert ran.stderr == run(LIMITED, "main", limit, autotb="0").stderr
-    told = [line for line in run(LIMITED, "pool", limit, AUTOTB_STYLE=style).lines if line]
-    assert told == ["ZeroDivisionError: division by zero", DIRECT, "KeyError: 'k'"]
-    told = [line for line in run(LIMITED, "thread", limit, AUTOTB_STYLE=style).lines if line]
-    assert told == ["Exception in thread one:", "ZeroDivisionError: division by zero", DIRECT, "KeyError: 'k'"]
-    assert "File" not in run(LIMITED, "log", limit).stderr
-
-
-@pytest.mark.parametrize("limit, shown", [("1", ["inner"]), ("2", ["outer", "inner"]), ("3", ["asks", "outer", "inner"])])
-def test_the_innermost_frames_are_shown_and_in_logs_the_outermost(run, limit, shown):
-    ran = run(LIMITED, "pool", limit, AUTOTB_STYLE="rich")
-
-    assert [head.partition(" in ")[2] for head in ran.heads] == ["inner", *shown]
-    logged = run(LIMITED, "log", limit).stderr.split(DIRECT)[1]
-    assert '", line 12, in inner' not in logged
-    assert logged.count('  File "') == int(limit)
-    assert run(LIMITED, "main", limit, AUTOTB_STYLE="plain").stderr.count('  File "') == len(
-        [line for line in run(LIMITED, "main", limit, autotb="0").lines if line.startswith('  File "')]
-    )
-
-
-@pytest.mark.parametrize("limit", ["None", "'abc'", "1.0", "1 << 1000"])
-def test_all_is_shown_where_the_limit_is_none(run, limit):
-    story = json.loads(run(LIMITED, "main", limit, AUTOTB_STYLE="json").stderr)
-
-    assert [frame["name"] for frame in story["error"]["hops"][0]["frames"]] == ["<module>", "outer", "inner"]

@@ -6,6 +6,10 @@ import json
 
 import pytest
 
+from autotb.trace import bounds
+from autotb.trace.model import Trace
+from autotb.trace.parts import Stack
+
 CHAIN = """
     import sys
 
@@ -35,6 +39,87 @@ GROUP = """
             errors.append(error)
     raise ExceptionGroup("many", errors)
     """
+
+
+def chain(length, link="cause"):
+    """``length`` exceptions, the outermost numbered from 0."""
+    stack = None
+    for number in reversed(range(length)):
+        stack = Stack("E", str(number), **({link: stack} if stack else {}))
+    return stack
+
+
+def told(stack):
+    """The numbers of a chain, and what is skipped before the next."""
+    found = []
+    while stack is not None:
+        found += [stack.message, *([f"+{stack.skipped}"] if stack.skipped else [])]
+        stack = stack.before
+    return " ".join(found)
+
+
+@pytest.mark.parametrize(
+    ("length", "most", "kept"),
+    [
+        (4, 4, "0 1 2 3"),
+        (5, 4, "0 1 +1 3 4"),
+        (10, 4, "0 1 +6 8 9"),
+        (10, 3, "0 +7 8 9"),  # an odd one is left to those next to the root
+        (1, 4, "0"),
+    ],
+)
+def test_a_chain_loses_its_middle(length, most, kept):
+    assert told(bounds.shorter(chain(length), most)) == kept
+
+
+def test_what_was_skipped_before_is_counted_too():
+    inner = Stack("E", "3", cause=chain(2))
+    stack = Stack("E", "0", cause=Stack("E", "1", cause=Stack("E", "2", cause=inner, skipped=5)))
+
+    assert told(bounds.shorter(stack, 2)) == "0 +9 1"
+
+
+def test_a_chain_that_is_cut_stays_one_of_causes():
+    assert bounds.shorter(chain(10), 4).cause.cause.cause is not None
+
+
+def test_a_chain_in_which_anything_left_out_was_no_cause_says_so():
+    stack = Stack("E", "0", cause=Stack("E", "1", cause=Stack("E", "2", context=Stack("E", "3", cause=chain(3)))))
+
+    cut = bounds.shorter(stack, 3)
+
+    assert (cut.cause, told(cut)) == (None, "0 +4 1 2")
+
+
+@pytest.mark.parametrize("where", ["members", "also"])
+def test_chains_inside_a_story_are_cut_as_well(where):
+    stack = Stack("E", "", **{where: (chain(10),)})
+
+    assert told(getattr(bounds.shorter(stack, 4), where)[0]) == "0 1 +6 8 9"
+
+
+@pytest.mark.parametrize(("lines", "level"), [(300, 0), (301, 1)])
+def test_less_is_drawn_until_the_lines_are_few_enough(lines, level):
+    sizes = dict(zip(bounds.LEVELS, [lines, 10, 10, 10], strict=True))
+    seen = []
+
+    def drawn(_, within):
+        seen.append(within)
+        return ["line"] * sizes[within]
+
+    assert len(bounds.kept(Trace(Stack("E", "")), drawn)) <= bounds.MAX_LINES
+    assert seen[-1] is bounds.LEVELS[level]
+
+
+def test_lines_within_a_line_are_counted():
+    assert bounds.kept(Trace(Stack("E", "")), lambda *_: ["a\nb"]) == ["a", "b"]
+
+
+def test_what_is_too_long_in_every_way_is_cut_and_counted():
+    kept = bounds.kept(Trace(Stack("E", "")), lambda *_: [str(number) for number in range(5_000)])
+
+    assert len(kept) == bounds.MAX_LINES
+    assert (kept[0], kept[199], kept[-1]) == ("0", "… 4,701 more lines", "4999")
 
 
 @pytest.mark.parametrize("style", ["rich", "plain"])
@@ -133,54 +218,3 @@ def test_a_message_of_thousands_of_lines(run, style, message):
 
     assert len(ran.lines) <= 300
     assert "more lines" in ran.stderr or "more characters" in ran.stderr
-
-
-def test_a_long_head_loses_its_border_and_no_other_row_does(run):
-    name = "a_rather_long_name_of_a_folder/" * 4 + "main.py"
-    ran = run("def f(x):\n    return 1 / x\n\n\nf(0)\n", name=name, AUTOTB_STYLE="rich")
-
-    heads = [line for line in ran.lines if "main.py:" in line]
-    assert len(heads) == 2 and all(line.rstrip().endswith(("in f", "in <module>")) for line in heads)
-    assert {len(line) for line in ran.lines[:-1] if line not in heads} == {80}
-
-
-@pytest.mark.parametrize("columns", ["24", "40", "120"])
-def test_no_panel_is_wider_than_the_terminal(run, columns):
-    ran = run("def f(x):\n    return 1 / x\n\n\nf(0)\n", AUTOTB_STYLE="rich", COLUMNS=columns)
-
-    assert {len(line) for line in ran.lines[:-1] if "main.py:" not in line} == {int(columns)}
-
-
-COLUMNS = """
-    from concurrent.futures import ProcessPoolExecutor
-
-    def work(x):
-        table = {"rows": 1}
-        return table["rows"] / x
-
-    def spread(x):
-        return max(
-            1,
-            1 / x,
-        )
-
-    if __name__ == "__main__":
-        import sys
-        with ProcessPoolExecutor(1) as pool:
-            for each in (work, spread):
-                try:
-                    pool.submit(each, 0).result()
-                except ZeroDivisionError as error:
-                    sys.excepthook(type(error), error, error.__traceback__)
-    """
-
-
-def test_columns_are_marked_as_python_marks_them(run):
-    """A worker's frames have in the plain style the very lines that Python prints for them; 3.10 knows no columns."""
-    ours, bare = run(COLUMNS, AUTOTB_STYLE="plain"), run(COLUMNS, autotb="0")
-
-    for name in ("work", "spread"):
-        at = next(at for at, line in enumerate(bare.lines) if line.endswith(f"in {name}"))
-        python = bare.lines[at : at + 1 + next(n for n, line in enumerate(bare.lines[at + 1 :]) if not line.startswith("    "))]
-        at = next(at for at, line in enumerate(ours.lines) if line.endswith(f"in {name}"))
-        assert ours.lines[at : at + len(python)] == python

@@ -1,0 +1,57 @@
+"""A story as the program has it in hand: its root, its text, its way through JSON and pickle."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+import autotb
+from autotb import Trace
+from autotb.trace.parts import Frame, Hop, Stack
+
+ROOT = Stack("KeyError", "'id'", (Hop((Frame("/load.py", 12, "parse"),)),))
+DEATH = (Hop(died=("killed by signal 9",)),)
+
+
+@pytest.mark.parametrize(
+    ("stack", "root"),
+    [
+        (ROOT, "KeyError"),
+        (Stack("A", "", cause=Stack("B", "", cause=ROOT)), "KeyError"),
+        (Stack("A", "", context=ROOT), "A"),
+        (Stack("A", "", members=(ROOT,)), "KeyError"),
+        (Stack("A", "", members=(ROOT, ROOT)), "A"),
+        (Stack("A", "", members=()), "A"),
+        (Stack("Died", "", DEATH, cause=ROOT), "Died"),
+        (Stack("A", "", cause=Stack("Died", "", DEATH, cause=ROOT)), "Died"),
+    ],
+)
+def test_the_root_cause(stack, root):
+    assert Trace(stack).root_cause.type == root
+
+
+def test_a_story_is_drawn_as_text_in_the_plain_style():
+    assert str(Trace(ROOT)).splitlines() == [
+        "Traceback (most recent call last):",
+        '  File "/load.py", line 12, in parse',
+        "KeyError: 'id'",
+    ]
+
+
+def test_a_story_that_was_pickled_is_the_same():
+    trace = Trace(ROOT, host="here", pid=7, heading="In a thread:", kept="/k.json", hints=("hint: look",))
+
+    assert pickle.loads(pickle.dumps(trace)) == trace
+
+
+def test_explain_gives_the_story_as_data():
+    try:
+        {}["a"]
+    except KeyError as error:
+        trace = autotb.explain(error)
+
+    assert trace.root_cause.type == "KeyError"
+    assert trace.frames[-1].name == "test_explain_gives_the_story_as_data"
+    assert str(trace).splitlines()[-1] == "KeyError: 'a'"
+    assert isinstance(trace, autotb.Trace)
