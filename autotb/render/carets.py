@@ -21,10 +21,11 @@ def lines(frame: Frame) -> list[str]:
     bare = clean.source(frame.failing_line).strip()
     if not bare:
         return []
-    if frame.span is None or not HAS_MARKS:
+    if frame.span is None or not HAS_MARKS or not 0 <= frame.span[0] < len(frame.failing_line):
         return [bare]
     try:
-        return _as_python_does(frame) or [bare]
+        drawn = _as_python_does(frame)
+        return drawn if drawn[1:2] != [""] else [bare]
     except Exception:
         return [bare]  # columns that are not this line's, a traceback module that was replaced
 
