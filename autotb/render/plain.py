@@ -15,6 +15,13 @@ from autotb.trace.model import Trace
 from autotb.trace.parts import Frame, Gap, Stack
 
 HEADER = "Traceback (most recent call last):"
+END = "+------------------------------------"
+
+
+class _Member(str):
+    """A line of a group's members."""
+
+    __slots__ = ()
 
 
 def lines(trace: Trace, in_force: settings.Settings | None = None, *, with_hints: bool = False) -> list[str]:
@@ -89,24 +96,25 @@ class _Text:
         return result
 
     def members(self, stack: Stack, depth: int) -> list[str]:
-        result = []
-        indent = "    " if depth == 0 else "  "
+        """The members of a group, as CPython has them: those of one that is itself a member stand in no margin but their own."""
+        result: list[str] = []
+        base = "" if depth else "  "
         groups = phrases.grouped(stack.members or ())
         if depth >= bounds.MAX_NESTING:
             groups = []
             self.has_less = True
         told = groups[: self.within.listed]
         for number, same in enumerate(told, 1):
-            start = "  +-" if depth == 0 and number == 1 else indent
-            result.append(f"{start}+---------------- {number} ----------------")
+            result.append(f"{base}{'+-' if number == 1 else '  '}+---------------- {number} ----------------")
             inside = self.stack(same[0], depth + 1) if number <= self.within.full else []
             inside += [clean.line(phrases.count_line(same))] if phrases.times(same) > 1 or number > self.within.full else []
-            result += [f"{indent}| {line}".rstrip() for line in inside]
+            result += [f"{base}  {line}" if isinstance(line, _Member) else f"{base}  | {line}".rstrip() for line in inside]
         more = stack.count - sum(map(phrases.times, told))
         if more:
-            start = indent if told or depth else "  +-"
-            result += [f"{start}+---------------- ... ----------------", f"{indent}| {phrases.more_members(more)}"]
-        return [*result, f"{indent}+------------------------------------"]
+            start = "  " if told else "+-"
+            result += [f"{base}{start}+---------------- ... ----------------", f"{base}  | {phrases.more_members(more)}"]
+        is_closed = told and not more and isinstance(inside[-1], _Member)  # by the last member's own last one
+        return list(map(_Member, [*result, *([] if is_closed else [f"{base}  {END}"])]))
 
     def frames(self, stack: Stack) -> tuple[list[str], int]:
         views, hidden = show.view(stack, self.in_force.frames, bare=self.bare, most=self.within.items)
