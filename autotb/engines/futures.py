@@ -49,7 +49,8 @@ engine_facts.register(
 
 def _wrap_submit(original: Function) -> code_swap.Body:
     """Remembers the line of ``submit``: afterwards nothing else knows it."""
-    return code_swap.Body(_submit, {"twin": original, "note": _note_site, "plain": _CALLED, "look": _snapshot})
+    constants = {"twin": original, "note": _note_site, "plain": _CALLED, "look": _snapshot, "refused": _refused}
+    return code_swap.Body(_submit, constants)
 
 
 def _submit(self: Any, fn: Function, /, *args: object, **kwargs: object) -> Any:
@@ -61,12 +62,24 @@ def _submit(self: Any, fn: Function, /, *args: object, **kwargs: object) -> Any:
     try:
         future = twin(self, fn, *args, **kwargs)
     except BaseException as error:
-        clean: Any = "autotb:clean"
-        clean(error)
+        refused: Any = "refused"
+        refused(self, error)
         raise
     note: Any = "note"
     note(self, future, snapshot)
     return future
+
+
+def _refused(executor: object, error: BaseException) -> None:
+    """A pool that is broken takes no more tasks: what broke it is told by this error too."""
+    try:
+        if static.name(type(error)) == "BrokenProcessPool" and (found := MANAGER.read(executor)):
+            from autotb.postmortem import executor_deaths
+
+            executor_deaths.tell(error, found[0])
+    except Exception:
+        pass  # then it is told that the pool is broken
+    first_use.clean(error)
 
 
 def _note_site(executor: object, future: Future, snapshot: tuple[Any, ...] | None) -> None:
@@ -227,6 +240,7 @@ RUN = Frame("concurrent.futures.thread", "_WorkItem.run", "self", costs=Lost.CAL
 WORK = Attributes("concurrent.futures.thread", "_WorkItem", "fn", "args", "kwargs", costs=Lost.CALL, optional=True)
 TASK = Attributes("concurrent.futures.thread", "_WorkItem", "task", costs=Lost.CALL, optional=True)  # since 3.14
 INTERNALS = Internals("concurrent.futures.process")
+MANAGER = Attributes("concurrent.futures.process", "ProcessPoolExecutor", "_executor_manager_thread", costs=Lost.DEATH)
 
 
 def _wrap_set_exception(original: Function) -> code_swap.Body:
@@ -245,6 +259,23 @@ def _set_exception(self: Any, exception: BaseException | None) -> Any:
         clean(error)
         self = exception = None
         raise
+
+
+def _wrap_terminate_broken(original: Function) -> Function:
+    """A worker died, perhaps one of a pool that has no task: who it was is seen now or never."""
+
+    @functools.wraps(original)
+    def terminate_broken(self: Any, cause: object) -> None:
+        try:
+            from autotb.instrument import executor_worker
+            from autotb.postmortem import executor_deaths
+
+            executor_deaths.look(self, INTERNALS.manager.read(self), executor_worker.call_of)
+        except Exception:
+            pass  # then it is told that the pool is broken
+        original(self, cause)
+
+    return terminate_broken
 
 
 def _failed(future: Future, exception: BaseException | None) -> None:
@@ -383,13 +414,14 @@ PATCHES = (
     Patch("concurrent.futures._base", "Future.exception", _wrap_exception, costs=Lost.SITE),
     Patch("concurrent.futures._base", "Future.add_done_callback", _wrap_add_done_callback, costs=Lost.UNASKED),
     Patch("concurrent.futures._base", "Future.set_exception", _wrap_set_exception, costs=Lost.CALL),
+    Patch("concurrent.futures.process", "_ExecutorManagerThread.terminate_broken", _wrap_terminate_broken, costs=Lost.DEATH),
     Patch("concurrent.futures.process", "_process_worker", _wrap_process_worker, costs=Lost.DEATH),
     Patch("concurrent.futures.process", "_ExceptionWithTraceback.__init__", _wrap_boxed_init, costs=Lost.RECORD),
     Patch("concurrent.futures.process", "_ExceptionWithTraceback.__reduce__", exception_wrappers.wrap_reduce, costs=Lost.FIT),
     Patch("concurrent.futures.process", "_rebuild_exc", _wrap_rebuild, costs=Lost.RECORD),
     Patch("concurrent.futures.interpreter", "do_call", _wrap_do_call, optional=True, costs=Lost.RECORD),
 )
-ASSUMPTIONS = (RUN, WORK, TASK, *INTERNALS.all)
+ASSUMPTIONS = (RUN, WORK, TASK, MANAGER, *INTERNALS.all)
 
 
 def probe(given: dict[str, Any], timeout: float) -> Iterator[Any]:

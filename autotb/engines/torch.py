@@ -212,23 +212,30 @@ def _note_raised(error: BaseException, iterator: object) -> None:
 def _try_to_note_death(error: BaseException, iterator: object = None) -> None:
     """Also run at SIGCHLD, wherever the program is: torch raises there if the dead child is a worker."""
     try:
-        before = static.behind(error)  # raised at SIGCHLD, of the same worker
-        known = attached(before) if before is not None else None
-        if "hops" in (attached(error) or {}):
-            return
-        if known and known.get("hops") and PIDS.match(str(error)):
-            annotate.attach(error, known)
-        else:
-            dead = _dead(error, iterator)
-            if dead:
-                from autotb.postmortem import death_report
-
-                where = "in a DataLoader worker process"
-                annotate.note_death(
-                    error, [death_report.of_process("torch", where, process, patience=1) for process in dead[:3]], None
-                )
+        try:
+            _note_death(error, iterator)
+        except RuntimeError as interruption:
+            known = attached(interruption)  # SIGCHLD came in the midst of this: a pipe had broken before the death was known
+            if known and known.get("hops"):
+                annotate.attach(error, known)
     except Exception:
         pass  # then it is told in torch's words alone
+
+
+def _note_death(error: BaseException, iterator: object) -> None:
+    before = static.behind(error)  # raised at SIGCHLD, of the same worker
+    known = attached(before) if before is not None else None
+    if "hops" in (attached(error) or {}):
+        return
+    if known and known.get("hops") and PIDS.match(str(error)):
+        annotate.attach(error, known)
+        return
+    dead = _dead(error, iterator)
+    if dead:
+        from autotb.postmortem import death_report
+
+        where = "in a DataLoader worker process"
+        annotate.note_death(error, [death_report.of_process("torch", where, process, patience=1) for process in dead[:3]], None)
 
 
 def _dead(error: BaseException, iterator: object) -> list[Any]:
@@ -244,7 +251,10 @@ def _dead(error: BaseException, iterator: object) -> list[Any]:
         return []
     from multiprocessing import connection
 
-    connection.wait([child.sentinel for child in workers], 0.5)
+    ending = connection.wait([child.sentinel for child in workers], 0.5)
+    for child in workers:
+        if child.sentinel in ending:
+            child.join(1)  # it has closed what it had, and is about to end
     return [child for child in workers if child.exitcode]
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from autotb.postmortem import death_report, status_file, status_reader
-from autotb.record import ownership
+from autotb.record import annotate, ownership
 
 if TYPE_CHECKING:
     from autotb.record.schema import Hop
@@ -93,15 +93,26 @@ def note(future: Any, manager: Any, state: tuple[Any, ...] | None, call_of: Call
 
     ``state`` are the manager's work items by their number, and its processes.
     """
-    found = manager.__dict__.get(_KNOWN)
-    if state is None:
-        return
-    if found is None:
-        found = Autopsy(manager, (state[0], state[1]), call_of)
-        setattr(manager, _KNOWN, found)
-    hops = found.hops(future)
+    found = look(manager, state, call_of)
+    hops = found.hops(future) if found is not None else None
     if hops:
         setattr(future, DEAD, hops)
+
+
+def look(manager: Any, state: tuple[Any, ...] | None, call_of: Callable[..., str | None]) -> Autopsy | None:
+    """What is known of a pool that has just broken, found once."""
+    found: Autopsy | None = manager.__dict__.get(_KNOWN)
+    if found is None and state is not None:
+        found = Autopsy(manager, (state[0], state[1]), call_of)
+        setattr(manager, _KNOWN, found)
+    return found
+
+
+def tell(error: BaseException, manager: Any) -> None:
+    """Tell of the dead workers in an error of which no future is: one of ``submit``, of a pool that is broken."""
+    found: Autopsy | None = manager.__dict__.get(_KNOWN)
+    if found is not None and found.dead:
+        annotate.note_death(error, list(found.dead.values())[:_MOST], None)
 
 
 def _names(manager: Any) -> tuple[str, str]:

@@ -256,3 +256,38 @@ def test_ctrl_c_at_a_loader(tmp_path, method):
 
     assert ran.last == "KeyboardInterrupt"
     assert ran.status == -2
+
+
+KILLED = """
+import os, signal
+import autotb
+import torch
+from torch.utils.data import DataLoader
+
+class Dies:
+    def __len__(self):
+        return 40
+
+    def __getitem__(self, index):
+        if index == 21:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return torch.zeros(10)
+
+if __name__ == "__main__":
+    for _ in range(8):
+        try:
+            for _ in DataLoader(Dies(), batch_size=2, num_workers=2):
+                pass
+        except Exception as error:
+            print(type(error).__name__, "crashed: killed by signal 9" in str(autotb.explain(error)))
+"""
+
+
+def test_whichever_error_tells_the_loader_first_it_tells_of_the_death(run):
+    """The pipe of a dead worker may break before the worker is known to be dead, and SIGCHLD come in the midst of finding out."""
+    ran = run(KILLED, timeout=120)
+
+    found = ran.stdout.splitlines()
+    assert len(found) == 8, ran.stderr
+    assert {line.partition(" ")[0] for line in found} <= {"RuntimeError", "ConnectionResetError", "EOFError"}
+    assert all(line.endswith(" True") for line in found), ran.stdout

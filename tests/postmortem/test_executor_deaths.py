@@ -289,3 +289,30 @@ def test_status_files_are_removed(run, tmp_path):
     ran = run(PROGRAM, "fork", "kill", "3", XDG_RUNTIME_DIR=str(tmp_path))
     assert "started and then crashed" in flat(ran.stderr)
     assert list(tmp_path.glob("autotb*")) == []  # the folder has gone with the last of them
+
+
+IDLE = """
+import os, sys, time
+from concurrent.futures import ProcessPoolExecutor
+
+def main():
+    pool = ProcessPoolExecutor(1)
+    os.kill(pool.submit(os.getpid).result(), 9)
+    while not pool._broken:
+        time.sleep(0.01)
+    pool._executor_manager_thread.join()
+    if sys.argv[1] == "map":
+        pool.map(abs, [1])
+    pool.submit(abs, 1)
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+@pytest.mark.parametrize("way", ["submit", "map"])
+def test_a_pool_that_is_broken_tells_in_submit_too_who_broke_it(run, way):
+    ran = run(IDLE, way)
+
+    assert ran.last.startswith("concurrent.futures.process.BrokenProcessPool: A child process terminated abruptly")
+    assert "died after a task, before another began: killed by signal 9 (SIGKILL)" in flat(ran.stderr)
