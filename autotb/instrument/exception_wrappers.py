@@ -72,6 +72,8 @@ def wrap_reduce(
     @functools.wraps(original)
     def __reduce__(self: Any) -> Any:
         reduced = original(self)
+        if type(reduced) is not tuple or len(reduced) != 2:
+            return reduced  # of a form that is not known
         try:
             from autotb.instrument import engine_frames
 

@@ -19,4 +19,6 @@ class QueueProxy:
         self.queue = queue
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.__dict__["queue"], name)
+        if name == "queue":  # one that is being unpickled or copied has no attributes yet
+            raise AttributeError(name)
+        return getattr(self.queue, name)

@@ -6,7 +6,6 @@ import re
 
 import pytest
 
-from autotb.instrument import call_snapshot
 from tests import programs
 
 POOLS = """\
@@ -210,60 +209,6 @@ def test_what_is_submitted_before_autotb_is_imported_costs_no_look_at_it(tmp_pat
     assert re.findall(r"^\[(\w+)\] cannot be retried: (.*?);", ran.stdout, re.M) == [
         ("list", "its argument more, of type list, may have changed since it was given: autotb cannot compare it")
     ]
-
-
-class Hostile:
-    def __getattribute__(self, name):
-        raise AssertionError(name)
-
-    def __eq__(self, other):
-        raise AssertionError
-
-    __hash__ = None
-
-
-class Slotted:
-    __slots__ = ("items",)
-
-
-class Both(Slotted):
-    pass
-
-
-def test_what_is_large_is_not_looked_at():
-    """A snapshot is made when a task is submitted: it must cost nothing that grows with what the task is given."""
-
-    class Holder:
-        pass
-
-    held = Holder()
-    held.text = "x" * (call_snapshot.LARGE + 1)
-    texts = ["y" * (call_snapshot.LARGE // 2)] * 3
-    for value in (held, texts, dict(enumerate(texts)), [b"z" * call_snapshot.LARGE, b"z"], [texts]):
-        assert call_snapshot.part(value) is None
-    assert call_snapshot.part(["y"] * call_snapshot.FLAT) is not None
-
-
-def test_what_is_compared():
-    nest = []
-    nest.append(nest)
-    many = [[[[[[[[n] for n in range(5)]] * 5]] * 5]] * 5]
-
-    assert call_snapshot.of_values((len, 1, "a", b"c", None, 2.5, range(3), int, print)) == ()
-    assert call_snapshot.part(Hostile()) is not None  # its attributes are seen without its code
-    for unknown in (Slotted(), Both(), object(), nest, many, list(range(1000)), iter([]), [].append, bytearray(20_000)):
-        assert call_snapshot.part(unknown) is None
-    for value, change in (
-        ([1, [2]], lambda value: value[1].append(3)),
-        ({"a": {1, 2}}, lambda value: value["a"].add(3)),
-        ([-1], lambda value: value.__setitem__(0, -2)),
-        ([1], lambda value: value.__setitem__(0, True)),
-        (bytearray(b"a"), lambda value: value.extend(b"b")),
-    ):
-        before = call_snapshot.part(value)
-        assert before == call_snapshot.part(value) != ()
-        change(value)
-        assert before != call_snapshot.part(value)
 
 
 PARSL = """\

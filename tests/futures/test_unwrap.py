@@ -466,12 +466,3 @@ def test_large_arguments_are_not_held(large, processes, caplog):
     assert str(error) == "with it"
     assert "_autotb_call" not in vars(future)
     assert "its function and arguments were not kept" in caplog.text
-
-
-def test_arrays_are_measured(processes):
-    import numpy
-
-    from autotb.instrument import resubmit
-
-    assert resubmit.is_small({"a": [numpy.zeros(10)]}, 3)
-    assert not resubmit.is_small({"a": [numpy.zeros(1_000_000)]}, 3)

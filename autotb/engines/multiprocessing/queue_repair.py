@@ -67,7 +67,9 @@ class Noted:
         self.release()
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.__dict__["lock"], name)
+        if name == "lock":  # as in ``QueueProxy``
+            raise AttributeError(name)
+        return getattr(self.lock, name)
 
 
 def note(inqueue: SimpleQueue, outqueue: SimpleQueue, status: StatusFile) -> None:

@@ -1,0 +1,115 @@
+"""The part of a value that cannot be pickled is found and named, within bounds."""
+
+from __future__ import annotations
+
+import functools
+import pickle
+import threading
+
+import pytest
+
+from autotb.instrument import pickle_diagnosis
+
+LOCK = threading.Lock()
+
+
+class Holder:
+    def __init__(self, **fields):
+        self.__dict__.update(fields)
+
+    def method(self):
+        pass
+
+
+class Ends:
+    def __reduce_ex__(self, protocol):
+        raise SystemExit(3)
+
+
+def closure():
+    held = LOCK
+
+    def inner():
+        return held
+
+    return inner
+
+
+def work(config, x=1):
+    return config, x
+
+
+@pytest.mark.parametrize(
+    ("value", "path"),
+    [
+        (LOCK, "result → _thread.lock"),
+        ([1, (2, LOCK)], "result[1][1] → _thread.lock"),
+        ({"a": [LOCK]}, "result['a'][0] → _thread.lock"),
+        ({LOCK: 1}, "a key of result → _thread.lock"),
+        ({LOCK}, "an element of result → _thread.lock"),
+        (Holder(a=1, b=Holder(fh=LOCK)), "result.b.fh → _thread.lock"),
+        (Holder(a=LOCK).method, "result.__self__.a → _thread.lock"),
+        (functools.partial(work, LOCK), "result.args[0] → _thread.lock"),
+        (functools.partial(work, x=LOCK), "result.keywords['x'] → _thread.lock"),
+        (closure(), "held in result → _thread.lock"),
+        ([Ends()], f"result[0] → {__name__}.Ends"),
+        ([1, "sound"], ""),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_the_deepest_part_that_fails(value, path):
+    assert pickle_diagnosis.of_result(value) == path
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "path"),
+    [
+        ((1, LOCK), {}, "x → _thread.lock"),
+        (([LOCK],), {}, "config[0] → _thread.lock"),
+        ((1, 2, LOCK), {}, "args[2] → _thread.lock"),
+        ((), {"key": {"inner": lambda: 1}}, "key['inner'] → function"),
+    ],
+)
+def test_an_argument_bears_its_parameters_name(args, kwargs, path):
+    assert pickle_diagnosis.of_call(work, args, kwargs) == path
+
+
+def test_the_function_may_be_at_fault_itself():
+    assert pickle_diagnosis.of_call(closure(), (), {}) == "held in inner → _thread.lock"
+
+
+def nested(depth):
+    value = LOCK
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+def test_the_search_ends_at_a_depth():
+    assert pickle_diagnosis.of_result(nested(15)) == f"result{'[0]' * 15} → _thread.lock"
+    assert pickle_diagnosis.of_result(nested(30)) == f"result{'[0]' * pickle_diagnosis.MAX_DEPTH} → list"
+
+
+def test_a_part_that_is_larger_than_is_looked_at_is_taken_to_be_sound():
+    assert pickle_diagnosis.of_result([b"x" * 20_000_000, LOCK]) == ""
+
+
+def test_the_search_ends_after_a_number_of_parts():
+    wide = {number: number for number in range(pickle_diagnosis.MAX_PARTS)} | {"last": LOCK}
+
+    assert pickle_diagnosis.of_result(wide) == "result → dict"
+
+
+def test_a_pickler_that_does_not_work_here_blames_nobody():
+    def broken(file):
+        raise TypeError
+
+    assert pickle_diagnosis.of_result([LOCK], broken) == ""
+
+
+def test_the_engines_own_pickler_decides():
+    class Takes(pickle.Pickler):
+        def reducer_override(self, value):
+            return (str, ()) if value is LOCK else NotImplemented
+
+    assert pickle_diagnosis.of_result([LOCK], Takes) == ""
