@@ -16,7 +16,6 @@ from autotb.assumption import Attributes, Frame, Lost
 from autotb.instrument import code_swap, delivery, exception_wrappers, executor_internals
 from autotb.instrument.executor_internals import Internals
 from autotb.instrument.patch import Patch
-from autotb.instrument.queue_proxy import QueueProxy
 from autotb.record import callsite, ownership, static
 
 TYPE_CHECKING = False
@@ -384,12 +383,16 @@ def _wrap_do_call(original: Function) -> Function:
     return do_call
 
 
-class _Results(QueueProxy):
+class _Results:
     """The queue to the driver's interpreter; an exception goes through it fit to travel and with its record."""
 
     def __init__(self, queue: Queue, call: Call) -> None:
-        super().__init__(queue)
-        self.call = call
+        self.queue, self.call = queue, call
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "queue":  # as in ``QueueProxy``, which a driver need not load
+            raise AttributeError(name)
+        return getattr(self.queue, name)
 
     def put(self, value: object) -> None:
         sent = value

@@ -1,0 +1,219 @@
+"""A death in words: each is said only where it is known."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from autotb import engine_facts, settings
+from autotb.postmortem import death_report, oom, status_file, status_reader
+from autotb.postmortem.status_file import FAILING, IDLE, RUNNING, STARTING
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch):
+    monkeypatch.setattr(engine_facts, "facts", engine_facts.Facts())
+    engine_facts.changed()
+    yield
+    engine_facts.changed()
+
+
+def left(state=RUNNING, text="work(1)", dump="", job=1, started=None, crashed=0, killed=-1, group=0):
+    words = [0] * status_file.WORDS
+    words[status_file.JOB], words[status_file.OOM], words[status_file.GROUP] = job, killed, group
+    words[status_file.STARTED] = time.time_ns() if started is None else started
+    found = status_reader.Remains.__new__(status_reader.Remains)
+    found.words, found.pid, found.state, found.text, found.dump, found.crashed = words, 5, state, text, dump, crashed
+    return found
+
+
+@pytest.mark.parametrize(
+    ("remains", "said"),
+    [
+        (None, "died"),
+        (left(job=status_file.UNKNOWN), "received a task, and died before that began"),
+        (left(started=time.time_ns() + 10**18), "started and then crashed, within 0.0 s"),  # clocks may be set back
+        (left(text="one of work(1), work(2)"), "started and then crashed"),
+        (left(started=1_000_000_000, crashed=3_500_000_000), "started and then crashed, after 2.5 s"),
+        (left(FAILING, "AttributeError: no x"), "could not unpickle a task, and died of AttributeError: no x"),
+        (left(STARTING), "died in its initializer, before its first task"),
+        (left(IDLE), "died after a task, before another began"),
+        (left(IDLE, started=0), "died before its first task began"),
+    ],
+)
+def test_what_it_was_doing(remains, said):
+    assert death_report.doing(remains) == said
+
+
+def test_an_engine_that_looks_now_and_then_cannot_say_within_what_time():
+    assert death_report.doing(left(), at_once=False) == "started and then crashed"
+
+
+def test_a_worker_that_leaves_no_word_of_some_tasks_may_have_run_one():
+    assert death_report.doing(left(IDLE), tells_all=False) == "died"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0, "0.0 s"), (119.94, "119.9 s"), (120, "2 min"), (7199, "120 min"), (7200, "2.0 h"), (9000, "2.5 h")]
+)
+def test_a_duration_is_as_exact_as_anybody_wants(seconds, said):
+    assert death_report.duration(seconds) == said
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+@pytest.mark.parametrize(
+    ("exitcode", "said"),
+    [
+        (None, "gone, its exit status is not known"),
+        (-9, "killed by signal 9 (SIGKILL)"),
+        (-11, "killed by signal 11 (SIGSEGV)"),
+        (-250, "killed by signal 250 (250)"),
+        (0, "exit status 0"),
+        (3, "exit status 3"),
+    ],
+)
+def test_what_ended_it(exitcode, said):
+    assert death_report.ended_by(exitcode) == said
+
+
+FATAL = "Fatal Python error: Segmentation fault"
+
+
+@pytest.mark.parametrize(
+    ("exitcode", "remains", "said"),
+    [
+        (-11, left(dump=FATAL + "\n\nCurrent thread"), f", {FATAL}"),
+        (-11, left(dump="Stack (most recent call last):\n"), ""),
+        (-11, None, ""),
+        (3, left(), ""),
+        (-9, left(), ", by whom is not known"),
+        (None, None, ", by whom is not known"),
+        (None, left(dump=FATAL), f", {FATAL}"),
+    ],
+)
+def test_the_cause_is_said_where_something_tells_it(monkeypatch, exitcode, remains, said):
+    monkeypatch.setattr(oom, "verdict", lambda kills: "by whom is not known")
+
+    assert death_report.why(exitcode, remains) == said
+
+
+@pytest.mark.parametrize(
+    ("remains", "kills"),
+    [(left(killed=3, group=7), 3), (left(killed=3, group=8), None), (left(killed=-1, group=7), None), (None, None)],
+)
+def test_only_kills_of_the_workers_own_group_are_compared(monkeypatch, remains, kills):
+    asked = []
+    monkeypatch.setattr(oom, "group", lambda: 7)
+    monkeypatch.setattr(oom, "verdict", lambda before: asked.append(before) or "")
+    death_report.why(-9, remains)
+
+    assert asked == [kills]
+
+
+DUMP = """Fatal Python error: Segmentation fault
+
+Thread 0x00007f (most recent call first):
+  File "/other.py", line 9 in other
+
+Current thread 0x00008f (most recent call first):
+  File "/lib/ctypes/__init__.py", line 525 in string_at
+  File "/w.py", line 3 in work
+  File "/lib/multiprocessing/process.py", line 108 in run
+  File "/lib/multiprocessing/process.py", line 314 in _bootstrap
+  File "/main.py", line 9 in <module>
+
+Extension modules: numpy
+"""
+
+
+def names(frames):
+    return [(frame["name"], frame["line"]) for frame in frames]
+
+
+def test_the_lines_of_a_crash_are_those_of_the_thread_that_crashed():
+    assert names(death_report.crashed_at(DUMP)) == [("run", 108), ("work", 3), ("string_at", 525)]
+
+
+def test_lines_that_come_outermost_first_stay_so():
+    dump = 'Stack (most recent call last):\n  File "/a.py", line 1 in a\n    code\n  File "/b.py", line 2 in b\n'
+
+    assert names(death_report.crashed_at(dump)) == [("a", 1), ("b", 2)]
+
+
+@pytest.mark.parametrize(
+    "dump", ["", "nothing of that kind\n", 'Thread 0x1 (most recent call first):\n  File "/a.py", line 1 in a\n']
+)
+def test_without_a_thread_that_crashed_there_are_none(dump):
+    assert death_report.crashed_at(dump) == []
+
+
+def test_an_engines_way_of_calling_is_none_of_them():
+    dump = 'Current thread 0x1 (most recent call first):\n  File "/w.py", line 3 in work\n  File "<string>", line 1 in <module>\n'
+
+    assert names(death_report.crashed_at(dump)) == [("work", 3)]
+
+
+def test_the_hop_has_what_is_known_and_nothing_else():
+    hop = death_report.hop("loky", "in a loky worker", 5, -11, left(started=1, dump=DUMP, crashed=1_000_000_001), label=None)
+
+    assert (hop["pid"], hop["call"]) == (5, "work(1)")
+    assert hop["died"] == [f"started and then crashed, after 1.0 s: killed by signal 11 (SIGSEGV), {FATAL}"]
+    assert names(hop["frames"])[-1] == ("string_at", 525)
+    assert "label" not in hop
+
+
+def test_arguments_that_are_not_to_be_captured_are_not_told(monkeypatch):
+    monkeypatch.setattr(settings, "switch", lambda name: name != "args")
+
+    assert "call" not in death_report.hop("ray", "in a worker", 5, 3, left())
+    assert death_report.hop("ray", "in a worker", 5, 3, left(), "known()")["call"] == "known()"
+
+
+def test_a_worker_that_ran_no_task_has_no_call():
+    assert "call" not in death_report.hop("dask", "in a worker", 5, 3, left(IDLE))
+
+
+def test_the_log_of_a_worker_is_named_where_there_is_one(monkeypatch, tmp_path):
+    monkeypatch.setattr(settings, "value", lambda name: str(tmp_path))
+    (tmp_path / "worker-host-5.log").touch()
+
+    assert death_report._log("host", 5) == str(tmp_path / "worker-host-5.log")
+    assert death_report._log("host", 6) is None
+
+
+def test_a_childs_file_is_taken_away_once_it_was_read(monkeypatch):
+    done = []
+    process = SimpleNamespace(pid=5, exitcode=3, join=lambda seconds: done.append(seconds))
+    monkeypatch.setattr(status_reader, "of_child", lambda process: done.append("read"))
+    monkeypatch.setattr(status_reader, "bury", lambda pid: done.append(pid))
+    death_report.of_process("ray", "in a worker", process, patience=2)
+
+    assert done == [2, "read", 5]
+
+
+def test_the_last_lines_of_a_file(tmp_path):
+    path = tmp_path / "worker.log"
+    path.write_text("".join(f"line {number}\n" for number in range(1_000)))
+
+    assert death_report.tail(str(path), 2) == [f"the last lines of {path}:", "  line 998", "  line 999"]
+    assert death_report.tail(str(path), 2, leaving_out=re.compile("line 999"))[-1] == "  line 998"
+
+
+@pytest.mark.parametrize("text", [None, "", "\n\n"])
+def test_a_file_that_is_empty_or_gone_has_none(tmp_path, text):
+    path = tmp_path / "worker.log"
+    if text is not None:
+        path.write_text(text)
+
+    assert death_report.tail(str(path)) == []
+
+
+def test_secrets_in_the_last_lines_are_masked(tmp_path):
+    path = tmp_path / "worker.log"
+    path.write_text("connecting to https://me:hunter2@host/\n")
+
+    assert "hunter2" not in "".join(death_report.tail(str(path)))
