@@ -35,12 +35,12 @@ class Lost:
     SITE = "the line that submitted the work"
     DEATH = "which task a dead worker ran, and how it ended"
     UNSENT = "which part of a call or a result could not be sent"
-    UNASKED = "errors that nobody asks for are told by the engine alone, or not at all"
-    TWICE = "the engine's own copy of an error is printed too"
-    WAITS = "where the engine alone waits for ever, it does so with autotb"
-    SETTINGS = "workers go by a pyproject.toml that they find themselves"
-    SHOWN = "errors are shown there as they are without autotb"
-    RETRY = "unwrap_with_retry has no call to make again"
+    UNRETRIEVED = "reports of failures that are never retrieved"
+    TWICE = "the quiet: the engine prints its own copy of an error too"
+    WAITS = "an end, with the error, to what the engine alone waits for without end"
+    SETTINGS = "what the driver read of its pyproject.toml, in workers"
+    SHOWN = "the drawing of errors there"
+    RETRY = "the call that unwrap_with_retry would make again"
 
 
 class Assumption:

@@ -100,7 +100,7 @@ def begins(module: str) -> None:
 
 
 PATCHES = (
-    Patch("asyncio.base_events", "BaseEventLoop.default_exception_handler", _wrap_default_handler, costs=Lost.UNASKED),
+    Patch("asyncio.base_events", "BaseEventLoop.default_exception_handler", _wrap_default_handler, costs=Lost.UNRETRIEVED),
     Patch("asyncio.base_events", "BaseEventLoop.__init__", _wrap_loop_init, costs=Lost.SITE),
 )
 

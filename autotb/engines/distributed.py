@@ -79,9 +79,9 @@ UNSENT = Text(
     "distributed.protocol.serialize",
     "Could not serialize object of type ",
     words=("Could not serialize object of type ",),
-    costs="an error of what cannot be sent is told by three tracebacks",
+    costs="one line for what cannot be sent, in place of three tracebacks",
 )
-_TWICE = "workers of a LocalCluster log on the terminal what the driver tells there"
+_TWICE = "the quiet of a LocalCluster's workers on the terminal, where the driver reports the same"
 COMPUTE = Text("distributed.worker", "Compute Failed", words=("Compute Failed",), costs=_TWICE)
 SERIALIZE = Text("distributed.protocol.pickle", "Failed to serialize", words=("Failed to serialize",), costs=_TWICE)
 DESERIALIZE = Text("distributed.protocol.core", "Failed to deserialize$", words=("Failed to deserialize",), costs=_TWICE)
@@ -720,13 +720,13 @@ PATCHES = (
     Patch("distributed.process", "AsyncProcess.__init__", _wrap_process_init, costs=Lost.TWICE),
     Patch("distributed.deploy.local", "LocalCluster.__init__", _wrap_local_cluster, costs=Lost.TWICE),
     Patch("distributed.client", "Client._graph_to_futures", _wrap_graph_to_futures, costs=Lost.SITE),
-    Patch("distributed.client", "Client._handle_task_erred", _wrap_task_erred, costs=Lost.UNASKED),
-    Patch("distributed.client", "Client._release_key", _wrap_release_key, costs=Lost.UNASKED),
-    Patch("distributed.client", "Client.__exit__", _wrap_exit, costs=Lost.UNASKED),
-    Patch("distributed.scheduler", "Scheduler.handle_task_erred", _wrap_scheduler_erred, costs=Lost.UNASKED),
-    Patch("distributed.client", "Future._result", _wrap_ask, costs=Lost.UNASKED),
-    Patch("distributed.client", "Future._exception", _wrap_ask, costs=Lost.UNASKED),
-    Patch("distributed.client", "Client._gather", _wrap_ask, costs=Lost.UNASKED),
+    Patch("distributed.client", "Client._handle_task_erred", _wrap_task_erred, costs=Lost.UNRETRIEVED),
+    Patch("distributed.client", "Client._release_key", _wrap_release_key, costs=Lost.UNRETRIEVED),
+    Patch("distributed.client", "Client.__exit__", _wrap_exit, costs=Lost.UNRETRIEVED),
+    Patch("distributed.scheduler", "Scheduler.handle_task_erred", _wrap_scheduler_erred, costs=Lost.UNRETRIEVED),
+    Patch("distributed.client", "Future._result", _wrap_ask, costs=Lost.UNRETRIEVED),
+    Patch("distributed.client", "Future._exception", _wrap_ask, costs=Lost.UNRETRIEVED),
+    Patch("distributed.client", "Client._gather", _wrap_ask, costs=Lost.UNRETRIEVED),
 )
 ASSUMPTIONS = (UNSENT, COMPUTE, SERIALIZE, DESERIALIZE, NANNY, PROCESS)
 

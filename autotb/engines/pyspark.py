@@ -107,7 +107,7 @@ CONTEXT = Attributes(
     "master",
     "_jvm",
     also=("pyspark.context",),
-    costs="the JVM of a local master logs each failed task again",
+    costs="the quiet of a local master's JVM, which logs each failed task again",
 )
 
 

@@ -491,7 +491,7 @@ PATCHES = (
     Patch("ray.remote_function", "RemoteFunction._remote", _wrap_remote, costs=Lost.SITE),
     Patch("ray.actor", "ActorClass._remote", _wrap_remote, costs=Lost.SITE),
     Patch("ray.actor", "ActorMethod._remote", _wrap_remote, costs=Lost.SITE),
-    Patch("ray._private.worker", "_unhandled_error_handler", _wrap_unhandled, costs=Lost.UNASKED),
+    Patch("ray._private.worker", "_unhandled_error_handler", _wrap_unhandled, costs=Lost.UNRETRIEVED),
     Patch("ray._private.worker", "init", inherited_settings.telling, costs=Lost.SETTINGS),
 )
 ASSUMPTIONS = (TASK, TRACEBACK, DESERIALIZE, PID, GENERATOR, ACTOR)

@@ -102,7 +102,7 @@ def test_settings_and_secrets_that_differ_in_a_worker_are_told(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--engine", "nosuch"], "known are parsl, dask, ray, processes"),
+        (["--engine", "nosuch"], "known are dask, parsl, processes, ray"),
         (["--engine", "parsl", "--config", "nowhere.py"], "there is no such file"),
         (["--engine", "parsl", "--config", "bad.py"], "fails: ZeroDivisionError"),
         (["--engine", "parsl", "--config", "empty.py"], "must define `config`, a Config"),
