@@ -182,6 +182,75 @@ def test_for_whom_a_module_is_imported_is_seen_in_the_stack(name, files, is_for_
     assert aside._for_us(name, frames(*files)) is is_for_us
 
 
+@pytest.fixture
+def ours(monkeypatch):
+    """What this thread imports is for us."""
+    monkeypatch.setattr(aside, "_for_us", lambda name, frame: True)
+    return imports.Session()
+
+
+def test_what_the_program_itself_imports_is_none_of_ours(monkeypatch):
+    monkeypatch.setattr(aside, "_for_us", lambda name, frame: False)
+
+    assert aside.find("colorsys", None, imports.Session(), None) is None
+
+
+def test_without_files_of_that_name_ours_is_found_in_the_library(ours):
+    spec = aside.find("colorsys", None, ours, None)
+
+    assert spec.origin == os.path.join(aside.STDLIB[1], "colorsys.py")
+    assert (ours.names, ours.tainted) == (["colorsys"], False)
+
+
+def test_with_files_of_that_name_what_is_loaded_aside_is_handed_over(ours, program):
+    (program / "colorsys.py").write_text("raise AssertionError\n")
+    spec = aside.find("colorsys", None, ours, None)
+    assert type(spec.loader) is aside.HandOver
+    assert ours.tainted
+
+    with imports.own:
+        module = spec.loader.create_module(spec)
+        module.__spec__ = spec
+        spec.loader.exec_module(module)
+    assert module.rgb_to_hsv(1, 0, 0) == (0.0, 1.0, 1)
+    assert module.__spec__.name == "autotb._aside.colorsys"
+
+
+def test_what_is_shared_is_not_loaded_aside(ours, program):
+    (program / "colorsys.py").touch()
+
+    assert type(aside.find("json", None, ours, None).loader) is not aside.HandOver
+
+
+def test_what_only_the_programs_folders_have_is_not_found_for_us(ours, program):
+    (program / "mine.py").touch()
+
+    with pytest.raises(ModuleNotFoundError, match="mine"):
+        aside.find("mine", None, ours, None)
+
+
+@pytest.mark.parametrize(("name", "path"), [("json.decoder", ["/lib"]), ("_thread", None), ("zipimport", None)])
+def test_parts_of_packages_and_built_in_modules_are_the_other_finders(ours, name, path):
+    assert aside.find(name, path, ours, None) is None
+
+
+def test_a_module_that_was_loaded_aside_imports_its_relatives_aside(program):
+    imports.users.add("email")
+    names = {"__package__": aside.PREFIX + "json"}
+    aside.modules["json"] = sys.modules["json"]
+    module = with_own(aside.import_, "decoder", names, ("JSONDecoder",), 1)
+
+    assert module.JSONDecoder is not None
+    assert "json.decoder" in aside.modules
+
+
+def test_the_package_is_given_where_no_names_are_asked_for(program):
+    imports.users.add("colorsys")
+
+    assert with_own(aside.import_, "os.path", {}, (), 0) is os
+    assert with_own(aside.import_, "os.path", {}, ("join",), 0) is os.path
+
+
 def test_a_forked_child_loads_anew_what_was_half_loaded(monkeypatch):
     half, whole = ModuleType("half"), ModuleType("whole")
     half.__spec__, whole.__spec__ = SimpleNamespace(_initializing=True), SimpleNamespace(_initializing=False)

@@ -77,6 +77,14 @@ def test_what_the_program_has_names_for_is_loaded_aside(real, monkeypatch):
     assert real == []
 
 
+def test_a_module_that_was_loaded_aside_imports_what_it_needs_aside(real, monkeypatch):
+    monkeypatch.setattr(aside, "import_", lambda name, *args: f"aside {name}")
+    monkeypatch.setattr(aside, "decide", lambda: imports.users.add("helper"))
+
+    assert own_finder.import_("helper", {"__name__": "autotb._aside.json"}) == "aside helper"
+    assert own_finder.import_("helper", {"__name__": "autotb.render"}) == "real helper"
+
+
 def test_what_is_loaded_already_needs_no_look_through_the_programs_folders(real, monkeypatch):
     monkeypatch.setattr(aside, "decide", lambda: 1 / 0)
 

@@ -49,9 +49,10 @@ class Noted:
 
         def acquire(*args: Any, **kwargs: Any) -> Any:
             got = lock.acquire(*args, **kwargs) if args or kwargs else take()
-            if head is not None:  # what the last message left there is none of this one
-                head[:8], words[TAKEN] = _UNTOUCHED, 0
-            words[which] = 1
+            if got:
+                if head is not None:  # what the last message left there is none of this one
+                    head[:8], words[TAKEN] = _UNTOUCHED, 0
+                words[which] = 1
             return got
 
         def release(*_: object) -> None:
