@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
     from autotb.record.schema import Frame, Hop, Light, Tree
 
 MAX_RECORD = 64 * 1024  # bytes, pickled
+_LONGEST = 1_200  # characters of a path or a name in a light record; a driver takes no more of one
 FULL_RECORDS = 100  # of one place in a process; further ones are light
 MAX_PLACES = 1_000
 
@@ -170,10 +171,10 @@ def _light(exc: BaseException, tb: TracebackType | None, hop: Hop) -> Light:
     """Positions, type, message and arguments only: for programs that handle failures by the thousand."""
     frames: list[Frame] = []
     while tb is not None and len(frames) < 20:
-        path, name = static.exact(tb.tb_frame.f_code.co_filename), static.exact(tb.tb_frame.f_code.co_name)
-        module, kind = static.name_of(tb.tb_frame), ownership.kind_of_frame(tb.tb_frame)
+        path, name = static.exact(tb.tb_frame.f_code.co_filename), static.exact(tb.tb_frame.f_code.co_name)[:_LONGEST]
+        module, kind = static.name_of(tb.tb_frame)[:_LONGEST], ownership.kind_of_frame(tb.tb_frame)
         if kind != ownership.ENGINE:
-            frames.append({"path": path, "line": tb.tb_lineno or 0, "name": name, "module": module, "kind": kind})
+            frames.append({"path": path[:_LONGEST], "line": tb.tb_lineno or 0, "name": name, "module": module, "kind": kind})
         tb = tb.tb_next
     call = hop.pop("call", None)
     cut = "source and variables, as of many failures from one place"
@@ -200,8 +201,20 @@ def _bounded(tree: Tree) -> Tree:
 
 def _headline_of(tree: Tree) -> Tree:
     """An exception without anything that may be large."""
-    hops = [schema.without(hop, "call") for hop in tree["hops"][:1]]
-    return {"v": VERSION, "type": tree["type"], "message": tree["message"][:1000], "hops": hops}
+    hops = [_with_short_texts(schema.without(hop, "call")) for hop in tree["hops"][:1]]
+    return {"v": VERSION, "type": tree["type"][:1000], "message": tree["message"][:1000], "hops": hops}
+
+
+_MOST_TEXT = 200  # characters of a path, a name, a line, where all else did not help
+
+
+def _with_short_texts(value: Any) -> Any:
+    """A part of a record whose texts may be of any length: code may say that its file has a name of a megabyte."""
+    if type(value) is str:
+        return value if len(value) <= _MOST_TEXT else "…" + value[-_MOST_TEXT:]
+    if type(value) is dict:
+        return {key: _with_short_texts(each) for key, each in list(value.items())[:50]}
+    return [_with_short_texts(each) for each in value[:50]] if type(value) is list else value
 
 
 def _root(tree: Tree) -> Tree:

@@ -74,7 +74,7 @@ class Chance:
     def path(self) -> str:
         if self.is_so(0.5):
             text = self.text()
-            return text if self.devices or "/dev/" not in text else "made.py"
+            return text if self.devices or "/dev/" not in text and "environ" not in text else "made.py"
         return self.one((__file__, os.__file__, "no.py", *((self.fifo, self.large, "/dev/zero") if self.devices else ())))
 
     def plain(self, depth: int = 0) -> Any:

@@ -63,6 +63,25 @@ def test_a_record_stays_within_its_bounds_and_says_what_was_cut():
     assert "local variables" in tree["cut"]
 
 
+@pytest.mark.parametrize("failures", [1, 101])
+def test_a_record_stays_within_its_bounds_whatever_code_says_of_its_file(failures):
+    names = {}
+    for number in range(30):
+        calls = "1 / 0" if number == 0 else f"f{number - 1}()"
+        exec(compile(f"def f{number}():\n    {calls}\n", "日" * 9_000 + str(number), "exec"), names)
+    for _ in range(failures):
+        try:
+            names["f29"]()
+        except ZeroDivisionError as caught_error:
+            error = caught_error
+        record = records.record(error, error.__traceback__, records.place("test", "in a test"))
+
+    assert len(pickle.dumps(record)) <= (records.MAX_RECORD if failures == 1 else 2 * records.MAX_RECORD)
+    if failures == 1:
+        assert "source lines" in record["cut"]
+        assert record["hops"][0]["frames"][-1]["name"] == "f0"
+
+
 def test_after_a_hundred_failures_from_one_place_records_are_light():
     for _ in range(records.FULL_RECORDS):
         error = caught(0)
