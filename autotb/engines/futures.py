@@ -265,7 +265,7 @@ def _wrap_terminate_broken(original: Function) -> Function:
     """A worker died, perhaps one of a pool that has no task: who it was is seen now or never."""
 
     @functools.wraps(original)
-    def terminate_broken(self: Any, cause: object) -> None:
+    def terminate_broken(self: Any, cause: object, *more: object) -> None:  # 3.14 gives the text of the error too
         try:
             from autotb.instrument import executor_worker
             from autotb.postmortem import executor_deaths
@@ -273,7 +273,7 @@ def _wrap_terminate_broken(original: Function) -> Function:
             executor_deaths.look(self, INTERNALS.manager.read(self), executor_worker.call_of)
         except Exception:
             pass  # then it is told that the pool is broken
-        original(self, cause)
+        original(self, cause, *more)
 
     return terminate_broken
 
