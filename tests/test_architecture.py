@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import graphlib
+import re
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -120,3 +121,68 @@ def test_adapters_say_what_they_rely_on():
 
     assert count > 500
     assert len(bare) / count < BARE, bare
+
+
+# Modules without a test file of their name (tests/<folder>/test_<name>.py), and why: where their tests are, or why there are none.
+ELSEWHERE = {
+    "_triggers": "made by a command: tests/instrument/test_patch.py compares it",
+    "engines/anyio": "with trio, which it runs on: tests/engines/test_trio_and_anyio.py",
+    "engines/distributed": "Dask's, of two adapters: tests/engines/test_dask.py",
+    "engines/futures": "an adapter of several pools: tests/engines/test_pools.py",
+    "engines/loky": "joblib's pools: tests/engines/test_joblib.py",
+    "engines/multiprocessing/internals": "declarations alone: tests/engines/test_degrading.py breaks each",
+    "engines/multiprocessing/messages": "names alone: tests/engines/multiprocessing/test_receiver.py receives them",
+    "engines/multiprocessing/types": "Protocols alone: tests/instrument/test_types.py compares them with the real objects",
+    "engines/threads": "with processes, which fail alike: tests/engines/test_threads_and_processes.py",
+    "engines/torchelastic": "PyTorch's, of two adapters: tests/engines/test_torch.py",
+    "engines/trio": "with anyio, which runs on it: tests/engines/test_trio_and_anyio.py",
+    "frozen/hook-autotb": "PyInstaller runs it: tests/test_frozen.py",
+    "cli/assumed": "so far through doctor: tests/engines/test_degrading.py",
+    "cli/demo": "so far as a command: tests/cli/test_run.py",
+    "cli/doctor": "so far as a command: tests/cli/test_run.py",
+    "cli/record_form": "what it makes is compared: tests/record/test_schema.py",
+    "cli/table": "what it makes is compared: tests/record/test_schema.py",
+    "cli/triggers": "what it makes is compared: tests/instrument/test_patch.py",
+    "environments/apport": "so far through programs alone: tests/hooks/test_hooks.py",
+    "environments/console": "so far through programs alone: tests/hooks/test_hooks.py",
+    "environments/exceptiongroup": "so far through programs alone: tests/hooks/test_hooks.py",
+    "environments/ipython": "so far through programs alone: tests/hooks/test_hooks.py",
+    "environments/pytest": "so far through programs alone: tests/hooks/test_hooks.py",
+    "environments/qt": "so far through programs alone: tests/hooks/test_hooks.py",
+    "flow/binding": "so far through flows alone: tests/flow/test_flow.py",
+    "flow/chunks": "so far through flows alone: tests/flow/test_flow.py",
+    "flow/execute": "so far through flows alone: tests/flow/test_flow.py",
+    "flow/executors": "so far through flows alone: tests/flow/test_flow.py",
+    "flow/failure_groups": "so far through flows alone: tests/flow/test_flow.py",
+    "flow/index": "so far through flows alone: tests/flow/test_flow.py",
+    "flow/mapping": "so far through flows alone: tests/flow/test_flow.py",
+    "flow/messages": "so far through flows alone: tests/flow/test_flow.py",
+    "flow/packing": "so far through flows alone: tests/flow/test_flow.py",
+    "flow/progress": "so far through flows alone: tests/flow/test_flow.py",
+    "flow/result_log": "so far through flows alone: tests/flow/test_flow.py",
+    "flow/result_writer": "so far through flows alone: tests/flow/test_flow.py",
+    "flow/results": "so far through flows alone: tests/flow/test_flow.py",
+    "flow/run_report": "so far through flows alone: tests/flow/test_flow.py",
+    "flow/scheduler": "so far through flows alone: tests/flow/test_flow.py",
+    "flow/step_inputs": "so far through flows alone: tests/flow/test_flow.py",
+    "flow/steps": "so far through flows alone: tests/flow/test_flow.py",
+    "flow/table": "so far through flows alone: tests/flow/test_flow.py",
+    "futures/progress": "so far through what reports: tests/futures/test_unwrap.py",
+    "futures/report": "so far through what reports: tests/futures/test_unwrap.py",
+    "hooks/events": "so far through programs alone: tests/hooks/test_hooks.py",
+    "hooks/excepthook": "so far through programs alone: tests/hooks/test_hooks.py",
+    "hooks/logs": "so far through programs alone: tests/hooks/test_hooks.py",
+    "hooks/unretrieved_report": "so far through programs alone: tests/hooks/test_hooks.py",
+}
+
+
+def test_each_module_has_tests_of_its_name():
+    package, tests = ROOT / "autotb", ROOT / "tests"
+    every = [path.relative_to(package).with_suffix("") for path in package.rglob("*.py")]
+    named = [path for path in every if path.name not in ("__init__", "__main__") and not {"demos", "children"} & set(path.parts)]
+    missing = {path.as_posix() for path in named if not (tests / path.parent / f"test_{path.name}.py").exists()}
+    said = {name: re.findall(r"tests/[\w/]+\.py", why) for name, why in ELSEWHERE.items()}
+
+    assert missing - ELSEWHERE.keys() == set(), "without a test of their name"
+    assert ELSEWHERE.keys() - missing == set(), "with one by now, or gone"
+    assert [name for name, paths in said.items() if not paths or not all((ROOT / path).exists() for path in paths)] == []

@@ -3,53 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
 from tests import programs
 
-PROGRAM = """
-import ctypes
-import multiprocessing as mp
-import os
-import sys
-import time
-from concurrent.futures import ProcessPoolExecutor, wait
-
-def crash(address):
-    ctypes.string_at(address)
-
-def work(x, how):
-    if x != 3:
-        time.sleep(0.05)
-        return x
-    if how == "kill":
-        os.kill(os.getpid(), 9)
-    elif how == "exit":
-        os._exit(3)
-    elif how == "abort":
-        os.abort()
-    else:
-        crash(0)
-
-def main(engine, how, index):
-    if engine == "joblib":
-        from joblib import Parallel, delayed
-        print(Parallel(n_jobs=2)(delayed(work)(k, how) for k in range(12)))
-        return
-    if engine == "loky":
-        from loky import ProcessPoolExecutor as Pool
-        pool = Pool(2)
-    else:
-        pool = ProcessPoolExecutor(2, mp_context=mp.get_context(engine))
-    with pool:
-        futures = [pool.submit(work, k, how) for k in range(12)]
-        wait(futures)
-        futures[index].result()
-
-if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
-"""
+PROGRAMS = Path(__file__).parent / "programs"
+PROGRAM = (PROGRAMS / "deaths.py").read_text()
 
 KILLED = r"started and then crashed(, within \d+\.\d s)?: killed by signal 9 \(SIGKILL\)"
 
@@ -116,38 +77,7 @@ def test_without_status_files_the_exit_is_still_told(run):
     assert ran.last.startswith("concurrent.futures.process.BrokenProcessPool: ")
 
 
-NEVER = """
-import multiprocessing
-import os
-import sys
-import time
-from concurrent.futures import ProcessPoolExecutor
-
-def work(n, folder):
-    open(f"{folder}/{n}", "w").close()
-    while not all(os.path.exists(f"{folder}/{other}") for other in (0, 1)):
-        time.sleep(0.01)
-    if n == 1:
-        os._exit(7)
-    time.sleep(600)
-
-def main(kind, folder):
-    if kind == "loky":
-        from loky import ProcessPoolExecutor as pools
-        pool = pools(2)
-    else:
-        pool = ProcessPoolExecutor(2, mp_context=multiprocessing.get_context(kind))
-    futures = [pool.submit(work, n, folder) for n in range(6)]
-    for n in (0, 1, 2, 5):
-        try:
-            futures[n].result()
-        except Exception as error:
-            import autotb
-            print(f"=== {n}", autotb.explain(error), sep="\\n")
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
-"""
+NEVER = (PROGRAMS / "never_started.py").read_text()
 
 
 @pytest.mark.behaviour("S1-44")
@@ -173,42 +103,7 @@ def test_of_a_task_that_ran_is_never_said_that_it_did_not_start(run, tmp_path, k
     assert "never started: the pool broke before" in told["5"]
 
 
-ON = """
-import multiprocessing
-import os
-import sys
-import time
-from concurrent.futures import ProcessPoolExecutor
-
-def work(n, folder):
-    open(f"{folder}/{n}", "w").close()
-    if n == 0:
-        while not os.path.exists(f"{folder}/1"):
-            time.sleep(0.01)
-        os.closerange(3, 200)  # it is missed from now on
-        while not os.path.exists(f"{folder}/2"):
-            time.sleep(0.01)
-        time.sleep(0.3)
-        os._exit(7)
-    time.sleep(0.05)
-
-def main(kind, folder):
-    if kind == "loky":
-        from loky import ProcessPoolExecutor as pools
-        pool = pools(2)
-    else:
-        pool = ProcessPoolExecutor(2, mp_context=multiprocessing.get_context(kind))
-    futures = [pool.submit(work, n, folder) for n in range(20)]
-    for n, future in enumerate(futures):
-        try:
-            future.result()
-        except Exception as error:
-            import autotb
-            print(f"=== {n}", autotb.explain(error), sep="\\n")
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
-"""
+ON = (PROGRAMS / "went_on.py").read_text()
 
 
 @pytest.mark.parametrize("kind", ["fork", "spawn", "loky"])
@@ -225,19 +120,7 @@ def test_a_task_that_ended_while_the_pool_broke_is_not_said_to_have_never_starte
     assert all("[never started: the pool broke before]" in told[n] for n in told.keys() - ran)
 
 
-LATE = """
-import multiprocessing as mp
-from concurrent.futures import ProcessPoolExecutor
-
-def first():
-    return 1
-
-if __name__ == "__main__":
-    with ProcessPoolExecutor(1, mp_context=mp.get_context("fork")) as pool:
-        pool.submit(first).result()
-        exec("def later(x): return x", globals())
-        pool.submit(later, 1).result()
-"""
+LATE = (PROGRAMS / "late_result.py").read_text()
 
 
 @pytest.mark.behaviour("S1-46")
@@ -251,29 +134,7 @@ def test_a_task_that_cannot_be_unpickled_names_the_reason(shows):
     shows(LATE, check)
 
 
-FILES = """
-import os
-import sys
-import tempfile
-from concurrent.futures import ProcessPoolExecutor
-
-def work(x):
-    os.closerange(3, 4096)  # as a careless daemon does: the descriptors of others with it
-    names = [open(os.path.join(sys.argv[1], f"{x}-{k}"), "w") for k in range(300)]
-    return len(names)
-
-def crash(x):
-    import ctypes
-    ctypes.string_at(0)
-
-if __name__ == "__main__":
-    pool = ProcessPoolExecutor(1)
-    print(pool.submit(work, 1).exception())
-    try:
-        pool.submit(crash, 1).result()
-    except Exception as error:
-        print(type(error).__name__)
-"""
+FILES = (PROGRAMS / "descriptor.py").read_text()
 
 
 def test_a_crash_is_never_written_into_a_file_of_the_users(run, tmp_path):
@@ -291,23 +152,7 @@ def test_status_files_are_removed(run, tmp_path):
     assert list(tmp_path.glob("autotb*")) == []  # the folder has gone with the last of them
 
 
-IDLE = """
-import os, sys, time
-from concurrent.futures import ProcessPoolExecutor
-
-def main():
-    pool = ProcessPoolExecutor(1)
-    os.kill(pool.submit(os.getpid).result(), 9)
-    while not pool._broken:
-        time.sleep(0.01)
-    pool._executor_manager_thread.join()
-    if sys.argv[1] == "map":
-        pool.map(abs, [1])
-    pool.submit(abs, 1)
-
-if __name__ == "__main__":
-    main()
-"""
+IDLE = (PROGRAMS / "idle.py").read_text()
 
 
 @pytest.mark.parametrize("way", ["submit", "map"])

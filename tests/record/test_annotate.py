@@ -77,6 +77,16 @@ def test_the_first_record_of_a_process_shortens_its_logs_once(monkeypatch):
     assert events.count == 1
 
 
+def test_a_record_that_has_arrived_shortens_them_too(monkeypatch):
+    shortened = []
+    monkeypatch.setattr(annotate, "_a_record_is_here", lambda: shortened.append(1))
+    exc = ValueError()
+    dict.__setitem__(capture.fields_of(exc), KEY, {"v": VERSION, "hops": [{"engine": "a"}]})
+    annotate.note_submitted(exc, PLACE)
+
+    assert shortened == [1]
+
+
 def test_the_place_of_submission_is_the_outermost_hops():
     exc = recorded(ValueError(), hops=[{"engine": "a"}, {"engine": "b"}])
     annotate.note_submitted(exc, PLACE)
