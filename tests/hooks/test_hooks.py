@@ -173,10 +173,13 @@ def test_traceback_functions_stay_pythons(run):
         WORKER_ERROR
         + """
 import sys, traceback
+from concurrent.futures import wait
 if __name__ == "__main__":
     with ProcessPoolExecutor(1) as pool:
+        future = pool.submit(work, 0)
+        wait([future])  # where result() raises depends on whether it has come
         try:
-            pool.submit(work, 0).result()
+            future.result()
         except ZeroDivisionError:
             print(traceback.format_exc())
 """
