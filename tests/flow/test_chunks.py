@@ -1,0 +1,105 @@
+"""What runs in a worker: a chunk of calls; one that raises spoils no other."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import threading
+
+import pytest
+
+import autotb
+from autotb.flow import chunks
+from autotb.flow.messages import Failed, Partly
+from tests.flow.calls import add, double, interrupted, invert, locks
+
+HERE, ELSEWHERE = os.getpid(), -1
+
+
+def run(function, *columns, stop=False, parent=HERE, **constants):
+    return chunks.run(function, columns, constants, stop, parent)
+
+
+def kinds(results):
+    return ["failed" if type(result) is Failed else result for result in results]
+
+
+@pytest.mark.parametrize(
+    ("function", "columns", "constants", "results"),
+    [
+        (double, ([1, 2],), {}, [2, 4]),
+        (add, ([1, 2], [10, 20]), {}, [11, 22]),
+        (invert, ([1, 2],), {"scale": 4}, [4, 2]),
+        (dict, (), {"a": 1}, [{"a": 1}]),
+        (double, ([],), {}, []),
+    ],
+)
+def test_the_calls_of_a_chunk(function, columns, constants, results):
+    assert run(function, *columns, **constants) == results
+
+
+@pytest.mark.parametrize(("stop", "results"), [(False, [1, "failed", 0.5, "failed"]), (True, [1, "failed"])])
+def test_an_error_stands_in_its_place(stop, results):
+    assert kinds(run(invert, [1, 0, 2, 0], stop=stop)) == results
+
+
+def test_results_without_an_error_are_a_plain_list():
+    """So that nobody looks through them."""
+    assert type(run(invert, [1])) is list
+    assert type(run(invert, [0])) is Partly
+
+
+def test_the_error_knows_its_call():
+    (failed,) = run(invert, [0], scale=3)
+
+    assert autotb.explain(failed.exception).stack.hops[-1].call == "invert(x=0, scale=3)"
+
+
+def test_a_record_stands_for_the_frames_so_that_nothing_of_the_users_is_held():
+    (failed,) = run(invert, [0])
+
+    assert failed.exception.__traceback__ is None
+    assert autotb.explain(failed.exception).frames[-1].name == "invert"
+
+
+def test_an_error_that_is_to_be_raised_here_keeps_its_frames():
+    (failed,) = run(invert, [0], stop=True)
+
+    assert failed.exception.__traceback__ is not None
+
+
+def test_an_error_of_which_no_record_can_be_made_is_told_all_the_same(monkeypatch):
+    monkeypatch.setattr(chunks.build, "call_text", lambda *_: 1 / 0)
+    (failed,) = run(invert, [0])
+
+    assert str(failed.exception) == "division by zero"
+
+
+def test_an_interruption_is_none_of_the_calls_errors():
+    with pytest.raises(KeyboardInterrupt):
+        run(interrupted, [1])
+
+
+def test_from_another_process_comes_one_pickle():
+    made = run(invert, [1, 0], parent=ELSEWHERE)
+
+    assert type(made) is bytes
+    assert kinds(chunks.received(made, 2)) == [1, "failed"]
+
+
+def test_a_result_that_cannot_be_pickled_spoils_no_other():
+    assert kinds(chunks.received(run(locks, [1, 2, 3], parent=ELSEWHERE), 3)) == [1, "failed", 3]
+
+
+def test_a_result_of_this_process_need_not_be_picklable():
+    assert type(run(locks, [2])[0]) is type(threading.Lock())
+
+
+def test_a_pickle_that_cannot_be_read_fails_all_calls():
+    results = chunks.received(b"torn", 3)
+
+    assert (kinds(results), type(results)) == (["failed"] * 3, Partly)
+
+
+def test_what_is_sealed_is_called_all_the_same():
+    assert pickle.loads(pickle.dumps(chunks.Sealed(add, (1, 2))))() == 3

@@ -1,0 +1,89 @@
+"""Steps are checked where they are made, and known by a name."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+
+import pytest
+
+from autotb.flow import steps
+from autotb.flow.steps import Output, Step, step
+from tests.flow.calls import add, double
+
+
+class Caller:
+    def __call__(self, x):
+        return x
+
+
+@pytest.mark.parametrize(
+    ("made", "name"),
+    [
+        (double, "double"),
+        (functools.partial(double, 1), "double"),
+        (functools.partial(functools.partial(add, 1), 2), "add"),
+        (functools.partial(Caller()), "Caller"),
+        (Caller(), "Caller"),
+        (Caller, "Caller"),
+        (lambda x: x, "<lambda>"),
+    ],
+)
+def test_a_step_goes_by_its_functions_name(made, name):
+    assert step(made).name == name
+
+
+def test_a_name_that_is_given_holds():
+    assert step(double, name="twice").name == "twice"
+
+
+def test_a_step_is_its_own_step():
+    made = step(double, chunksize=3)
+
+    assert steps.as_step(made) is made
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "says"),
+    [
+        ({"fn": 3}, TypeError, "a step is a function, not 3"),
+        ({"fn": asyncio.sleep}, TypeError, "is a coroutine function"),
+        ({"resources": 3}, TypeError, "resources is a mapping, or a function that gives one, not 3"),
+        ({"resources_scope": "all"}, ValueError, 'resources_scope is "element" or "map", not \'all\''),
+        ({"resources_variable": "r"}, ValueError, "give resources too"),
+        ({"chunksize": 0}, ValueError, "chunksize is a number of calls, at least 1, not 0"),
+        ({"chunksize": True}, ValueError, "at least 1, not True"),
+        ({"chunksize": 1.5}, ValueError, "at least 1, not 1.5"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(options, kind, says):
+    with pytest.raises(kind, match=says):
+        step(**{"fn": double, **options})
+
+
+@pytest.mark.parametrize(("options", "is_plain"), [({}, True), ({"cache": True}, False), ({"resources": {"GPU": 1}}, False)])
+def test_calls_of_a_plain_step_need_no_look_of_their_own(options, is_plain):
+    assert step(double, **options).is_plain is is_plain
+
+
+def test_what_is_injected_counts_as_given():
+    Step(add, "add", resources={}, resources_variable="y").check(1, ())
+
+
+def test_a_parameter_that_nobody_gives_is_missed():
+    with pytest.raises(TypeError, match="add: missing a required argument: 'y'"):
+        step(add).check(1, ())
+
+
+def test_an_output_says_whose_it_is():
+    assert repr(Output(None, "double#2")) == "<output of double#2>"
+
+
+def test_the_users_line_is_known():
+    assert steps.user_place()["name"] == "test_the_users_line_is_known"
+
+
+def test_a_place_that_cannot_be_had_stops_nothing(monkeypatch):
+    monkeypatch.setattr(steps.callsite, "here", lambda _: 1 / 0)
+
+    assert steps.user_place() is None
