@@ -35,6 +35,7 @@ def _table(tallies: dict[str, Any], width: int) -> str:
 
 
 def _seconds(seconds: float) -> str:
-    if seconds >= 3600:
-        return f"{seconds // 3600:.0f} h {seconds % 3600 / 60:.0f} min"
-    return f"{seconds // 60:.0f} min {seconds % 60:.0f} s" if seconds >= 60 else f"{seconds:.2f} s"
+    whole = round(seconds)
+    if whole >= 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60} min"
+    return f"{whole // 60} min {whole % 60} s" if round(seconds, 2) >= 60 else f"{seconds:.2f} s"

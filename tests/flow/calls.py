@@ -18,6 +18,10 @@ def add(x, y):
     return x + y
 
 
+def total(values):
+    return sum(values)
+
+
 def locks(x):
     return threading.Lock() if x == 2 else x
 

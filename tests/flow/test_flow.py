@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import json
 import os
 import pickle
 import re
-import threading
 import time
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 
@@ -19,17 +17,13 @@ import pytest
 
 import autotb
 from autotb import ErrorSnapshot, ErrorStub, Flow, PropagatedErrorSnapshot, Reason, step
-from tests.flow.calls import Here, add, double, interrupted, invert, locks
+from tests.flow.calls import Here, add, double, interrupted, invert, locks, total
 
 KEPT = {
     "memory": lambda folder: {},
     "folder": lambda folder: {"run_folder": folder / "run"},
     "folder only": lambda folder: {"run_folder": folder / "run", "return_results": False},
 }
-
-
-def total(values):
-    return sum(values)
 
 
 def keeps_all(*parts, **more):
@@ -395,102 +389,6 @@ def test_containers_are_looked_into_where_that_is_wanted(scan):
         assert results[each][1] == 1
 
 
-@pytest.mark.behaviour("S2-40", "S2-41")
-@pytest.mark.parametrize("schedule", ["eager", "generation"])
-def test_nothing_is_submitted_for_calls_that_are_not_made(schedule):
-    executor, told = Here(), []
-    flow = Flow(executor, error_handling="continue", schedule=schedule, progress=lambda *counts: told.append(counts))
-    flow.call(total, flow.map(step(double, chunksize=1), flow.map(step(invert, chunksize=1), [1, 0, 0])))
-    flow.run()
-    assert [args[0] for args in executor.calls] == [invert, invert, invert, double]
-    assert told[-1] == (7, 2, 3, 7)
-    assert all(before[0] <= after[0] for before, after in zip(told, told[1:], strict=False))
-
-
-@pytest.mark.behaviour("S2-59", "S2-60")
-@pytest.mark.parametrize("schedule", ["eager", "generation"])
-def test_when_a_step_begins(schedule):
-    may_end, began = threading.Event(), threading.Event()
-
-    def slow(x):
-        assert may_end.wait(60)
-        return x
-
-    def after(x):
-        began.set()
-        return x
-
-    flow = Flow(ThreadPoolExecutor(3), schedule=schedule, progress=False)
-    flow.call(slow, 1)
-    flow.call(after, flow.call(double, 1))
-    runs = threading.Thread(target=flow.run)
-    runs.start()
-    try:
-        assert began.wait(1 if schedule == "generation" else 60) == (schedule == "eager")
-    finally:
-        may_end.set()
-        runs.join(60)
-    assert began.is_set()
-
-
-@pytest.mark.behaviour("S2-37", "S2-38", "S2-39")
-def test_one_order_for_all_kinds_of_calls(monkeypatch):
-    from autotb.flow import execute, resources
-    from autotb.flow.store import Memory
-
-    seen = []
-
-    def recorded(owner, name, what):
-        original = getattr(owner, name)
-
-        def wrapper(*args, **kwargs):
-            seen.append(what)
-            return original(*args, **kwargs)
-
-        monkeypatch.setattr(owner, name, wrapper)
-
-    recorded(execute.Work, "call", "build")
-    recorded(execute, "scan", "scan")
-    recorded(resources, "evaluate", "resources")
-    recorded(execute, "maybe_propagate_before_call", "guard")
-    recorded(Memory, "put", "store")
-
-    class Recording(dict):
-        def get(self, *args):
-            seen.append("cache")
-            return super().get(*args)
-
-        def __setitem__(self, key, value):
-            seen.append("keep")
-            super().__setitem__(key, value)
-
-    def called(x):
-        seen.append("call")
-        return total(x) if isinstance(x, list) else x
-
-    orders = {}
-    for kind in ("call", "element", "chunk", "reduction", "skipped"):
-        flow = Flow(Here(), error_handling="continue", cache=Recording(), progress=lambda *_: seen.append("progress"))
-        made = step(called, cache=True, chunksize=5 if kind == "chunk" else None)
-        if kind == "call":
-            flow.call(made, 1)
-        elif kind in ("element", "chunk"):
-            flow.map(made, [1])
-        elif kind == "reduction":
-            flow.call(made, flow.map(double, [1]))
-        else:
-            flow.call(made, flow.call(invert, 0))
-        seen.clear()
-        flow.run()
-        last = len(seen) - seen[::-1].index("build")
-        orders[kind] = seen[last - 1 :]
-    expected = ["build", "scan", "resources", "guard", "cache", "call", "keep", "store", "progress"]
-    assert orders == {
-        **dict.fromkeys(["call", "element", "chunk", "reduction"], expected),
-        "skipped": ["build", "scan", "resources", "guard", "store", "progress"],
-    }
-
-
 @pytest.mark.behaviour("S2-62")
 def test_other_tasks_of_the_loop_run_meanwhile(executor):
     async def main():
@@ -512,88 +410,6 @@ def test_other_tasks_of_the_loop_run_meanwhile(executor):
     values, ticks = asyncio.run(main())
     assert values == [None] * 8
     assert ticks > 1
-
-
-def test_a_cancelled_run_stops():
-    begun = []
-
-    def slow(x):
-        begun.append(x)
-        time.sleep(0.02)
-        return x
-
-    async def main(pool):
-        flow = Flow(pool, progress=False)
-        flow.map(step(slow, chunksize=1), range(1000))
-        running = asyncio.ensure_future(flow.run_async())
-        while not begun:
-            await asyncio.sleep(0.01)
-        running.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await running
-
-    with ThreadPoolExecutor(1) as pool:
-        asyncio.run(main(pool))
-    assert len(begun) < 900  # the pool has ended what it was given
-
-
-def test_the_table_of_steps_and_root_causes():
-    flow = Flow(error_handling="continue", progress=False)
-    flow.call(total, flow.map(invert, [1, 0, 0]))
-    told = str(flow.run())
-    assert told.split("\n")[0].split() == ["step", "done", "failed", "skipped", "of", "time"]
-    rows = [line.split() for line in told.split("\n")]
-    assert ["invert", "1", "2", "0", "3"] in [row[:5] for row in rows]
-    assert ["total", "0", "0", "1", "1"] in [row[:5] for row in rows]
-    assert told.count("ZeroDivisionError: division by zero") == 1
-    assert "root cause of 2 failures:" in told
-
-
-def many(x):
-    raise ValueError(f"row {x}")
-
-
-@pytest.mark.parametrize("kept", [{}, {"return_results": False}])
-def test_failures_of_one_place_are_one_root_cause(tmp_path, kept):
-    flow = Flow(error_handling="continue", progress=False, run_folder=tmp_path / "run", **kept)
-    flow.map(many, range(1200))
-    told = [str(flow.run())]
-    from autotb.flow import run_report
-
-    told.append(run_report.text(str(tmp_path / "run"), str))
-    for text in told:
-        assert text.count("root cause of 1,200 failures:") == text.count("root cause") == 1
-        assert text.count("also: ValueError: row ") == 4
-        assert text.endswith("also: 995 other messages of this kind")
-
-
-def test_failures_are_logged_once_where_there_is_no_terminal(caplog):
-    flow = Flow(error_handling="continue")
-    flow.call(total, flow.map(invert, [1, 0]))
-    flow.run()
-    assert [record.getMessage() for record in caplog.records if record.name == "autotb.flow"] == [
-        "1 of 3 calls failed, 1 was skipped: print the results for the root causes"
-    ]
-
-
-def test_a_bar_for_each_step(monkeypatch):
-    import sys
-
-    class Terminal(io.StringIO):
-        def isatty(self):
-            return True
-
-    screen = Terminal()
-    monkeypatch.setattr(sys, "stderr", screen)
-    monkeypatch.setenv("TERM", "xterm")
-    flow = Flow(error_handling="continue")
-    flow.call(total, flow.map(invert, [1, 0, 0]))
-    flow.run()
-    shown = screen.getvalue()
-    assert "invert" in shown
-    assert "2 failed" in shown
-    assert "1 skipped" in shown
-    assert "root cause of 2 failures:" in shown
 
 
 @pytest.mark.behaviour("S2-7")
@@ -625,50 +441,6 @@ def test_the_public_interface():
         "cache",
         "chunksize",
     ]
-
-
-class Ready(Executor):
-    """Has all results at once, without calling anything."""
-
-    def submit(self, function, *args):
-        future = Future()
-        future.set_result([0] * len(args[1][0]))
-        return future
-
-
-@pytest.mark.behaviour("S2-64")
-@pytest.mark.parametrize("mode", ["raise", "continue"])
-def test_no_function_is_called_for_each_element_beside_the_users(mode):
-    import sys
-
-    errors = autotb.map(invert, [0], error_handling="continue", progress=False)  # so that errors are looked for
-
-    def calls(count):
-        called = 0
-
-        def count_it(frame, event, arg):
-            nonlocal called
-            called += event in ("call", "c_call")
-
-        numbers = list(range(count))
-        sys.setprofile(count_it)
-        try:
-            autotb.map(double, numbers, executor=Ready(), error_handling=mode, chunksize=count // 4, progress=lambda *_: None)
-        finally:
-            sys.setprofile(None)
-        return called
-
-    calls(100)
-    assert abs(calls(10_000) - calls(100)) < 20
-    assert len(errors) == 1
-
-
-@pytest.mark.behaviour("S2-65")
-def test_the_two_savings_are_measured():
-    from benchmarks import flow as benchmark
-
-    assert benchmark._submissions().value == 0
-    assert benchmark._roots().ok
 
 
 @pytest.mark.behaviour("S2-58")

@@ -1,0 +1,78 @@
+"""Root causes that are one story with other values are told once, and counted."""
+
+from __future__ import annotations
+
+import pytest
+
+from autotb import Flow
+from autotb.flow.failure_groups import MOST_STORIES, Groups
+from autotb.trace.model import Trace
+from autotb.trace.parts import Frame, Hop, Stack
+
+
+def story(message, line=1, type_="ValueError"):
+    return Trace(Stack(type_, message, (Hop((Frame("/a.py", line, "f"),)),)))
+
+
+def texts(*added):
+    groups = Groups()
+    for one in added:
+        groups.add_line(one) if isinstance(one, str) else groups.add(one)
+    return groups.texts(lambda trace: f"<{trace.stack.headline}>\n")
+
+
+def test_one_failure_is_told_as_it_is():
+    assert texts(story("x")) == ["root cause of 1 failure:\n<ValueError: x>"]
+
+
+def test_what_else_was_said_at_that_line():
+    assert texts(story("x"), story("y"), story("x")) == ["root cause of 3 failures:\n<ValueError: x>\nalso: ValueError: y"]
+
+
+def test_other_lines_are_other_causes_the_most_frequent_first():
+    assert texts(story("x"), story("y", 2), story("y", 2)) == [
+        "root cause of 2 failures:\n<ValueError: y>",
+        "root cause of 1 failure:\n<ValueError: x>",
+    ]
+
+
+def test_of_many_messages_some_are_counted():
+    told = texts(*(story(str(number)) for number in range(1_200)))
+
+    assert told[0].split("\n")[-1] == "also: 995 other messages of this kind"  # no more are remembered
+
+
+def test_a_line_counts_with_the_story_that_says_the_same():
+    assert texts(story("x"), story("y", 2), "ValueError: y")[0].startswith("root cause of 2 failures:\n<ValueError: y>")
+
+
+def test_a_line_that_nobody_else_says_counts_with_its_type():
+    assert texts(story("x"), "ValueError: z") == ["root cause of 2 failures:\n<ValueError: x>\nalso: ValueError: z"]
+
+
+def test_lines_without_a_story_are_told_by_themselves():
+    assert texts("KeyError: 1", "KeyError: 2") == ["root cause of 2 failures:\nKeyError: 1\nKeyError: 2"]
+
+
+def test_of_many_causes_the_last_are_counted():
+    told = texts(*(story("x", line) for line in range(MOST_STORIES + 2)))
+
+    assert (len(told), told[-1]) == (MOST_STORIES + 1, "and 2 more root causes, of 2 failures")
+
+
+def many(x):
+    raise ValueError(f"row {x}")
+
+
+@pytest.mark.parametrize("kept", [{}, {"return_results": False}])
+def test_failures_of_one_place_are_one_root_cause(tmp_path, kept):
+    flow = Flow(error_handling="continue", progress=False, run_folder=tmp_path / "run", **kept)
+    flow.map(many, range(1200))
+    told = [str(flow.run())]
+    from autotb.flow import run_report
+
+    told.append(run_report.text(str(tmp_path / "run"), str))
+    for text in told:
+        assert text.count("root cause of 1,200 failures:") == text.count("root cause") == 1
+        assert text.count("also: ValueError: row ") == 4
+        assert text.endswith("also: 995 other messages of this kind")

@@ -1,0 +1,113 @@
+"""The index of a run folder: what is written is found again, and what is no index is told."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from autotb.flow import index
+from autotb.flow.index import FILE, Index
+from autotb.flow.result_log import FAILED, OK, Place
+
+
+@pytest.fixture
+def made(tmp_path):
+    """A folder with one step, two of whose elements are there."""
+    with closing(Index(str(tmp_path), "rwc")) as new:
+        new.execute("INSERT INTO steps (name, function, inputs, shape) VALUES ('load', 'm.load', 'digest', '[3]')")
+        new.add(1, [(2, Place("a.shard", 70, FAILED)), (0, Place("b.shard", 0, OK))])
+        new.commit()
+    return str(tmp_path)
+
+
+def test_elements_are_found_in_order(made):
+    with closing(index.opened(made)) as found:
+        assert found.places("load", 0, 3) == [(0, Place("b.shard", 0, OK)), (2, Place("a.shard", 70, FAILED))]
+
+
+@pytest.mark.parametrize(("start", "stop", "ats"), [(0, 2, [0]), (1, 3, [2]), (1, 2, [])])
+def test_a_part_of_the_elements(made, start, stop, ats):
+    with closing(index.opened(made)) as found:
+        assert [at for at, _ in found.places("load", start, stop)] == ats
+
+
+def test_steps_are_known_by_their_names(made):
+    with closing(index.opened(made)) as found:
+        assert (found.steps(), found.step("load")) == (["load"], (1, "load", "m.load", "digest", "[3]"))
+        assert found.step("other") is None
+
+
+def test_an_element_that_is_written_again_stands_where_it_stands_last(made):
+    with closing(Index(made, "rw")) as again:
+        again.add(1, [(2, Place("c.shard", 5, OK))])
+        again.commit()
+        assert again.places("load", 2, 3) == [(2, Place("c.shard", 5, OK))]
+
+
+def test_elements_may_be_replaced_by_others(made):
+    with closing(Index(made, "rw")) as again:
+        again.replace({(1, 1): Place("a.shard", 9, OK)})
+        assert [at for at, _ in again.places("load", 0, 3)] == [1]
+
+
+def test_what_was_not_committed_is_not_there(made):
+    with closing(Index(made, "rw")) as again:
+        again.add(1, [(1, Place("a.shard", 9, OK))])
+    with closing(index.opened(made)) as found:
+        assert [at for at, _ in found.places("load", 0, 3)] == [0, 2]
+
+
+def test_a_path_with_what_urls_mean_by_something(tmp_path):
+    folder = tmp_path / "a?b#c%20d"
+    folder.mkdir()
+    with closing(Index(str(folder), "rwc")):
+        pass
+
+    assert (folder / FILE).is_file()
+
+
+def test_a_second_process_that_writes_is_told_at_once(made, monkeypatch):
+    monkeypatch.setattr(index, "_BUSY", 0.01)
+    with closing(Index(made, "rw")), pytest.raises(BlockingIOError, match="another run of this flow"):
+        Index(made, "rw")
+
+
+@pytest.mark.parametrize("mode", ["ro", "rw"])
+def test_a_folder_without_one_is_told(tmp_path, mode):
+    with pytest.raises(FileNotFoundError, match="there is no index.sqlite of a run in this folder"):
+        Index(str(tmp_path), mode)
+
+
+def test_a_folder_that_is_gone_is_told(tmp_path):
+    with pytest.raises(FileNotFoundError, match="the run folder is gone"):
+        index.opened(str(tmp_path / "gone"))
+
+
+def test_a_file_of_another_kind_is_told(tmp_path):
+    (tmp_path / FILE).write_bytes(b"no database at all" * 100)
+
+    with pytest.raises(ValueError, match="is torn, or no index"):
+        index.opened(str(tmp_path))
+
+
+def test_a_database_of_another_program_is_told(tmp_path):
+    with closing(sqlite3.connect(tmp_path / FILE)) as other:
+        other.execute("CREATE TABLE theirs (x)")
+
+    with pytest.raises(ValueError, match="is no index of a run of this version"):
+        index.opened(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (sqlite3.OperationalError("database is locked"), BlockingIOError),
+        (sqlite3.OperationalError("database or disk is full"), OSError),
+        (sqlite3.OperationalError("disk I/O error"), OSError),
+        (sqlite3.DatabaseError("file is not a database"), ValueError),
+    ],
+)
+def test_what_sqlite_says_in_the_systems_words(error, kind):
+    assert type(index._said("/index", error)) is kind

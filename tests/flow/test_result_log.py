@@ -1,0 +1,155 @@
+"""Shards: records are found where they were written; a torn tail is told from a record."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from autotb.flow import result_log
+from autotb.flow.result_log import FAILED, OK, Place
+
+
+@pytest.fixture
+def shard(tmp_path):
+    (tmp_path / result_log.FOLDER).mkdir()
+    made = result_log.Shard(str(tmp_path))
+    yield made
+    made.close()
+
+
+def cut(path, length):
+    os.truncate(path, length)
+
+
+def test_records_are_read_where_they_stand(tmp_path, shard):
+    places = [shard.append(OK, 1, at, b"text", b"data %d" % at) for at in range(3)]
+
+    found = list(result_log.read(str(tmp_path), reversed(places)))
+
+    assert [(record.state, record.step, record.at, record.text, record.data) for record in found] == [
+        (OK, 1, at, b"text", b"data %d" % at) for at in (2, 1, 0)
+    ]
+
+
+def test_the_text_is_read_without_the_pickle(tmp_path, shard):
+    place = shard.append(FAILED, 1, 0, b"text", b"data")
+
+    (record,) = result_log.read(str(tmp_path), [place], only_text=True)
+
+    assert (record.text, record.data) == (b"text", b"")
+
+
+def test_a_record_that_comes_after_its_shard_was_closed_is_kept(tmp_path, shard):
+    shard.append(OK, 1, 0, b"", b"one")
+    shard.close()
+    place = shard.append(OK, 1, 1, b"", b"two")
+
+    assert next(result_log.read(str(tmp_path), [place])).data == b"two"
+
+
+@pytest.mark.parametrize("gone", [1, 5, 30])
+def test_a_torn_record_is_an_error_with_its_place(tmp_path, shard, gone):
+    place = shard.append(OK, 1, 0, b"text", b"data")
+    cut(shard.path, os.path.getsize(shard.path) - gone)
+
+    with pytest.raises(ValueError, match="there is no whole record at byte 0"):
+        list(result_log.read(str(tmp_path), [place]))
+
+
+def test_a_byte_that_is_another_is_seen(tmp_path, shard):
+    place = shard.append(OK, 1, 0, b"text", b"data")
+    with open(shard.path, "r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        file.write(b"X")
+
+    with pytest.raises(ValueError, match="no whole record"):
+        list(result_log.read(str(tmp_path), [place]))
+
+
+@pytest.mark.parametrize("offset", [3, 10_000])
+def test_a_place_at_which_no_record_begins_is_told(tmp_path, shard, offset):
+    shard.append(OK, 1, 0, b"text", b"data")
+
+    with pytest.raises(ValueError, match="no whole record at byte"):
+        list(result_log.read(str(tmp_path), [Place(shard.name, offset, OK)]))
+
+
+def test_a_shard_that_is_gone_is_told(tmp_path, shard):
+    with pytest.raises(FileNotFoundError):
+        list(result_log.read(str(tmp_path), [Place("gone.shard", 0, OK)]))
+
+
+@pytest.mark.parametrize(("gone", "whole"), [(0, 2), (1, 1), (40, 1)])
+def test_the_whole_records_of_a_shard(tmp_path, shard, gone, whole):
+    places = [shard.append(OK, 1, at, b"text", b"data") for at in range(2)]
+    cut(shard.path, os.path.getsize(shard.path) - gone)
+
+    found = result_log.heads(str(tmp_path), shard.name)
+
+    assert [(offset, record.at) for offset, record in found] == [(place.offset, at) for at, place in enumerate(places)][:whole]
+
+
+def test_a_last_record_whose_bytes_never_came_is_none(tmp_path, shard):
+    shard.append(OK, 1, 0, b"", b"one")
+    shard.append(OK, 1, 1, b"", b"two")
+    size = os.path.getsize(shard.path)
+    cut(shard.path, size - 2)
+    cut(shard.path, size)  # filled with zeros, as after a crash of the machine
+
+    assert [record.at for _, record in result_log.heads(str(tmp_path), shard.name)] == [0]
+
+
+def test_a_write_that_fails_is_taken_back(tmp_path):
+    class Full:
+        def __init__(self):
+            self.size = 7
+
+        def seek(self, *_):
+            return 7
+
+        def write(self, data):
+            if self.size > 7:
+                raise OSError(28, "No space left on device")
+            self.size += 3
+            return 3
+
+        def truncate(self, size):
+            self.size = size
+
+    file = Full()
+    with pytest.raises(OSError):
+        result_log._append(file, b"0123456789")
+
+    assert file.size == 7
+
+
+def test_a_process_has_one_shard_of_a_folder(tmp_path):
+    (tmp_path / result_log.FOLDER).mkdir()
+    one = result_log.mine(str(tmp_path))
+
+    assert result_log.mine(str(tmp_path)) is one
+    result_log.end(str(tmp_path))
+    assert one.file.closed
+    again = result_log.mine(str(tmp_path))
+    assert again is not one
+    result_log.end(str(tmp_path))
+
+
+def test_a_process_keeps_few_shards_open(tmp_path, monkeypatch):
+    monkeypatch.setattr(result_log, "_mine", {})
+    folders = [tmp_path / str(number) for number in range(result_log._MOST_OPEN + 2)]
+    for folder in folders:
+        (folder / result_log.FOLDER).mkdir(parents=True)
+    shards = [result_log.mine(str(folder)) for folder in folders]
+
+    assert [shard.file.closed for shard in shards] == [True] * 2 + [False] * result_log._MOST_OPEN
+    for folder in folders:
+        result_log.end(str(folder))
+
+
+def test_other_files_of_the_folder_are_no_shards(tmp_path, shard):
+    (tmp_path / result_log.FOLDER / "note.txt").touch()
+
+    assert result_log.names(str(tmp_path)) == [shard.name]
+    assert result_log.names(str(tmp_path / "gone")) == []

@@ -1,0 +1,74 @@
+"""What a flow came to: by output or by name, and the table of its steps."""
+
+from __future__ import annotations
+
+import pytest
+
+from autotb import Flow
+from tests.flow.calls import double, invert, total
+
+
+@pytest.fixture(scope="module")
+def made():
+    flow = Flow(error_handling="continue", progress=False)
+    outputs = {"map": flow.map(invert, [1, 0]), "call": flow.call(double, 2)}
+    return flow.run(), outputs
+
+
+def test_a_result_is_found_by_its_output_and_by_its_name(made):
+    results, outputs = made
+
+    assert results[outputs["call"]] == results["double"] == 4
+
+
+@pytest.mark.parametrize(
+    ("key", "says"),
+    [("nothing", "'nothing' is no step of this run; there are 'invert', 'double'"), (3, "3 is no step of this run")],
+)
+def test_what_is_no_step_is_told_with_those_that_there_are(made, key, says):
+    with pytest.raises(KeyError, match=says):
+        made[0][key]
+
+
+def test_an_output_of_another_flow_is_refused_though_its_name_is_known(made):
+    other = Flow().call(double, 1)
+
+    assert other not in made[0]
+    with pytest.raises(KeyError, match="<output of double> is of another flow"):
+        made[0][other]
+
+
+def test_results_are_a_mapping_by_name(made):
+    assert (list(made[0]), len(made[0]), "double" in made[0]) == (["invert", "double"], 2, True)
+
+
+def test_how_many_steps_there_are(made):
+    assert repr(made[0]) == "<results of 2 steps: invert, double>"
+
+
+def test_whether_anything_failed(made):
+    flow = Flow(progress=False)
+    flow.call(double, 1)
+
+    assert (made[0].has_errors, flow.run().has_errors) == (True, False)
+
+
+def test_root_causes_are_those_that_failed(made):
+    assert [root.kwargs for root in made[0].get_root_causes()] == [{"x": 0}]
+
+
+def test_in_a_notebook_the_table_is_text(made):
+    assert made[0]._repr_html_().startswith("<pre>step")
+    assert "&quot;" in made[0]._repr_html_()
+
+
+def test_the_table_of_steps_and_root_causes():
+    flow = Flow(error_handling="continue", progress=False)
+    flow.call(total, flow.map(invert, [1, 0, 0]))
+    told = str(flow.run())
+    assert told.split("\n")[0].split() == ["step", "done", "failed", "skipped", "of", "time"]
+    rows = [line.split() for line in told.split("\n")]
+    assert ["invert", "1", "2", "0", "3"] in [row[:5] for row in rows]
+    assert ["total", "0", "0", "1", "1"] in [row[:5] for row in rows]
+    assert told.count("ZeroDivisionError: division by zero") == 1
+    assert "root cause of 2 failures:" in told
