@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 MOST = 10_000  # exceptions of a chain, and frames, that are looked at
-# Their frames are hidden as an engine's are, but an error that passed them has no worker for that.
+# Their frames, and those of what starts a program (``python -m``), are hidden as an engine's are, but an error that passed them
+# has no worker for that.
 SURROUNDINGS = ("IPython", "decorator", "ipykernel", "threading", "tornado", "tqdm", "zmq")
 # Those of our modules that a program calls; the others are only in between.
 CALLED = (f"{__package__}.flow", f"{__package__}.futures")
@@ -88,7 +89,7 @@ def has_a_part(value: "Any", traceback: "Any" = None) -> bool:
     ownership: Any = sys.modules.get("autotb.record.ownership")
     if known is None or ownership is None:
         return False  # no engine was ever imported
-    engines = tuple([name for name in known.facts.own_modules if name not in SURROUNDINGS])
+    engines = tuple(known.facts.own_modules.difference(SURROUNDINGS, known.LAUNCHERS))
     frames = MOST
     for exc in _chain(value):
         fields = _fields_of(exc)

@@ -89,6 +89,22 @@ def test_a_plain_error_in_a_pipe_is_pythons_own(run, name):
     assert (ours.status, ours.stdout, ours.stderr) == (bare.status, bare.stdout, bare.stderr)
 
 
+STARTED = "import asyncio, multiprocessing.pool, threading\nfrom concurrent.futures import *\n1 / 0\n"
+
+
+@pytest.mark.parametrize("command", [["-m", "started"], ["."], ["-m", "pdb", "-c", "c", "-c", "q", "started.py"]])
+def test_what_starts_a_program_is_no_engine(tmp_path, command):
+    for name in ("__main__.py", "started.py"):
+        (tmp_path / name).write_text(STARTED)
+    ours, bare = (
+        programs.start([sys.executable, *command], tmp_path, stdin="q\n", autotb=autotb, PYTHONPATH=str(tmp_path))
+        for autotb in "10"
+    )
+
+    assert "ZeroDivisionError" in bare.stdout + bare.stderr
+    assert (ours.status, ours.stdout, ours.stderr) == (bare.status, bare.stdout, bare.stderr)
+
+
 LINES = """1 / 0
 import asyncio
 async def f(): return {}["k"]
