@@ -62,7 +62,7 @@ def _wrap_prepare(original: Function) -> Function:
             tb = static.traceback_of(exc)
             if tb is None or not engine_frames.has_user_frame(tb):
                 return stored
-            tree = build.record(exc, tb, build.place("celery", "in a Celery worker", call=engine_frames.frame_call(tb)))
+            tree = build.record(exc, tb, build.hop("celery", "in a Celery worker", call=engine_frames.frame_call(tb)))
             if isinstance(stored, dict):
                 return {**stored, FIELD: tree} if isinstance(tree, dict) else stored
             return pickling.carrying(stored, tree)

@@ -83,7 +83,7 @@ def _pack(original: Function, loads: Function, exc: BaseException, dumps: Functi
         tb = static.traceback_of(exc)
         in_process = original.__module__ == "dask.multiprocessing"
         where = "in a Dask worker" if in_process else "in a Dask worker thread"
-        tree = build.record(exc, tb, build.place("dask", where, call=engine_frames.frame_call(tb), twice=True))
+        tree = build.record(exc, tb, build.hop("dask", where, call=engine_frames.frame_call(tb), twice=True))
         if in_process:
             return original(pickling.packed(exc, tree, dumps, loads), dumps)
         annotate.attach(exc, tree)

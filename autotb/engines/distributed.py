@@ -260,7 +260,7 @@ def _packed(exc: BaseException) -> tuple[bytes, bool] | None:
     ):
         return None
     pickle = sys.modules["distributed.protocol.pickle"]
-    hop = build.place("dask", "in a Dask worker", call=engine_frames.frame_call(tb), twice=True)
+    hop = build.hop("dask", "in a Dask worker", call=engine_frames.frame_call(tb), twice=True)
     tree = build.record(exc, tb, hop)
     log = logging.getLogger("distributed.protocol.pickle")
     disabled, log.disabled = log.disabled, True
@@ -286,7 +286,7 @@ def _wrap_actor_execute(original: Function) -> Function:
             if static.is_exception(exc):
                 pickle = sys.modules["distributed.protocol.pickle"]
                 call = engine_frames.frame_call(static.traceback_of(exc))
-                tree = build.record(exc, static.traceback_of(exc), build.place("dask", "in a Dask actor", call=call, twice=True))
+                tree = build.record(exc, static.traceback_of(exc), build.hop("dask", "in a Dask actor", call=call, twice=True))
                 if self.address.startswith("inproc:"):
                     annotate.attach(exc, tree)
                 else:

@@ -64,7 +64,7 @@ def _with_record(message: Any) -> Any:
         import cloudpickle
 
         tb = static.traceback_of(error)
-        tree = build.record(error, tb, build.place("executorlib", "in an executorlib worker", call=engine_frames.frame_call(tb)))
+        tree = build.record(error, tb, build.hop("executorlib", "in an executorlib worker", call=engine_frames.frame_call(tb)))
         return {**message, "error": pickling.packed(error, tree, cloudpickle.dumps, cloudpickle.loads)}
     except Exception:
         return message  # then as executorlib does it

@@ -401,7 +401,7 @@ class _Results:
                 from autotb.record import build, pickling
 
                 call = build.call_text(*self.call)
-                hop = build.place("interpreter", "in an interpreter-pool worker", call=call)
+                hop = build.hop("interpreter", "in an interpreter-pool worker", call=call)
                 sent = pickling.travelling(value, "", build.record(value, static.traceback_of(value), hop))
                 sent = pickling.Rebuild(operator.getitem, (sent, 0))
             except BaseException:  # of pickling it: the queue will see the same

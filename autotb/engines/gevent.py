@@ -46,13 +46,13 @@ def _wrap_print(original: Function) -> Function:
                     return  # told when the first greenlet failed of it; this one only asked for that one's result
                 name = getattr(context, "name", None)
                 where = f"in greenlet {name}" if isinstance(name, str) else "in a greenlet"
-                place = build.place("gevent", where, call=engine_frames.frame_call(tb))
-                place["verb"] = "spawned"
+                hop = build.hop("gevent", where, call=engine_frames.frame_call(tb))
+                hop["verb"] = "spawned"
                 spawned = _spawned(context)
                 if spawned is not None:
-                    place["submitted"] = spawned
-                shown = surface.events.greenlet_failed(v, tb, place, getattr(context, "name", ""))
-                annotate.note_live(v, place)
+                    hop["submitted"] = spawned
+                shown = surface.events.greenlet_failed(v, tb, hop, getattr(context, "name", ""))
+                annotate.note_live(v, hop)
                 if shown:
                     return
         except Exception:

@@ -98,10 +98,10 @@ def _wrap_engine_info(original: Function) -> Function:
         if exc is None or "method" not in info:
             return info
         try:
-            place = build.place(
+            hop = build.hop(
                 "ipyparallel", f"in ipyparallel engine {info.get('engine_id')}", call=engine_frames.frame_call(_user_tb(exc))
             )
-            tree = build.record(exc, _user_tb(exc), place)
+            tree = build.record(exc, _user_tb(exc), hop)
             return {**info, FIELD: tree} if isinstance(tree, dict) else info
         except Exception:
             return info  # the text is read

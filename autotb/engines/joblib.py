@@ -77,10 +77,10 @@ def _wrap_boxed_init(original: Function) -> Function:
 def _record(exc: BaseException, tb: TracebackType | None, caller: FrameType) -> Tree | Light:
     from autotb.record import build
 
-    place = build.place("joblib", "in a joblib worker", call=_call(tb) or _unsent(caller))
-    if "thread" in place:
-        place["where"] = "in a joblib worker thread"
-    return executor_worker.unsent(build.record(exc, tb, place), caller, INTERNALS)
+    hop = build.hop("joblib", "in a joblib worker", call=_call(tb) or _unsent(caller))
+    if "thread" in hop:
+        hop["where"] = "in a joblib worker thread"
+    return executor_worker.unsent(build.record(exc, tb, hop), caller, INTERNALS)
 
 
 def _call(tb: TracebackType | None) -> str | None:

@@ -50,8 +50,8 @@ def _wrap_format(original: Function) -> Function:
 
             given = assumption.read(sys._getframe(2), CALL, limit=5)
             call = build.call_text(*given) if given else None
-            place = build.place("mpi4py", f"in MPI worker {comm.Get_rank()}", call=call)
-            annotate.attach(exc, build.record(exc, static.traceback_of(exc), place))
+            hop = build.hop("mpi4py", f"in MPI worker {comm.Get_rank()}", call=call)
+            annotate.attach(exc, build.record(exc, static.traceback_of(exc), hop))
         except Exception:
             pass  # without a record the driver reads the text
         return text

@@ -46,10 +46,10 @@ def _wrap_get_exception(original: Function) -> Function:
     @functools.wraps(original)
     def _get_exception(self: Any, args: tuple[Any, ...], err: BaseException) -> Any:
         try:
-            place = build.place("mpire", "in an mpire worker", call=engine_frames.frame_call(static.traceback_of(err)))
-            if "thread" in place:
-                place["where"] += " thread"
-            tree = build.record(err, static.traceback_of(err), place)
+            hop = build.hop("mpire", "in an mpire worker", call=engine_frames.frame_call(static.traceback_of(err)))
+            if "thread" in hop:
+                hop["where"] += " thread"
+            tree = build.record(err, static.traceback_of(err), hop)
             parts = _parts(err, tree)
         except Exception:
             tree, parts = None, None

@@ -65,7 +65,7 @@ def _record(exc: BaseException, tb: TracebackType | None, caller: FrameType) -> 
     from autotb.record import build
 
     given = assumption.read(caller, EXECUTE)
-    return build.record(exc, tb, build.place("pebble", "in a Pebble worker", call=build.call_text(*given) if given else None))
+    return build.record(exc, tb, build.hop("pebble", "in a Pebble worker", call=build.call_text(*given) if given else None))
 
 
 def _wrap_rebuild(original: Function) -> Function:

@@ -161,7 +161,7 @@ def _record(live: BaseException, kwargs: dict[str, Any], args: tuple[Any, ...]) 
         skipped = f"{name} was not called: a task whose result it takes failed"
         return {**upstream, "broken": [skipped, *upstream.get("broken", ())]}
     actor = kwargs.get("actor_id")
-    hop = build.place(
+    hop = build.hop(
         "ray",
         f"in a Ray {'actor' if actor else 'worker'}",
         call=engine_frames.frame_call(static.traceback_of(live)) or f"{name}(…)",

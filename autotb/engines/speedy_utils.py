@@ -98,7 +98,7 @@ def _wrap_frames(original: Function) -> Function:
         frames = original(exc)
         try:
             tb = static.traceback_of(exc)
-            tree = build.record(exc, tb, build.place("speedy-utils", "in a worker process", call=engine_frames.frame_call(tb)))
+            tree = build.record(exc, tb, build.hop("speedy-utils", "in a worker process", call=engine_frames.frame_call(tb)))
             if frames and isinstance(tree, dict):
                 path, line, name, held = frames[-1]
                 frames[-1] = (path, line, name, {**held, KEY: tree})

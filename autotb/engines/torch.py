@@ -119,7 +119,7 @@ def _wrap_wrapper_init(original: Function) -> Function:
         original(self, exc_info, where)
         try:
             exc, tb = exc_info[1], exc_info[2]
-            hop = build.place("torch", f"{where[:3]}a {where[3:]}", call=engine_frames.frame_call(tb))
+            hop = build.hop("torch", f"{where[:3]}a {where[3:]}", call=engine_frames.frame_call(tb))
             self._autotb = build.record(exc, tb, hop)
         except Exception:
             pass  # without a record the driver reads the text
@@ -282,7 +282,7 @@ def _append(exc: BaseException | None, function: Function, args: tuple[Any, ...]
     """The record stands after the text: who reads only that finds it as ever."""
     if exc is None or not isinstance(error_file, str):
         return
-    hop = build.place("torch", "in a process of torch.multiprocessing.spawn", call=build.call_text(function, args))
+    hop = build.hop("torch", "in a process of torch.multiprocessing.spawn", call=build.call_text(function, args))
     tree = build.record(exc, static.traceback_of(exc), hop)
     with open(error_file, "ab") as file:
         pickle.dump(tree, file)

@@ -121,7 +121,7 @@ def _add(path: str, exc: BaseException) -> None:
     with open(path, encoding="utf-8") as file:
         data = json.load(file)
     rank = os.environ.get("RANK", "?")
-    tree = build.record(exc, static.traceback_of(exc), build.place("torchrun", f"in rank {rank}"))
+    tree = build.record(exc, static.traceback_of(exc), build.hop("torchrun", f"in rank {rank}"))
     if not isinstance(tree, dict):
         return
     tree["time"] = time.time()

@@ -102,7 +102,7 @@ def _failed(error: Exception, function: Any, args: tuple[Any, ...], constants: d
     nothing of the user's."""
     try:
         call = build.call_text(function, args, constants)
-        hop = build.place("flow", "in a worker of a flow", call=call)
+        hop = build.hop("flow", "in a worker of a flow", call=call)
         if is_raised:
             annotate.note_live(error, hop)
         else:

@@ -355,7 +355,7 @@ def _packed_exception(exception: BaseException) -> Packed:
     """The exception with its story, made fit to travel."""
     tree = attached(exception)
     if tree is None:
-        tree = build.record(exception, static.traceback_of(exception), build.place("flow", ""))  # type: ignore[assignment]
+        tree = build.record(exception, static.traceback_of(exception), build.hop("flow", ""))  # type: ignore[assignment]
     return packing.pack_exception(exception, tree)
 
 

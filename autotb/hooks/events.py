@@ -36,13 +36,13 @@ def thread_failed(args: Any) -> bool:
         return False
     thread = args.thread
     name = thread.name if thread is not None else "unknown"
-    place = records.place(
+    hop = records.hop(
         "thread", f"in thread {name}", submitted=callsite.decode(getattr(thread, "_autotb_site", None)), verb="started"
     )
-    place.pop("thread", None)
+    hop.pop("thread", None)
     # In a pipe: Python's grammar, and one line more, that of the start.
     style = "" if plain_errors.is_ours(args.exc_value, args.exc_traceback) else "plain"
-    render.show(_trace(args.exc_value, args.exc_traceback, place, f"Exception in thread {name}:"), style=style)
+    render.show(_trace(args.exc_value, args.exc_traceback, hop, f"Exception in thread {name}:"), style=style)
     return True
 
 
@@ -54,10 +54,10 @@ def process_failed(exc: BaseException, process: Process) -> bool:
         told = f"Process {process.name}, pid {os.getpid()}: KeyboardInterrupt while it waited for work"
         terminal.write(sys.stderr, clean.line(told) + "\n")
         return True
-    place = records.place(
+    hop = records.hop(
         "process", f"in process {process.name}", submitted=getattr(process, "_autotb_started", None), verb="started"
     )
-    trace = _trace(exc, static.traceback_of(exc), place, f"Process {process.name}:")
+    trace = _trace(exc, static.traceback_of(exc), hop, f"Process {process.name}:")
     render.show(build.from_elsewhere(trace))
     return True
 
@@ -74,7 +74,7 @@ def never_retrieved(failures: list[tuple[BaseException, Place | None]]) -> bool:
     """Failed futures that were dropped, or that were held to the end."""
     from autotb.hooks import unretrieved_report
 
-    unretrieved_report.tell(failures)
+    unretrieved_report.report(failures)
     return True
 
 
@@ -82,8 +82,8 @@ def never_retrieved_at_exit(over: dict[Any, int] | None = None) -> bool:
     """What was only counted so far; ``over`` are those of a pool whose error ended the program."""
     from autotb.hooks import unretrieved_report
 
-    unretrieved_report.tell_the_rest()
-    unretrieved_report.tell_in_a_line(over or {})
+    unretrieved_report.report_the_rest()
+    unretrieved_report.report_in_a_line(over or {})
     return True
 
 
@@ -120,6 +120,6 @@ def _asyncio_story(context: dict[str, Any]) -> str:
     task = next((each for each in (context.get("task"), context.get("future")) if _is_a_task(each)), None)
     name = task.get_name() if task is not None else ""
     submitted = callsite.decode(getattr(task, "_autotb_site", None))
-    place = records.place("asyncio", f"in task {name}" if name else "", submitted=submitted, verb="created")
-    nameless = schema.without(place, "pid", "thread")
+    hop = records.hop("asyncio", f"in task {name}" if name else "", submitted=submitted, verb="created")
+    nameless = schema.without(hop, "pid", "thread")
     return render.draw(_trace(error, static.traceback_of(error), nameless), sys.stderr).rstrip("\n")

@@ -63,7 +63,7 @@ def _show(value: BaseException, traceback: TracebackType | None) -> None:
     from autotb.record import static
     from autotb.trace import build
 
-    if sys.stderr is None or _is_told_elsewhere(value):
+    if sys.stderr is None or _is_shown_elsewhere(value):
         return
     is_plain_ctrl_c = issubclass(type(value), KeyboardInterrupt) and static.context_of(value) is None
     if is_plain_ctrl_c and _is_an_engines_process(traceback):
@@ -125,7 +125,7 @@ def _show_interruption(traceback: TracebackType | None) -> None:
         terminal.write(sys.stderr, clean.line(f"pid {os.getpid()}: KeyboardInterrupt, at {where}") + "\n")
 
 
-def _is_told_elsewhere(value: BaseException) -> bool:
+def _is_shown_elsewhere(value: BaseException) -> bool:
     """Whether an adapter has handed this error to a process that tells it on this very terminal."""
     from autotb.record.capture import attached
 

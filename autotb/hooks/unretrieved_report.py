@@ -1,8 +1,8 @@
-"""What is told of failed futures that were never retrieved: each kind once and soon, then counts; at most twenty lines a minute.
+"""What is reported of failed futures that were never retrieved: each kind once and soon, then counts.
 
 Flows in: failures, as their futures are dropped.  Flows out: lines on stderr, written when a future is dropped or at exit: there
-is no thread that would tell them in between.  The first of a minute is told with its traceback, further kinds in one line each;
-what there is no room for, and what is like something that was told, is counted.
+is no thread that would report them in between.  At most twenty lines a minute: the first failure is reported with its traceback,
+further kinds in one line each; what there is no room for, and what is like something that was reported, is counted.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from autotb.record.schema import Place
 
 MOST = 20  # lines in a minute
-_LEFT = 6  # of these, for what is told at exit
-_MINUTE, _HOUR = 60.0, 3600.0  # seconds: counts are told a minute after what was told before them, then twice as long each time
+_LEFT = 6  # of these, for what is reported at exit
+_MINUTE, _HOUR = 60.0, 3600.0  # seconds: counts are reported a minute after what was before them, then twice as long each time
 MOST_KINDS = 12  # lines of one list of counts
 
 _since = float("-inf")  # when the minute began
@@ -31,19 +31,19 @@ _used = 0  # lines in it
 _wait = _MINUTE
 
 
-def tell(failures: list[tuple[BaseException, Place | None]]) -> None:
+def report(failures: list[tuple[BaseException, Place | None]]) -> None:
     """Futures were dropped that had failed of these errors, submitted at these places."""
     if not settings.switch("unretrieved"):
         return
     for error, submitted in failures:
         kind = failure_kinds.of(error)
-        if kind.is_told or not _tell_one(kind, error, submitted):
+        if kind.is_reported or not _report_one(kind, error, submitted):
             kind.count(error)
     if time.monotonic() >= unretrieved.due:
-        _tell_counts()
+        _report_counts()
 
 
-def _tell_one(kind: failure_kinds.Kind, error: BaseException, submitted: Place | None) -> bool:
+def _report_one(kind: failure_kinds.Kind, error: BaseException, submitted: Place | None) -> bool:
     """The first of a kind: whether there was room to tell it."""
     if kind is failure_kinds.OTHERS:
         return False
@@ -59,34 +59,34 @@ def _tell_one(kind: failure_kinds.Kind, error: BaseException, submitted: Place |
             lines = [*lines[: room - 2], f"  … {len(lines) - room + 1} more lines", kind.first]
     else:
         lines = [f"{lines[0]}: {kind.first}"]
-    kind.is_told = True
+    kind.is_reported = True
     if not _write(lines):
-        kind.is_told = False
-    return kind.is_told
+        kind.is_reported = False
+    return kind.is_reported
 
 
-def _tell_counts() -> None:
-    """A while has passed since something was told, and now another future was dropped: what was counted in between."""
+def _report_counts() -> None:
+    """A while has passed since something was reported, and now another future was dropped: what was counted in between."""
     global _wait
-    found = [kind for kind in failure_kinds.every() if kind.untold]
+    found = [kind for kind in failure_kinds.every() if kind.unreported]
     if found:
         _wait = min(2 * _wait, _HOUR)
         _write(_counted(found, "since then", MOST_KINDS))
 
 
-def tell_the_rest() -> None:
-    """At exit: what was counted and not told, grouped."""
-    found = [kind for kind in failure_kinds.every() if kind.untold]
+def report_the_rest() -> None:
+    """At exit: what was counted and not reported, grouped."""
+    found = [kind for kind in failure_kinds.every() if kind.unreported]
     if found and settings.switch("unretrieved"):
         _write(_counted(found, "", max(1, min(MOST_KINDS, _room() - 2))))
 
 
 def _counted(found: list[failure_kinds.Kind], since: str, most: int) -> list[str]:
-    """How many of which kind, the most frequent ones first; they are told then."""
-    counts = sorted(((kind.untold, kind) for kind in found), key=lambda one: -one[0])
+    """How many of which kind, the most frequent ones first; they are reported then."""
+    counts = sorted(((kind.unreported, kind) for kind in found), key=lambda one: -one[0])
     for count, kind in counts:
-        kind.untold -= count
-        kind.is_told = True
+        kind.unreported -= count
+        kind.is_reported = True
     total = sum(count for count, _ in counts)
     more = " more" if _used else ""
     lines = [f"autotb: {total}{more} future{'s' if total != 1 else ''} failed{' ' + since if since else ''}, never retrieved:"]
@@ -106,10 +106,10 @@ def with_the_end(error: BaseException) -> None:
         chain.add(id(one))
         cause = static.cause_of(one)
         one = static.context_of(one) if cause is None else cause
-    tell_in_a_line(unretrieved.of_the_same_pool(chain))
+    report_in_a_line(unretrieved.of_the_same_pool(chain))
 
 
-def tell_in_a_line(counts: dict[failure_kinds.Kind, int]) -> None:
+def report_in_a_line(counts: dict[failure_kinds.Kind, int]) -> None:
     """Failures of a pool whose error ended the program, or is about to."""
     if not counts:
         return

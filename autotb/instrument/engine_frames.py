@@ -44,7 +44,7 @@ def note_thread(exc: BaseException, engine: str, where: str, call: Callable[[], 
         annotate.attach_shared(exc, engine, where)
         return
     text = call()
-    annotate.note_live(exc, build.place(engine, where, call=text))
+    annotate.note_live(exc, build.hop(engine, where, call=text))
 
 
 def chunk_call(function: Any, chunk: list[Any], tb: TracebackType | None, *, star: bool) -> str | None:

@@ -106,7 +106,7 @@ def initialize(initializer: Function, *args: object) -> None:
         try:
             from autotb.record import annotate, build
 
-            hop = build.place(
+            hop = build.hop(
                 "process pool", "in the initializer of a process-pool worker", call=build.call_text(initializer, args)
             )
             annotate.note_live(error, hop)
@@ -125,7 +125,7 @@ def record(
     (item,) = assumption.read(caller, internals.worker, limit=5) or (None,)
     function, args, kwargs = internals.item.read(item) or (None, (), {})
     call = call_of(function, args, kwargs, tb) if function is not None else None
-    return unsent(build.record(exc, tb, build.place(engine, where, call=call)), caller, internals)
+    return unsent(build.record(exc, tb, build.hop(engine, where, call=call)), caller, internals)
 
 
 def unsent(tree: Tree | Light, caller: FrameType, internals: Internals) -> Tree | Light:

@@ -35,20 +35,20 @@ class Kind:
         type, path, line, name: what was raised, and where; no path where that is not known.
         first: the first one's message and place as one line, once that was made.
         is_same: whether all so far say the same, as far as their arguments tell.
-        is_told: whether one of them was told.
-        untold: how many were not, since.
+        is_reported: whether one of them was reported.
+        unreported: how many were not, since.
     """
 
-    __slots__ = ("args", "first", "is_same", "is_told", "line", "name", "path", "type", "untold")
+    __slots__ = ("args", "first", "is_reported", "is_same", "line", "name", "path", "type", "unreported")
 
     def __init__(self, type: str, path: str | None, line: int, name: str, args: tuple[Any, ...] | None) -> None:
         self.type, self.path, self.line, self.name = type, path, line, name
         self.args, self.is_same = args, args is not None
-        self.first, self.is_told, self.untold = "", False, 0
+        self.first, self.is_reported, self.unreported = "", False, 0
 
     def count(self, exc: BaseException) -> None:
-        """One more, which is not told by itself."""
-        self.untold += 1
+        """One more, which is not reported by itself."""
+        self.unreported += 1
         if self.is_same:
             self.compare(exc)
 
@@ -175,7 +175,7 @@ def forget() -> None:
     """In a forked child: the parent tells what was counted."""
     _kinds.clear()
     _of_bases.clear()
-    OTHERS.untold = 0
+    OTHERS.unreported = 0
 
 
 if hasattr(os, "register_at_fork"):

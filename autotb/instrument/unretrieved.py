@@ -1,7 +1,8 @@
 """Failed futures that are never retrieved: by themselves no line at all, and exit status 0.
 
-Flows in: ``set_exception`` of a future whose ``submit`` the user called.  Flows out: what is told when such a future is dropped,
-or when the interpreter exits.  Nothing here runs for a future that succeeds, and no failure keeps more than its future does.
+Flows in: ``set_exception`` of a future whose ``submit`` the user called.  Flows out: what is reported when such a future is
+dropped, or when the interpreter exits.  Nothing here runs for a future that succeeds, and no failure keeps more than its future
+does.
 
 An error that reached the program speaks for itself, and for those futures that were submitted before it did and failed of the
 very same: a program that handles the first of forty equal failures knows them.  It speaks for no other failure, and for none
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 _registered = False
 _MARK = object()  # each watch holds it: its references tell how many watches there are, at no cost to any
-due = float("inf")  # when what was counted is to be told, by the clock of time.monotonic
+due = float("inf")  # when what was counted is to be reported, by the clock of time.monotonic
 
 
 class Watch:
@@ -56,8 +57,8 @@ class Watch:
         if site is None:
             return
         _, _, batch, is_users = site  # which costs no more than one of its readers
-        if kind.is_told and batch.pool.is_plain and is_users and monotonic() < due:
-            kind.untold += 1  # as most of many failures are: nothing more is to be done for one
+        if kind.is_reported and batch.pool.is_plain and is_users and monotonic() < due:
+            kind.unreported += 1  # as most of many failures are: nothing more is to be done for one
             if kind.is_same:
                 kind.compare(error)
         else:
@@ -77,7 +78,7 @@ def begin(error: BaseException, site: Site | None, kind: failure_kinds.Kind) -> 
     global _registered
     if not _registered:
         _registered = True
-        atexit.register(tell_the_rest)
+        atexit.register(report_the_rest)
     return Watch(error, site, kind)
 
 
@@ -123,7 +124,7 @@ def _dropped(error: BaseException, site: Site | None, kind: failure_kinds.Kind, 
         return
     if pool.is_over:
         _over[kind] = _over.get(kind, 0) + 1
-    elif kind.is_told and monotonic() < due:
+    elif kind.is_reported and monotonic() < due:
         kind.count(error)
     else:
         _give(error, record)
@@ -163,7 +164,7 @@ def of_the_same_pool(errors: set[int]) -> dict[failure_kinds.Kind, int]:
     return found
 
 
-def tell_the_rest() -> None:
+def report_the_rest() -> None:
     """At exit: the futures that are still held, and were never retrieved."""
     told = []
     for found in _held():
@@ -173,7 +174,7 @@ def tell_the_rest() -> None:
             continue
         if batch_of(site).pool.is_over:
             _over[found.kind] = _over.get(found.kind, 0) + 1
-        elif found.kind.is_told:
+        elif found.kind.is_reported:
             found.kind.count(error)
         else:
             _give(error, found.record)

@@ -40,7 +40,7 @@ def share(exc: BaseException) -> None:
 
 def attach_shared(exc: BaseException, engine: str, where: str) -> None:
     """The light record of a failure in a thread; its frames and arguments are in the traceback."""
-    hop = build.place(engine, where)
+    hop = build.hop(engine, where)
     base = _one((where, hop.get("thread")), {**hop, "live": True})
     attach(exc, _one(("of", id(base)), (VERSION, base, None)))
 

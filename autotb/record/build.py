@@ -45,26 +45,26 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_seen.clear)
 
 
-def place(engine: str, where: str, *, call: str | None = None, **more: Any) -> Hop:
+def hop(engine: str, where: str, *, call: str | None = None, **more: Any) -> Hop:
     """A hop's description: which engine, in words where it ran, and what was called."""
-    hop: Hop = {"engine": engine, "where": where, "pid": os.getpid(), "host": host()}
+    made: Hop = {"engine": engine, "where": where, "pid": os.getpid(), "host": host()}
     thread = threading._active.get(threading.get_ident())  # type: ignore[attr-defined]
     if thread is not None and thread is not threading.main_thread():
-        hop["thread"] = thread.name
+        made["thread"] = thread.name
     if settings.switch("keep_inputs"):
         from autotb.record import inputs
 
         more["inputs"] = inputs.taken()
     if worker_log is not None:
-        hop["log"] = worker_log
+        made["log"] = worker_log
     job = _job()
     if job:
-        hop["job"] = job
+        made["job"] = job
     if call is not None:
-        hop["call"] = call
+        made["call"] = call
     known: Any = {key: value for key, value in more.items() if value is not None}
-    hop.update(known)
-    return hop
+    made.update(known)
+    return made
 
 
 @functools.cache

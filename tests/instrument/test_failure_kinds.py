@@ -135,18 +135,18 @@ def test_those_that_all_say_the_same_are_told_by_the_first_ones_words():
     kind = failure_kinds.of(raised(ValueError(1)))
     kind.first = "ValueError: 1"
     kind.count(raised(ValueError(1)))
-    assert (str(kind), kind.untold) == ("ValueError: 1", 1)
+    assert (str(kind), kind.unreported) == ("ValueError: 1", 1)
 
     kind.count(raised(ValueError(2)))
     kind.count(raised(ValueError(1)))
     assert str(kind).startswith("ValueError, at ")
-    assert kind.untold == 3
+    assert kind.unreported == 3
 
 
 def test_a_forked_child_counts_anew():
     failure_kinds.of(raised(ValueError(1)))
-    failure_kinds.OTHERS.untold = 3
+    failure_kinds.OTHERS.unreported = 3
     failure_kinds.forget()
 
     assert failure_kinds.every() == [failure_kinds.OTHERS]
-    assert failure_kinds.OTHERS.untold == 0
+    assert failure_kinds.OTHERS.unreported == 0

@@ -33,7 +33,7 @@ def fresh():
 @pytest.mark.behaviour("S1-58")
 def test_a_record_is_plain_builtins_with_everything_the_story_needs():
     error = caught(2, "pad")
-    tree = records.record(error, error.__traceback__, records.place("test", "in a test", call="fail(2)"))
+    tree = records.record(error, error.__traceback__, records.hop("test", "in a test", call="fail(2)"))
 
     assert records._size(tree) < records.MAX_RECORD
     assert b"autotb.trace" not in pickle.dumps(tree)
@@ -57,7 +57,7 @@ def test_a_record_stays_within_its_bounds_and_says_what_was_cut():
         names["f109"]()
     except ZeroDivisionError as caught_error:
         error = caught_error
-    tree = records.record(error, error.__traceback__, records.place("test", "in a test"))
+    tree = records.record(error, error.__traceback__, records.hop("test", "in a test"))
 
     assert records._size(tree) <= records.MAX_RECORD
     assert "local variables" in tree["cut"]
@@ -74,7 +74,7 @@ def test_a_record_stays_within_its_bounds_whatever_code_says_of_its_file(failure
             names["f29"]()
         except ZeroDivisionError as caught_error:
             error = caught_error
-        record = records.record(error, error.__traceback__, records.place("test", "in a test"))
+        record = records.record(error, error.__traceback__, records.hop("test", "in a test"))
 
     assert len(pickle.dumps(record)) <= (records.MAX_RECORD if failures == 1 else 2 * records.MAX_RECORD)
     if failures == 1:
@@ -85,9 +85,9 @@ def test_a_record_stays_within_its_bounds_whatever_code_says_of_its_file(failure
 def test_after_a_hundred_failures_from_one_place_records_are_light():
     for _ in range(records.FULL_RECORDS):
         error = caught(0)
-        records.record(error, error.__traceback__, records.place("test", "in a test"))
+        records.record(error, error.__traceback__, records.hop("test", "in a test"))
     error = caught(0)
-    light = records.record(error, error.__traceback__, records.place("test", "in a test", call="fail(0)"))
+    light = records.record(error, error.__traceback__, records.hop("test", "in a test", call="fail(0)"))
     annotate.attach(error, light)
 
     assert records._size(light) < 2_048

@@ -45,9 +45,9 @@ def test_the_published_schema_is_the_programs_own():
 
 
 def test_what_is_told_by_keywords_is_told_under_keys():
-    """Of calls that mypy does not look into: ``build.place(…, call=…)``, ``annotate.note(error, culprit=…)``."""
+    """Of calls that mypy does not look into: ``build.hop(…, call=…)``, ``annotate.note(error, culprit=…)``."""
     makers = {
-        **dict.fromkeys(("build.place", "records.place", "death_report.hop"), schema.Hop),
+        **dict.fromkeys(("build.hop", "records.hop", "death_report.hop"), schema.Hop),
         "annotate.note": schema.Tree,
     }
     found = set()
@@ -86,7 +86,7 @@ PROGRAM = """
         fail()
     except ValueError as caught:
         error = caught
-    tree = build.record(error, error.__traceback__, build.place("test", "in a test", gpu={"0": "H100"}))
+    tree = build.record(error, error.__traceback__, build.hop("test", "in a test", gpu={"0": "H100"}))
     tree.update(advice="read", seen=3, wrong="many")
     tree["hops"][0]["frames"][-1]["covered"] = True
     annotate.attach(error, tree)

@@ -92,7 +92,7 @@ def test_a_record_of_a_later_version_is_ignored():
 
 
 def test_a_record_that_travelled_is_the_last_hop():
-    error, place = ValueError("no"), records.place("test", "in a test", call="fails()")
+    error, place = ValueError("no"), records.hop("test", "in a test", call="fails()")
     worker = caught(fails)
     annotate.attach(error, records.record(worker, worker.__traceback__, place))
 

@@ -150,7 +150,7 @@ def _not_unpickled(error: BaseException, status: StatusFile, results: _Results) 
         return False
     tb = static.traceback_of(error)
     box = results.module.ExceptionWithTraceback(error, tb)
-    box._autotb = build.record(error, tb, build.place("multiprocessing.Pool", "in a pool worker, which unpickled a task"))
+    box._autotb = build.record(error, tb, build.hop("multiprocessing.Pool", "in a pool worker, which unpickled a task"))
     results.put((*job, (False, box)))
     return True
 
@@ -262,7 +262,7 @@ class _Initializer:
             try:
                 from autotb.record import build
 
-                hop = build.place(
+                hop = build.hop(
                     "multiprocessing.Pool", "in the initializer of a pool worker", call=build.call_text(self.function, args)
                 )
                 box._autotb = build.record(error, tb, hop)
@@ -304,7 +304,7 @@ def _record(exc: BaseException, tb: TracebackType | None, caller: FrameType) -> 
 
     function, args, kwargs = assumption.read(caller, LOOP, limit=5) or (None, None, None)
     call = _call_of(function, args, kwargs, tb) if function is not None else None
-    return build.record(exc, tb, build.place("multiprocessing.Pool", "in a pool worker", call=call))
+    return build.record(exc, tb, build.hop("multiprocessing.Pool", "in a pool worker", call=call))
 
 
 _POOLS = ("multiprocessing.pool", "multiprocess.pool")

@@ -198,7 +198,7 @@ def _record(exc: BaseException, tb: TracebackType | None, caller: FrameType) -> 
         call = _ended
     elif given := assumption.read(caller, APP):
         call = build.call_text(*_app(*given))
-    hop = build.place("parsl", "in a Parsl worker" if _in_worker() else "in a Parsl worker thread", call=call, twice=True)
+    hop = build.hop("parsl", "in a Parsl worker" if _in_worker() else "in a Parsl worker thread", call=call, twice=True)
     tree = build.record(exc, tb, hop)
     if is_of_a_result and isinstance(tree, dict):
         import dill

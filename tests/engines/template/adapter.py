@@ -51,7 +51,7 @@ def _record(exc: BaseException, tb: TracebackType | None, caller: FrameType) -> 
 
     function, args = assumption.read(caller, RUN) or (None, ())
     call = build.call_text(function, args) if function is not None else None
-    return build.record(exc, tb, build.place("tinypool", "in a tinypool worker", call=call))
+    return build.record(exc, tb, build.hop("tinypool", "in a tinypool worker", call=call))
 
 
 def _wrap_rebuild(original: Any) -> Any:
