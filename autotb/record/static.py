@@ -206,7 +206,9 @@ def is_silent(value: Any, field: str) -> bool:
     if _answers_of(kind) - {"__dir__"}:
         return False
     found = next((own(base)[field] for base in mro(kind) if field in own(base)), None)
-    return found is None or type(found) is FunctionType or type(found) in _C_MADE
+    if type(found) is FunctionType or type(found) in _C_MADE:
+        return True
+    return not any("__get__" in own(base) for base in mro(type(found)))  # a plain value in the class is only taken from there
 
 
 def _answers_of(kind: type) -> set[str]:

@@ -71,6 +71,21 @@ def test_a_cause_hides_the_context_and_from_none_hides_it_too():
     assert "context" not in tree(exc)
 
 
+def test_where_the_middle_was_left_out_the_link_is_the_weakest_of_those_in_between():
+    first = chain(200)
+    at = first
+    for _ in range(capture.MAX_CHAIN // 2 + 3):
+        at = at.__cause__
+    at.__context__, at.__cause__ = at.__cause__, None
+    at.__suppress_context__ = False
+    found = tree(first)
+    while not found.get("skipped"):
+        found = found["cause"]
+
+    assert found["context"]["message"] == "175"
+    assert "cause" not in found
+
+
 def test_a_circle_ends():
     one, two = ValueError("one"), ValueError("two")
     one.__context__, two.__context__ = two, one
@@ -167,6 +182,31 @@ def test_the_causes_of_a_workers_exception_are_the_workers():
     )
 
     assert tree(exc)["cause"]["type"] == "OSError"
+
+
+def test_what_a_wrapper_says_is_told_by_its_record():
+    exc = recorded(ValueError("now"), type="ValueError", message="the worker's")
+    engine_facts.register(openers=(lambda exc: engine_facts.Opened(),))
+
+    assert tree(exc)["message"] == "the worker's"
+
+
+@group
+def test_members_that_have_their_own_traceback_are_told_of_themselves():
+    def member(raises):
+        exc = KeyError("k")
+        if raises:
+            try:
+                raise exc
+            except KeyError:
+                pass
+        return exc
+
+    worker_said = [{"v": VERSION, "type": "OSError", "message": "the worker's", "hops": []}]
+    told = {"type": "ExceptionGroup", "message": "g (1 sub-exception)", "members": worker_said}
+    found = [tree(recorded(ExceptionGroup("g", [member(raises)]), **told))["members"][0]["type"] for raises in (True, False)]  # noqa: F821
+
+    assert found == ["KeyError", "OSError"]
 
 
 class RemoteText(Exception):

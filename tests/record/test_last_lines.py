@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+import types
 
 import pytest
 
@@ -73,6 +74,62 @@ def test_names_of_a_mapping_of_the_users_are_not_listed():
         eval("cuont", {}, Names(count=1))
     except NameError as error:
         assert lines(error) is None
+
+
+suggests = pytest.mark.skipif(not last_lines.HAS_SUGGESTIONS, reason="before, names of modules and of self are not suggested")
+
+
+@suggests
+def test_a_name_that_self_has_is_meant_by_it():
+    (line,) = lines(method_error(Plain))
+
+    assert line.endswith(". Did you mean: 'self.colour'?")
+
+
+@suggests
+def test_a_self_that_answers_for_itself_is_not_asked():
+    assert lines(method_error(Answers)) is None
+
+
+@suggests
+def test_a_descriptor_of_the_users_is_not_asked():
+    class Asked:
+        def __get__(self, instance, owner):
+            raise AssertionError
+
+    assert lines(method_error(type("Holder", (), {"colour": Asked()}))) is None
+
+
+def method_error(kind):
+    names = {}
+    exec("def method(self):\n    colour", names)
+    try:
+        names["method"](kind())
+    except NameError as error:
+        return error
+
+
+@suggests
+@pytest.mark.parametrize(
+    ("source", "meant"), [("from sys import pathh", "path"), ("from no_such import x", None), ("import no_such", None)]
+)
+def test_a_name_that_a_loaded_module_has(source, meant):
+    found = lines(raised(source))
+
+    assert (
+        found == [f"ImportError: cannot import name 'pathh' from 'sys' (unknown location). Did you mean: '{meant}'?"]
+        if meant
+        else not found
+    )
+
+
+@suggests
+def test_a_module_that_is_gone_is_not_imported_again(monkeypatch):
+    monkeypatch.setitem(sys.modules, "gone", types.ModuleType("gone"))
+    error = raised("from gone import x")
+    del sys.modules["gone"]
+
+    assert lines(error) is None
 
 
 def syntax_error(**fields):
