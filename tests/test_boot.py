@@ -201,38 +201,6 @@ def test_a_zipapp(run, tmp_path):
     assert [head.partition(" in ")[2] for head in ran.heads] == ["<module>", "main"]
 
 
-def test_install_twice_and_uninstall(run):
-    ran = run(
-        """
-        import sys
-        import autotb
-        autotb.install()
-        autotb.install()
-        print(sum(type(f).__module__ == "autotb.boot" for f in sys.meta_path))
-        autotb.uninstall()
-        print(sum(type(f).__module__ == "autotb.boot" for f in sys.meta_path), sys.excepthook is sys.__excepthook__)
-        """
-    )
-
-    assert ran.stdout == "1\n0 True\n"
-
-
-def test_install_does_nothing_when_opted_out(run):
-    ran = run("import sys, autotb\nautotb.install()\nprint(sys.excepthook is sys.__excepthook__)\n", autotb="0")
-
-    assert ran.stdout == "True\n"
-
-
-def test_the_public_names():
-    import autotb
-
-    for name in autotb.__all__:
-        assert getattr(autotb, name).__doc__
-    assert set(autotb.__all__) <= set(dir(autotb))
-    with pytest.raises(AttributeError, match="module 'autotb' has no attribute 'nothing'"):
-        autotb.nothing
-
-
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_fork_while_another_thread_imports_us_hangs_nothing(run):
     ran = run(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
 import sys
 
 import pytest
@@ -199,43 +197,6 @@ def test_the_demo_of_an_engine_that_is_not_known(tmp_path):
 
     assert ran.status == 2
     assert "there are anyio, asyncio, celery, dask," in ran.stderr
-
-
-def test_doctor_is_content(tmp_path):
-    (tmp_path / "pyproject.toml").write_text("[tool.autotb]\ncontext = 5\n")
-    ran = programs.start([sys.executable, "-m", "autotb", "doctor"], tmp_path)
-
-    assert ran.status == 0, ran.stdout
-    assert "all is well" in ran.stdout
-    assert "concurrent.futures._base.Future.result: applied" in ran.stdout
-    assert "ray.exceptions.RayTaskError.__init__: applied" in ran.stdout
-    table = ran.stdout.partition("settings that were asked for here, and what a spawned worker would answer\n")[2]
-    assert re.search(r"^  AUTOTB_CONTEXT +5 +5$", table, re.M), ran.stdout
-    assert re.search(r"^  AUTOTB_LOCALS +\(unset\) +\(unset\)$", table, re.M), ran.stdout
-    assert os.listdir(tmp_path) == ["pyproject.toml"]
-
-
-def test_doctor_under_the_opt_out_says_that_nothing_is_drawn(tmp_path):
-    ran = programs.start([sys.executable, "-m", "autotb", "doctor"], tmp_path, autotb="0")
-
-    assert "  drawn: nothing, while AUTOTB switches autotb off\n" in ran.stdout
-    assert "settings that were asked for here" not in ran.stdout
-
-
-def test_doctor_says_what_is_off(tmp_path):
-    import json
-
-    (tmp_path / "site").mkdir()
-    (tmp_path / "site" / "sitecustomize.py").write_text("import sys\ndef hook(*args): pass\nsys.excepthook = hook\n")
-    ran = programs.start(
-        [sys.executable, "-m", "autotb", "doctor", "--json"], tmp_path, PYTHONPATH=str(tmp_path / "site"), AUTOTB_STYLE="x"
-    )
-    report = json.loads(ran.stdout)
-
-    assert ran.status == 1
-    assert any("sys.excepthook belongs to sitecustomize.hook" in problem for problem in report["problems"])
-    assert any("AUTOTB_STYLE='x'" in problem for problem in report["problems"])
-    assert report["settings"]["style"]["from"] == "default"
 
 
 @pytest.mark.behaviour("S0-38")
