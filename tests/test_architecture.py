@@ -138,9 +138,6 @@ ELSEWHERE = {
     "engines/trio": "with anyio, which runs on it: tests/engines/test_trio_and_anyio.py",
     "frozen/hook-autotb": "PyInstaller runs it: tests/test_frozen.py",
     "cli/assumed": "so far through doctor: tests/engines/test_degrading.py",
-    "flow/result_writer": "so far through flows alone: tests/flow/test_flow.py",
-    "flow/run_report": "so far through flows alone: tests/flow/test_flow.py",
-    "hooks/events": "so far through programs alone: tests/hooks/test_hooks.py",
 }
 
 

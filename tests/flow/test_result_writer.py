@@ -1,0 +1,75 @@
+"""What a worker does with its results where they are kept in a run folder."""
+
+from __future__ import annotations
+
+import pickle
+import threading
+
+import pytest
+
+from autotb.flow import result_log, result_writer, store
+from autotb.flow.messages import Failed, Partly, Sink
+from autotb.flow.snapshots import ErrorSnapshot, ErrorStub
+from tests.flow.calls import double
+
+
+@pytest.fixture
+def sink(tmp_path):
+    (tmp_path / result_log.FOLDER).mkdir()
+    path = tmp_path / store.mark("t")
+    path.touch()
+
+    def made(owned=True, token="t"):
+        return Sink(str(tmp_path), token, 1, owned, None)
+
+    yield made
+    result_log.end(str(tmp_path))
+
+
+def keep(sink, *results):
+    columns = (list(range(len(results))),)
+    return result_writer.keep(sink, double, columns, {}, range(len(results)), list(results))
+
+
+def stored(sink, kept):
+    return [pickle.loads(record.data) for record in result_log.read(sink.folder, kept.places)]
+
+
+def test_a_result_is_kept_and_nothing_of_it_is_sent(sink):
+    kept = keep(sink(), 10, 20)
+
+    assert (kept.results, stored(sink(), kept)) == ([None, None], [10, 20])
+
+
+def test_where_results_are_returned_they_are_sent_as_well(sink):
+    kept = keep(sink(owned=False), 10)
+
+    assert (kept.results, stored(sink(), kept)) == ([10], [10])
+
+
+def test_an_error_is_kept_as_a_snapshot_of_its_call(sink):
+    kept = keep(sink(), 10, Failed(ValueError("x")))
+    snapshot = stored(sink(), kept)[1]
+
+    assert kept.results == [None, ErrorStub(False)]
+    assert (type(snapshot), snapshot.kwargs, str(snapshot.exception)) == (ErrorSnapshot, {"x": 1}, "x")
+
+
+def test_an_error_that_the_run_is_to_see_is_sent(sink):
+    failed = Failed(ValueError("x"))
+    kept = keep(sink(owned=False), failed)
+
+    assert (kept.results, kept.places, type(kept.results)) == ([failed], [None], Partly)
+
+
+def test_a_result_that_cannot_be_pickled_is_the_functions_error(sink):
+    (snapshot,) = stored(sink(), keep(sink(), threading.Lock()))
+
+    assert "cannot pickle" in str(snapshot.exception)
+
+
+def test_a_folder_that_is_not_seen_sends_all_back(sink):
+    kept = keep(sink(token="another"), 10, threading.Lock())
+
+    assert (kept.unseen, kept.places, kept.results[0]) == (True, [None, None], 10)
+    assert "cannot pickle" in str(kept.results[1].exception)
