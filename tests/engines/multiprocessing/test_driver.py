@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import _thread
 import gc
-import multiprocessing
+import multiprocessing.pool
+import multiprocessing.reduction
+import pickle
 import weakref
 from types import SimpleNamespace
 
@@ -200,12 +202,51 @@ def test_what_fails_at_the_end_does_not_keep_it_from_ending(monkeypatch):
     assert driver.wrap_join(lambda self: "done")(Pool(Queue(_wlock=None))) == "done"
 
 
-def test_what_is_pickled_goes_by_the_packages_own_pickler():
-    from multiprocessing import pool
-
-    boxed = pool.ExceptionWithTraceback(ValueError("x"), None)
+def test_what_is_pickled_is_rebuilt_by_the_engine():
+    boxed = multiprocessing.pool.ExceptionWithTraceback(ValueError("x"), None)
     boxed._autotb = {"v": VERSION, "type": "ValueError", "message": "x", "hops": []}
     function, arguments = driver.wrap_reduce(type(boxed).__reduce__)(boxed)
 
-    assert function is pool.rebuild_exc
+    assert function is multiprocessing.pool.rebuild_exc
     assert len(arguments) == 2
+
+
+@pytest.fixture
+def pickler(monkeypatch):
+    """The package's own; what it was asked."""
+    asked = []
+
+    class Noted:
+        @staticmethod
+        def dumps(value):
+            asked.append("dumps")
+            return pickle.dumps(value)
+
+        @staticmethod
+        def loads(data):
+            asked.append("loads")
+            return pickle.loads(data)
+
+    monkeypatch.setattr(multiprocessing.reduction, "ForkingPickler", Noted)
+    return asked
+
+
+def test_whether_it_survives_is_tried_with_the_packages_own_pickler(pickler):
+    class Odd(ValueError):
+        pass
+
+    boxed = multiprocessing.pool.ExceptionWithTraceback(Odd("x"), None)
+    driver.wrap_reduce(type(boxed).__reduce__)(boxed)
+
+    assert "dumps" in pickler
+
+
+def test_what_arrives_has_the_workers_text_as_its_cause_though_it_refuses_attributes():
+    class Refuses(Exception):
+        def __setattr__(self, name, value):
+            raise TypeError
+
+    error = Refuses()
+
+    assert driver.wrap_rebuild(multiprocessing.pool.rebuild_exc)(error, "the text") is error
+    assert type(error.__cause__) is multiprocessing.pool.RemoteTraceback

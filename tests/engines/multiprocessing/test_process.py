@@ -89,6 +89,15 @@ def test_threads_at_a_fork_are_noted(other_thread):
     start(Child())
 
     assert "another" in process._forked[5]
+    assert "MainThread" not in process._forked[5]  # which forks
+
+
+def test_daemons_that_still_run_at_the_end_are_seen_to(monkeypatch):
+    told = []
+    monkeypatch.setattr(process, "_tidy_at_the_end", told.append)
+    start(Child())
+
+    assert told == [multiprocessing.util]
 
 
 def test_a_process_that_is_no_fork_has_none_of_their_locks(other_thread):

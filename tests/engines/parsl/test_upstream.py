@@ -107,6 +107,17 @@ def test_what_failed_upstream_runs_first_and_stands_in_the_arguments():
     assert type(given[0]) is AppFuture
 
 
+@pytest.mark.parametrize(
+    "wrap", [lambda one: (one,), lambda one: {one}, lambda one: {"key": one}, lambda one: {one: 1}, lambda one: [[one]]]
+)
+def test_futures_are_found_in_whatever_parsl_resolves(wrap):
+    kernel = Kernel()
+    first = failed(kernel, "load")
+    upstream.resubmit(failed(kernel, "score", wrap(first), depends=[first]))
+
+    assert names(kernel) == ["load", "score"]
+
+
 def test_what_succeeded_is_not_run_again():
     kernel = Kernel()
     first, second = succeeded(kernel, "load"), failed(kernel, "clean")
