@@ -248,3 +248,19 @@ def test_only_adapters_of_an_engine_are_loaded_for_a_class(monkeypatch):
     future_handles._load_adapter(type("Future", (), {"__module__": "engine.futures"}))
 
     assert loaded == ["autotb.engines.engine"]
+
+
+def test_one_of_which_nothing_else_is_known_says_why_it_is_not_run_again():
+    assert Handle().resubmit_obstacle(Plain()) == future_handles._UNSEEN
+    assert Getting("its engine forgets").resubmit_obstacle(Asynchronous()) == "its engine forgets"
+    with pytest.raises(ResubmitError, match="its engine forgets"):
+        Getting("its engine forgets").resubmit(Asynchronous())
+
+
+def test_any_error_but_an_expiry_is_the_tasks():
+    class Waits(Plain):
+        def done(self):
+            return False
+
+    assert Handle().is_expiry(Waits(), TimeoutError())
+    assert not Handle().is_expiry(Waits(), ValueError())
