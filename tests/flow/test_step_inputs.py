@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import threading
+from types import SimpleNamespace
+
 import pytest
 
 from autotb import map as flow_map
 from autotb.flow import step_inputs
 from autotb.flow.result_log import FAILED, MISSING, OK, SKIPPED
+from autotb.flow.snapshots import ArrayReference
 from autotb.flow.step_inputs import Given, Upstream, Work
 from autotb.flow.steps import Node, Output, step
-from autotb.flow.store import Memory
+from autotb.flow.store import Column, Memory
 from tests.flow.calls import add, double, invert
 
 
@@ -135,3 +139,46 @@ def test_all_is_missing_at_first():
     made.begin((FAILED, SKIPPED))
 
     assert made.missing() == range(3)
+
+
+@pytest.fixture
+def folder():
+    """An axis of which nothing but its states is in memory, the second element being an error."""
+    read = []
+
+    def values(_column, start, stop):
+        read.append((start, stop))
+        return [10 * at for at in range(start, stop)]
+
+    store = SimpleNamespace(source=lambda _: None, read=values)
+    return Upstream(store, Column("made", (4,), bytearray([OK, FAILED, OK, OK]), None)), read
+
+
+def test_from_a_folder_a_sound_part_is_read_at_once(folder):
+    axis, read = folder
+
+    assert (axis.take(range(2, 4)), read) == ([20, 30], [(2, 4)])
+
+
+def test_from_a_folder_errors_are_not_read(folder):
+    axis, read = folder
+    values = axis.take(range(3))
+
+    assert (values[0], repr(values[1]), values[2], read) == (
+        0,
+        repr(ArrayReference("<error at 1 of made>", ())),
+        20,
+        [(0, 1), (2, 3)],
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [(double, "tests.flow.calls.double"), (threading.Lock(), "<lock>")],
+)
+def test_what_an_input_is_compared_by_in_a_later_run(value, told):
+    assert step_inputs._told(value) == told
+
+
+def test_equal_inputs_are_told_alike_and_others_are_not():
+    assert step_inputs._told([1, "a"]) == step_inputs._told([1, "a"]) != step_inputs._told([1, "b"])
