@@ -35,7 +35,7 @@ def sent(value):
 
 def test_an_exception_arrives_with_its_story():
     error = ValueError("x")
-    annotate.attach(error, build.record(error, None, build.place("flow", "in a worker", call="f(1)")))
+    annotate.attach(error, build.record(error, None, build.hop("flow", "in a worker", call="f(1)")))
 
     arrived = sent(Failed(error)).exception
 

@@ -21,8 +21,8 @@ def fresh(monkeypatch):
 class Counted:
     """A kind of failures."""
 
-    def __init__(self, name, untold):
-        self.name, self.untold, self.is_told = name, untold, False
+    def __init__(self, name, unreported):
+        self.name, self.unreported, self.is_reported = name, unreported, False
 
     def __str__(self):
         return self.name
@@ -34,11 +34,11 @@ def test_counts_begin_with_the_most_frequent():
     assert unretrieved_report._counted(kinds, "", 12) == ["autotb: 6 futures failed, never retrieved:", "  5 × B", "  1 × A"]
 
 
-def test_what_is_counted_is_told():
+def test_what_is_counted_is_reported():
     kind = Counted("A", 3)
     unretrieved_report._counted([kind], "", 12)
 
-    assert (kind.untold, kind.is_told) == (0, True)
+    assert (kind.unreported, kind.is_reported) == (0, True)
 
 
 def test_kinds_beyond_the_room_are_one_line():
@@ -54,13 +54,13 @@ def test_one_future_is_no_futures():
 
 
 def test_failures_of_the_pool_that_ended_the_program_are_one_line(capsys):
-    unretrieved_report.tell_in_a_line({Counted(str(number), 0): 10 - number for number in range(5)})
+    unretrieved_report.report_in_a_line({Counted(str(number), 0): 10 - number for number in range(5)})
 
     assert capsys.readouterr().err == "autotb: 40 more futures failed: 10 × 0; 9 × 1; 8 × 2; and 13 others\n"
 
 
 def test_nothing_to_tell_is_no_line(capsys):
-    unretrieved_report.tell_in_a_line({})
+    unretrieved_report.report_in_a_line({})
 
     assert capsys.readouterr().err == ""
 
