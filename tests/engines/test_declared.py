@@ -34,17 +34,17 @@ ELSEWHERE = {
     "autotb/trace/hints.py": "a hint on its error",
     "benchmarks/engines.py": "what a task costs, where somebody measured it",
     "benchmarks/flow.py": "compared with",
-    "tests/cli/test_probe.py": "its own workers are asked",
-    "tests/cli/test_run.py": "what doctor prints of one",
     "tests/constraints.py": "a version that is held",
     "tests/programs.py": "what a command of the system is for",
 }
 #: Tests of what some engines have, a program an engine.
-OF_SOME = ("flow", "futures", "fuzz", "hooks", "instrument", "postmortem", "render", "trace")
+OF_SOME = ("cli", "flow", "futures", "fuzz", "hooks", "instrument", "postmortem", "record", "render", "trace")
 OF_SOME_FILES = (
     "tests/engines/test_template.py",
     "tests/engines/test_endings.py",
     "tests/test_boot.py",
+    "tests/test_own_finder.py",
+    "tests/test_plain_errors.py",
     "tests/test_settings.py",
 )
 
@@ -56,7 +56,12 @@ def names(adapter) -> set[str]:
 
 def own_files(name: str) -> tuple[str, ...]:
     short = name.rpartition(".")[2]
-    return (f"autotb/engines/{short}.py", f"autotb/engines/{short}/", f"tests/engines/{engines()[short].module}.py")
+    return (
+        f"autotb/engines/{short}.py",
+        f"autotb/engines/{short}/",
+        f"tests/engines/{engines()[short].module}.py",
+        f"tests/engines/{short}/",
+    )
 
 
 def texts(path: Path) -> list[str]:
