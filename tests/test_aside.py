@@ -25,6 +25,8 @@ def program(monkeypatch, tmp_path):
         (sys, "path", [str(tmp_path), *sys.path]),
     ):
         monkeypatch.setattr(holder, name, value)
+    for name in ("colorsys", "sched"):  # which rich, and others' tests, may have loaded
+        monkeypatch.delitem(sys.modules, name, raising=False)
     before = set(sys.modules)
     yield tmp_path
     for name in set(sys.modules) - before:

@@ -138,7 +138,7 @@ def test_the_walk_of_an_exception_is_as_it_is_told(run):
                     future.result()
                 except ZeroDivisionError as error:
                     hops = build.build(error).stack.hops
-                    print(*[" ".join(frame.name for frame in hop.frames) for hop in hops], sep=" | ")
+                    print(*[" ".join(frame.name for frame in hop.frames if frame.name != "<autotb>") for hop in hops], sep=" | ")
         """
     )
 

@@ -116,8 +116,12 @@ class Stack:
 
     @property
     def tells_of_a_death(self) -> bool:
-        """Whether a worker died of what this exception tells."""
-        return any(hop.died for hop in self.hops)
+        """Whether it says that a worker died, which is where the story ends: what it came out of is how the engine detected that.
+
+        Not so where the worker died of that very error: then that is the cause, as any other.
+        """
+        died = [line for hop in self.hops for line in hop.died]
+        return bool(died) and not (self.before and any(self.before.headline in line for line in died))
 
     @property
     def before(self) -> Stack | None:

@@ -47,8 +47,6 @@ def noticed_by(stack: Stack, mode: str) -> Stack | None:
     before = stack.before
     if before is None or mode == "all" or not stack.tells_of_a_death:
         return None
-    if any(before.headline in line for hop in stack.hops for line in hop.died):
-        return None  # what the worker died of: the cause, which is no mere notice
     frames = (frame for hop in before.hops if not hop.died for frame in hop.frames if isinstance(frame, Frame))
     return None if any(frame.kind == ownership.USER for frame in frames) else before
 

@@ -3,6 +3,7 @@
 import pytest
 
 from autotb.trace import visible
+from autotb.trace.model import Trace
 from autotb.trace.parts import Frame, Hop, Stack
 
 ENGINES = Frame("/site-packages/pool/loop.py", 3, "get", kind="engine")
@@ -21,3 +22,4 @@ def test_what_a_worker_died_of_is_no_mere_notice(died, is_notice):
     pool = Stack("BrokenProcessPool", "a worker died", (Hop(engine="loky", died=(died,)),), cause=cause)
 
     assert (visible.noticed_by(pool, "user") is cause) == is_notice
+    assert Trace(pool).root_cause is (pool if is_notice else cause)
