@@ -1,5 +1,6 @@
 """An exception is made fit to travel: piece by piece where it would not survive, as it is where it would."""
 
+import copyreg
 import pickle
 import sys
 
@@ -7,6 +8,14 @@ import pytest
 
 from autotb.record import pickling
 from autotb.record.capture import KEY
+
+
+@pytest.fixture(autouse=True)
+def python_pickles(monkeypatch):
+    """Exceptions pickle as Python has it: tblib, which others' tests load, pickles them in a way of its own."""
+    for kind in list(copyreg.dispatch_table):
+        if isinstance(kind, type) and issubclass(kind, BaseException):
+            monkeypatch.delitem(copyreg.dispatch_table, kind)
 
 
 class Bad(Exception):
