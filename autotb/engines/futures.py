@@ -348,11 +348,13 @@ def _wrap_process_worker(original: Function) -> Function:
     def _process_worker(
         call_queue: Queue, result_queue: Queue, initializer: Function, initargs: tuple[Any, ...], *more: object
     ) -> Any:
-        from autotb.instrument import executor_worker
-
+        try:
+            from autotb.instrument.executor_worker import initialize, run
+        except Exception:  # our files are gone, or half written
+            return original(call_queue, result_queue, initializer, initargs, *more)
         if initializer is not None:
-            initializer = functools.partial(executor_worker.initialize, initializer)
-        return executor_worker.run(original, call_queue, result_queue, initializer, initargs, *more)
+            initializer = functools.partial(initialize, initializer)
+        return run(original, call_queue, result_queue, initializer, initargs, *more)
 
     return _process_worker
 

@@ -92,7 +92,10 @@ def wrap_process_worker(original: Function) -> Function:
 
     @functools.wraps(original)
     def _process_worker(call_queue: Queue, result_queue: Queue, initializer: Function, *more: object) -> Any:
-        return executor_worker.run(original, call_queue, result_queue, initializer, *more)
+        run = getattr(executor_worker, "run", None)
+        if run is None:  # our file is half written
+            return original(call_queue, result_queue, initializer, *more)
+        return run(original, call_queue, result_queue, initializer, *more)
 
     return _process_worker
 
