@@ -164,7 +164,7 @@ def _record() -> list[Row]:
             _fail(6, {"a": 1})
         except ValueError as error:
             start = time.perf_counter()
-            tree = build.record(error, error.__traceback__, build.place("benchmark", "here", call="f()"))
+            tree = build.record(error, error.__traceback__, build.hop("benchmark", "here", call="f()"))
             made = time.perf_counter()
             "".join(traceback.format_exception(type(error), error, error.__traceback__))
             ratios.append((made - start) / (time.perf_counter() - made))
