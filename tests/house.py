@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from html import escape
-from pathlib import Path
 
 from tests import test_architecture as architecture
 
@@ -92,7 +91,7 @@ def _arc(upper: tuple[int, int], lower: tuple[int, int]) -> str:
 
 def main() -> int:
     """Write the picture."""
-    Path(PICTURE).write_text(picture(), encoding="utf-8")
+    PICTURE.write_text(picture(), encoding="utf-8")
     sys.stdout.write(f"{PICTURE}\n")
     return 0
 

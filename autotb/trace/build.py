@@ -15,7 +15,7 @@ from typing import Any
 from autotb import settings
 from autotb.imports import own
 from autotb.record import arrival, capture, ownership, schema, shipped_code, sources, static
-from autotb.trace import hints, parse_traceback
+from autotb.trace import hints, parse_traceback, parts
 from autotb.trace.model import Trace
 from autotb.trace.parts import Frame, Gap, Hop, Place, Stack, made
 
@@ -54,15 +54,10 @@ def _with_hints(trace: Trace) -> Trace:
 
 
 def _stack(tree: schema.Tree) -> Stack:
-    told = _told(tree, _STACK)
+    told = parts.told(tree, _STACK, _OF)
     stack = made(Stack, {**told, "type": told.get("type") or "<unknown>", "message": told.get("message", "")})
     text = tree.get("text")
     return _located(_with_text(stack, text, _str(tree.get("where"))) if text else stack)
-
-
-def _told(record: Any, forms: dict[str, str]) -> dict[str, Any]:
-    """What a part of a record holds, as a story does; what is not there is left to the story's own defaults."""
-    return {key: _OF[form](record[key]) for key, form in forms.items() if record.get(key) not in (None, "")}
 
 
 _CALL_THAT_DOES_NOT_FIT = re.compile(r"(?:[\w<>]+\.)*(?P<name>[\w<>]+)\(\) (?:got |missing |takes )")
@@ -156,7 +151,7 @@ def _local_source(path: str, line: int) -> tuple[tuple[int, str], ...]:
 
 
 def _hop(hop: schema.Hop) -> Hop:
-    return made(Hop, _told(hop, _HOP))
+    return made(Hop, parts.told(hop, _HOP, _OF))
 
 
 def _place(place: schema.Place) -> Place | None:
@@ -174,7 +169,7 @@ def _frame(frame: schema.Frame) -> Frame | Gap:
         frame = {**frame, "path": found}
     path, line = frame["path"], frame["line"]
     values = {
-        **_told(frame, _FRAME),
+        **parts.told(frame, _FRAME, _OF),
         "path": _absolute(path),
         "line": line,
         "name": frame["name"],

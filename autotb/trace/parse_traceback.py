@@ -16,7 +16,6 @@ from autotb.trace.phrases import CAUSED, DURING
 _HEADER = re.compile(r"^(?:Exception Group )?Traceback \(most recent call last\):$")
 _REPEATED = re.compile(r"^  \[Previous line repeated (\d{1,12}) more times?\]$")
 _CARETS = re.compile(r"^\s*[~^]+[~^\s]*$")
-_GROUP_PREFIX = re.compile(r"^\s*(?:\+-\+-+ ?\d* ?-*|[|+](?: |-|$))")
 
 
 def parse(text: str) -> Stack | None:

@@ -6,6 +6,7 @@ carried in ``more``, which nothing draws, into the JSON of a story.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
@@ -142,8 +143,17 @@ class Stack:
 Part = TypeVar("Part", Frame, Hop, Stack)
 
 
+def told(record: Any, forms: dict[str, str], of: Mapping[str, Callable[[Any], Any]]) -> dict[str, Any]:
+    """What a record or a file holds under these keys, each as ``of`` its form makes it; what is empty is left to the story's own
+    defaults."""
+    return {key: of[form](record[key]) for key, form in forms.items() if record.get(key) not in (None, "")}
+
+
+_FIELDS: dict[type, frozenset[str]] = {kind: frozenset(each.name for each in fields(kind)) for kind in (Frame, Hop, Stack)}
+
+
 def made(kind: type[Part], values: dict[str, Any]) -> Part:
     """A part of a story; ``more`` takes what it has no field for."""
-    own = {each.name for each in fields(kind)}
+    own = _FIELDS[kind]
     more = tuple((key, value) for key, value in values.items() if key not in own)
     return kind(**{key: value for key, value in values.items() if key in own}, more=more)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from autotb.record import arrival, schema
-from autotb.trace.parts import Frame, Gap, Hop, Place, Stack, made
+from autotb.trace.parts import Frame, Gap, Hop, Place, Stack, made, told
 
 SCHEMA = 1  # version of the form
 MAX_DEPTH = 200  # exceptions in one another
@@ -52,21 +52,15 @@ def _stack(data: dict[str, Any], depth: int, parts: Parts) -> Stack:
         raise ValueError(f"more than {MAX_DEPTH} exceptions are inside one another")
     parts.add(1 + len(data["hops"]) + sum(len(hop["frames"]) for hop in data["hops"]))
 
-    def of(form: str, value: Any) -> Any:
-        if form == "Trees":
-            return tuple(_stack(other, depth + 1, parts) for other in value)
-        return _stack(value, depth + 1, parts) if form == "Tree" else _OF[form](value)
+    def inner(value: Any) -> Stack:
+        return _stack(value, depth + 1, parts)
 
-    told = {key: of(form, data[key]) for key, form in _STACK.items() if _is_there(data, key)}
-    return made(Stack, {**told, "type": _text(data["type"]), "message": _text(data["message"])})
-
-
-def _is_there(data: dict[str, Any], key: str) -> bool:
-    return data.get(key) not in (None, "")
+    of = {**_OF, "Tree": inner, "Trees": lambda others: tuple(map(inner, others))}
+    return made(Stack, {**told(data, _STACK, of), "type": _text(data["type"]), "message": _text(data["message"])})
 
 
 def _hop(data: dict[str, Any]) -> Hop:
-    return made(Hop, {key: _OF[form](data[key]) for key, form in _HOP.items() if _is_there(data, key)})
+    return made(Hop, told(data, _HOP, _OF))
 
 
 def _place(data: dict[str, Any]) -> Place:
@@ -78,7 +72,7 @@ def _frame(data: dict[str, Any]) -> Frame | Gap:
         return Gap(_line(data["repeated"]), _line(data["cycle"]), _line(data["omitted"]))
     span, end = data.get("span"), data.get("end")
     values = {
-        **{key: _OF[form](data[key]) for key, form in _FRAME.items() if _is_there(data, key)},
+        **told(data, _FRAME, _OF),
         "path": _text(data["path"]),
         "line": _line(data["line"]),
         "name": _text(data["name"]),
