@@ -1,7 +1,7 @@
 """The panels: each exception's frames in a rounded box, its last line below it.  The only module that imports rich.
 
-Everything is laid out here, line by line, so that heads are never broken and a frame's rows can be counted; rich measures,
-colours and draws the boxes.
+Everything is laid out here, line by line, so that a frame's rows can be counted, and no row is wider than the terminal; rich
+measures and colours.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from rich.cells import cell_len
 from rich.style import Style
 from rich.text import Text
 
-from autotb.render import carets, clean
+from autotb.render import carets, clean, paths
 from autotb.render.terminal import Abilities
 from autotb.settings import Settings
 from autotb.trace import bounds, phrases
 from autotb.trace import visible as show
 from autotb.trace.bounds import Limits
 from autotb.trace.model import Trace
-from autotb.trace.parts import Frame, Gap, Hop, Stack
+from autotb.trace.parts import Frame, Gap, Hop, Place, Stack
 
 TITLE = "Traceback (most recent call last)"
-MIN_WIDTH = 20  # of a panel, however narrow the terminal is, or deep in a group
+MIN_WIDTH = 20  # of a panel; where there is no room for one in the margin of a group, the margin is left out
 FOLD_ROWS = 4  # rows that one source line may take
 NUMBER_WIDTH = 4
 
@@ -59,6 +59,7 @@ class _Drawing:
         self.bare = show.is_bare(trace.stack)
         self.depth = 0  # of groups in one another
         self.width = max(MIN_WIDTH, abilities.width)
+        self.margin = ""  # before the rows of a group's members
         self.syntax: object | None = None
         self.terminal: _Terminal | None = None
 
@@ -85,12 +86,18 @@ class _Drawing:
             lines += [*self.stack(stack.before, TITLE), "", *self.ansi([Text(phrases.joint(stack), DIM)]), ""]
         lines += self.panel(stack, title, noticed)
         for line in phrases.broken(stack, self.within.lines):
-            lines += self.ansi([Text(clean.line(line), HOP)])
+            lines += self.text([Text(clean.line(line), HOP)])
         if stack.members is not None:
             lines += self.members(stack)
         for hint in hints:
-            lines += self.ansi([Text(clean.line(hint), HINT)])
-        return lines + self.ansi([*self.final(stack), *map(_plain_text, phrases.notes(stack, self.within.lines))])
+            lines += self.text([Text(clean.line(hint), HINT)])
+        return lines + self.text([*self.final(stack), *map(_plain_text, phrases.notes(stack, self.within.lines))])
+
+    def text(self, rows: list[Text]) -> list[str]:
+        """What stands in no panel: a terminal folds it, but not within a margin."""
+        if self.margin and self.abilities.exact:
+            rows = [part for row in rows for part in _chopped(row, self.width, self.within.lines)]
+        return self.ansi(rows)
 
     def final(self, stack: Stack) -> list[Text]:
         rows = []
@@ -108,21 +115,22 @@ class _Drawing:
         told = groups[: self.within.listed]
         for number, same in enumerate(told, 1):
             if number > self.within.full:
-                lines += self.ansi([Text("│ " + clean.line(phrases.count_line(same)))])
+                lines += [inner.margin + row for row in inner.text([Text(clean.line(phrases.count_line(same)))])]
                 continue
             title = f"sub-exception {number}" + ("" if stack.unlisted else f" of {len(groups)}")
             member = inner.stack(same[0], title)
             if phrases.times(same) > 1:
-                member += inner.ansi([Text(clean.line(phrases.count_line(same)), HEAD), *map(Text, _calls(same))])
-            lines += [f"│ {line}".rstrip() for line in member]
-            lines.append("│")
+                member += inner.text([Text(clean.line(phrases.count_line(same)), HEAD), *map(Text, _calls(same))])
+            lines += [f"{inner.margin}{line}".rstrip() for line in member]
+            lines.append(inner.margin.rstrip())
         more = stack.count - sum(map(phrases.times, told))
-        return [*lines, *self.ansi([Text(f"│ {phrases.more_members(more)}")])] if more else lines
+        return [*lines, *(inner.margin + row for row in inner.text([Text(phrases.more_members(more))]))] if more else lines
 
     def narrower(self) -> _Drawing:
-        width = max(MIN_WIDTH, self.width - 2)
-        inner = _Drawing(self.trace, replace(self.abilities, width=width), self.in_force, self.within)
-        inner.bare, inner.depth = self.bare, self.depth + 1
+        margin = "│ " if self.width - 2 >= MIN_WIDTH else ""
+        abilities = replace(self.abilities, width=self.width - len(margin))
+        inner = _Drawing(self.trace, abilities, self.in_force, self.within)
+        inner.bare, inner.depth, inner.margin = self.bare, self.depth + 1, margin
         return inner
 
     def panel(self, stack: Stack, title: str, noticed: Stack | None) -> list[str]:
@@ -146,7 +154,7 @@ class _Drawing:
     def boxed(self, rows: list[Text], title: str, notice: str) -> list[str]:
         """Drawn here and not by rich's Panel: its Console alone costs half of what a whole story may in a pipe.
 
-        A head that is longer than the panel goes on beyond it, whole and without a border, so that it can be clicked and copied.
+        A row that is longer than the panel has no right border.
         """
         width = self.width
         corners, bar, side = ("╭╮╰╯", "─", "│") if self.abilities.unicode else ("++++", "-", "|")
@@ -193,9 +201,35 @@ class _Drawing:
         if not parts:
             return []
         joined = ", ".join(parts)
-        if len(parts) == 1 or cell_len(joined) <= inside:
+        if cell_len(joined) <= inside or (len(parts) == 1 and not self.abilities.exact):
             return [Text(joined, HOP)]
-        return [Text(part + ("," if part is not parts[-1] else ""), HOP) for part in parts]
+        rows = [Text(part + ("," if part is not parts[-1] else ""), HOP) for part in parts]
+        if not self.abilities.exact:
+            return rows
+        there = self.place(hop.submitted, f"{hop.verb} at ", HOP) if hop.submitted else []
+        ran = rows[: len(rows) - 1 if there else None]
+        return [*(Text(part, HOP) for row in ran for part in _wrapped(row.plain, inside)), *there]
+
+    def place(self, place: Place, before: str = "", style: Style | None = None) -> list[Text]:
+        """``path:line in name``, whole so that it can be clicked and copied: where it does not fit without its right border, and
+        somebody has said how wide the terminal is, the path is shortened; if that is not enough, the name goes to a second row."""
+        file, function, room = clean.line(place.path), clean.line(place.name), self.width - 2
+        line = f":{place.line or '?'}"
+
+        def row(*parts: tuple[str, Style | str]) -> Text:
+            return Text.assemble(*((text, style or own) for text, own in parts))
+
+        shown = self.fitted(file, room - cell_len(f"{before}{line} in {function}"))
+        if shown is not None:
+            return [row((before, ""), (shown, PATH), (f"{line} in ", ""), (function, HEAD))]
+        shown = self.fitted(file, room - cell_len(before + line)) or paths.file_name(file)
+        rows = [row((before, ""), (shown, PATH), (line, "")), row(("in ", ""), (function, HEAD))]
+        return [part for each in rows for part in _chopped(each, self.width - 4)]
+
+    def fitted(self, path: str, room: int) -> str | None:
+        if not self.abilities.exact:
+            return path
+        return paths.fitted(path, room, cell_len, "…" if self.abilities.unicode else "...")  # "~" means another folder
 
     def call(self, hop: Hop, inside: int) -> list[Text]:
         if not hop.call or not self.in_force.args:
@@ -204,16 +238,15 @@ class _Drawing:
 
     def frame(self, item: show.Shown, inside: int) -> list[Text]:
         frame = item.frame
-        head = Text.assemble(
-            (clean.line(frame.path), PATH), f":{frame.line or '?'} in ", (clean.line(frame.name), HEAD), no_wrap=True
-        )
-        rows = [head]
+        rows = self.place(frame)
         around = 0 if item.short else self.in_force.context
         source = [pair for pair in frame.source if abs(pair[0] - frame.line) <= around]
         if source:
             rows += [*([] if item.short else [Text("")]), *self.source(frame, source, inside)]
         if frame.changed:
-            rows.append(Text("       (the file has changed since it was imported: these lines may be others)", DIM))
+            told = "(the file has changed since it was imported: these lines may be others)"
+            indent = " " * (NUMBER_WIDTH + 3)
+            rows += [Text(indent + row, DIM) for row in _wrapped(told, inside - len(indent))]
         if self.in_force.locals == "1" and frame.locals:
             rows += [Text(""), *self.locals(frame, inside)]
         return rows
@@ -231,7 +264,7 @@ class _Drawing:
                 row = Text.assemble((label, MARK if failing else DIM), (f" {bar} ", MARK if bar == "❱" else DIM), part)
                 row.rstrip()
                 rows.append(row)
-                below = marks[: inside - gutter - 3].rstrip()
+                below = marks[: inside - gutter - 3].rstrip() if turn < FOLD_ROWS else ""  # the row that counts has none
                 marks = marks[inside - gutter - 3 :]
                 if below:
                     rows.append(Text(f"{' ' * gutter} │ {below}"))
@@ -268,7 +301,7 @@ def _border(left: str, right: str, bar: str, width: int, label: Text) -> Text:
         return Text(left + bar * (width - 2) + right, BORDER)
     room = width - 4 - cell_len(label.plain)
     if room < 2:
-        label.truncate(max(1, width - 6))
+        label.truncate(max(1, width - 6), overflow="ellipsis")
         room = width - 4 - cell_len(label.plain)
     before = room // 2
     return Text.assemble((left + bar * before + " ", BORDER), label, (" " + bar * (room - before) + right, BORDER))
@@ -349,4 +382,6 @@ def _chopped(text: Text, width: int, limit: int = FOLD_ROWS) -> list[Text]:
     rows = list(text.divide(offsets))
     if len(offsets) < limit:
         return rows
-    return [*rows[:limit], Text(f"… ({len(text.plain) - offsets[-1]:,} more characters)", DIM)]
+    left = f"{len(text.plain) - offsets[-1]:,}"
+    counts = (f"… ({left} more characters)", f"… ({left} more)", f"… +{left}")
+    return [*rows[:limit], Text(next((count for count in counts if len(count) <= width), counts[-1]), DIM)]

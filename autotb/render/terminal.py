@@ -17,25 +17,29 @@ COLLECTORS = ("GITHUB_ACTIONS", "GITLAB_CI", "JENKINS_URL", "TEAMCITY_VERSION", 
 
 @dataclass(frozen=True)
 class Abilities:
-    """``colour`` of a terminal; ``unicode``: boxes can be encoded; ``dumb``: ``TERM=dumb``; ``collected``: a program reads."""
+    """``colour`` of a terminal; ``unicode``: boxes can be encoded; ``dumb``: ``TERM=dumb``; ``collected``: a program reads;
+    ``exact``: the width is that of a terminal, or what ``COLUMNS`` says, so that no row may be wider."""
 
     colour: bool = False
     width: int = DEFAULT_WIDTH
     unicode: bool = True
     dumb: bool = False
     collected: bool = False
+    exact: bool = False
 
 
 def abilities(stream: Any) -> Abilities:
     """Obeys ``NO_COLOR``, ``FORCE_COLOR``, ``PYTHON_COLORS``, ``TERM=dumb`` and ``COLUMNS``."""
     terminal = is_terminal(stream)
     dumb = terminal and os.environ.get("TERM", "") in ("dumb", "unknown")
+    width = _width(stream, terminal)
     return Abilities(
         colour=_colour(terminal, dumb),
-        width=_width(stream, terminal),
+        width=width or DEFAULT_WIDTH,
         unicode=_unicode(stream),
         dumb=dumb,
         collected=_is_collected(stream),
+        exact=width > 0,
     )
 
 
@@ -71,6 +75,7 @@ def _colour(terminal: bool, dumb: bool) -> bool:
 
 
 def _width(stream: Any, terminal: bool) -> int:
+    """How wide the terminal is, as far as somebody says so; else 0."""
     columns = os.environ.get("COLUMNS", "")
     if columns.isascii() and columns.isdigit() and int(columns) > 0:
         return max(20, int(columns))
@@ -78,8 +83,8 @@ def _width(stream: Any, terminal: bool) -> int:
         try:
             return max(20, os.get_terminal_size(stream.fileno()).columns or DEFAULT_WIDTH)
         except Exception:
-            pass  # a terminal that does not tell its size, a stream that says it were one
-    return DEFAULT_WIDTH
+            return DEFAULT_WIDTH  # a terminal that does not tell its size, a stream that says it were one
+    return 0
 
 
 def _unicode(stream: Any) -> bool:
