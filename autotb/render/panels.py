@@ -59,7 +59,9 @@ class _Drawing:
         self.bare = show.is_bare(trace.stack)
         self.depth = 0  # of groups in one another
         self.width = max(MIN_WIDTH, abilities.width)
-        self.margin = ""  # before the rows of a group's members
+        self.cut = "…" if abilities.unicode else "..."  # of a path: "~" means another folder
+        self.margin = ""  # before each row, for members of a group
+        self.inset = False  # whether any row around has one
         self.syntax: object | None = None
         self.terminal: _Terminal | None = None
 
@@ -95,7 +97,7 @@ class _Drawing:
 
     def text(self, rows: list[Text]) -> list[str]:
         """What stands in no panel: a terminal folds it, but not within a margin."""
-        if self.margin and self.abilities.exact:
+        if self.inset and self.abilities.exact:
             rows = [part for row in rows for part in _chopped(row, self.width, self.within.lines)]
         return self.ansi(rows)
 
@@ -130,7 +132,7 @@ class _Drawing:
         margin = "│ " if self.width - 2 >= MIN_WIDTH else ""
         abilities = replace(self.abilities, width=self.width - len(margin))
         inner = _Drawing(self.trace, abilities, self.in_force, self.within)
-        inner.bare, inner.depth, inner.margin = self.bare, self.depth + 1, margin
+        inner.bare, inner.depth, inner.margin, inner.inset = self.bare, self.depth + 1, margin, self.inset or bool(margin)
         return inner
 
     def panel(self, stack: Stack, title: str, noticed: Stack | None) -> list[str]:
@@ -211,8 +213,11 @@ class _Drawing:
         return [*(Text(part, HOP) for row in ran for part in _wrapped(row.plain, inside)), *there]
 
     def place(self, place: Place, before: str = "", style: Style | None = None) -> list[Text]:
-        """``path:line in name``, whole so that it can be clicked and copied: where it does not fit without its right border, and
-        somebody has said how wide the terminal is, the path is shortened; if that is not enough, the name goes to a second row."""
+        """``path:line in name``, whole so that it can be clicked and copied.
+
+        Where somebody has said how wide the terminal is, and it does not fit without its right border, the path is shortened; if
+        that is not enough, the name goes to a second row.
+        """
         file, function, room = clean.line(place.path), clean.line(place.name), self.width - 2
         line = f":{place.line or '?'}"
 
@@ -222,14 +227,14 @@ class _Drawing:
         shown = self.fitted(file, room - cell_len(f"{before}{line} in {function}"))
         if shown is not None:
             return [row((before, ""), (shown, PATH), (f"{line} in ", ""), (function, HEAD))]
-        shown = self.fitted(file, room - cell_len(before + line)) or paths.file_name(file)
+        shown = self.fitted(file, room - cell_len(before + line)) or paths.shortest(file, self.cut)
         rows = [row((before, ""), (shown, PATH), (line, "")), row(("in ", ""), (function, HEAD))]
         return [part for each in rows for part in _chopped(each, self.width - 4)]
 
     def fitted(self, path: str, room: int) -> str | None:
         if not self.abilities.exact:
             return path
-        return paths.fitted(path, room, cell_len, "…" if self.abilities.unicode else "...")  # "~" means another folder
+        return paths.fitted(path, room, cell_len, self.cut)
 
     def call(self, hop: Hop, inside: int) -> list[Text]:
         if not hop.call or not self.in_force.args:

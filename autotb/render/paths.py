@@ -19,19 +19,19 @@ def fitted(path: str, room: int, cells: Callable[[str], int], cut: str = "…") 
     here = _from_here(path)
     if here and cells(here) <= room:
         return here
-    folders = _FOLDER.findall(path)
     rest = path
-    for folder in folders:
+    for folder in _FOLDER.findall(path):
         rest = rest[len(folder) :]
         shorter = f"{cut}{folder[-1]}{rest}"
         if cells(shorter) <= room:
             return shorter
-    return rest if folders and cells(rest) <= room else None
+    return None
 
 
-def file_name(path: str) -> str:
-    """The last part of a path."""
-    return path[sum(map(len, _FOLDER.findall(path))) :]
+def shortest(path: str, cut: str = "…") -> str:
+    """The name of the file, with what says that its folders are left out."""
+    folders = _FOLDER.findall(path)
+    return f"{cut}{folders[-1][-1]}{path[sum(map(len, folders)) :]}" if folders else path
 
 
 def _from_here(path: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from rich.cells import cell_len
@@ -16,8 +17,8 @@ from tests.render.stories import ENGINES, WORKER, ZERO, frame, plain_error, sett
 ESCAPE = re.compile("\x1b\\[[0-9;]*m")
 
 
-def drawn(stack, width=60, in_force=None, unicode=True, colour=False, **more):
-    text = panels.draw(trace(stack, **more), Abilities(colour, width, unicode), in_force or settings())
+def drawn(stack, width=60, in_force=None, unicode=True, colour=False, exact=False, **more):
+    text = panels.draw(trace(stack, **more), Abilities(colour, width, unicode, exact=exact), in_force or settings())
     assert text.endswith("\n")
     return text[:-1].split("\n")
 
@@ -69,11 +70,102 @@ def test_no_panel_is_narrower_than_one_can_be_read():
     assert {len(line) for line in drawn(plain_error(), 3)[:-1]} == {panels.MIN_WIDTH}
 
 
-def test_a_head_that_is_longer_goes_on_without_a_border():
-    """So that it can be clicked and copied."""
-    head = Frame("/" + "folder/" * 20 + "job.py", 2, "score")
+LONG = Frame("/home/me/my_company/pipelines/feature_engineering/transformations.py", 6, "score")
 
-    assert f"│ {head}" in drawn(Stack("E", "", (Hop((head,)),)))
+
+def heads(place, width, **more):
+    return drawn(Stack("E", "", (Hop((place,)),)), width, exact=True, **more)[1:-2]
+
+
+def test_a_head_that_is_longer_than_the_panel_is_whole_where_nobody_says_how_wide_the_terminal_is():
+    """So that it can be clicked and copied."""
+    assert f"│ {LONG}" in drawn(Stack("E", "", (Hop((LONG,)),)))
+
+
+@pytest.mark.parametrize(
+    ("width", "rows"),
+    [
+        (83, [f"│ {LONG} │"]),
+        (82, [f"│ {LONG}"]),
+        (81, [f"│ {LONG}"]),
+        (80, ["│ …/me/my_company/pipelines/feature_engineering/transformations.py:6 in score  │"]),
+        (60, ["│ …/feature_engineering/transformations.py:6 in score      │"]),
+        (40, ["│ …/transformations.py:6 in score      │"]),
+        (33, ["│ …/transformations.py:6 in score"]),
+        (32, ["│ …/transformations.py:6       │", "│ in score                     │"]),
+        (20, ["│ …/transformation │", "│ s.py:6           │", "│ in score         │"]),
+    ],
+)
+def test_a_head_that_does_not_fit_loses_its_border_and_then_its_middle(width, rows):
+    assert heads(LONG, width) == rows
+
+
+def test_a_path_below_the_folder_of_the_program_is_one_that_a_terminal_can_open(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    place = Frame(f"{tmp_path}/src/job.py", 6, "score")
+
+    assert heads(place, 30)[0].startswith("│ src/job.py:6 in score ")
+
+
+def test_without_box_characters_a_path_that_is_cut_is_no_home_folder():
+    assert heads(LONG, 42, unicode=False) == ["| .../transformations.py:6 in score      |"]
+
+
+EVERYTHING = Stack(
+    "ExceptionGroup",
+    "several of them",
+    (
+        Hop(
+            (
+                frame(changed=True),
+                LONG,
+                Frame("/x/job.py", 3, "a_function_of_a_very_long_name" * 4),
+                Frame("<string>", 1, "f" * 50),
+            )
+        ),
+        Hop(
+            (
+                replace(LONG, source=((6, "    ratio = clicks / views + " + "x" * 900),)),
+                Frame("/x/json.py", 8, "dumps", kind="stdlib"),
+            ),
+            where="in a worker of a service with a rather long name",
+            pid=12345,
+            host="node-0012.cluster.example.com",
+            call="score(item=" + "y" * 3000 + ")",
+            submitted=replace(LONG),
+            died=("killed by signal 9 (SIGKILL) and more that is known of it " * 3,),
+            log="/var/log/" + "z" * 100,
+        ),
+    ),
+    members=(
+        plain_error("a message " * 20, notes=("a note " * 20,)),
+        Stack(
+            "ExceptionGroup",
+            "g" * 100,
+            (Hop((LONG,)),),
+            members=(plain_error("m" * 90), *[plain_error(str(n)) for n in range(9)]),
+        ),
+    ),
+    lost=("a local variable " * 9,),
+)
+
+
+@pytest.mark.parametrize("unicode", [True, False])
+@pytest.mark.parametrize("width", [20, 22, 40, 60, 80, 120, 200])
+def test_no_row_of_a_panel_is_wider_than_the_terminal(width, unicode):
+    rows = drawn(EVERYTHING, width, exact=True, unicode=unicode, in_force=settings(context=3, locals="1"))
+
+    assert [row for row in rows if row.startswith(tuple("╭│╰+|")) and cell_len(row) > width] == []
+    assert cell_len(rows[0]) == width
+    assert any(row.endswith(("│", "|")) for row in rows)
+
+
+def test_the_count_of_what_is_left_fits_too():
+    assert [panels._folded("a" * 2000, width, 2)[2] for width in (21, 20, 9)] == [
+        "… (1,958 more)",
+        "… (1,960 more)",
+        "… +1,982",
+    ]
 
 
 def test_where_a_hop_ran_is_broken_between_its_parts():
@@ -102,7 +194,7 @@ def test_a_label_that_is_too_long_is_cut():
         ("abcdef", ["abcd", "ef"]),
         ("日本語", ["日本", "語"]),  # two cells a character
         ("a日本b", ["a日", "本b"]),
-        ("abcd" * 2 + "xyz", ["abcd", "abcd", "… (3 more characters)"]),
+        ("abcd" * 2 + "xyz", ["abcd", "abcd", "… +3"]),
         ("abcd" * 2, ["abcd", "abcd"]),
     ],
 )
@@ -236,6 +328,22 @@ def test_groups_in_groups_end():
         stack = Stack("ExceptionGroup", "g", members=(stack,))
 
     assert sum("and 1 more exception" in line for line in drawn(stack)) == 1
+
+
+@pytest.mark.parametrize("columns", ["20", "80"])
+def test_one_long_path_leaves_the_other_rows_alone(run, columns):
+    name = "a_rather_long_name_of_a_folder/" * 4 + "main.py"
+    ran = run(
+        "from concurrent.futures import ProcessPoolExecutor as Pool\n\n\ndef f(x):\n    return 1 / x\n\n\n"
+        "if __name__ == '__main__':\n    Pool(1).submit(f, 0).result()\n",
+        name=name,
+        COLUMNS=columns,
+    )
+
+    assert {len(line) for line in ran.lines[:-1] if line.endswith(("╮", "│", "╯"))} == {int(columns)}
+    assert all(len(line) <= int(columns) for line in ran.lines[:-1])
+    heads = re.sub(" *│?\\n│ ", "", ran.stderr)
+    assert len(re.findall(r"…/(?:a_rather_long_name_of_a_folder/)*main.py:", heads)) == 3
 
 
 def test_a_long_head_loses_its_border_and_no_other_row_does(run):
