@@ -42,7 +42,7 @@ def thread_failed(args: Any) -> bool:
     hop.pop("thread", None)
     # In a pipe: Python's grammar, and one line more, that of the start.
     style = "" if plain_errors.is_ours(args.exc_value, args.exc_traceback) else "plain"
-    render.show(_trace(args.exc_value, args.exc_traceback, hop, f"Exception in thread {name}:"), style=style)
+    render.show_uncaught(_trace(args.exc_value, args.exc_traceback, hop, f"Exception in thread {name}:"), style=style)
     return True
 
 
@@ -58,7 +58,7 @@ def process_failed(exc: BaseException, process: Process) -> bool:
         "process", f"in process {process.name}", submitted=getattr(process, "_autotb_started", None), verb="started"
     )
     trace = _trace(exc, static.traceback_of(exc), hop, f"Process {process.name}:")
-    render.show(build.from_elsewhere(trace))
+    render.show_uncaught(build.from_elsewhere(trace))
     return True
 
 
@@ -66,7 +66,7 @@ def greenlet_failed(exc: BaseException, tb: TracebackType | None, place: Hop, na
     """An error in a greenlet, which the hub tells at once."""
     if sys.stderr is None:
         return False
-    render.show(_trace(exc, tb, place, f"Exception in greenlet {name}:".replace(" :", ":")))
+    render.show_uncaught(_trace(exc, tb, place, f"Exception in greenlet {name}:".replace(" :", ":")))
     return True
 
 

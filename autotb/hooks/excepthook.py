@@ -75,7 +75,7 @@ def _show(value: BaseException, traceback: TracebackType | None) -> None:
 
         trace = files.keep(trace)
     _tell_of_its_pool(value)
-    render.show(trace)
+    render.show_uncaught(trace)
 
 
 def keep_story(value: BaseException, traceback: TracebackType | None) -> None:

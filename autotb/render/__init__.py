@@ -10,7 +10,7 @@ from typing import Any
 
 from autotb import settings
 from autotb.imports import own
-from autotb.render import plain, terminal
+from autotb.render import github, plain, terminal
 from autotb.trace import build, tracebacklimit
 from autotb.trace.model import Trace, draw_with
 
@@ -62,9 +62,18 @@ def _drawn(trace: Trace, stream: Any, style: str) -> str:
 
 def show(trace: Trace, stream: Any = None, style: str = "") -> None:
     """Write the story to ``stream`` (stderr), the settings' warnings before it; ``style`` as for :func:`draw`."""
-    stream = sys.stderr if stream is None else stream
+    _show(trace, sys.stderr if stream is None else stream, style)
+
+
+def show_uncaught(trace: Trace, style: str = "") -> None:
+    """The same for an error that nobody caught: where GitHub reads what is written, it is told of the line that raised it."""
+    is_json = (style or settings.used("style").style) == "json"
+    _show(trace, sys.stderr, style, "" if is_json else github.annotation(trace))
+
+
+def _show(trace: Trace, stream: Any, style: str, before: str = "") -> None:
     text = draw(trace, stream, style)
-    terminal.write(stream, "".join(_new_warnings()) + text)
+    terminal.write(stream, "".join(_new_warnings()) + before + text)
 
 
 class _Drawer:
