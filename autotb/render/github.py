@@ -20,9 +20,8 @@ _said: set[str] = set()
 
 def annotation(trace: Trace) -> str:
     """The line, with its newline, of an error that a worker has a part in; each is given once a process."""
-    if not os.environ.get("GITHUB_ACTIONS") or len(_said) >= MOST:
-        return ""
-    if not _has_worker(trace.stack):
+    is_read = os.environ.get("GITHUB_ACTIONS") == "true"  # what GitHub says, word for word
+    if not is_read or len(_said) >= MOST or not _has_worker(trace.stack):
         return ""
     root = _first_root(trace)
     place = phrases.raised_at(root)

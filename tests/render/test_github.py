@@ -33,8 +33,9 @@ def test_no_more_than_github_shows():
     assert sum(map(bool, lines)) == github.MOST
 
 
-def test_elsewhere_nothing(monkeypatch):
-    monkeypatch.delenv("GITHUB_ACTIONS")
+@pytest.mark.parametrize("value", ["", "1", "false"])
+def test_elsewhere_nothing(monkeypatch, value):
+    monkeypatch.setenv("GITHUB_ACTIONS", value)
 
     assert github.annotation(trace(ZERO)) == ""
 
