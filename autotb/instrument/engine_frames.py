@@ -13,7 +13,6 @@ from types import CodeType, FrameType, TracebackType
 from autotb import engine_facts, settings
 from autotb.record import annotate, build, callsite, ownership, pickling, safe_repr, static
 from autotb.record.capture import attached
-from autotb.record.cpython_text import HEADLINE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
@@ -157,6 +156,8 @@ def headline_of(text: str) -> BaseException | None:
     """An exception that bears the type's name and the message of a traceback's last lines; its class may not exist here."""
     lines = text.rstrip().split("\n")
     last = max((at for at, line in enumerate(lines) if line.startswith("  ")), default=-1)
+    from autotb.record.cpython_text import HEADLINE
+
     match = HEADLINE.match(lines[last + 1]) if 0 <= last < len(lines) - 1 else None
     if match is None:
         return None

@@ -11,11 +11,11 @@ import os
 import re
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from autotb import runtime, settings
+from autotb.trace.data import replace
 from autotb.trace.model import Trace
 
 _numbers = itertools.count(1)

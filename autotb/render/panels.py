@@ -6,8 +6,6 @@ measures and colours.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from rich.cells import cell_len
 from rich.style import Style
 from rich.text import Text
@@ -18,6 +16,7 @@ from autotb.settings import Settings
 from autotb.trace import bounds, phrases
 from autotb.trace import visible as show
 from autotb.trace.bounds import Limits
+from autotb.trace.data import replace
 from autotb.trace.model import Trace
 from autotb.trace.parts import Frame, Gap, Hop, Place, Stack
 

@@ -5,18 +5,17 @@ from __future__ import annotations
 import io
 import os
 import sys
-from dataclasses import dataclass
 from typing import Any
 
 from autotb.imports import is_the_users
+from autotb.trace.data import Data
 
 DEFAULT_WIDTH = 80
 #: Set where a program reads what is written and looks for Python's own grammar: CI services, functions as a service, an IDE.
 COLLECTORS = ("GITHUB_ACTIONS", "GITLAB_CI", "JENKINS_URL", "TEAMCITY_VERSION", "AWS_LAMBDA_FUNCTION_NAME", "PYCHARM_HOSTED")
 
 
-@dataclass(frozen=True)
-class Abilities:
+class Abilities(Data):
     """``colour`` of a terminal; ``unicode``: boxes can be encoded; ``dumb``: ``TERM=dumb``; ``collected``: a program reads;
     ``exact``: the width is that of a terminal, or what ``COLUMNS`` says, so that no row may be wider."""
 

@@ -7,8 +7,8 @@ middle, a group's members, a message's lines) until they are few enough; what is
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 
+from autotb.trace.data import Data, replace
 from autotb.trace.model import Trace
 from autotb.trace.parts import Stack
 
@@ -16,8 +16,7 @@ MAX_LINES = 300
 MAX_NESTING = 10  # groups in one another, as in CPython
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(Data):
     """``chain``: exceptions of a chain; ``full`` and ``listed``: members of a group that are told, and those and more in one line
     each; ``items``: frames of a hop, and lines that stand for others; ``lines`` of a message, or of the notes."""
 

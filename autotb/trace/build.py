@@ -8,14 +8,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
 from autotb import settings
 from autotb.imports import own
 from autotb.record import arrival, capture, ownership, schema, shipped_code, sources, static
-from autotb.trace import hints, parse_traceback, parts
+from autotb.trace import hints, parts
+from autotb.trace.data import replace
 from autotb.trace.model import Trace
 from autotb.trace.parts import Frame, Gap, Hop, Place, Stack, made
 
@@ -83,6 +83,8 @@ def _located(stack: Stack) -> Stack:
 
 def _with_text(stack: Stack, remote: str, where: str) -> Stack:
     """Add what a worker's traceback text tells, where no record arrived."""
+    from autotb.trace import parse_traceback
+
     remote = remote[-arrival.MAX_WORKER_TEXT :]
     parsed = parse_traceback.parse(remote)
     if parsed is None:

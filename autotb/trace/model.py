@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from autotb.trace import serial
+from autotb.trace.data import Data
 from autotb.trace.parts import Frame, Stack
 
+if TYPE_CHECKING:
+    from typing import Protocol
 
-class Drawer(Protocol):
-    """What ``autotb.render`` gives: nothing here imports it."""
+    class Drawer(Protocol):
+        """What ``autotb.render`` gives: nothing here imports it."""
 
-    def as_text(self, trace: Trace) -> str: ...
-    def show(self, trace: Trace) -> None: ...
-    def restored(self, *fields: Any) -> Trace: ...
+        def as_text(self, trace: Trace) -> str: ...
+        def show(self, trace: Trace) -> None: ...
+        def restored(self, *fields: Any) -> Trace: ...
 
 
 _drawer: Drawer | None = None
@@ -26,14 +27,13 @@ def draw_with(drawer: Drawer) -> None:
     _drawer = drawer
 
 
-@dataclass(frozen=True)
-class Trace:
+class Trace(Data):
     """The whole story of one error.  ``stack`` is the exception that the program sees."""
 
     stack: Stack
     host: str = ""
     pid: int | None = None
-    heading: str = field(default="")
+    heading: str = ""
     kept: str = ""  # the file that holds this story
     hints: tuple[str, ...] = ()  # what to do about it: at most two lines that begin with ``hint:``, and mostly none
 
@@ -61,12 +61,16 @@ class Trace:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain builtins, for JSON; ``schema`` is the version of this form (``trace.schema.json`` in this package)."""
+        from autotb.trace import serial
+
         head = {"schema": serial.SCHEMA, "host": self.host, "pid": self.pid}
         return {**head, "error": serial.stack_dict(self.stack), "hints": list(self.hints)}
 
     @classmethod
     def from_dict(cls, data: Any) -> Trace:
         """The story that :meth:`to_dict` gave.  Raises ValueError for anything else, and says what is wrong."""
+        from autotb.trace import serial
+
         return cls(**serial.fields_of(data))
 
     def __str__(self) -> str:
@@ -81,7 +85,7 @@ class Trace:
         """Where it is unpickled it can be drawn too."""
         if _drawer is None:
             return super().__reduce__()
-        return _drawer.restored, tuple(getattr(self, each.name) for each in fields(self))
+        return _drawer.restored, tuple(getattr(self, name) for name in self._names)
 
 
 def schema_file() -> Any:

@@ -7,9 +7,9 @@ traceback.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 from autotb.record.cpython_text import FRAME, HEADLINE, without_colours
+from autotb.trace.data import replace
 from autotb.trace.parts import Frame, Gap, Hop, Stack
 from autotb.trace.phrases import CAUSED, DURING
 

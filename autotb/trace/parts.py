@@ -7,16 +7,16 @@ carried in ``more``, which nothing draws, into the JSON of a story.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
+
+from autotb.trace.data import Data
 
 More = tuple[tuple[str, Any], ...]
 
 _COMPREHENSIONS = ("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>")
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(Data):
     """A line of a file: ``path:line in name``."""
 
     path: str
@@ -27,7 +27,6 @@ class Place:
         return f"{self.path}:{self.line or '?'} in {self.name}"  # code that was made by hand may have no lines
 
 
-@dataclass(frozen=True)
 class Frame(Place):
     """One call of the stack.
 
@@ -44,7 +43,7 @@ class Frame(Place):
     end: tuple[int, int] | None = None
     locals: tuple[tuple[str, str], ...] = ()
     changed: bool = False
-    more: More = field(default=(), repr=False)
+    more: More = ()
 
     def is_part_of(self, outer: Frame) -> bool:
         """Whether this is a comprehension, a frame of its own before Python 3.12, that stands at its caller's very line."""
@@ -56,8 +55,7 @@ class Frame(Place):
         return next((text for number, text in self.source if number == self.line), "")
 
 
-@dataclass(frozen=True)
-class Gap:
+class Gap(Data):
     """Frames that stand for no line of their own: ``repeated`` turns of the ``cycle`` frames before, or ``omitted`` ones."""
 
     repeated: int = 0
@@ -65,8 +63,7 @@ class Gap:
     omitted: int = 0
 
 
-@dataclass(frozen=True)
-class Hop:
+class Hop(Data):
     """What happened in one process or thread; ``where`` is empty for the one that shows the error."""
 
     frames: tuple[Frame | Gap, ...] = ()
@@ -84,11 +81,10 @@ class Hop:
     inputs: str = ""
     log: str = ""
     versions: tuple[tuple[str, str], ...] = ()
-    more: More = field(default=(), repr=False)
+    more: More = ()
 
 
-@dataclass(frozen=True)
-class Stack:
+class Stack(Data):
     """One exception: its type and message, its hops from the caller to where it was raised, and what it is chained to."""
 
     type: str
@@ -108,7 +104,7 @@ class Stack:
     alike: int = 0
     unnoted: int = 0
     culprit: str = ""
-    more: More = field(default=(), repr=False)
+    more: More = ()
 
     @property
     def frames(self) -> tuple[Frame, ...]:
@@ -149,11 +145,8 @@ def told(record: Any, forms: dict[str, str], of: Mapping[str, Callable[[Any], An
     return {key: of[form](record[key]) for key, form in forms.items() if record.get(key) not in (None, "")}
 
 
-_FIELDS: dict[type, frozenset[str]] = {kind: frozenset(each.name for each in fields(kind)) for kind in (Frame, Hop, Stack)}
-
-
 def made(kind: type[Part], values: dict[str, Any]) -> Part:
     """A part of a story; ``more`` takes what it has no field for."""
-    own = _FIELDS[kind]
+    own = kind._names
     more = tuple((key, value) for key, value in values.items() if key not in own)
     return kind(**{key: value for key, value in values.items() if key in own}, more=more)

@@ -8,9 +8,9 @@ Source: https://docs.python.org/3/library/sys.html#sys.tracebacklimit
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 
 from autotb.trace import visible as show
+from autotb.trace.data import replace
 from autotb.trace.model import Trace
 from autotb.trace.parts import Frame, Hop, Stack
 

@@ -6,9 +6,8 @@ engine frames were left out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 from autotb.record import ownership
+from autotb.trace.data import Data, replace
 from autotb.trace.parts import Frame, Gap, Hop, Stack
 
 HIDDEN = (ownership.ENGINE, ownership.OWN)
@@ -17,8 +16,7 @@ FULL_FRAMES = 8  # of a hop; in deeper ones the first and last half of these are
 MOST_ITEMS = 40  # of a hop: frames that are shown, and lines that stand for others
 
 
-@dataclass(frozen=True)
-class Folded:
+class Folded(Data):
     """Frames of a library between the user's: one dim line."""
 
     count: int
@@ -31,8 +29,7 @@ class Folded:
         return f"… {self.count} {frames} in {self.package}, last at {file}:{self.last.line or '?'} in {self.last.name}"
 
 
-@dataclass(frozen=True)
-class Shown:
+class Shown(Data):
     """A frame that is shown, with the lines around it or (``short``) with the failing one alone."""
 
     frame: Frame
@@ -51,8 +48,7 @@ def noticed_by(stack: Stack, mode: str) -> Stack | None:
     return None if any(frame.kind == ownership.USER for frame in frames) else before
 
 
-@dataclass(frozen=True)
-class View:
+class View(Data):
     """What is shown of one hop."""
 
     hop: Hop
