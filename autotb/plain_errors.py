@@ -25,6 +25,7 @@ _fields_of = BaseException.__dict__["__dict__"].__get__
 _cause_of = BaseException.__dict__["__cause__"].__get__
 _context_of = BaseException.__dict__["__context__"].__get__
 _suppresses = BaseException.__dict__["__suppress_context__"].__get__
+_MADE = "__autotb_hop__"  # made_frames.MARK
 _traceback_of = BaseException.__dict__["__traceback__"].__get__
 _namespace_of = type.__dict__["__dict__"].__get__
 
@@ -102,7 +103,9 @@ def has_a_part(value: "Any", traceback: "Any" = None) -> bool:
         while tb is not None and frames and not (type(exc) is KeyboardInterrupt and _is_a_handlers(tb.tb_frame)):
             frames -= 1
             name = dict.get(tb.tb_frame.f_globals, "__name__")
-            if _is_of(name, CALLED) or (_is_of(name, engines) and ownership.kind_of_frame(tb.tb_frame) == ownership.ENGINE):
+            if dict.__contains__(tb.tb_frame.f_globals, _MADE) or _is_of(name, CALLED):
+                return True
+            if _is_of(name, engines) and ownership.kind_of_frame(tb.tb_frame) == ownership.ENGINE:
                 return True
             tb = tb.tb_next
     return False

@@ -36,6 +36,7 @@ OPTIONS: dict[str, Option] = {
     "args": Option("1", _SWITCH, "0: arguments of the failing call are neither captured nor shown"),
     "locals": Option("", ("", "0", "1"), "0: local variables are not captured; 1: they are shown; unset: captured only"),
     "rescue": Option("1", _SWITCH, "0: exceptions that cannot travel fail as the engine makes them fail"),
+    "traceback": Option("1", _SWITCH, "0: exceptions from other processes have no frames of the worker's in their traceback"),
     "unretrieved": Option("1", _SWITCH, "0: failed futures that were never retrieved are not reported"),
     "postmortem": Option("1", _SWITCH, "0: workers leave no status file that tells of their death"),
     "noise": Option("", ("", "keep"), "keep: the engines' own log copies are not quieted"),
@@ -48,7 +49,6 @@ OPTIONS: dict[str, Option] = {
 INHERITED = "_AUTOTB_INHERITED"  # what a driver read of its file, for workers that are started through a program of the engine's
 # Looked at by others: the opt-out by the start-up line.
 _OTHER_NAMES = ("AUTOTB", "AUTOTB_RUN_FOLDER")
-_SWITCHES = ("args", "rescue", "unretrieved", "postmortem", "logging", "keep_inputs", "asyncio")
 _LARGEST = 4_000_000  # bytes of a pyproject.toml; what is larger is none
 _ALIASES = {"true": "1", "yes": "1", "on": "1", "false": "0", "no": "0", "off": "0"}
 
@@ -56,33 +56,14 @@ _ALIASES = {"true": "1", "yes": "1", "on": "1", "false": "0", "no": "0", "off": 
 class Settings:
     """The settings in force, where each came from, and what was wrong with them."""
 
-    def __init__(
-        self,
-        *,
-        style: str,
-        frames: str,
-        context: int,
-        args: bool,
-        locals: str,
-        rescue: bool,
-        unretrieved: bool,
-        postmortem: bool,
-        noise: str,
-        logging: bool,
-        dir: str,
-        worker_log: str,
-        keep_inputs: bool,
-        asyncio: bool,
-        sources: dict[str, str],
-        warnings: tuple[str, ...],
-        file: str = "",
-    ) -> None:
-        self.style, self.frames, self.context = style, frames, context
-        self.args, self.locals = args, locals
-        self.rescue, self.unretrieved, self.noise = rescue, unretrieved, noise
-        self.logging, self.dir, self.asyncio, self.postmortem = logging, dir, asyncio, postmortem
-        self.worker_log, self.keep_inputs = worker_log, keep_inputs
+    def __init__(self, values: dict[str, Any], sources: dict[str, str], warnings: tuple[str, ...], file: str = "") -> None:
+        self.__dict__.update(values)
         self.sources, self.warnings, self.file = sources, warnings, file
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """One of OPTIONS: a bool for what is 0 or 1, an int for a number, a str for the others."""
 
 
 try:
@@ -171,11 +152,9 @@ def _read(environment: dict[str, str]) -> Settings:
             else:
                 values[name], sources[name] = value, where
     for name, option in OPTIONS.items():
-        values.setdefault(name, _checked(option, option.default))
-    for name in _SWITCHES:
-        values[name] = values[name] == "1"
-    values["context"] = int(values["context"])
-    return Settings(**values, sources=sources, warnings=tuple(warnings), file=path)
+        found: Any = values.get(name, _checked(option, option.default))
+        values[name] = found == "1" if option.choices == _SWITCH else int(found) if option.choices is None else found
+    return Settings(values, sources, tuple(warnings), path)
 
 
 def _from_environment(environment: dict[str, str]) -> dict[str, str]:

@@ -81,7 +81,7 @@ def _wrap_to_python(original: Function) -> Function:
         made = original(self, exc)
         try:
             if capture.is_tree(tree) and isinstance(made, BaseException):
-                annotate.attach(made, tree)
+                annotate.arrive(made, tree)
         except Exception:
             pass  # the text is read
         return made

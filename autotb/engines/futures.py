@@ -292,8 +292,11 @@ _took: Any = None  # the short way, for failures of a line that failed many time
 def _note_failure(future: Future, exc: BaseException, caller: FrameType) -> None:
     global _took
     from autotb.instrument import failure_kinds, flood, resubmit, unretrieved
+    from autotb.record import annotate
 
     _took = flood.took
+    if static.traceback_of(exc) is None:
+        annotate.arrived(exc)
     _note_thread(exc, caller)
     if broken := executor_internals.read(caller, "breaking"):
         from autotb.instrument import executor_worker

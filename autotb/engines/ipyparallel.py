@@ -82,7 +82,7 @@ def _attach(error: RemoteError) -> None:
     (*_, info) = ERROR.read(error) or (None,)
     tree = (info or {}).get(FIELD)
     if capture.is_tree(tree):
-        annotate.attach(error, tree)
+        annotate.arrive(error, tree)
 
 
 engine_facts.register(own=("ipyparallel", "ipykernel", "zmq", "tornado", "decorator"), openers=(_open,))

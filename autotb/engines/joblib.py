@@ -66,6 +66,9 @@ def _wrap_call(original: Function) -> Function:
 
 def _note_batch(error: BaseException, batch: Any) -> None:
     """A batch raised: the line of ``Parallel`` is noted on its error."""
+    from autotb.record import annotate
+
+    annotate.raised(error)  # joblib has taken its traceback away
     submission.note_site(error, batch.parallel)
 
 

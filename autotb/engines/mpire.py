@@ -89,13 +89,16 @@ def _wrap_populate(original: Function) -> Function:
             if err_type.__init__ in _OWN_INITS:  # OSError, UnicodeError, groups: their fields come from their arguments
                 made = err_type(*err_args)
                 dict.update(fields_of(made), err_state)
+                annotate.arrived(made)
                 return made, original(Exception, (), {}, traceback_str)[1]
         except Exception:
             pass  # then as mpire does it
         try:
-            return original(err_type, err_args, err_state, traceback_str)
+            made, cause = original(err_type, err_args, err_state, traceback_str)
         except Exception:
-            return _made(err_type, err_args, err_state), original(Exception, (), {}, traceback_str)[1]
+            made, cause = _made(err_type, err_args, err_state), original(Exception, (), {}, traceback_str)[1]
+        annotate.arrived(made)
+        return made, cause
 
     return populate_exception
 

@@ -232,7 +232,7 @@ def _wrap_as_instanceof_cause(original: Function) -> Function:
             tree = attached(self)
             if tree is not None:
                 _note_submitted(tree)
-                annotate.attach(error, tree)
+                annotate.arrive(error, tree)
         except Exception:
             pass  # the error is the user's and goes on
         return error
@@ -260,7 +260,7 @@ def _wrap_actor_died_init(original: Function) -> Function:
             tree = attached(cause) if static.is_exception(cause) else None
             if tree is not None:
                 _note_submitted(tree)
-                annotate.attach(self, tree)
+                annotate.arrive(self, tree)
                 if _in_worker() and not noise_is_kept():
                     _shorten(self, tree)
             else:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from types import CodeType, FrameType, TracebackType
 
 from autotb import engine_facts, settings
-from autotb.record import annotate, build, callsite, ownership, pickling, safe_repr, static
+from autotb.record import annotate, build, callsite, made_frames, ownership, pickling, safe_repr, static
 from autotb.record.capture import attached
 
 TYPE_CHECKING = False
@@ -64,9 +64,9 @@ def chunk_call(function: Any, chunk: list[Any], tb: TracebackType | None, *, sta
 
 
 def has_user_frame(tb: TracebackType | None) -> bool:
-    """Whether any frame of a traceback is the user's."""
+    """Whether any frame of a traceback is the user's, and ran here."""
     while tb is not None:
-        if ownership.kind_of_frame(tb.tb_frame) == ownership.USER:
+        if ownership.kind_of_frame(tb.tb_frame) == ownership.USER and not made_frames.is_made(tb.tb_frame):
             return True
         tb = tb.tb_next
     return False
@@ -76,7 +76,7 @@ def frame_call(tb: TracebackType | None, name: str | None = None) -> str | None:
     """The call that a traceback's first user frame is, for engines that hide the function and its arguments."""
     while tb is not None:
         frame = tb.tb_frame
-        if ownership.kind_of_frame(frame) == ownership.USER:
+        if ownership.kind_of_frame(frame) == ownership.USER and not made_frames.is_made(frame):
             break
         tb = tb.tb_next
     return safe_repr.frame_call(tb.tb_frame, name) if tb is not None and settings.switch("args") else None

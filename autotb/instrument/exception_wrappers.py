@@ -93,9 +93,9 @@ def wrap_rebuild(original: Function, remote_text: Callable[[str], BaseException]
         try:
             from autotb.record import annotate
 
-            annotate.share(exc)
+            annotate.arrived(exc)
         except Exception:
-            pass  # it only shares memory
+            pass  # its story is told all the same
         try:
             return original(exc, tb)
         except Exception:

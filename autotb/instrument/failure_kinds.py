@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from autotb.record import callsite, ownership, static
+from autotb.record import callsite, made_frames, ownership, static
 from autotb.record.capture import KEY, type_name
 
 TYPE_CHECKING = False
@@ -158,7 +158,7 @@ def _of_frames(frames: list[Frame] | None) -> tuple[str, int, str] | None:
 def _of_traceback(tb: TracebackType | None) -> tuple[str | None, int, str]:
     """The innermost frame of the user's; failing that, the innermost one."""
     last = found = tb
-    while tb is not None:
+    while tb is not None and not made_frames.is_made(tb.tb_frame):
         if callsite.whose(tb.tb_frame) == callsite.USER:
             found = tb
             last = None

@@ -13,7 +13,7 @@ from _thread import get_ident
 from autotb import settings
 from autotb.instrument import failure_kinds, unretrieved
 from autotb.instrument.unretrieved import Watch
-from autotb.record import callsite
+from autotb.record import annotate, callsite, made_frames
 from autotb.record.callsite import by_user, code_of, offset_of
 from autotb.record.capture import KEY
 from autotb.record.static import cause_of, context_of, fields_of, traceback_of
@@ -47,6 +47,9 @@ def took(future: Future, exc: BaseException) -> bool:
     """Whether this failure is one of many alike, and all is done that is to be done for it."""
     tb = outer = traceback_of(exc)
     if tb is None:
+        annotate.arrived(exc)
+        return _arrived(future, exc)
+    if made_frames.is_made(tb.tb_frame):
         return _arrived(future, exc)
     inner = tb.tb_next
     while inner is not None:

@@ -6,17 +6,20 @@ Flows in: an exception, and what is known of it.  Flows out: the same exception 
 from __future__ import annotations
 
 from autotb import surface
-from autotb.record import build
-from autotb.record.capture import KEY, VERSION, attached, fields_of, is_light
+from autotb.record import build, made_frames, ownership, static
+from autotb.record.capture import KEY, VERSION, attached, fields_of, is_light, type_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
+    from collections.abc import Iterator
+    from types import TracebackType
     from typing import Any
 
     from autotb.record.schema import Hop, Light, Place, Tree
 
 _logs = False  # whether the logging hook was asked for
 _shared: dict[object, Any] = {}
+_frames: dict[int, tuple[Any, list[Any], TracebackType | None]] = {}  # made of light records that share one base
 
 
 def _one(key: object, value: Any) -> Any:
@@ -36,6 +39,72 @@ def share(exc: BaseException) -> None:
             dict.__setitem__(fields_of(exc), KEY, (version, _one(key, base), call))
     except Exception:
         pass  # a record of another version stays as it came
+
+
+def arrived(exc: BaseException) -> None:
+    """An exception has come from another process with its record: its traceback is made of the worker's frames.
+
+    One that has a traceback was raised here, or an engine has brought it along.
+    """
+    share(exc)
+    try:
+        _give(exc, dict.get(fields_of(exc), KEY), made_frames.MOST_EXCEPTIONS)
+    except Exception:
+        pass  # its record tells its story all the same
+
+
+def arrive(exc: BaseException, tree: Tree | Light) -> None:
+    """``attach`` of a record that an engine has carried by itself, on an exception that is made of it here."""
+    attach(exc, tree)
+    arrived(exc)
+
+
+def raised(exc: BaseException) -> None:
+    """The same of one that an engine has just raised, to which only the engine's own frames were added since it came."""
+    last = static.innermost(static.traceback_of(exc))
+    if last is None or ownership.kind_of_frame(last.tb_frame) not in (ownership.ENGINE, ownership.OWN):
+        return
+    record = dict.get(fields_of(exc), KEY)
+    if not made_frames.is_made(last.tb_frame) and type(record) in (dict, tuple):
+        last.tb_next = _traceback(record)
+
+
+def _give(exc: BaseException, record: Any, most: int) -> int:
+    """A traceback for an exception, and for the members and causes that came with it; how many more may have one."""
+    if not most or type(record) not in (dict, tuple):
+        return most
+    if static.traceback_of(exc) is None:
+        made = _traceback(record)
+        if made is not None:
+            static.set_traceback(exc, made)
+    most -= 1
+    for other, told in _told_of(exc, record) if type(record) is dict else ():
+        most = _give(other, told, most)
+    return most
+
+
+def _told_of(exc: BaseException, record: Any) -> Iterator[tuple[BaseException, Any]]:
+    """The exceptions that came with one, and what its record tells of each."""
+    members, told = static.members(exc) or (), record.get("members") or ()
+    if len(members) == len(told):
+        yield from zip(members, told, strict=True)
+    for other, key in ((static.cause_of(exc), "cause"), (static.context_of(exc), "context")):
+        if other is not None and record.get(key) and type_name(type(other)) == record[key].get("type"):
+            yield other, record[key]
+
+
+def _traceback(record: Any) -> TracebackType | None:
+    """That of an exception's record; all of one base share its frames, and the entries of it but for the first."""
+    if not is_light(record):
+        return made_frames.chained(made_frames.steps(record.get("hops") or []))
+    base = record[1]
+    found = _frames.get(id(base))
+    if found is None or found[0] is not base:
+        if len(_frames) > build.MAX_PLACES:
+            _frames.clear()
+        steps = made_frames.steps([base])
+        found = _frames[id(base)] = base, steps[:1], made_frames.chained(steps[1:])
+    return made_frames.chained(found[1], found[2])
 
 
 def attach_shared(exc: BaseException, engine: str, where: str) -> None:

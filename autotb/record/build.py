@@ -16,7 +16,7 @@ from types import CodeType, FunctionType, ModuleType, TracebackType
 
 from autotb import settings
 from autotb.imports import own
-from autotb.record import ownership, safe_repr, schema, static
+from autotb.record import made_frames, ownership, safe_repr, schema, static
 from autotb.record.capture import VERSION, Capture, attached, type_name
 
 TYPE_CHECKING = False
@@ -125,7 +125,7 @@ def versions(tb: TracebackType | None, exc: BaseException | None = None) -> dict
         _add_version(found, exc.name)
     elif type(exc) is AttributeError and type(exc.obj) is ModuleType:
         _add_version(found, static.names_of(exc.obj).get("__name__"))
-    while tb is not None and len(found) < _MOST_VERSIONS:
+    while tb is not None and len(found) < _MOST_VERSIONS and not made_frames.is_made(tb.tb_frame):
         frame = tb.tb_frame
         names = [static.name_of(frame)]
         for name in frame.f_code.co_names if ownership.kind_of_frame(frame) == ownership.USER else ():

@@ -189,6 +189,8 @@ class Capture:
         # ("twice"): there the record's are better.
         here = [hop for hop in hops if hop.get("live") or hop.get("twice")]
         remote = [hop for hop in hops if not hop.get("live") and not hop.get("twice")]
+        if not remote:
+            remote = [{**where, "frames": self.frames.read(raw)} for where, raw in frames.made(tb)]
         segments = frames.segments(frames.walk(tb))
         result: list[Hop] = []
         runs = sum(1 for is_run, _ in segments if is_run)
@@ -332,7 +334,8 @@ def _notes_of(exc: BaseException) -> list[Any] | tuple[Any, ...]:
 
 
 def _own_members(members: Sequence[BaseException]) -> bool:
-    return any(static.traceback_of(member) is not None or attached(member) for member in members)
+    """Whether members have a story of their own: not one that is made of this very record."""
+    return any(attached(member) or frames.walk(static.traceback_of(member)) for member in members)
 
 
 def _text_of(cause: BaseException | None) -> str:

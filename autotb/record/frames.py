@@ -12,7 +12,7 @@ import sys
 from types import CodeType, TracebackType
 
 from autotb import engine_facts, settings
-from autotb.record import ownership, safe_repr, shipped_code, sources, static
+from autotb.record import made_frames, ownership, safe_repr, shipped_code, sources, static
 from autotb.record.process_start import own_start
 
 TYPE_CHECKING = False
@@ -85,6 +85,8 @@ class Frames:
             _add_position(result, code, lasti)
         if kind in (ownership.ENGINE, ownership.OWN) and not is_last:
             return result
+        if code.co_firstlineno < result["line"] and not is_rebuilt:
+            result["first"] = code.co_firstlineno
         loading = _loading(frame)
         source = self._source(path, result["line"], loading, result)
         if source is not None:
@@ -146,13 +148,29 @@ def _loading(frame: FrameType) -> dict[str, Any]:
 
 
 def walk(tb: TracebackType | None) -> list[RawFrame]:
+    """The frames of a traceback but for those that are made of a record."""
     raw = []
     while tb is not None:
-        raw.append((tb.tb_frame, tb.tb_lasti, tb.tb_lineno))
+        if not made_frames.is_made(tb.tb_frame):
+            raw.append((tb.tb_frame, tb.tb_lasti, tb.tb_lineno))
         tb = tb.tb_next
     if ownership.is_packed():
         ownership.adopt_program([frame for frame, _, _ in raw])
     return raw
+
+
+def made(tb: TracebackType | None) -> list[tuple[Hop, list[RawFrame]]]:
+    """Those alone, by where they ran: of an exception that has them and no record, as one that was given another's traceback."""
+    found: list[tuple[Hop, list[RawFrame]]] = []
+    mark: made_frames.Mark | None = None
+    while tb is not None:
+        if made_frames.is_made(tb.tb_frame):
+            last, mark = mark, tb.tb_frame.f_globals[made_frames.MARK]
+            if mark is not last:
+                found.append((mark.where, []))
+            found[-1][1].append((tb.tb_frame, tb.tb_lasti, tb.tb_lineno))
+        tb = tb.tb_next
+    return found
 
 
 def segments(raw: list[RawFrame]) -> list[tuple[bool, list[RawFrame]]]:
@@ -331,6 +349,8 @@ def _window(text: str, frame: Frame | None) -> str:
 
 def _locals(frame: FrameType) -> dict[str, str]:
     try:
+        if made_frames.is_made(frame):
+            return {name: repr(value) for name, value in frame.f_locals.items() if type(value) is made_frames.Text}
         values = static.variables(frame)
         names = [name for name in values if type(name) is str and not name.startswith(".")]
         shown = {name: safe_repr.brief(values[name], name) for name in names[:MAX_LOCALS]}

@@ -50,6 +50,7 @@ class Frame(Place, total=False):
 
     module: Line  # `__name__` of the module whose code it is
     qualname: Line  # the function's name, where Python tells (from 3.11 on)
+    first: Number  # the line on which the function begins
     kind: Line  # whose code it is: `user`, `library`, `stdlib`, `engine`, `own` (autotb's)
     end_line: Number  # the line where the failing expression ends
     col: Number  # its first column, in characters, from 0
@@ -127,7 +128,7 @@ MOST = {"final": 200, "broken": 1_000, "lost": 50, "died": 40}  # texts of these
 _ON_THE_WAY = {
     Tree: ("v", "text", "where", "suppress", "told", "submitted", "asked", "time"),
     Hop: ("live", "twice", "task", "actor", "brought"),
-    Frame: ("end_line", "col", "end_col", "code", "repeated", "cycle", "omitted"),
+    Frame: ("first", "end_line", "col", "end_col", "code", "repeated", "cycle", "omitted"),
 }
 
 

@@ -38,6 +38,7 @@ cause_of = BaseException.__dict__["__cause__"].__get__
 context_of = BaseException.__dict__["__context__"].__get__
 suppresses = BaseException.__dict__["__suppress_context__"].__get__
 traceback_of = BaseException.__dict__["__traceback__"].__get__
+set_traceback = BaseException.__dict__["__traceback__"].__set__
 
 _C_MADE = (WrapperDescriptorType, GetSetDescriptorType, MethodDescriptorType, MemberDescriptorType)
 _ANSWERS = ("__dir__", "__getattribute__", "__getattr__", "__class__", "__bases__", "__dict__")

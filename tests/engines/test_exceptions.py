@@ -392,8 +392,11 @@ if __name__ == "__main__":
 
 
 def test_a_caught_exception_is_as_the_program_made_it(run):
-    """Type, text, attributes, cause, traceback and pickle are those of a run without autotb, but for one key of plain builtins."""
-    ours, bare = run(CAUGHT), run(CAUGHT, autotb="0")
+    """Type, text, attributes, cause and pickle are those of a run without autotb, but for one key of plain builtins.
+
+    So is the traceback under the switch.
+    """
+    ours, bare = run(CAUGHT, AUTOTB_TRACEBACK="0"), run(CAUGHT, autotb="0")
 
     assert ours.stdout == bare.stdout
     assert "True" not in ours.stdout

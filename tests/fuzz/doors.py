@@ -107,14 +107,15 @@ def _telling(exc: BaseException) -> tuple[str, ...]:
 def _settings(chance: Chance) -> Any:
     if chance.is_so(0.5):
         return settings.current()
-    given = vars(settings.current()).copy()
+    in_force = settings.current()
+    given = {name: getattr(in_force, name) for name in settings.OPTIONS}
     given |= {
         "frames": chance.one(("user", "all")),
         "context": chance.one((0, 1, 3, 40)),
         "args": chance.is_so(0.8),
         "locals": "1",
     }
-    return settings.Settings(**given)
+    return settings.Settings(given, in_force.sources, (), "")
 
 
 def _through_json(found: Found, chance: Chance, trace: Any) -> None:
