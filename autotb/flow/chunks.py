@@ -6,18 +6,39 @@ Flows in: the function, the positional arguments of each call, the constants.  F
 
 from __future__ import annotations
 
+import itertools
+import math
 import os
 import pickle
+import time
+import uuid
 from typing import Any
 
 from autotb import engine_facts
 from autotb.flow import packing
-from autotb.flow.messages import Failed, Partly, Sink, fit, rows_of
+from autotb.flow.messages import Failed, Partly, Sink, Terms, Took, fit, rows_of
 from autotb.flow.messages import Kept as Kept  # pickles of earlier versions name these classes here
 from autotb.postmortem import status_file
 from autotb.record import annotate, build, safe_repr
 
 engine_facts.register(runs=((__name__, "run"),))  # where a worker's frames begin
+
+
+_LOOK = 32  # calls between two looks at the clock, at most
+_BRIEF = 0.001  # seconds: calls that took less are made by twos, by fours… before the next look
+_alive: set[str] = set()  # runs of this process that are going on
+
+
+def begin() -> str:
+    """A run begins in this process: its id, by which workers in this process know whether it is over."""
+    run = uuid.uuid4().hex
+    _alive.add(run)
+    return run
+
+
+def end(run: str) -> None:
+    """It is over: workers in this process make no further call for it."""
+    _alive.discard(run)
 
 
 def run(
@@ -28,27 +49,32 @@ def run(
     parent: int,
     ats: Any = None,
     sink: Sink | None = None,
+    terms: Terms | None = None,
     parsl_resource_specification: Any = None,  # noqa: ARG001  Parsl reads it, and passes it on
 ) -> Any:
     """Call ``function(*args, **constants)`` for each ``args`` of ``zip(*columns)``, once if there are none; with ``stop``, until
-    one has failed.
+    one has failed; in any case no longer than the ``terms`` allow, and one call at least.
 
-    With a ``sink`` it returns a :class:`Kept`, ``ats`` being the calls' positions in their step.  In a process other than
-    ``parent`` it returns a pickle, in which what cannot be pickled is a :class:`Failed` too.
+    Returns a :class:`Took`; its results are a :class:`Kept` where there is a ``sink``, ``ats`` being the calls' positions in
+    their step, and in a process other than ``parent`` a pickle, in which what cannot be pickled is a :class:`Failed` too.
     """
     is_here = os.getpid() == parent
+    begun = time.perf_counter()
+    until = begun + terms.seconds if terms is not None and terms.seconds is not None else math.inf
+    total, looks = (len(columns[0]) if columns else 1), 1
     results: list[Any] = []
     add, rest = results.append, rows_of(columns)
     args: tuple[Any, ...] = ()
-    while True:
+    keeper = _keeper(sink, function, columns, constants, ats, is_here)
+    last = begun
+    while len(results) < total:
         try:
             if constants:
-                for args in rest:
+                for args in itertools.islice(rest, looks):
                     add(function(*args, **constants))
             else:
-                for args in rest:
+                for args in itertools.islice(rest, looks):
                     add(function(*args))
-            break
         except Exception as error:
             if type(results) is not Partly:
                 results = Partly(results)
@@ -56,18 +82,26 @@ def run(
             add(_failed(error, function, args, constants, stop and is_here))
             if stop:
                 break
-    if sink is not None:
-        from autotb.flow import result_writer
+        now = time.perf_counter()
+        if keeper is not None:
+            keeper.look(results, now)
+        else:
+            looks = min(2 * looks, _LOOK) if now - last < _BRIEF else 1
+            last = now
+        if now > until or (is_here and terms is not None and terms.run not in _alive):
+            break
+    if keeper is not None:
+        kept = keeper.end(results)
+        return Took(kept if is_here else packing.dumps(kept), time.perf_counter() - begun)
+    return Took(results if is_here else _pickled(results), time.perf_counter() - begun)
 
-        if is_here and result_writer.is_over(sink):
-            return results
-        try:
-            kept = result_writer.keep(sink, function, columns, constants, ats, results)
-        finally:
-            if is_here:
-                result_writer.let_go(sink)
-        return kept if is_here else packing.dumps(kept)
-    return results if is_here else _pickled(results)
+
+def _keeper(sink: Sink | None, *call: Any) -> Any:
+    if sink is None:
+        return None
+    from autotb.flow.result_writer import Keeper
+
+    return Keeper(sink, *call)
 
 
 safe_repr.chunk_runner = run.__code__
@@ -87,14 +121,15 @@ class Sealed:
 safe_repr.sealed = Sealed
 
 
-def received(result: Any, count: int) -> Any:
-    """What :func:`run` made, a list or a :class:`Kept`.  A pickle that cannot be read fails all calls of the chunk."""
-    if type(result) is not bytes:
-        return result
+def received(sent: Any, count: int) -> Took:
+    """What :func:`run` made, with a list or a :class:`Kept` in it.  A pickle that cannot be read fails all calls of the chunk."""
+    took = sent if type(sent) is Took else Took(sent, None)
+    if type(took.results) is not bytes:
+        return took
     try:
-        return pickle.loads(result)
+        return Took(pickle.loads(took.results), took.seconds)
     except Exception as error:
-        return Partly([Failed(error) for _ in range(count)])
+        return Took(Partly([Failed(error) for _ in range(count)]), None)
 
 
 def _failed(error: Exception, function: Any, args: tuple[Any, ...], constants: dict[str, Any], is_raised: bool) -> Failed:

@@ -34,7 +34,8 @@ class Task:
         """Make the calls of another one as well."""
         for mine, more in zip(self.columns, other.columns, strict=True):
             mine.extend(more)
-        self.ats = [*self.ats, *other.ats]
+        self.ats = self.ats if isinstance(self.ats, list) else [*self.ats]
+        self.ats.extend(other.ats)
 
 
 @dataclass
@@ -84,9 +85,11 @@ def settle(run: Run, work: Work, at: int) -> Settling:
 
 
 def settle_chunk(run: Run, work: Work, ats: Sequence[int], columns: tuple[list[Any], ...]) -> Settling:
-    """The same for elements that were looked at together: their inputs are sound, and the step has no resources and no cache."""
+    """The same for elements that were looked at together: their inputs are sound, and the step has no resources and no cache.  Of
+    those that the worker hands back others take care."""
     answer = yield Task(columns, work.constants, None, ats)
     results = answer.results
+    ats = ats[: len(results)]
     for index, value in enumerate(results) if type(results) is Partly else ():
         if type(value) is Failed:
             if run.mode == RAISE:  # what came before it is not lost

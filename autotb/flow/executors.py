@@ -35,8 +35,9 @@ class Runner:
         own: Executor | None = None,
         cancel: Callable[[Future[Any]], object] = Future.cancel,
         by_value: bool = True,
+        queues: bool = False,
     ) -> None:
-        self.by_value = by_value
+        self.by_value, self.queues = by_value, queues
         self.submit, self.workers, self._own, self._cancel = submit, max(1, workers), own, cancel
 
     def cancel(self, future: Future[Any]) -> None:
@@ -65,9 +66,11 @@ def runner(executor: Any) -> Runner:
     if executor == "ray":
         return _ray()
     if isinstance(executor, Executor):
-        return Runner(_plain(executor), _workers_of(executor), by_value="loky" in type(executor).__module__)
+        told = _workers_of(executor)
+        by_value = "loky" in type(executor).__module__
+        return Runner(_plain(executor), told or _at_least(_cores()), by_value=by_value, queues=told is None)
     if _is(executor, "distributed.client", "Client"):
-        return Runner(_dask(executor), _at_least(sum(executor.nthreads().values())), cancel=_cancel_theirs)
+        return Runner(_dask(executor), _at_least(sum(executor.nthreads().values())), cancel=_cancel_theirs, queues=True)
     return Runner(_parsl(executor), _at_least(_parsl_workers(executor)))
 
 
@@ -127,9 +130,9 @@ def _parsl_workers(kernel: Any) -> int:
     return found
 
 
-def _workers_of(executor: Executor) -> int:
+def _workers_of(executor: Executor) -> int | None:
     count = getattr(executor, "_max_workers", None)
-    return count if isinstance(count, int) else _cores()
+    return count if isinstance(count, int) and count > 0 else None
 
 
 def _is(value: Any, module: str, name: str) -> bool:
@@ -157,7 +160,7 @@ def _ray() -> Runner:
     def cancel(future: Any) -> None:
         ray.cancel(refs[future])
 
-    return Runner(submit, _at_least(int(ray.cluster_resources().get("CPU", 1))), cancel=cancel)
+    return Runner(submit, _at_least(int(ray.cluster_resources().get("CPU", 1))), cancel=cancel, queues=True)
 
 
 def _dask(client: Any) -> Callable[[Any, tuple[Any, ...], Any], Future[Any]]:

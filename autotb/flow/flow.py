@@ -17,6 +17,7 @@ from autotb.flow.context import RAISE, check_mode
 from autotb.flow.progress import listener
 from autotb.flow.results import Results
 from autotb.flow.scheduler import Running
+from autotb.flow.schedules import SCHEDULES
 from autotb.flow.snapshots import ErrorSnapshot
 from autotb.flow.step_inputs import shape_of
 from autotb.flow.steps import Node, Output, Step, as_step, user_place
@@ -70,7 +71,7 @@ class Flow:
     ) -> None:
         executors.check(executor)
         self._executor, self._mode = executor, check_mode(error_handling)
-        if schedule not in scheduler.SCHEDULES:
+        if schedule not in SCHEDULES:
             raise ValueError(f'schedule is "eager" or "generation", not {schedule!r}')
         if scan not in (VALUES, CONTAINERS):
             raise ValueError(f'scan is "values" or "containers", not {scan!r}')

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autotb.flow import packing
 from autotb.flow.packing import Packed
@@ -49,6 +49,23 @@ class Sink:
     step: int
     owned: bool
     place: Place | None  # where the step was made part of the flow
+
+
+@dataclass(frozen=True)
+class Terms:
+    """On which terms a worker makes the calls of a chunk: ``run`` names the run, by which a worker in its process knows whether
+    it is over; after so many ``seconds`` the worker hands back what is left."""
+
+    run: str
+    seconds: float | None
+
+
+class Took(NamedTuple):
+    """What a worker sends back of a chunk: what it came to, and the seconds that this took, where they are known.  There may be
+    fewer results than calls: the last ones were not made."""
+
+    results: Any
+    seconds: float | None
 
 
 class Partly(list[Any]):

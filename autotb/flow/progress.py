@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 from autotb import render
+from autotb.flow.tallies import Tallies
 from autotb.render import bars, terminal
 from autotb.render.logs import failed, say
 
@@ -30,7 +32,7 @@ class Silent:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def begin(self, tallies: dict[str, Any]) -> None:
+    def begin(self, tallies: Tallies) -> None:
         """The run begins."""
 
     def finish(self, results: Any) -> None:
@@ -58,11 +60,10 @@ class Called(Silent):
         super().__init__(says_failures=False)
         self.function = function
 
-    def tell(self, tallies: dict[str, Any]) -> None:
+    def tell(self, tallies: Tallies) -> None:
         """Call it with the sums over all steps."""
-        self.function(
-            *(sum(getattr(tally, name) for tally in tallies.values()) for name in ("done", "failed", "skipped", "total"))
-        )
+        of = tallies.all
+        self.function(of.done, of.failed, of.skipped, of.total)
 
 
 class Bars(Silent):
@@ -80,20 +81,24 @@ class Bars(Silent):
         except Exception:
             self.bars = None  # results matter, the bar does not
 
-    def begin(self, tallies: dict[str, Any]) -> None:
+    def begin(self, tallies: Tallies) -> None:
         """Draw what is to be done."""
-        self.tell(tallies)
+        self._tell(tallies, tallies)
 
-    def tell(self, tallies: dict[str, Any]) -> None:
-        """Redraw; a stream that fails ends the drawing, not the run."""
+    def tell(self, tallies: Tallies) -> None:
+        """Redraw what has changed; a stream that fails ends the drawing, not the run."""
+        self._tell(tallies, tallies.changed)
+
+    def _tell(self, tallies: Tallies, names: Iterable[str]) -> None:
         try:
-            self._redraw(tallies)
+            self._redraw(tallies, names)
         except Exception as error:
             failed("drawing the progress bars", error)
             self.__exit__()
 
-    def _redraw(self, tallies: dict[str, Any]) -> None:
-        for name, tally in tallies.items() if self.bars is not None else ():
+    def _redraw(self, tallies: Tallies, names: Iterable[str]) -> None:
+        for name in names if self.bars is not None else ():
+            tally = tallies[name]
             if name not in self.tasks:
                 self.tasks[name] = self.bars.add_task(name, total=tally.total, failed="", skipped="")
             self.bars.update(

@@ -10,7 +10,6 @@ import contextlib
 import os
 import struct
 import threading
-import time
 import uuid
 import zlib
 from collections.abc import Iterable, Iterator
@@ -25,6 +24,7 @@ OK, FAILED, SKIPPED, MISSING = range(4)  # the states of an element
 # mark, state, step, element, time in ns, length of the text, length of the pickle, checksum of all after it
 _HEADER = struct.Struct("<4sBHQQIQI")
 _MARK = b"aTb1"
+_BLOCK = 1 << 20  # bytes that are written at once
 _MOST_READ = 64  # shards that are open at once
 
 
@@ -59,20 +59,50 @@ class Shard:
         self.lock = threading.Lock()
         self.stories = 0  # errors that were kept with theirs
 
-    def append(self, state: int, step: int, at: int, text: bytes, data: bytes) -> Place:
-        """Write a record.  Raises OSError (a full disk) after taking back what was written of it."""
-        body = text + data
-        head = _HEADER.pack(_MARK, state, step, at, time.time_ns(), len(text), len(data), zlib.crc32(body))
+    def append(self, records: Iterable[Record]) -> list[Place]:
+        """Write records, many at once.  Raises OSError (a full disk) after taking back what was written last."""
+        places: list[Place] = []
+        with self.lock, contextlib.ExitStack() as stack:
+            file = self.file
+            if file.closed:  # by another thread, since this one was given the shard: nobody will close it again
+                file = stack.enter_context(open(self.path, "ab", buffering=0))
+            for some, data in _blocks(records):
+                offset = _append(file, data)
+                for state, size in some:
+                    places.append(Place(self.name, offset, state))
+                    offset += size
+        return places
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether its file was removed: what would be written there is lost."""
         with self.lock:
-            if self.file.closed:  # by another thread, since this one was given the shard: nobody will close it again
-                with open(self.path, "ab", buffering=0) as file:
-                    return Place(self.name, _append(file, head + body), state)
-            return Place(self.name, _append(self.file, head + body), state)
+            return not self.file.closed and not os.fstat(self.file.fileno()).st_nlink
 
     def close(self) -> None:
         """Close the file; a further record opens it for itself."""
         with self.lock:
             self.file.close()
+
+
+def _blocks(records: Iterable[Record]) -> Iterator[tuple[list[tuple[int, int]], bytes]]:
+    """Records as bytes, joined up to some size; with each its state and its size."""
+    sizes: list[tuple[int, int]] = []
+    parts: list[bytes] = []
+    total = 0
+    for record in records:
+        body = record.text + record.data if record.text else record.data
+        head = _HEADER.pack(
+            _MARK, record.state, record.step, record.at, record.stamp, len(record.text), len(record.data), zlib.crc32(body)
+        )
+        parts += head, body
+        sizes.append((record.state, len(head) + len(body)))
+        total += sizes[-1][1]
+        if total > _BLOCK:
+            yield sizes, b"".join(parts)
+            sizes, parts, total = [], [], 0
+    if parts:
+        yield sizes, b"".join(parts)
 
 
 def _append(file: Any, data: bytes) -> int:
@@ -88,25 +118,33 @@ def _append(file: Any, data: bytes) -> int:
 
 
 _MOST_OPEN = 8  # run folders of one process: a pool may live through many
-_mine: dict[str, Shard] = {}
+_mine: dict[str, tuple[str, Shard]] = {}
 _lock = threading.Lock()
 
 
-def mine(folder: str) -> Shard:
-    """This process's shard of a run folder, begun at its first record."""
+def mine(folder: str, token: str) -> Shard:
+    """This process's shard of the run with this token in a folder, begun at its first record.
+
+    A folder that was removed and made again holds another run; and a file that was removed takes nothing that lasts.
+    """
     with _lock:
-        shard = _mine.get(folder)
+        run, shard = _mine.get(folder, (token, None))
+        if shard is not None and (run != token or shard.is_gone):
+            _mine.pop(folder)
+            shard.close()
+            shard = None
         if shard is None:
             if len(_mine) >= _MOST_OPEN:
-                _mine.pop(next(iter(_mine))).close()
-            shard = _mine[folder] = Shard(folder)
+                _mine.pop(next(iter(_mine)))[1].close()
+            shard = Shard(folder)
+            _mine[folder] = token, shard
         return shard
 
 
 def end(folder: str) -> None:
     """Close this process's shard; a further record begins another."""
     with _lock:
-        shard = _mine.pop(folder, None)
+        _, shard = _mine.pop(folder, ("", None))
     if shard is not None:
         shard.close()
 

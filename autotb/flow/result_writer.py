@@ -1,11 +1,13 @@
 """What a worker does with its results where they are kept in a run folder: each goes to this process's shard.
 
-Flows in: the results of a chunk.  Flows out: a :class:`~autotb.flow.messages.Kept`, with stubs in place of what was kept.
+Flows in: the results of a chunk, as they come.  Flows out: a :class:`~autotb.flow.messages.Kept`, with stubs in place of what was
+kept.
 """
 
 from __future__ import annotations
 
 import os
+import time
 from typing import Any
 
 from autotb.flow import packing, result_log, store
@@ -14,45 +16,75 @@ from autotb.flow.messages import Failed, Kept, Partly, Sink, fit, rows_of
 from autotb.flow.snapshots import ErrorStub
 from autotb.record import annotate
 
+_EVERY = 0.02  # seconds after which results are written; of slower calls each as it comes
 _seen: set[str] = set()  # marks of run folders that this process sees
 
 
-def keep(sink: Sink, function: Any, columns: Any, constants: dict[str, Any], ats: Any, results: list[Any]) -> Kept:
-    """Write the results of a chunk.  Raises OSError where that is impossible, which is no error of the user's function."""
-    if not _sees(sink):
-        return Kept(Partly([fit(result) for result in results]), [None] * len(results), unseen=True)
-    sent, places = [], []
-    for args, at, result in zip(rows_of(columns), ats, results, strict=False):
-        value, place = _kept(sink, function, args, constants, at, result)
-        sent.append(value)
-        places.append(place)
-    return Kept(Partly(sent) if Failed in {*map(type, sent)} else sent, places)
+class Keeper:
+    """Writes the results of a chunk as they come.  Raises OSError where that is impossible, which is no error of the user's
+    function."""
+
+    def __init__(self, sink: Sink, function: Any, columns: Any, constants: dict[str, Any], ats: Any, is_here: bool) -> None:
+        self.sink, self.function, self.constants, self.is_here = sink, function, constants, is_here
+        self.rest = zip(rows_of(columns), ats, strict=False)
+        self.sent: list[Any] = []
+        self.places: list[Any] = []
+        self.sees, self._last = _sees(sink), time.perf_counter()
+
+    def look(self, results: list[Any], now: float) -> None:
+        """Write what has come, if the last time is some time ago."""
+        if now - self._last > _EVERY:
+            self._last = now
+            self.write(results)
+
+    def write(self, results: list[Any]) -> None:
+        """Write what has come, but where this process does not see the folder, or is that of a run that is over."""
+        if not self.sees or (self.is_here and is_over(self.sink)):
+            return
+        new = results[len(self.sent) :]
+        try:
+            shard = result_log.mine(self.sink.folder, self.sink.token)
+            records, kept = [], []
+            for result, (args, at) in zip(new, self.rest, strict=False):
+                value, record = self._record(shard, args, at, result)
+                self.sent.append(value)
+                kept.append(record is not None)
+                records += [record] if record is not None else []
+            places = iter(shard.append(records))
+            self.places += [next(places) if is_kept else None for is_kept in kept]
+        finally:
+            if self.is_here and is_over(self.sink):  # it has ended meanwhile: nobody else closes the shard that this began
+                result_log.end(self.sink.folder)
+
+    def end(self, results: list[Any]) -> Any:
+        """What is sent back."""
+        self.write(results)
+        if not self.sees:
+            return Kept(Partly([fit(result) for result in results]), [None] * len(results), unseen=True)
+        if len(self.sent) < len(results):
+            return results  # the run is over, in this process: nobody asks for them
+        return Kept(Partly(self.sent) if Failed in {*map(type, self.sent)} else self.sent, self.places)
+
+    def _record(self, shard: result_log.Shard, args: Any, at: int, result: Any) -> tuple[Any, Any]:
+        """What is sent of a result, and what is written."""
+        step, owned = self.sink.step, self.sink.owned
+        if type(result) is not Failed:
+            try:
+                data = packing.dumps(result)
+            except Exception as error:  # the result cannot be pickled, which is the error of the function that made it
+                result = Failed(error)
+            else:
+                return (_stub(result) if owned else result), store.record_of(shard, step, at, result, data)
+        if not owned:
+            return result, None
+        annotate.note_submitted(result.exception, self.sink.place)
+        snapshot = maybe_wrap_exception(CONTINUE, self.function, args, self.constants, result.exception)
+        return ErrorStub(False), store.record_of(shard, step, at, snapshot)
 
 
 def is_over(sink: Sink) -> bool:
     """In the process of the run: whether it has ended, by an error say, while this chunk was worked on."""
     return not store.is_open(sink.folder)
-
-
-def let_go(sink: Sink) -> None:
-    """In the process of the run: if it has ended meanwhile, nobody else closes the shard that this chunk began."""
-    if is_over(sink):
-        result_log.end(sink.folder)
-
-
-def _kept(sink: Sink, function: Any, args: Any, constants: dict[str, Any], at: int, result: Any) -> tuple[Any, Any]:
-    if type(result) is not Failed:
-        try:
-            data = packing.dumps(result)
-        except Exception as error:  # the result cannot be pickled, which is the error of the function that made it
-            result = Failed(error)
-        else:
-            return (_stub(result) if sink.owned else result), store.write(sink.folder, sink.step, at, result, data)
-    if not sink.owned:
-        return result, None
-    annotate.note_submitted(result.exception, sink.place)
-    snapshot = maybe_wrap_exception(CONTINUE, function, args, constants, result.exception)
-    return ErrorStub(False), store.write(sink.folder, sink.step, at, snapshot)
 
 
 def _stub(result: Any) -> ErrorStub | None:

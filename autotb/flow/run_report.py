@@ -14,7 +14,7 @@ from autotb.flow import result_log, table
 from autotb.flow.failure_groups import Groups
 from autotb.flow.index import Index, opened
 from autotb.flow.result_log import FAILED, SKIPPED
-from autotb.flow.scheduler import Tally
+from autotb.flow.tallies import Tally
 from autotb.record import arrival
 from autotb.render import clean
 from autotb.trace.model import Trace

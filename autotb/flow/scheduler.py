@@ -11,68 +11,27 @@ import os
 import queue
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, BrokenExecutor, Future, wait
-from dataclasses import dataclass
 from typing import Any
 
-from autotb.flow import chunks, execute, executors, packing
+from autotb.flow import chunks, executors, packing
 from autotb.flow.cache import Cache
-from autotb.flow.context import RAISE, Leaving, hang
-from autotb.flow.execute import Answer, Settling, Task
-from autotb.flow.messages import Kept, Sink
+from autotb.flow.context import RAISE, hang
+from autotb.flow.execute import Answer
+from autotb.flow.flights import Flight, Flights
+from autotb.flow.messages import Kept, Sink, Terms
 from autotb.flow.result_log import FAILED, MISSING, SKIPPED
-from autotb.flow.step_inputs import MOST_LOADED, Work, spans
-from autotb.flow.steps import ELEMENT, Node
+from autotb.flow.schedules import SCHEDULES
+from autotb.flow.step_inputs import Work
+from autotb.flow.steps import Node
 from autotb.flow.store import Folder, Memory
+from autotb.flow.tallies import Tallies
 from autotb.render.logs import say
 
 log = logging.getLogger("autotb.flow")
 
-MOST_FLYING = 4_096  # chunks of a step that are with the executor at once; more where it has more workers
 _PATIENCE = 5  # seconds in which the calls of a pool that broke are to have failed
-_A_WORKERS = 4  # chunks that a worker gets of a map
-
-Ready = Callable[[Node, list[Node], set[str]], bool]
-
-
-def eager(node: Node, _nodes: list[Node], finished: set[str]) -> bool:
-    """A step is ready as soon as the steps are done whose outputs it takes."""
-    return node.predecessors <= finished
-
-
-def generation(node: Node, nodes: list[Node], finished: set[str]) -> bool:
-    """A step is ready once all steps are done that are fewer steps from the start."""
-    return all(other.name in finished for other in nodes if other.generation < node.generation)
-
-
-SCHEDULES: dict[str, Ready] = {"eager": eager, "generation": generation}
-
-
-@dataclass
-class Flight:
-    """A chunk that is with the executor: the calls that wait for it, and how many of it each made."""
-
-    work: Work
-    task: Task
-    calls: list[tuple[Settling, int]]
-
-
-class Active:
-    """A step that is being worked on: what of it is still to be submitted, and how much is."""
-
-    def __init__(self, work: Work, flights: Iterator[Flight]) -> None:
-        self.work, self.flights = work, flights
-        self.flying, self.is_exhausted = 0, False
-
-
-class Tally:
-    """How far a step is."""
-
-    def __init__(self, total: int) -> None:
-        self.done = self.failed = self.skipped = 0
-        self.total = total
-        self.seconds = 0.0
 
 
 class Running:
@@ -91,36 +50,41 @@ class Running:
         containers: bool = False,
         retry_failed: bool = False,
         owners: tuple[Any, ...] = (),
-        tell: Callable[[dict[str, Tally]], object] | None = None,
+        tell: Callable[[Tallies], object] | None = None,
     ) -> None:
-        self.nodes, self.mode, self.store, self.containers, self.owners = nodes, mode, store, containers, owners
-        self.is_ready = SCHEDULES[schedule]
+        self.mode, self.store, self.containers, self.owners = mode, store, containers, owners
+        self._schedule, self._waiting = SCHEDULES[schedule](nodes), len(nodes)
         self.cache = cache if cache is not None else Cache(None)
         self.run_again = (SKIPPED, FAILED) if retry_failed or mode == RAISE else (SKIPPED,)
         store.expect([node.name for node in nodes])
         self.runner = executors.runner(executor)
-        self.waiting, self.finished = list(nodes), set[str]()
-        self.active: dict[str, Active] = {}
+        self._ready = list(self._schedule.first())
+        self._touched: dict[str, None] = {}  # steps of which more may be submitted, or that may be done
+        self.active: dict[str, Flights] = {}
         self.flying: dict[Future[Any], Flight] = {}
-        self.tallies = {node.name: Tally(sizes.get(node.name, 1)) for node in nodes}
-        self._listener, self._is_told, self._is_warned = tell, True, False
+        self.tallies = Tallies({node.name: sizes.get(node.name, 1) for node in nodes})
+        self.id = chunks.begin()
+        self._listener, self._is_warned = tell, False
 
     @property
     def is_done(self) -> bool:
         """Whether all steps are."""
-        return not self.waiting and not self.active
+        return not self._waiting
 
     def pump(self) -> list[Future[Any]]:
         """Begin the steps that are ready, settle what is not to be called, and submit what is: the futures of that."""
         new: list[Future[Any]] = []
-        before = -1
-        while before != len(self.finished):
-            before = len(self.finished)
-            for node in [one for one in self.waiting if self.is_ready(one, self.nodes, self.finished)]:
+        while self._ready or self._touched:
+            ready, self._ready = self._ready, []
+            for node in ready:
                 self._begin(node)
-            for active in list(self.active.values()):
+            if ready:
+                self.store.commit()  # a record of a step is to find the step in the index, whenever the run is killed
+            touched, self._touched = self._touched, {}
+            for name in touched:
+                active = self.active[name]
                 new += self._submit(active)
-                if active.is_exhausted and not active.flying:
+                if active.is_done:
                     self._finish(active.work)
         self._emit()
         return new
@@ -128,72 +92,33 @@ class Running:
     def _begin(self, node: Node) -> None:
         work = Work(node, self.store, self.mode, self.containers)
         work.begin(self.run_again)
-        tally = self.tallies[node.name] = Tally(work.size)
-        self._count(tally, bytes(work.column.states))
-        self.waiting.remove(node)
-        self.active[node.name] = Active(work, self._flights(work))
+        self.tallies.expect(node.name, work.size)
+        self._count(node.name, bytes(work.column.states))
+        self.active[node.name] = Flights(self, work, self.runner.workers, self.runner.queues)
+        self._touched[node.name] = None
 
-    def _flights(self, work: Work) -> Iterator[Flight]:
-        """The chunks of a step.  What is not to be called is settled on the way."""
-        size = self._chunksize(work)
-        for ats in spans(work.missing(), size):
-            columns = work.plain_columns(ats)
-            if columns is not None:
-                settling = execute.settle_chunk(self, work, ats, columns)
-                yield Flight(work, next(settling), [(settling, len(ats))])
-                continue
-            chunk: Flight | None = None
-            for settling, task in self._called(work, ats):
-                if chunk is not None and _is_alike(chunk.task, task) and not self._is_single(work):
-                    chunk.task.add(task)
-                    chunk.calls.append((settling, 1))
-                    continue
-                if chunk is not None:
-                    yield chunk
-                chunk = Flight(work, task, [(settling, 1)])
-            if chunk is not None:
-                yield chunk
-
-    def _called(self, work: Work, ats: Iterable[int]) -> Iterator[tuple[Settling, Task]]:
-        for at in ats:
-            settling = execute.settle(self, work, at)
-            task = _sent(settling, None)
-            if task is not None:
-                yield settling, task
-
-    @staticmethod
-    def _is_single(work: Work) -> bool:
-        """Whether each call is sent by itself: an engine that is asked for resources is to give them to one call."""
-        step = work.step
-        return step.resources is not None and step.resources_scope == ELEMENT and step.chunksize is None
-
-    def _chunksize(self, work: Work) -> int:
-        if work.step.chunksize is not None:
-            return work.step.chunksize
-        size = max(1, -(-work.size // (_A_WORKERS * self.runner.workers)))
-        return min(size, MOST_LOADED) if work.loads else size
-
-    def _submit(self, active: Active) -> list[Future[Any]]:
-        most = 2 * self.runner.workers if active.work.loads else max(MOST_FLYING, 2 * self.runner.workers)
+    def _submit(self, active: Flights) -> list[Future[Any]]:
         new = []
-        while not active.is_exhausted and active.flying < most:
-            flight = next(active.flights, None)
+        while active.may_fly:
+            flight = active.next()
             if flight is None:
-                active.is_exhausted = True
                 break
-            future = self._submitted(flight)
+            future = self._submitted(flight, active.pace.seconds)
             active.flying += 1
             self.flying[future] = flight
             new.append(future)
         return new
 
-    def _submitted(self, flight: Flight) -> Future[Any]:
+    def _submitted(self, flight: Flight, seconds: float | None) -> Future[Any]:
         work, task = flight.work, flight.task
         function = packing.bare(work.function) if self.runner.by_value else work.function
         args: tuple[Any, ...] = (function, task.columns, task.kwargs, self.mode == RAISE, os.getpid())
         if isinstance(self.store, Folder):
             owned = not self.store.keeps and not work.step.cache and self.mode != RAISE
             args += (task.ats, Sink(self.store.folder, self.store.token, work.column.step, owned, work.node.place))
+        else:
+            args += (None, None)
+        args += (Terms(self.id, seconds),)
         try:
             return self.runner.submit(chunks.run, args, task.resources)
         except BrokenExecutor as error:
@@ -210,17 +135,17 @@ class Running:
     def complete(self, future: Future[Any]) -> None:
         """Take what a chunk came to.  Raises the executor's own errors, and in raise mode the user's."""
         flight = self.flying.pop(future)
-        self.active[flight.work.node.name].flying -= 1
-        answer = self._answer(chunks.received(future.result(), len(flight.task.ats)))
-        if len(flight.calls) == 1:
-            _sent(flight.calls[0][0], answer)
-            self._emit()
-            return
-        start = 0
-        for settling, count in flight.calls:
-            places = answer.places[start : start + count] if answer.places is not None else None
-            _sent(settling, Answer(answer.results[start : start + count], places))
-            start += count
+        active = self.active[flight.work.node.name]
+        active.flying -= 1
+        self._touched[flight.work.node.name] = None
+        took = chunks.received(future.result(), len(flight.task.ats))
+        answer = self._answer(took.results)
+        made = len(answer.results)
+        if took.seconds is not None:
+            active.pace.learn(made, took.seconds)
+        flight.land(answer)
+        if made < len(flight.task.ats):
+            active.back(flight, made)
         self._emit()
 
     def _answer(self, received: Any) -> Answer:
@@ -236,13 +161,15 @@ class Running:
         return Answer(received.results, received.places)
 
     def _finish(self, work: Work) -> None:
-        tally = self.tallies[work.node.name]
+        node = work.node
+        tally = self.tallies[node.name]
         tally.seconds = time.monotonic() - work.begun
         self.store.finish(work.column, tally.seconds)
         if work.column.values is None and tally.failed:
             self._attach_newest(work)
-        del self.active[work.node.name]
-        self.finished.add(work.node.name)
+        del self.active[node.name]
+        self._waiting -= 1
+        self._ready += self._schedule.done(node)
 
     def _attach_newest(self, work: Work) -> None:
         """A worker has kept the snapshots: the last is hung where the user looks for it."""
@@ -251,19 +178,17 @@ class Running:
 
     def tell(self, work: Work, states: bytes) -> None:
         """Elements of a step are settled, in these states."""
-        self._count(self.tallies[work.node.name], states)
+        self._count(work.node.name, states)
 
-    def _count(self, tally: Tally, states: bytes) -> None:
-        tally.failed += states.count(FAILED)
-        tally.skipped += states.count(SKIPPED)
-        done = len(states) - states.count(MISSING)
-        tally.done += done
-        self._is_told = self._is_told and not done
+    def _count(self, name: str, states: bytes) -> None:
+        missing = states.count(MISSING)
+        if missing < len(states):
+            self.tallies.add(name, len(states) - missing, states.count(FAILED), states.count(SKIPPED))
 
     def _emit(self) -> None:
-        if self._listener is not None and not self._is_told:
+        if self._listener is not None and self.tallies.changed:
             self._listener(self.tallies)
-        self._is_told = True
+        self.tallies.changed.clear()
 
     def abandon(self, wait: bool) -> None:
         """Close after an error, which is what is to be told, whatever becomes of the rest."""
@@ -274,33 +199,13 @@ class Running:
 
     def close(self, wait: bool = True) -> None:
         """Cancel what was not begun, and keep what there is."""
+        chunks.end(self.id)
         for future in self.flying:
             self.runner.cancel(future)
         try:
             self.runner.close(wait)
         finally:
             self.store.close()
-
-
-def _is_alike(one: Task, other: Task) -> bool:
-    """Whether two calls can be sent in one chunk."""
-    if one.kwargs is not other.kwargs:
-        return False
-    try:
-        return one.resources is other.resources or bool(one.resources == other.resources)
-    except Exception:
-        return False  # they cannot be compared
-
-
-def _sent(settling: Settling, answer: Answer | None) -> Task | None:
-    """The call's next task; None where it is settled.  Raises the user's error, in raise mode."""
-    try:
-        return next(settling) if answer is None else settling.send(answer)
-    except StopIteration:
-        return None
-    except Leaving as leaving:
-        error = leaving.error
-    raise error
 
 
 def drive(running: Running) -> None:

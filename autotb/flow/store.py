@@ -20,7 +20,7 @@ from typing import Any
 
 from autotb.flow import packing, result_log, snapshots
 from autotb.flow.index import FILE, Index, opened
-from autotb.flow.result_log import FAILED, MISSING, OK, SKIPPED, Place
+from autotb.flow.result_log import FAILED, MISSING, OK, SKIPPED, Place, Record
 from autotb.flow.snapshots import ErrorSnapshot, ErrorStub, PropagatedErrorSnapshot, as_json
 
 Places = Sequence[Place | None] | None  # where workers have kept some elements; None for those that they have not
@@ -207,18 +207,17 @@ class Folder(Memory):
         """The same; what no worker has kept is written here."""
         if places is None:
             places = [None] * len(values)
-        rows = [
-            (at, place if place is not None else self._write(column, at, value))
-            for at, value, place in zip(ats, values, places, strict=True)
-        ]
+        rows = [(at, place) for at, place in zip(ats, places, strict=True) if place is not None]
+        if len(rows) < len(values):
+            shard = result_log.mine(self.folder, self.token)
+            mine = [(at, value) for at, value, place in zip(ats, values, places, strict=True) if place is None]
+            records = [record_of(shard, column.step, at, value) for at, value in mine]
+            rows += zip([at for at, _ in mine], shard.append(records), strict=True)
         self.index.add(column.step, rows)
         states = super().put(column, ats, values, places)
         if time.monotonic() - self._last > _COMMIT:
             self.commit()
         return states
-
-    def _write(self, column: Column, at: int, value: Any) -> Place:
-        return write(self.folder, column.step, at, value)
 
     def read(self, column: Column, start: int, stop: int) -> list[Any]:
         """The elements, from memory or from the folder."""
@@ -273,18 +272,17 @@ def mark(token: str) -> str:
     return f"run-{token}"
 
 
-def write(folder: str, step: int, at: int, value: Any, data: bytes | None = None) -> Place:
-    """Keep a value or an error in this process's shard; ``data`` is its pickle, where that is made already.
+def record_of(shard: result_log.Shard, step: int, at: int, value: Any, data: bytes | None = None) -> Record:
+    """A value or an error as it is kept in a shard; ``data`` is its pickle, where that is made already.
 
-    Raises OSError where that is impossible, and what the picklers raise for a value that cannot be pickled.
+    Raises what the picklers raise for a value that cannot be pickled.
     """
     state = state_of(value)
-    shard = result_log.mine(folder)
     text = b""
     if state in (FAILED, SKIPPED):
         text = as_json(value, with_story=shard.stories < _STORIES)
         shard.stories += state == FAILED or bool(value.causes)
-    return shard.append(state, step, at, text, packing.dumps(value) if data is None else data)
+    return Record(state, step, at, time.time_ns(), text, packing.dumps(value) if data is None else data)
 
 
 def load(folder: str, step: str, places: Iterable[Place]) -> Iterator[Any]:

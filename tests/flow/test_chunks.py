@@ -5,19 +5,24 @@ from __future__ import annotations
 import os
 import pickle
 import threading
+import time
 
 import pytest
 
 import autotb
 from autotb.flow import chunks
-from autotb.flow.messages import Failed, Partly
+from autotb.flow.messages import Failed, Partly, Terms
 from tests.flow.calls import add, double, interrupted, invert, locks
 
 HERE, ELSEWHERE = os.getpid(), -1
 
 
-def run(function, *columns, stop=False, parent=HERE, **constants):
-    return chunks.run(function, columns, constants, stop, parent)
+def took(function, *columns, stop=False, parent=HERE, terms=None, **constants):
+    return chunks.run(function, columns, constants, stop, parent, terms=terms)
+
+
+def run(*args, **options):
+    return took(*args, **options).results
 
 
 def kinds(results):
@@ -84,11 +89,11 @@ def test_from_another_process_comes_one_pickle():
     made = run(invert, [1, 0], parent=ELSEWHERE)
 
     assert type(made) is bytes
-    assert kinds(chunks.received(made, 2)) == [1, "failed"]
+    assert kinds(chunks.received(made, 2).results) == [1, "failed"]
 
 
 def test_a_result_that_cannot_be_pickled_spoils_no_other():
-    assert kinds(chunks.received(run(locks, [1, 2, 3], parent=ELSEWHERE), 3)) == [1, "failed", 3]
+    assert kinds(chunks.received(took(locks, [1, 2, 3], parent=ELSEWHERE), 3).results) == [1, "failed", 3]
 
 
 def test_a_result_of_this_process_need_not_be_picklable():
@@ -96,9 +101,42 @@ def test_a_result_of_this_process_need_not_be_picklable():
 
 
 def test_a_pickle_that_cannot_be_read_fails_all_calls():
-    results = chunks.received(b"torn", 3)
+    results = chunks.received(b"torn", 3).results
 
     assert (kinds(results), type(results)) == (["failed"] * 3, Partly)
+
+
+def test_it_is_told_how_long_the_calls_took():
+    assert chunks.received(took(double, [1], parent=ELSEWHERE), 1).seconds > 0
+    assert chunks.received([1], 1).seconds is None  # an executor of one's own may answer for itself
+
+
+def test_what_is_left_after_some_time_is_handed_back_but_one_call_is_made():
+    assert run(double, [1, 2, 3], terms=Terms(chunks.begin(), -1.0)) == [2]
+    assert run(double, [1, 2, 3], terms=Terms(chunks.begin(), None)) == [2, 4, 6]
+
+
+def test_brief_calls_are_made_by_many_and_slow_ones_one_by_one():
+    def slow(x):
+        made.append(x)
+        time.sleep(0.01 if x > 1_000 else 0)
+        return x
+
+    made = []
+    results = run(slow, range(10_000), terms=Terms(chunks.begin(), 0.1))
+    assert results == made
+    assert made[-1] < 1_000 + 11 + chunks._LOOK  # ten of the slow ones, but for those that were begun together
+
+
+def test_no_further_call_is_made_for_a_run_that_is_over():
+    def ends(x):
+        if x == 2:
+            chunks.end(run_id)
+        return x
+
+    run_id = chunks.begin()
+    assert len(run(ends, range(10_000), terms=Terms(run_id, None))) < 100
+    assert run(double, [1, 2], parent=ELSEWHERE, terms=Terms(run_id, None))  # another process cannot know it
 
 
 def test_what_is_sealed_is_called_all_the_same():

@@ -36,11 +36,12 @@ def test_as_many_workers_as_the_executor_has():
 
 
 @pytest.mark.parametrize("says", [None, "many"])
-def test_of_one_that_does_not_tell_as_many_as_there_are_cores(says):
+def test_one_that_does_not_tell_may_have_many(says):
     pool = Bare()
     pool._max_workers = says
+    runner = executors.runner(pool)
 
-    assert executors.runner(pool).workers == executors._cores()
+    assert (runner.workers, runner.queues) == (max(executors._CLUSTER, executors._cores()), True)
 
 
 def test_an_executor_of_the_users_stays_open():

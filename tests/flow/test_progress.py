@@ -10,13 +10,20 @@ import pytest
 
 from autotb import Flow
 from autotb.flow import progress
-from autotb.flow.scheduler import Tally
+from autotb.flow.tallies import Tallies, Tally
 from tests.flow.calls import invert, total
 
 
 def tally(done, failed, skipped, of):
     made = Tally(of)
     made.done, made.failed, made.skipped = done, failed, skipped
+    return made
+
+
+def tallies(**counts):
+    made = Tallies({name: of for name, (*_, of) in counts.items()})
+    for name, (done, failed, skipped, _) in counts.items():
+        made.add(name, done, failed, skipped)
     return made
 
 
@@ -38,7 +45,7 @@ def test_who_is_told(monkeypatch, asked, is_terminal, kind):
 
 def test_a_function_is_given_the_sums():
     told = []
-    progress.listener(lambda *counts: told.append(counts)).tell({"a": tally(1, 1, 0, 5), "b": tally(2, 0, 1, 3)})
+    progress.listener(lambda *counts: told.append(counts)).tell(tallies(a=(1, 1, 0, 5), b=(2, 0, 1, 3)))
 
     assert told == [(3, 1, 1, 8)]
 
@@ -67,7 +74,7 @@ def test_a_bar_that_cannot_be_drawn_costs_the_bar_alone(monkeypatch):
     monkeypatch.setattr(progress.bars, "begun", lambda *_: 1 / 0)
     shown = progress.Bars(shows_table=False)
     with shown:
-        shown.begin({"a": tally(0, 0, 0, 5)})
+        shown.begin(tallies(a=(0, 0, 0, 5)))
 
     assert shown.bars is None
 
@@ -77,8 +84,8 @@ def test_a_bar_whose_stream_fails_is_drawn_no_longer(monkeypatch, capsys):
     monkeypatch.setattr(progress, "failed", lambda what, _: sys.stderr.write(what))
     shown = progress.Bars(shows_table=False)
     with shown:
-        shown.begin({"a": tally(0, 0, 0, 5)})
-        shown.tell({"a": tally(1, 0, 0, 5)})
+        shown.begin(tallies(a=(0, 0, 0, 5)))
+        shown.tell(tallies(a=(1, 0, 0, 5)))
 
     assert capsys.readouterr().err == "drawing the progress bars"
 

@@ -122,7 +122,7 @@ def test_calls_with_resources_of_their_own_are_sent_alone():
     flow.map(step(work, resources=cpus), [1, 2, 3])
     flow.map(step(work, resources={"cpus": 1}, chunksize=3), [1, 2, 3])
     flow.run()
-    assert [len(sent) for sent in executor.sent] == [1, 1, 1, 3]
+    assert [len(sent.results) for sent in executor.sent] == [1, 1, 1, 3]
 
 
 RAY = """

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from autotb.flow import result_log
-from autotb.flow.result_log import FAILED, OK, Place
+from autotb.flow.result_log import FAILED, OK, Place, Record
 
 
 @pytest.fixture
@@ -18,12 +18,16 @@ def shard(tmp_path):
     made.close()
 
 
+def put(shard, state, step, at, text, data):
+    return shard.append([Record(state, step, at, 0, text, data)])[0]
+
+
 def cut(path, length):
     os.truncate(path, length)
 
 
 def test_records_are_read_where_they_stand(tmp_path, shard):
-    places = [shard.append(OK, 1, at, b"text", b"data %d" % at) for at in range(3)]
+    places = [put(shard, OK, 1, at, b"text", b"data %d" % at) for at in range(3)]
 
     found = list(result_log.read(str(tmp_path), reversed(places)))
 
@@ -33,7 +37,7 @@ def test_records_are_read_where_they_stand(tmp_path, shard):
 
 
 def test_the_text_is_read_without_the_pickle(tmp_path, shard):
-    place = shard.append(FAILED, 1, 0, b"text", b"data")
+    place = put(shard, FAILED, 1, 0, b"text", b"data")
 
     (record,) = result_log.read(str(tmp_path), [place], only_text=True)
 
@@ -41,16 +45,16 @@ def test_the_text_is_read_without_the_pickle(tmp_path, shard):
 
 
 def test_a_record_that_comes_after_its_shard_was_closed_is_kept(tmp_path, shard):
-    shard.append(OK, 1, 0, b"", b"one")
+    put(shard, OK, 1, 0, b"", b"one")
     shard.close()
-    place = shard.append(OK, 1, 1, b"", b"two")
+    place = put(shard, OK, 1, 1, b"", b"two")
 
     assert next(result_log.read(str(tmp_path), [place])).data == b"two"
 
 
 @pytest.mark.parametrize("gone", [1, 5, 30])
 def test_a_torn_record_is_an_error_with_its_place(tmp_path, shard, gone):
-    place = shard.append(OK, 1, 0, b"text", b"data")
+    place = put(shard, OK, 1, 0, b"text", b"data")
     cut(shard.path, os.path.getsize(shard.path) - gone)
 
     with pytest.raises(ValueError, match="there is no whole record at byte 0"):
@@ -58,7 +62,7 @@ def test_a_torn_record_is_an_error_with_its_place(tmp_path, shard, gone):
 
 
 def test_a_byte_that_is_another_is_seen(tmp_path, shard):
-    place = shard.append(OK, 1, 0, b"text", b"data")
+    place = put(shard, OK, 1, 0, b"text", b"data")
     with open(shard.path, "r+b") as file:
         file.seek(-1, os.SEEK_END)
         file.write(b"X")
@@ -69,7 +73,7 @@ def test_a_byte_that_is_another_is_seen(tmp_path, shard):
 
 @pytest.mark.parametrize("offset", [3, 10_000])
 def test_a_place_at_which_no_record_begins_is_told(tmp_path, shard, offset):
-    shard.append(OK, 1, 0, b"text", b"data")
+    put(shard, OK, 1, 0, b"text", b"data")
 
     with pytest.raises(ValueError, match="no whole record at byte"):
         list(result_log.read(str(tmp_path), [Place(shard.name, offset, OK)]))
@@ -82,7 +86,7 @@ def test_a_shard_that_is_gone_is_told(tmp_path, shard):
 
 @pytest.mark.parametrize(("gone", "whole"), [(0, 2), (1, 1), (40, 1)])
 def test_the_whole_records_of_a_shard(tmp_path, shard, gone, whole):
-    places = [shard.append(OK, 1, at, b"text", b"data") for at in range(2)]
+    places = [put(shard, OK, 1, at, b"text", b"data") for at in range(2)]
     cut(shard.path, os.path.getsize(shard.path) - gone)
 
     found = result_log.heads(str(tmp_path), shard.name)
@@ -91,8 +95,8 @@ def test_the_whole_records_of_a_shard(tmp_path, shard, gone, whole):
 
 
 def test_a_last_record_whose_bytes_never_came_is_none(tmp_path, shard):
-    shard.append(OK, 1, 0, b"", b"one")
-    shard.append(OK, 1, 1, b"", b"two")
+    put(shard, OK, 1, 0, b"", b"one")
+    put(shard, OK, 1, 1, b"", b"two")
     size = os.path.getsize(shard.path)
     cut(shard.path, size - 2)
     cut(shard.path, size)  # filled with zeros, as after a crash of the machine
@@ -126,12 +130,12 @@ def test_a_write_that_fails_is_taken_back(tmp_path):
 
 def test_a_process_has_one_shard_of_a_folder(tmp_path):
     (tmp_path / result_log.FOLDER).mkdir()
-    one = result_log.mine(str(tmp_path))
+    one = result_log.mine(str(tmp_path), "t")
 
-    assert result_log.mine(str(tmp_path)) is one
+    assert result_log.mine(str(tmp_path), "t") is one
     result_log.end(str(tmp_path))
     assert one.file.closed
-    again = result_log.mine(str(tmp_path))
+    again = result_log.mine(str(tmp_path), "t")
     assert again is not one
     result_log.end(str(tmp_path))
 
@@ -141,7 +145,7 @@ def test_a_process_keeps_few_shards_open(tmp_path, monkeypatch):
     folders = [tmp_path / str(number) for number in range(result_log._MOST_OPEN + 2)]
     for folder in folders:
         (folder / result_log.FOLDER).mkdir(parents=True)
-    shards = [result_log.mine(str(folder)) for folder in folders]
+    shards = [result_log.mine(str(folder), "t") for folder in folders]
 
     assert [shard.file.closed for shard in shards] == [True] * 2 + [False] * result_log._MOST_OPEN
     for folder in folders:
@@ -153,3 +157,32 @@ def test_other_files_of_the_folder_are_no_shards(tmp_path, shard):
 
     assert result_log.names(str(tmp_path)) == [shard.name]
     assert result_log.names(str(tmp_path / "gone")) == []
+
+
+def test_records_are_written_many_at_once_and_large_ones_by_themselves(tmp_path, shard, monkeypatch):
+    monkeypatch.setattr(result_log, "_BLOCK", 100)
+    records = [Record(OK, 1, at, at, b"", bytes([at]) * 40) for at in range(10)]
+    written, append = [], result_log._append
+    monkeypatch.setattr(result_log, "_append", lambda file, data: written.append(file.tell()) or append(file, data))
+
+    assert list(result_log.read(str(tmp_path), shard.append(records))) == records
+    assert len(written) == 5
+
+
+def test_a_folder_that_holds_another_run_gets_another_shard(tmp_path):
+    (tmp_path / result_log.FOLDER).mkdir()
+    one, other = result_log.mine(str(tmp_path), "a"), result_log.mine(str(tmp_path), "b")
+
+    assert one is not other
+    assert one.file.closed
+    result_log.end(str(tmp_path))
+
+
+def test_a_shard_whose_file_was_removed_gives_place_to_another(tmp_path):
+    (tmp_path / result_log.FOLDER).mkdir()
+    one = result_log.mine(str(tmp_path), "a")
+    os.remove(one.path)
+    other = result_log.mine(str(tmp_path), "a")
+
+    assert os.path.isfile(other.path)
+    result_log.end(str(tmp_path))

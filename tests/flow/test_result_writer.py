@@ -28,7 +28,7 @@ def sink(tmp_path):
 
 def keep(sink, *results):
     columns = (list(range(len(results))),)
-    return result_writer.keep(sink, double, columns, {}, range(len(results)), list(results))
+    return result_writer.Keeper(sink, double, columns, {}, range(len(results)), False).end(list(results))
 
 
 def stored(sink, kept):
@@ -73,3 +73,21 @@ def test_a_folder_that_is_not_seen_sends_all_back(sink):
 
     assert (kept.unseen, kept.places, kept.results[0]) == (True, [None, None], 10)
     assert "cannot pickle" in str(kept.results[1].exception)
+
+
+def test_results_are_written_as_they_come_but_not_each_of_many(sink):
+    keeper = result_writer.Keeper(sink(), double, ([1, 2, 3],), {}, range(3), False)
+    begun = keeper._last
+    keeper.look([10], begun)
+    assert keeper.places == []
+    keeper.look([10, 20], begun + 1)
+    kept = keeper.places[:]
+    assert [pickle.loads(record.data) for record in result_log.read(sink().folder, kept)] == [10, 20]
+    assert keeper.end([10, 20, 30]).places[:2] == kept
+    assert len(keeper.places) == 3
+
+
+def test_in_the_process_of_a_run_that_is_over_nothing_is_written(sink):
+    keeper = result_writer.Keeper(sink(), double, ([1],), {}, range(1), True)
+    assert keeper.end([10]) == [10]
+    assert result_log.names(sink().folder) == []

@@ -3,66 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import threading
 import time
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from types import SimpleNamespace
 
 import pytest
 
 import autotb
 from autotb import Flow, step
-from autotb.flow import scheduler
-from autotb.flow.execute import Task
 from tests.flow.calls import Here, double, invert, total
-
-
-def node(name, *before, generation=0):
-    return SimpleNamespace(name=name, predecessors=frozenset(before), generation=generation)
-
-
-NODES = [node("a"), node("b"), node("c", "a", generation=1)]
-
-
-@pytest.mark.parametrize(
-    ("schedule", "finished", "is_ready"),
-    [("eager", set(), False), ("eager", {"a"}, True), ("generation", {"a"}, False), ("generation", {"a", "b"}, True)],
-)
-def test_when_a_step_is_ready(schedule, finished, is_ready):
-    assert scheduler.SCHEDULES[schedule](NODES[2], NODES, finished) is is_ready
-
-
-class Incomparable:
-    def __eq__(self, other):
-        raise RuntimeError
-
-    __hash__ = None
-
-
-SAME = {}
-
-
-@pytest.mark.parametrize(
-    ("kwargs", "mine", "theirs", "is_alike"),
-    [
-        (SAME, {"GPU": 1}, {"GPU": 1}, True),
-        (SAME, None, None, True),
-        (SAME, {"GPU": 1}, {"GPU": 2}, False),
-        ({}, None, None, False),  # other keyword arguments
-        (SAME, Incomparable(), Incomparable(), False),
-    ],
-    ids=range(5),
-)
-def test_which_calls_go_in_one_chunk(kwargs, mine, theirs, is_alike):
-    assert scheduler._is_alike(Task((), SAME, mine, [0]), Task((), kwargs, theirs, [1])) is is_alike
-
-
-def test_calls_in_one_chunk_keep_their_order():
-    task = Task(([1], [10]), {}, None, [0])
-    task.add(Task(([2], [20]), {}, None, [1]))
-
-    assert (task.columns, task.ats) == (([1, 2], [10, 20]), [0, 1])
 
 
 @pytest.mark.behaviour("S2-40", "S2-41")
@@ -124,6 +75,60 @@ def test_a_cancelled_run_stops():
     with ThreadPoolExecutor(1) as pool:
         asyncio.run(main(pool))
     assert len(begun) < 900  # the pool has ended what it was given
+
+
+FAILS = """
+    import sys, time, autotb
+
+    def slow(x):
+        with open("log", "a") as file:
+            file.write(f"{x}\\n")
+        if x == 0:
+            raise ValueError(x)
+        time.sleep(0.1)
+        return x
+
+    if __name__ == "__main__":
+        try:
+            autotb.map(slow, range(400), executor=sys.argv[1])
+        except ValueError:
+            print("raised")
+    """
+
+
+@pytest.mark.parametrize("executor", ["threads", "processes"])
+def test_an_error_stops_the_others(run, tmp_path, executor):
+    ran = run(FAILS, executor)
+    assert ran.stdout == "raised\n", ran.stderr
+    begun = (tmp_path / "log").read_text().split()
+    assert len(begun) <= 4 * (os.cpu_count() + 4)  # each worker's call, and what it had taken in hand before the error came
+
+
+@pytest.mark.parametrize("schedule", ["eager", "generation"])
+@pytest.mark.parametrize("form", ["chain", "side by side"])
+def test_a_step_costs_the_same_however_many_there_are(schedule, form):
+    def calls(count):
+        flow = Flow(Here(), schedule=schedule, progress=lambda *_: None)
+        called = 0
+
+        def count_it(frame, event, arg):
+            nonlocal called
+            called += 1
+
+        sys.setprofile(count_it)
+        try:
+            last = 1
+            for _ in range(count):
+                out = flow.call(double, last)
+                last = out if form == "chain" else 1
+            results = flow.run()
+        finally:
+            sys.setprofile(None)
+        assert len(results) == count
+        return called / count
+
+    calls(10)
+    assert calls(800) < 1.2 * calls(200)
 
 
 class Ready(Executor):

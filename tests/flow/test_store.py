@@ -166,6 +166,49 @@ def test_a_run_that_was_killed_goes_on(tmp_path, executor, returned):
     assert {int(line) for line in log.read_text().split()} == set(range(120))
 
 
+SLOW = """
+    import sys, time, autotb
+
+    def slow(x):
+        time.sleep(0.05)
+        with open(sys.argv[2], "a") as file:
+            file.write(f"{x}\\n")
+        return x
+
+    def tell(done, failed, skipped, total):
+        if done:
+            open(sys.argv[2] + ".told", "w").close()
+
+    if __name__ == "__main__":
+        flow = autotb.Flow(sys.argv[3], run_folder=sys.argv[1], resume=True, return_results=sys.argv[4] == "yes", progress=tell)
+        out = flow.map(slow, range(100))
+        print(sum(flow.run()[out]))
+    """
+
+
+@pytest.mark.parametrize("executor", ["threads", "processes"])
+@pytest.mark.parametrize("returned", ["yes", "no"])
+def test_calls_that_have_ended_are_kept_whatever_becomes_of_the_others(tmp_path, executor, returned):
+    script, log = tmp_path / "main.py", tmp_path / "log"
+    script.write_text(textwrap.dedent(SLOW))
+    command = [sys.executable, str(script), str(tmp_path / "run"), str(log), executor, returned]
+    process = subprocess.Popen(command, env=programs.environment(), start_new_session=True, stdout=subprocess.DEVNULL)
+    limit = time.monotonic() + programs.LIMIT
+    while not (log.exists() and log.read_text().count("\n") > 20):
+        assert time.monotonic() < limit
+        assert process.poll() is None
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait(60)
+    before = log.read_text().split()
+    assert (tmp_path / "log.told").exists()
+    ran = programs.start(command, tmp_path)
+    assert ran.stdout.split() == [str(sum(range(100)))], ran.stderr
+    after = log.read_text().split()[len(before) :]
+    at_once = 2 * (min(32, os.cpu_count() + 4) if executor == "threads" else os.cpu_count())
+    assert len({*before} & {*after}) <= at_once  # those that had ended in the moment of the kill
+
+
 @pytest.mark.parametrize("cut", [1, 20, 60])
 @pytest.mark.parametrize("filled", [False, True], ids=["short", "zeros"])
 def test_a_torn_tail_is_no_record(tmp_path, cut, filled):
@@ -471,9 +514,9 @@ def test_what_a_worker_sends_back_of_an_error_that_it_kept(tmp_path):
     sink = chunks.Sink(folder, made.token, column.step, True, None)
     sent = chunks.run(work, big, {}, False, -1, range(2), sink)
     made.close()
-    assert isinstance(sent, bytes)
-    assert len(sent) < 2_000
-    kept = chunks.received(sent, 2)
+    assert isinstance(sent.results, bytes)
+    assert len(sent.results) < 2_000
+    kept = chunks.received(sent, 2).results
     assert kept.results == [None, ErrorStub(False)]
     with pytest.raises(AttributeError):
         kept.results[1].propagated = True
@@ -500,6 +543,35 @@ MEMORY = """
 
 
 @pytest.mark.behaviour("S2-56")
+MADE_AGAIN = """
+    import os, shutil, sys, autotb
+    from concurrent.futures import ProcessPoolExecutor
+
+    def square(x):
+        if x == 3:
+            raise ValueError(x)
+        return x * x
+
+    if __name__ == "__main__":
+        with ProcessPoolExecutor(2) as pool:
+            for number in (1, 2, 3):
+                if number < 3:
+                    shutil.rmtree("run", ignore_errors=True)
+                flow = autotb.Flow(
+                    pool, run_folder="run", resume=number == 3, error_handling="continue", return_results=sys.argv[1] == "yes",
+                    progress=False,
+                )
+                out = flow.map(square, range(6))
+                print([value if type(value) is int else "error" for value in flow.run()[out]])
+    """
+
+
+@pytest.mark.parametrize("returned", ["yes", "no"])
+def test_a_folder_that_is_removed_and_made_again_under_a_living_pool(tmp_path, returned):
+    ran = programs.run(tmp_path, MADE_AGAIN, returned)
+    assert ran.stdout.splitlines() == ["[0, 1, 4, 'error', 16, 25]"] * 3, ran.stderr
+
+
 def test_the_parent_holds_nothing_of_what_stays_in_the_folder(tmp_path):
     peaks = {}
     for returned in ("yes", "no"):
@@ -556,10 +628,10 @@ def test_a_chunk_that_outlives_its_run_leaves_no_file_open(tmp_path):
 
 def test_a_record_that_comes_after_its_shard_was_closed_is_kept_and_leaves_no_file_open(tmp_path):
     (tmp_path / result_log.FOLDER).mkdir()
-    shard = result_log.mine(str(tmp_path))
-    places = [shard.append(result_log.OK, 1, 0, b"", b"first")]
+    shard = result_log.mine(str(tmp_path), "t")
+    places = shard.append([result_log.Record(result_log.OK, 1, 0, 0, b"", b"first")])
     result_log.end(str(tmp_path))  # the run ends while a chunk of its is about to write
-    places += [shard.append(result_log.OK, 1, at, b"", b"later") for at in (1, 2)]
+    places += [place for at in (1, 2) for place in shard.append([result_log.Record(result_log.OK, 1, at, 0, b"", b"later")])]
 
     assert shard.file.closed
     assert [record.data for record in result_log.read(str(tmp_path), places)] == [b"first", b"later", b"later"]

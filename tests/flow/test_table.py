@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from autotb.flow import table
-from autotb.flow.scheduler import Tally
+from autotb.flow.tallies import Tally
 
 
 def tally(done=0, failed=0, skipped=0, total=0, seconds=0.0):

@@ -1,0 +1,141 @@
+"""The calls of a step that are still to be made, cut into chunks.  What is not to be called is settled on the way.
+
+Flows in: a step whose inputs are there, its pace, what workers hand back.  Flows out: :class:`Flight`, one after the other.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from autotb.flow import execute
+from autotb.flow.context import Leaving
+from autotb.flow.execute import Answer, Run, Settling, Task
+from autotb.flow.pace import MOST_CALLS, Pace
+from autotb.flow.step_inputs import MOST_LOADED, Work
+from autotb.flow.steps import ELEMENT
+
+_LOOKED_AT = 64  # elements that are looked at one by one before the first of them is sent
+
+
+@dataclass
+class Flight:
+    """A chunk that is with the executor, and who waits for it: the calls that were looked at together, or each that was looked at
+    by itself, with its task."""
+
+    work: Work
+    task: Task
+    together: Settling | None
+    alone: list[tuple[Settling, Task]]
+
+    def land(self, answer: Answer) -> None:
+        """Settle the calls that were made.  Raises the user's error, in raise mode."""
+        if self.together is not None:
+            sent(self.together, answer)
+            return
+        for at, (settling, _) in enumerate(self.alone[: len(answer.results)]):
+            places = answer.places[at : at + 1] if answer.places is not None else None
+            sent(settling, Answer(answer.results[at : at + 1], places))
+
+
+class Flights:
+    """What of a step is still to be called, and how many of its chunks are flying."""
+
+    def __init__(self, run: Run, work: Work, workers: int, queues: bool) -> None:
+        self.work, self.flying = work, 0
+        self._run, self._is_single = run, _is_single(work)
+        self.pace = Pace(
+            workers, 1 if self._is_single else work.step.chunksize, MOST_LOADED if work.loads else MOST_CALLS, queues
+        )
+        self._ats = deque([(work.missing(), 0)])  # elements that nobody has looked at, and where of them to go on
+        self._left = len(self._ats[0][0])
+        self._calls: deque[tuple[Settling, Task]] = deque()  # those that were looked at, and are to be made
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all calls are made and settled."""
+        return not (self.flying or self._left or self._calls)
+
+    @property
+    def may_fly(self) -> bool:
+        """Whether the executor may have one more."""
+        return self.flying < (2 * self.pace.workers if self.work.loads else self.pace.flying)
+
+    def next(self) -> Flight | None:
+        """The next chunk; None where there is nothing left to be called."""
+        while True:
+            size = self.pace.size(self._left + len(self._calls))
+            if self._calls:
+                return self._alike(size)
+            ats = self._taken(size)
+            if not ats:
+                return None
+            columns = self.work.plain_columns(ats)
+            if columns is not None:
+                settling = execute.settle_chunk(self._run, self.work, ats, columns)
+                return Flight(self.work, next(settling), settling, [])
+            if self.pace.fixed is None and not self.work.loads:
+                ats = [*ats, *self._taken(_LOOKED_AT - len(ats))]
+            for at in ats:
+                call = execute.settle(self._run, self.work, at)
+                task = sent(call, None)
+                if task is not None:
+                    self._calls.append((call, task))
+
+    def back(self, flight: Flight, made: int) -> None:
+        """A worker has made the first calls of a chunk and hands the others back."""
+        if flight.together is None:
+            self._calls.extendleft(reversed(flight.alone[made:]))
+            return
+        self._ats.appendleft((flight.task.ats, made))
+        self._left += len(flight.task.ats) - made
+
+    def _taken(self, size: int) -> Sequence[int]:
+        """Some elements that nobody has looked at, in a row."""
+        if not self._ats or size <= 0:
+            return ()
+        ats, start = self._ats.popleft()
+        some = ats[start : start + size]
+        if start + size < len(ats):
+            self._ats.appendleft((ats, start + size))
+        self._left -= len(some)
+        return some
+
+    def _alike(self, size: int) -> Flight:
+        """As many calls that were looked at as can be sent together."""
+        call, first = self._calls.popleft()
+        task, alone = Task(first.columns, first.kwargs, first.resources, first.ats), [(call, first)]
+        if not self._is_single and size > 1:
+            task = Task(tuple([list(column) for column in first.columns]), first.kwargs, first.resources, list(first.ats))
+            while self._calls and len(alone) < size and is_alike(task, self._calls[0][1]):
+                alone.append(self._calls.popleft())
+                task.add(alone[-1][1])
+        return Flight(self.work, task, None, alone)
+
+
+def _is_single(work: Work) -> bool:
+    """Whether each call is sent by itself: an engine that is asked for resources is to give them to one call."""
+    step = work.step
+    return step.resources is not None and step.resources_scope == ELEMENT and step.chunksize is None
+
+
+def is_alike(one: Task, other: Task) -> bool:
+    """Whether two calls can be sent in one chunk."""
+    if one.kwargs is not other.kwargs:
+        return False
+    try:
+        return one.resources is other.resources or bool(one.resources == other.resources)
+    except Exception:
+        return False  # they cannot be compared
+
+
+def sent(settling: Settling, answer: Answer | None) -> Task | None:
+    """The call's next task; None where it is settled.  Raises the user's error, in raise mode."""
+    try:
+        return next(settling) if answer is None else settling.send(answer)
+    except StopIteration:
+        return None
+    except Leaving as leaving:
+        error = leaving.error
+    raise error

@@ -1,0 +1,39 @@
+"""How far the steps of a run are, each and all together.
+
+Flows in: how many calls of a step are settled.  Flows out: :class:`Tallies`, which know what has changed since they were told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+class Tally:
+    """How far a step is."""
+
+    def __init__(self, total: int) -> None:
+        self.done = self.failed = self.skipped = 0
+        self.total = total
+        self.seconds = 0.0
+
+
+class Tallies(dict[str, Tally]):
+    """Those of all steps; ``all`` is their sum, ``changed`` names the steps that have changed."""
+
+    def __init__(self, sizes: Mapping[str, int]) -> None:
+        super().__init__({name: Tally(size) for name, size in sizes.items()})
+        self.all = Tally(sum(sizes.values()))
+        self.changed: set[str] = set()
+
+    def expect(self, name: str, size: int) -> None:
+        """A step has so many calls, as is known now that it begins."""
+        self.all.total += size - self[name].total
+        self[name].total = size
+
+    def add(self, name: str, done: int, failed: int = 0, skipped: int = 0) -> None:
+        """So many more calls of a step are settled."""
+        for tally in (self[name], self.all):
+            tally.done += done
+            tally.failed += failed
+            tally.skipped += skipped
+        self.changed.add(name)
