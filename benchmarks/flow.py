@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import io
 import pickle
 import tempfile
 import time
@@ -50,14 +52,84 @@ def rows() -> list[Row]:
         def theirs() -> float:
             return timed(lambda: list(pool.map(successor, numbers, chunksize=CHUNK)))
 
+        def by_time() -> float:
+            return timed(lambda: autotb.map(successor, numbers, executor=pool, progress=False))
+
         found.append(pairs("autotb.map beside executor.map, 100,000 trivial calls", ours, theirs, 1.1))
+        found.append(pairs("the same, chunks by time beside the best size by hand", by_time, theirs, 1.1))
+        found.append(_uneven(pool))
+        found.append(_first_error(pool))
         found.append(pairs('the scan: "continue" beside "raise", the same map', lambda: ours("continue"), ours, 1.05))
         errors = autotb.map(fails, [7], error_handling="continue", progress=False)
         found.append(pairs("the scan where errors exist in the process", lambda: ours("continue"), ours, 1.05))
         del errors
     found += _beside_pipefunc()
-    found += [_linear(), _submissions(), _roots()]
+    found += [_linear(), _steps(), _submissions(), _roots()]
     return found
+
+
+def rests(seconds: float) -> float:
+    """A call that takes so long; of none at all it fails."""
+    if not seconds:
+        raise ValueError(seconds)
+    time.sleep(seconds)
+    return seconds
+
+
+def _uneven(pool: ProcessPoolExecutor) -> Row:
+    times = [0.4] * 6 + [0.002] * 60
+    return pairs(
+        "uneven work: autotb.map beside executor.map one by one",
+        lambda: timed(lambda: autotb.map(rests, times, executor=pool, progress=False)),
+        lambda: timed(lambda: list(pool.map(rests, times))),
+        1.1,
+        3,
+    )
+
+
+def _first_error(pool: ProcessPoolExecutor) -> Row:
+    times = [0.0] + [0.1] * 60
+
+    def failing(call: Callable[[], object]) -> float:
+        def tried() -> None:
+            try:
+                with contextlib.redirect_stderr(io.StringIO()):  # it says where the failed call is
+                    call()
+            except ValueError:
+                pool.submit(rests, 0.001).result()  # the pool is free again
+
+        return timed(tried)
+
+    def theirs() -> None:
+        futures = [pool.submit(rests, one) for one in times]
+        try:
+            for future in futures:
+                future.result()
+        finally:
+            for future in futures:
+                future.cancel()
+
+    return pairs(
+        "from the first error to a free pool, 61 calls: autotb.map beside cancelled futures",
+        lambda: failing(lambda: autotb.map(rests, times, executor=pool, progress=False)),
+        lambda: failing(theirs),
+        1.1,
+        3,
+    )
+
+
+def _steps() -> Row:
+    def per_step(count: int) -> float:
+        def run() -> None:
+            flow = autotb.Flow("threads", schedule="generation", progress=False)
+            last: Any = 0
+            for _ in range(count):
+                last = flow.call(successor, last)
+            flow.run()
+
+        return timed(run) / count
+
+    return pairs("a step of a chain of 4,000, beside one of 400", lambda: per_step(4_000), lambda: per_step(400), 1.3, 5)
 
 
 def timed(call: Callable[[], object]) -> float:

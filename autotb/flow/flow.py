@@ -6,7 +6,6 @@ Flows in: functions, inputs, options.  Flows out: :class:`~autotb.flow.results.R
 from __future__ import annotations
 
 import asyncio
-import math
 import os
 from collections.abc import Callable, Iterable, MutableMapping
 from typing import Any
@@ -89,6 +88,7 @@ class Flow:
         self._resume, self._retry_failed, self._return_results = resume, retry_failed, return_results
         self._cache = Cache(cache)
         self._nodes: dict[str, Node] = {}
+        self._named: dict[str, int] = {}  # how often a name was given
         self._shapes: dict[str, tuple[int, ...] | None] = {}  # None: known when it runs
 
     def map(self, step: Step | Callable[..., Any], *iterables_or_outputs: Any, product: bool = False, **constants: Any) -> Output:
@@ -148,7 +148,7 @@ class Flow:
                 self._executor,
                 self._mode,
                 store,
-                sizes={name: math.prod(shape) for name, shape in self._shapes.items() if shape is not None},
+                shapes=self._shapes,
                 schedule=self._schedule,
                 cache=self._cache,
                 containers=self._containers,
@@ -178,9 +178,9 @@ class Flow:
         before = frozenset(output.name for output in outputs if output is not None)
         step.check(len(inputs), constants)
         shape = self._shape(step, inputs, product) if is_map else ()
-        name, count = step.name, 1
+        name = step.name
         while name in self._nodes:
-            count += 1
+            self._named[step.name] = count = self._named.get(step.name, 1) + 1
             name = f"{step.name}#{count}"
         generation = 1 + max((self._nodes[one].generation for one in before), default=0)
         self._nodes[name] = Node(name, step, is_map, inputs, constants, product, before, generation, user_place())

@@ -84,6 +84,12 @@ class Index:
         except sqlite3.DatabaseError as error:
             raise _said(self.path, error) from error
 
+    def change(self, statement: str, values: Any) -> None:
+        """Make a change, which lasts from the next :meth:`commit` on."""
+        if not self.connection.in_transaction:
+            self.execute("BEGIN")
+        self.execute(statement, values)
+
     def replace(self, places: dict[tuple[int, int], Place]) -> None:
         """Have these elements, by step and number, and no others."""
         self.execute("BEGIN")
@@ -106,14 +112,15 @@ class Index:
         if self.connection.in_transaction:
             self.execute("COMMIT")
 
-    def steps(self) -> list[str]:
-        """The names of all steps, as they were begun."""
-        return [name for (name,) in self.execute("SELECT name FROM steps ORDER BY id")]
+    def steps(self) -> list[tuple[str, bool]]:
+        """The names of all steps, and whether there are results of them."""
+        rows = self.execute("SELECT name, EXISTS (SELECT 1 FROM elements WHERE step = id) FROM steps ORDER BY id")
+        return [(name, bool(has_results)) for name, has_results in rows]
 
-    def step(self, name: str) -> tuple[Any, ...] | None:
+    def step(self, name: str) -> tuple[Any, ...]:
         """``(id, name, function, inputs, shape)`` of a step."""
-        found = self.execute("SELECT id, name, function, inputs, shape FROM steps WHERE name = ?", (name,))
-        return found[0] if found else None
+        found: list[tuple[Any, ...]] = self.execute("SELECT id, name, function, inputs, shape FROM steps WHERE name = ?", (name,))
+        return found[0]
 
     def places(self, step: str, start: int, stop: int) -> list[tuple[int, Place]]:
         """The elements of a step from ``start`` on, before ``stop``, in order."""

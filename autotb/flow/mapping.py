@@ -6,7 +6,6 @@ Flows in: a function, iterables, an executor.  Flows out: a list of results (nes
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -100,7 +99,7 @@ def _prepared(
     shape = shape_of(made.name, [(len(values),) for values in inputs], product)
     node = Node(made.name, made, True, inputs, constants, product, frozenset(), 1, user_place())
     heard = listener(progress, shows_table=False)
-    return Running([node], executor, mode, Memory(), sizes={made.name: math.prod(shape)}, tell=heard.tell), heard
+    return Running([node], executor, mode, Memory(), shapes={made.name: shape}, tell=heard.tell), heard
 
 
 def _result(one: Running) -> list[Any]:

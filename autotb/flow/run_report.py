@@ -40,7 +40,9 @@ def text(folder: str, draw: Any) -> str:
 
 def _tallies(index: Index) -> dict[str, Tally]:
     tallies = {}
-    for step, name, shape, seconds in index.execute("SELECT id, name, shape, seconds FROM steps ORDER BY id"):
+    for step, name, shape, seconds in index.execute(
+        "SELECT id, name, shape, seconds FROM steps WHERE shape IS NOT NULL ORDER BY id"
+    ):
         counts = dict(index.execute("SELECT state, COUNT(*) FROM elements WHERE step = ? GROUP BY state", (step,)))
         tallies[clean.line(_checked(name, str))] = tally = Tally(_size(shape))
         tally.done, tally.failed, tally.skipped = sum(counts.values()), counts.get(FAILED, 0), counts.get(SKIPPED, 0)

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import queue
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, BrokenExecutor, Future, wait
 from typing import Any
 
-from autotb.flow import chunks, executors, packing
+from autotb.flow import chunks, executors, identity, packing
 from autotb.flow.cache import Cache
 from autotb.flow.context import RAISE, hang
 from autotb.flow.execute import Answer
@@ -44,7 +45,7 @@ class Running:
         mode: str,
         store: Memory,
         *,
-        sizes: dict[str, int],
+        shapes: Mapping[str, tuple[int, ...] | None],
         schedule: str = "eager",
         cache: Cache | None = None,
         containers: bool = False,
@@ -56,13 +57,14 @@ class Running:
         self._schedule, self._waiting = SCHEDULES[schedule](nodes), len(nodes)
         self.cache = cache if cache is not None else Cache(None)
         self.run_again = (SKIPPED, FAILED) if retry_failed or mode == RAISE else (SKIPPED,)
-        store.expect([node.name for node in nodes])
+        if isinstance(store, Folder):
+            store.expect([identity.of(node, shapes[node.name]) for node in nodes])
         self.runner = executors.runner(executor)
         self._ready = list(self._schedule.first())
         self._touched: dict[str, None] = {}  # steps of which more may be submitted, or that may be done
         self.active: dict[str, Flights] = {}
         self.flying: dict[Future[Any], Flight] = {}
-        self.tallies = Tallies({node.name: sizes.get(node.name, 1) for node in nodes})
+        self.tallies = Tallies({name: 1 if shape is None else math.prod(shape) for name, shape in shapes.items()})
         self.id = chunks.begin()
         self._listener, self._is_warned = tell, False
 
@@ -78,8 +80,7 @@ class Running:
             ready, self._ready = self._ready, []
             for node in ready:
                 self._begin(node)
-            if ready:
-                self.store.commit()  # a record of a step is to find the step in the index, whenever the run is killed
+            self.store.settle()
             touched, self._touched = self._touched, {}
             for name in touched:
                 active = self.active[name]

@@ -8,14 +8,12 @@ from __future__ import annotations
 import functools
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from types import FunctionType
 from typing import Any
 
 from autotb.flow import resources
 from autotb.flow.binding import Names
-from autotb.flow.cache import form_of
 from autotb.flow.context import CONTINUE, Array, Element, ErrorContext, ResourcesEval, scan, unravelled
 from autotb.flow.result_log import MISSING, OK
 from autotb.flow.snapshots import ERRORS, ArrayReference, Noted
@@ -168,29 +166,11 @@ class Work:
 
     def begin(self, run_again: tuple[int, ...]) -> None:
         """Take the step's place in the store; elements in these states, of an earlier run, are called again."""
-        column = self.store.begin(self.node.name, self.shape, self._told_function(), self._told_inputs())
+        column = self.store.begin(self.node.name, self.shape)
         self.column = column
         for at, state in enumerate(column.states) if column.states.count(MISSING) != self.size else ():
             if state in run_again:
                 column.states[at] = MISSING
-
-    def _told_function(self) -> str:
-        return f"{getattr(self.function, '__module__', '')}.{getattr(self.function, '__qualname__', self.step.name)}"
-
-    def _told_inputs(self) -> str:
-        """A digest of the inputs, where they are to be compared with those of an earlier run."""
-        import hashlib
-
-        if self.store.folder is None:
-            return ""
-        digest = hashlib.sha256(repr((self.node.product, len(self.node.inputs), sorted(self.node.constants))).encode())
-        for value in (*self.node.inputs, *(self.node.constants[name] for name in sorted(self.node.constants))):
-            if isinstance(value, Output):
-                digest.update(repr(value).encode())
-                continue
-            for one in value if self.node.is_map and isinstance(value, list) else (value,):
-                digest.update(_told(one).encode())
-        return digest.hexdigest()
 
     def missing(self) -> Sequence[int]:
         """The elements that are still to be had."""
@@ -279,21 +259,3 @@ def _take(values: list[Any], ats: Sequence[int]) -> list[Any]:
     if isinstance(ats, range) and ats.step == 1:
         return values if len(ats) == len(values) else values[ats.start : ats.stop]
     return [values[at] for at in ats]
-
-
-def _told(value: Any) -> str:
-    """What an input is compared by.  A function is the same when its lines have changed, an error when it has occurred again."""
-    try:
-        if isinstance(value, ERRORS):
-            return repr(value)
-        if isinstance(value, FunctionType):
-            return f"{value.__module__}.{value.__qualname__}"
-        return repr(form_of(value))
-    except Exception:
-        return f"<{type(value).__name__}>"  # what cannot be pickled is told by its type alone
-
-
-def spans(ats: Sequence[int], size: int) -> Iterator[Sequence[int]]:
-    """The elements in pieces of at most this size."""
-    for start in range(0, len(ats), size):
-        yield ats[start : start + size]

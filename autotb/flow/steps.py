@@ -64,8 +64,8 @@ def step(
         resources_variable: the parameter of ``fn`` that is given the resources.
         cache: whether results are taken from the flow's cache and put there; a text is used instead of the function's own
             identity (its module, its name and its bytecode).
-        chunksize: how many calls of a map are sent at once; by default that follows from the number of calls and workers, and is
-            1 where each call has resources of its own.
+        chunksize: how many calls of a map are sent at once; by default as many as take a fraction of a second, and 1 where each
+            call has resources of its own.
 
     Raises TypeError and ValueError for what is none of these.
     """

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autotb.flow import packing, result_log, snapshots
+from autotb.flow.identity import Identity
 from autotb.flow.index import FILE, Index, opened
 from autotb.flow.result_log import FAILED, MISSING, OK, SKIPPED, Place, Record
 from autotb.flow.snapshots import ErrorSnapshot, ErrorStub, PropagatedErrorSnapshot, as_json
@@ -71,10 +72,7 @@ class Memory:
     def __init__(self) -> None:
         self.columns: dict[str, Column] = {}
 
-    def expect(self, names: list[str]) -> None:
-        """The steps that are to come."""
-
-    def begin(self, name: str, shape: tuple[int, ...], function: str = "", inputs: str = "") -> Column:  # noqa: ARG002  Folder's
+    def begin(self, name: str, shape: tuple[int, ...]) -> Column:
         """A step's place; its elements are missing until they are put there."""
         size = math.prod(shape)
         self.columns[name] = column = Column(name, shape, bytearray([MISSING]) * size, [None] * size)
@@ -108,7 +106,7 @@ class Memory:
     def finish(self, column: Column, seconds: float) -> None:
         """A step is done."""
 
-    def commit(self) -> None:
+    def settle(self) -> None:
         """Nothing to do in memory."""
 
     def close(self) -> None:
@@ -125,7 +123,8 @@ class Folder(Memory):
         super().__init__()
         self.folder: str = os.path.abspath(folder)
         self.keeps = keeps
-        self._last = time.monotonic()
+        self._last, self._is_urgent = time.monotonic(), False
+        self._steps: dict[str, Identity] = {}
         if resume and os.path.isdir(self.folder) and os.listdir(self.folder):
             self.index = self._resumed()
         else:
@@ -156,29 +155,37 @@ class Folder(Memory):
         index.replace({key: place for key, (_, place) in newest.items()})
         return index
 
-    def expect(self, names: list[str]) -> None:
-        """Raises ValueError where a step of the folder has given place to another.  Steps may be added, or left out."""
-        known = self.index.steps()
-        gone = [name for name in known if name not in names]
-        new = [name for name in names if name not in known]
+    def expect(self, steps: list[Identity]) -> None:
+        """The steps that are to come.  Raises ValueError where one that has results in the folder has given place to another.
+        Steps may be added, or left out."""
+        names, known = {one.name for one in steps}, dict(self.index.steps())
+        gone = [name for name, has_results in known.items() if has_results and name not in names]
+        new = [one.name for one in steps if one.name not in known]
         if gone and new:
             raise self._changed(f"it has no step {new[0]!r}, and {gone[0]!r} in its stead")
+        for one in steps:
+            if one.name not in known:
+                self.index.change("INSERT INTO steps (name) VALUES (?)", (one.name,))
+            if not known.get(one.name):
+                self.index.change(
+                    "UPDATE steps SET function = ?, inputs = ?, shape = ? WHERE name = ?",
+                    (one.function, one.inputs, one.shape, one.name),
+                )
+        self.index.commit()
+        self._steps = {one.name: one for one in steps}
 
-    def begin(self, name: str, shape: tuple[int, ...], function: str = "", inputs: str = "") -> Column:
+    def begin(self, name: str, shape: tuple[int, ...]) -> Column:
         """A step's place, with what an earlier run of the folder has of it.  Raises ValueError where that was another step."""
         column = super().begin(name, shape)
         if not self.keeps:
             column.values = None
         known = self.index.step(name)
-        if known is None:
-            self.index.execute(
-                "INSERT INTO steps (name, function, inputs, shape) VALUES (?, ?, ?, ?)",
-                (name, function, inputs, json.dumps(shape)),
-            )
-            known = self.index.step(name)
-            assert known is not None  # it was added just now
-        column.step = known[0]
-        self._check(known, function, inputs, shape)
+        column.step, told = known[0], json.dumps(shape)
+        if known[4] is None:
+            self.index.change("UPDATE steps SET shape = ? WHERE id = ?", (told, column.step))
+            self._is_urgent = True
+            known = (*known[:4], told)
+        self._check(known, self._steps[name].function, self._steps[name].inputs, shape)
         known_places = self.index.places(name, 0, len(column.states))
         for at, place in known_places:
             column.states[at] = place.state
@@ -215,8 +222,7 @@ class Folder(Memory):
             rows += zip([at for at, _ in mine], shard.append(records), strict=True)
         self.index.add(column.step, rows)
         states = super().put(column, ats, values, places)
-        if time.monotonic() - self._last > _COMMIT:
-            self.commit()
+        self._commit_in_time()
         return states
 
     def read(self, column: Column, start: int, stop: int) -> list[Any]:
@@ -231,12 +237,20 @@ class Folder(Memory):
 
     def finish(self, column: Column, seconds: float) -> None:
         """A step is done: how long it took is noted."""
-        self.index.execute("UPDATE steps SET seconds = seconds + ? WHERE id = ?", (seconds, column.step))
-        self.commit()
+        self.index.change("UPDATE steps SET seconds = seconds + ? WHERE id = ?", (seconds, column.step))
+        self._commit_in_time()
 
-    def commit(self) -> None:
-        """Make what was put there last."""
-        self._last = time.monotonic()
+    def settle(self) -> None:
+        """Before calls of a step are made: their records are to find the step in the index, whenever the run is killed."""
+        if self._is_urgent:
+            self._commit()
+
+    def _commit_in_time(self) -> None:
+        if time.monotonic() - self._last > _COMMIT:
+            self._commit()
+
+    def _commit(self) -> None:
+        self._last, self._is_urgent = time.monotonic(), False
         self.index.commit()
 
     def close(self) -> None:

@@ -35,8 +35,15 @@ def test_a_part_of_the_elements(made, start, stop, ats):
 
 def test_steps_are_known_by_their_names(made):
     with closing(index.opened(made)) as found:
-        assert (found.steps(), found.step("load")) == (["load"], (1, "load", "m.load", "digest", "[3]"))
-        assert found.step("other") is None
+        assert (found.steps(), found.step("load")) == ([("load", True)], (1, "load", "m.load", "digest", "[3]"))
+
+
+def test_a_step_without_results_is_known_as_such(made):
+    with closing(Index(made, "rw")) as again:
+        again.change("INSERT INTO steps (name) VALUES (?)", ("new",))
+        again.commit()
+    with closing(index.opened(made)) as found:
+        assert found.steps() == [("load", True), ("new", False)]
 
 
 def test_an_element_that_is_written_again_stands_where_it_stands_last(made):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from types import SimpleNamespace
 
 import pytest
@@ -51,14 +50,6 @@ def test_the_shape_of_a_map(shapes, product, shape):
 def test_shapes_that_do_not_fit_are_told(shapes, says):
     with pytest.raises(ValueError, match=says):
         step_inputs.shape_of("a", shapes, False)
-
-
-@pytest.mark.parametrize(
-    ("ats", "size", "pieces"),
-    [(range(5), 2, [range(2), range(2, 4), range(4, 5)]), ([7, 9], 5, [[7, 9]]), (range(0), 3, [])],
-)
-def test_elements_in_pieces(ats, size, pieces):
-    assert list(step_inputs.spans(ats, size)) == pieces
 
 
 @pytest.mark.parametrize(
@@ -170,15 +161,3 @@ def test_from_a_folder_errors_are_not_read(folder):
         20,
         [(0, 1), (2, 3)],
     )
-
-
-@pytest.mark.parametrize(
-    ("value", "told"),
-    [(double, "tests.flow.calls.double"), (threading.Lock(), "<lock>")],
-)
-def test_what_an_input_is_compared_by_in_a_later_run(value, told):
-    assert step_inputs._told(value) == told
-
-
-def test_equal_inputs_are_told_alike_and_others_are_not():
-    assert step_inputs._told([1, "a"]) == step_inputs._told([1, "a"]) != step_inputs._told([1, "b"])

@@ -262,6 +262,20 @@ def test_a_step_that_gave_place_to_another_is_told_and_one_that_is_new_is_run(tm
     assert flow.run()[more] == 2
 
 
+def test_a_step_of_which_nothing_is_kept_may_be_changed(tmp_path):
+    def stops(values):
+        raise KeyboardInterrupt
+
+    for function, resume in ((stops, False), (sum, True)):
+        flow = Flow(Here(), run_folder=tmp_path / "run", resume=resume, progress=False)
+        out = flow.call(step(function, name="end"), flow.map(abs, [1, 2]))
+        if resume:
+            assert flow.run()[out] == 3
+        else:
+            with pytest.raises(KeyboardInterrupt):
+                flow.run()
+
+
 class CannotBeRead:
     def __reduce__(self):
         return int, ("no number",)
@@ -509,6 +523,7 @@ def test_a_folder_that_is_gone_is_told(tmp_path):
 def test_what_a_worker_sends_back_of_an_error_that_it_kept(tmp_path):
     folder = str(tmp_path / "run")
     made = store.Folder(folder, False, False)
+    made.expect([store.Identity("work", "function", "inputs", "[3]")])
     column = made.begin("work", (3,))
     big = [1, 2], [bytes(100_000)] * 2
     sink = chunks.Sink(folder, made.token, column.step, True, None)
@@ -542,7 +557,6 @@ MEMORY = """
     """
 
 
-@pytest.mark.behaviour("S2-56")
 MADE_AGAIN = """
     import os, shutil, sys, autotb
     from concurrent.futures import ProcessPoolExecutor
@@ -572,6 +586,7 @@ def test_a_folder_that_is_removed_and_made_again_under_a_living_pool(tmp_path, r
     assert ran.stdout.splitlines() == ["[0, 1, 4, 'error', 16, 25]"] * 3, ran.stderr
 
 
+@pytest.mark.behaviour("S2-56")
 def test_the_parent_holds_nothing_of_what_stays_in_the_folder(tmp_path):
     peaks = {}
     for returned in ("yes", "no"):

@@ -1,0 +1,56 @@
+"""What a step is compared by when a run is resumed: its function by name, its inputs by a digest, its shape.
+
+Flows in: the nodes of a flow.  Flows out: :class:`Identity`, texts that a run folder keeps.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from types import FunctionType
+from typing import Any
+
+from autotb.flow.cache import form_of
+from autotb.flow.snapshots import ERRORS
+from autotb.flow.steps import Node, Output
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A step as a run folder knows it; ``shape`` is JSON, None where it is known when the step begins."""
+
+    name: str
+    function: str
+    inputs: str
+    shape: str | None
+
+
+def of(node: Node, shape: tuple[int, ...] | None) -> Identity:
+    """The identity of a step whose result has this shape, as far as that is known by now."""
+    function = node.step.function
+    told = f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', node.step.name)}"
+    return Identity(node.name, told, _inputs(node), None if shape is None else json.dumps(shape))
+
+
+def _inputs(node: Node) -> str:
+    digest = hashlib.sha256(repr((node.product, len(node.inputs), sorted(node.constants))).encode())
+    for value in (*node.inputs, *(node.constants[name] for name in sorted(node.constants))):
+        if isinstance(value, Output):
+            digest.update(repr(value).encode())
+            continue
+        for one in value if node.is_map and isinstance(value, list) else (value,):
+            digest.update(_told(one).encode())
+    return digest.hexdigest()
+
+
+def _told(value: Any) -> str:
+    """What an input is compared by.  A function is the same when its lines have changed, an error when it has occurred again."""
+    try:
+        if isinstance(value, ERRORS):
+            return repr(value)
+        if isinstance(value, FunctionType):
+            return f"{value.__module__}.{value.__qualname__}"
+        return repr(form_of(value))
+    except Exception:
+        return f"<{type(value).__name__}>"  # what cannot be pickled is told by its type alone
