@@ -24,7 +24,7 @@ class Opened:
 
     ``headline`` is the exception whose type and message are shown in its place, ``text`` the worker's traceback as text, for
     want of a record, of a worker that ran ``where``.  ``roots`` are the exceptions that the wrapper only passes on, the one to
-    tell first, and ``broken`` has one line for each task that failed only because of them.
+    tell first, and ``broken`` has one line for each task that failed only because of them, or for what else the engine says.
     """
 
     __slots__ = ("broken", "headline", "roots", "text", "where")
@@ -50,6 +50,8 @@ class Facts:
         self.asks: set[tuple[str, str]] = set()
         self.runs: set[tuple[str, str]] = set()
         self.openers: list[Callable[[BaseException], Opened | None]] = []
+        self.wrappers: dict[str, Callable[[Any], Opened | None]] = {}
+        self.markers: set[str] = set()
         self.remote_texts: set[str] = set()
         self.texts: list[Callable[[BaseException], bool]] = []
         self.handles: list[Callable[[Any], Any]] = []
@@ -68,6 +70,8 @@ def register(
     asks: tuple[tuple[str, str], ...] = (),
     runs: tuple[tuple[str, str], ...] = (),
     openers: tuple[Callable[[BaseException], Opened | None], ...] = (),
+    wrappers: dict[str, Callable[[Any], Opened | None]] | None = None,
+    markers: tuple[str, ...] = (),
     remote_texts: tuple[str, ...] = (),
     texts: tuple[Callable[[BaseException], bool], ...] = (),
     handles: tuple[Callable[[Any], Any], ...] = (),
@@ -77,7 +81,9 @@ def register(
 ) -> None:
     """Add an engine's facts.
 
-    ``own`` are module-name prefixes, ``asks`` and ``runs`` pairs of module and function name, ``remote_texts`` qualified names
+    ``own`` are module-name prefixes, ``asks`` and ``runs`` pairs of module and function name, ``openers`` open exceptions that
+    are known by more than their class, ``wrappers`` those of a class, or of one below it, by its qualified name, ``markers``
+    are qualified names of exceptions that say nothing and that engines raise others from, ``remote_texts`` those
     of the classes that hold a worker's traceback as text, ``texts`` tell such exceptions whose class does not say so, ``handles``
     give the ``engines.handles.Handle`` of a future that is theirs, ``crashes`` are qualified names of the errors that say that a
     worker process died, ``hints`` rows of ``trace.hints``, ``scripts`` file names of the programs that an engine installs.
@@ -86,6 +92,8 @@ def register(
     facts.asks.update(asks)
     facts.runs.update(runs)
     facts.openers.extend(opener for opener in openers if opener not in facts.openers)
+    facts.wrappers.update(wrappers or {})
+    facts.markers.update(markers)
     facts.remote_texts.update(remote_texts)
     facts.texts.extend(text for text in texts if text not in facts.texts)
     facts.handles.extend(handle for handle in handles if handle not in facts.handles)

@@ -68,7 +68,8 @@ class Ran:
         return [
             head.rpartition("/")[2]
             for head in found
-            if ", at " not in head and not head.startswith(("in ", "submitted at", "started at", "spawned at", "…", "lost"))
+            if ", at " not in head
+            and not head.startswith(("in ", "submitted at", "made at", "started at", "spawned at", "…", "lost"))
         ]
 
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 import functools
 import sys
 
-from autotb import engine_facts
-from autotb.assumption import Attributes, Lost
-from autotb.instrument import submission
+from autotb import assumption, engine_facts
+from autotb.assumption import Attributes, Frame, Lost, Text
+from autotb.instrument import lazy, submission
 from autotb.instrument.patch import Patch
 from autotb.record import static
 
@@ -25,7 +25,14 @@ if TYPE_CHECKING:
 
     from autotb.instrument.types import Function
 
-MODULES = ("dask.local", "dask.multiprocessing")
+MODULES = (
+    "dask.local",
+    "dask.multiprocessing",
+    "dask.delayed",
+    "dask.bag.core",
+    "dask.array.core",
+    "dask.dataframe.dask_expr._collection",
+)
 NAME = "Dask"
 DISTRIBUTION = "dask"
 CAPTURED = "delayed, bag, array, dataframe: compute() with the threaded, process and synchronous schedulers"
@@ -54,8 +61,51 @@ def _open(exc: BaseException) -> engine_facts.Opened | None:
     )
 
 
+META = Text(
+    "dask.dataframe.utils",
+    r"Metadata inference failed(?P<where> in `.*`)?\.",
+    words=("Metadata inference failed",),
+    costs="one story for an error in Dask's trial of a function, in place of three",
+)
+DTYPE = Text(
+    "dask.array.core",
+    r"`dtype` inference failed(?P<where> in `.*`)?\.",
+    words=("`dtype` inference failed",),
+    costs="the user's frames of an error in Dask's trial of a function",
+)
+TRIAL = Frame("dask.array.core", "apply_infer_dtype", "exc_value", costs=DTYPE.costs)
+
+
+def _open_trial(exc: BaseException) -> engine_facts.Opened | None:
+    """A function failed on what Dask made up to learn what it returns: the error's own message is a copy of that traceback."""
+    if type(exc) is not ValueError or not ("dask.array.core" in sys.modules or "dask.dataframe.utils" in sys.modules):
+        return None
+    text = next(map(static.text_of, static.args_of(exc)), "")
+    found, keyword = META.match(text), "meta"
+    root = static.cause_of(exc) if found is not None else None
+    if found is None:
+        found, keyword = DTYPE.match(text), "dtype"
+        root = _tried(static.traceback_of(exc)) if found is not None else None
+    if found is None or not static.is_exception(root):
+        return None
+    remedy = f"; {keyword}= tells Dask instead" if f"{keyword}=" in text or "keyword" in text or "kwarg" in text else ""
+    said = f"{found[0].removesuffix('.')}: Dask calls it with made-up data to learn what it returns{remedy}"
+    return engine_facts.Opened(roots=(root,), broken=(said,))
+
+
+def _tried(tb: TracebackType | None) -> Any:
+    """The error of the function, which only a frame of Dask's still holds."""
+    found = None
+    while tb is not None:
+        (found,) = assumption.read(tb.tb_frame, TRIAL) or (found,)
+        tb = tb.tb_next
+    return found
+
+
 engine_facts.register(
-    own=("dask", "distributed", "tblib", "toolz", "tlz", "cytoolz"), runs=(("dask.local", "execute_task"),), openers=(_open,)
+    own=("dask", "distributed", "tblib", "toolz", "tlz", "cytoolz"),
+    runs=(("dask.local", "execute_task"),),
+    openers=(_open, _open_trial),
 )
 
 
@@ -116,10 +166,20 @@ def _note_computed(error: BaseException, *_: object) -> None:
     """Every ``compute()`` runs its graph here: when it fails, the user's line that asked for it is up the stack."""
     from autotb.record.capture import attached
 
-    if (attached(error) or {}).get("hops"):
+    hops = (attached(error) or {}).get("hops") or ()
+    for hop in hops:
+        lazy.note_made(hop)
+    if hops:
         submission.note_caller(error)
 
 
+_OPERATIONS = {
+    "dask.bag.core": ("Bag.map", "Bag.filter", "Bag.map_partitions", "Bag.starmap", "Bag.fold"),
+    "dask.array.core": ("map_blocks",),
+    "dask.dataframe.dask_expr._collection": (
+        *("FrameBase.map_partitions", "DataFrame.apply", "DataFrame.map", "Series.apply", "Series.map"),
+    ),
+}
 PATCHES = (
     Patch("dask.local", "execute_task", _wrap_execute_task, costs=Lost.RECORD),
     Patch(
@@ -130,8 +190,14 @@ PATCHES = (
         costs=Lost.SITE,
     ),
     Patch("dask.multiprocessing", "remote_exception", _wrap_remote_exception, costs=Lost.RECORD),
+    Patch("dask.delayed", "DelayedLeaf.__call__", lazy.call, costs=lazy.COSTS),
+    *(
+        Patch(module, name, lazy.operation, optional=True, costs=lazy.COSTS)
+        for module, names in _OPERATIONS.items()
+        for name in names
+    ),
 )
-ASSUMPTIONS = (REMOTE,)
+ASSUMPTIONS = (REMOTE, META, DTYPE, TRIAL)
 
 
 def probe(given: dict[str, Any], timeout: float) -> Iterator[Any]:

@@ -16,15 +16,15 @@ import multiprocessing
 import sys
 from typing import TYPE_CHECKING, Any, Protocol
 
-from autotb import engine_facts, settings, surface
-from autotb.assumption import Attributes, Lost, Text
-from autotb.instrument import delivery, engine_frames, task_events
+from autotb import assumption, engine_facts, settings, surface
+from autotb.assumption import Attributes, Frame, Lost, Text
+from autotb.instrument import delivery, engine_frames, lazy, task_events
 from autotb.instrument.patch import Patch, is_applied, noise_is_kept
 from autotb.record import annotate, build, callsite, ownership, pickling, safe_repr, static
 from autotb.record.capture import attached, message_of
 
 if TYPE_CHECKING:
-    from types import TracebackType
+    from types import FrameType, TracebackType
 
     from autotb.instrument.types import Function
     from autotb.record.callsite import Site
@@ -85,6 +85,12 @@ _TWICE = "the quiet of a LocalCluster's workers on the terminal, where the drive
 COMPUTE = Text("distributed.worker", "Compute Failed", words=("Compute Failed",), costs=_TWICE)
 SERIALIZE = Text("distributed.protocol.pickle", "Failed to serialize", words=("Failed to serialize",), costs=_TWICE)
 DESERIALIZE = Text("distributed.protocol.core", "Failed to deserialize$", words=("Failed to deserialize",), costs=_TWICE)
+RUNS = (
+    Frame("distributed.worker", "_run_task_simple", "task", costs="which task failed, by its key", optional=True),
+    Frame("distributed.worker", "_run_task_async", "task", costs="which task failed, by its key", optional=True),
+    Frame("distributed.worker", "apply_function_simple", costs="a story where a library failed", optional=True),
+    Frame("distributed.worker", "apply_function_async", costs="a story where a library failed", optional=True),
+)
 NANNY = Attributes("distributed.nanny", "WorkerProcess", "process", "worker_address", costs=Lost.DEATH)
 PROCESS = Attributes("distributed.process", "AsyncProcess", "pid", "exitcode", costs=Lost.DEATH)
 
@@ -230,7 +236,7 @@ def _wrap_error_message(original: Function) -> Function:
     @functools.wraps(original)
     def error_message(e: BaseException, *args: object, **kwargs: object) -> Any:
         try:
-            packed = _packed(e)
+            packed = _packed(e, sys._getframe(2))
         except BaseException:  # SystemExit of pickling it: Dask will see the same
             packed = None  # then as Dask does it
         if packed is None:
@@ -250,17 +256,18 @@ def _wrap_error_message(original: Function) -> Function:
     return error_message
 
 
-def _packed(exc: BaseException) -> tuple[bytes, bool] | None:
+def _packed(exc: BaseException, caller: FrameType | None) -> tuple[bytes, bool] | None:
     """The exception's pickle with its record, and whether it would have survived by itself; None where there is no story."""
     import dask
 
     tb = static.traceback_of(exc)
-    if not engine_frames.has_user_frame(tb) or len(message_of(exc)) > dask.config.get(
+    is_of_task = any(run.matches(caller) for run in RUNS) if caller is not None else False
+    if not (is_of_task or engine_frames.has_user_frame(tb)) or len(message_of(exc)) > dask.config.get(
         "distributed.admin.max-error-length", 10_000
     ):
         return None
     pickle = sys.modules["distributed.protocol.pickle"]
-    hop = build.hop("dask", "in a Dask worker", call=engine_frames.frame_call(tb), twice=True)
+    hop = build.hop("dask", "in a Dask worker", call=_call(tb), label=_label(caller) if is_of_task else None, twice=True)
     tree = build.record(exc, tb, hop)
     log = logging.getLogger("distributed.protocol.pickle")
     disabled, log.disabled = log.disabled, True
@@ -272,6 +279,35 @@ def _packed(exc: BaseException) -> tuple[bytes, bool] | None:
     finally:
         log.disabled = disabled
     return data, survives
+
+
+def _label(caller: FrameType | None) -> str | None:
+    """A task's key: of a collection's it holds which part of it failed."""
+    (task,) = assumption.read(caller, RUNS[0]) or (None,)
+    key = getattr(task, "key", None) or _key_of_thread()
+    return f"task {key}" if type(key) in (str, tuple) and key else None
+
+
+_LONGEST_CALL = 240  # characters of one that the user did not write
+_MACHINERY = ("dask._task_spec", "dask.core", "dask.utils", "dask.local", "dask.optimization", "distributed.worker")
+
+
+def _call(tb: TracebackType | None) -> str | None:
+    """The user's call; where a library failed that the engine itself called, what that was, or what the engine had to do."""
+    if engine_frames.has_user_frame(tb) or not settings.switch("args"):
+        return engine_frames.frame_call(tb)
+    found = None
+    while tb is not None:
+        frame = tb.tb_frame
+        is_engines = ownership.kind_of_frame(frame) == ownership.ENGINE
+        if not is_engines and found is not None:
+            break
+        if static.name_of(frame) not in _MACHINERY:
+            found = safe_repr.cut(safe_repr.frame_call(frame) or found or "", _LONGEST_CALL) or None
+        if not is_engines:
+            break
+        tb = tb.tb_next
+    return found
 
 
 def _wrap_actor_execute(original: Function) -> Function:
@@ -557,6 +593,8 @@ def _note_failed(client: Client, key: object, exception: BaseException | None) -
         _nobody_can_ask(_unpacked(exception), site)
         return
     watch = _watch(state.exception, site)
+    for hop in (attached(state.exception) or {}).get("hops", ()):
+        lazy.note_made(hop)
     annotate.note_submitted(state.exception, engine_frames.place_of(site))
     if watch is not None:
         _failed[(client.id, key)] = watch
@@ -728,7 +766,7 @@ PATCHES = (
     Patch("distributed.client", "Future._exception", _wrap_ask, costs=Lost.UNRETRIEVED),
     Patch("distributed.client", "Client._gather", _wrap_ask, costs=Lost.UNRETRIEVED),
 )
-ASSUMPTIONS = (UNSENT, COMPUTE, SERIALIZE, DESERIALIZE, NANNY, PROCESS)
+ASSUMPTIONS = (*RUNS, UNSENT, COMPUTE, SERIALIZE, DESERIALIZE, NANNY, PROCESS)
 
 #: What ``python -m autotb demo --engine distributed`` runs: a user's script.
 DEMO = '''\

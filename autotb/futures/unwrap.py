@@ -212,12 +212,12 @@ def _outcome(state: Any) -> Any:
 
 def roots(error: BaseException) -> list[BaseException]:
     """The error and what engines wrapped in it: the exceptions that tell what the task raised."""
-    from autotb import engine_facts
+    from autotb.record import wrappers
 
     found, queue = [error], [error]
     while queue and len(found) < 50:
         one = queue.pop()
-        opened = engine_facts.open_wrapper(one)
+        opened = wrappers.opened(one)
         inner = [one.__cause__] if opened is None else [*opened.roots, opened.headline]
         for other in inner:
             if other is not None and not any(other is known for known in found):

@@ -44,6 +44,11 @@ def in_batch(site: Site, batch: object, by_user: bool) -> Site:
     return (site[0], site[1], batch, by_user)
 
 
+def is_same(site: Site, other: Site) -> bool:
+    """Whether both are the same instruction of the same code."""
+    return site[0] is other[0] and site[1] == other[1]
+
+
 def here(depth: int = 2, through_engines: bool = True) -> Site | None:
     """The nearest user frame from ``depth`` frames up; None where there is none (an engine's own thread).
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from types import TracebackType
 
-from autotb import engine_facts
-from autotb.record import arrival, frames, last_lines, ownership, safe_repr, schema, static
+from autotb.record import arrival, frames, last_lines, ownership, safe_repr, schema, static, wrappers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
@@ -34,7 +33,7 @@ fields_of, type_name = static.fields_of, safe_repr.type_name
 # Found out where the exception is now, or only of use on the way: all else is carried on as the worker had it.
 _MADE_ANEW = {
     *("v", "type", "message", "final", "notes", "unnoted", "hops", "members", "alike", "culprit", "where"),
-    *("suppress", "told", "submitted", "asked", "time"),
+    *("suppress", "told", "submitted", "asked", "time", "raised_as"),
 }
 _CARRIED = tuple([key for key in schema.forms(schema.Tree) if key not in _MADE_ANEW])
 
@@ -49,8 +48,9 @@ class Capture:
 
     def tree(self, exc: BaseException, tb: TracebackType | None = None, place: Hop | None = None) -> Tree:
         """The tree of ``exc``; ``place`` describes the worker that its traceback belongs to."""
+        is_first = not self.seen
         self.seen.add(id(exc))
-        opened = engine_facts.open_wrapper(exc)
+        opened = wrappers.opened(exc)
         record = attached(exc)
         record = arrival.tree(record) if record is not None else None
         told = record if record is not None and "type" in record else None
@@ -62,8 +62,11 @@ class Capture:
         if opened is not None and opened.broken:
             tree["broken"] = list(opened.broken)
         if opened is not None and opened.roots:
-            return self._passed_on(tree, opened.roots)
-        self._chain(tree, exc, told, opened)
+            tree = self._passed_on(tree, opened.roots)
+        else:
+            self._chain(tree, exc, told, opened)
+        if is_first and opened is not None and place is None:
+            tree["raised_as"] = wrappers.raised_as(exc, tree["type"], opened.headline)
         return tree
 
     def _passed_on(self, tree: Tree, roots: tuple[BaseException, ...]) -> Tree:
@@ -74,6 +77,13 @@ class Capture:
             if not hop.get("where") and any(_has_user_frame(other) for other in inner["hops"][1:]):
                 hop["frames"] = [frame for frame in hop["frames"] if frame.get("kind") != ownership.USER]
         asked = [schema.without(hop, "submitted") for hop in tree["hops"]]
+        for frame in reversed(asked[-1]["frames"] if asked else []):
+            if frame.get("kind") == ownership.USER:
+                break
+            if frame.get("kind") == ownership.STDLIB:
+                frame["kind"] = ownership.ENGINE  # on the engine's way to wrapping the error
+        while asked and asked[-1].get("where") and inner["hops"] and _is_of(inner["hops"][0], asked[-1]):
+            asked[-1]["frames"] = asked[-1]["frames"] + inner["hops"].pop(0)["frames"]
         inner["hops"] = asked + inner["hops"]
         inner["broken"] = tree.get("broken", []) + inner.get("broken", [])
         inner["also"] = others + inner.get("also", [])
@@ -92,6 +102,8 @@ class Capture:
         if opened is not None and opened.text and told is None:
             tree["text"], tree["where"] = opened.text, opened.where
         cause, context = static.cause_of(exc), static.context_of(exc)
+        if wrappers.is_marker(cause):
+            cause = None
         if ownership.is_remote_text(cause):
             if told is None:
                 tree.setdefault("text", _text_of(cause))
@@ -242,6 +254,11 @@ def _likeness(exc: BaseException) -> object:
 def _raised_at(exc: BaseException) -> object:
     tb = static.innermost(static.traceback_of(exc))
     return None if tb is None else (tb.tb_frame.f_code.co_filename, tb.tb_lineno)
+
+
+def _is_of(hop: Hop, worker: Hop) -> bool:
+    """Whether it ran where the error was wrapped: in that worker itself, or in a thread that the engine's own code gave it to."""
+    return not hop.get("where") or (hop.get("pid") == worker.get("pid") and not hop.get("submitted"))
 
 
 def _has_user_frame(hop: Hop) -> bool:

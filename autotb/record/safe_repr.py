@@ -317,7 +317,8 @@ def frame_call(frame: types.FrameType, name: str | None = None) -> str | None:
     """The call that a frame is: its parameters as it holds them, None where it assigns to any of them."""
     code = frame.f_code
     names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-    if rebound(code) & set(names) or static.exact(code.co_name).startswith("<"):
+    called = static.exact(code.co_name)
+    if rebound(code) & set(names) or (called.startswith("<") and called != "<lambda>"):
         return None
     values = static.variables(frame)
     shown = [f"{key}={brief(values[key], key)}" for key in names if key in values and key != "self"]

@@ -76,6 +76,7 @@ class Hop(TypedDict, total=False):
     call: Text  # the failing call with its arguments, secrets masked: `ratio(clicks=3, views=0)`
     label: Text  # what the engine calls the task
     submitted: Place  # where the work was submitted
+    made: Place  # where a lazy collection's operation was made whose function failed
     verb: Text  # what happened at that place: `submitted`, `started`, `created`, `spawned`
     frames: Frames  # its frames, the outermost first
     died: Texts  # of a worker that died: what ended it, what it was doing, what it wrote last
@@ -103,6 +104,7 @@ class Tree(TypedDict, total=False):
     also: Trees  # records of other errors that the same tasks failed of
     final: Texts  # the last lines as Python prints them, only where they are more than type and message
     broken: Texts  # one line for each task that failed only because of this error
+    raised_as: Line  # the type to catch, where `type` is that of the error which an engine wrapped
     lost: Texts  # what could not travel
     cut: Line  # what was left out to keep the record small
     skipped: Count  # how many exceptions there are between this one and its cause or context, of which nothing is kept

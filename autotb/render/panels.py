@@ -83,11 +83,13 @@ class _Drawing:
             more = phrases.more_members(sum(map(len, groups[self.within.full :])))
             lines += self.ansi([Text(more, DIM), Text("")])
         noticed = show.noticed_by(stack, self.in_force.frames)
-        if stack.before is not None and noticed is None:
+        of_engine = show.engines_own(stack, self.in_force.frames)
+        if stack.before is not None and noticed is None and not of_engine:
             lines += [*self.stack(stack.before, TITLE), "", *self.ansi([Text(phrases.joint(stack), DIM)]), ""]
-        lines += self.panel(stack, title, noticed)
+        lines += self.panel(stack, title, noticed, of_engine)
         for line in phrases.broken(stack, self.within.lines):
             lines += self.text([Text(clean.line(line), HOP)])
+        lines += self.text([Text(clean.line(line), DIM) for line in phrases.raised_as(stack)])
         if stack.members is not None:
             lines += self.members(stack)
         for hint in hints:
@@ -134,8 +136,9 @@ class _Drawing:
         inner.bare, inner.depth, inner.margin, inner.inset = self.bare, self.depth + 1, margin, self.inset or bool(margin)
         return inner
 
-    def panel(self, stack: Stack, title: str, noticed: Stack | None) -> list[str]:
+    def panel(self, stack: Stack, title: str, noticed: Stack | None, of_engine: int) -> list[str]:
         views, hidden = show.view(stack, self.in_force.frames, bare=self.bare, most=self.within.items)
+        hidden += of_engine
         inside = self.width - 4
         blocks: list[list[Text]] = []
         for view in views:

@@ -56,14 +56,17 @@ class _Text:
     def stack(self, stack: Stack, depth: int) -> list[str]:
         result = self.others(stack, depth)
         noticed = show.noticed_by(stack, self.in_force.frames)
-        if stack.before is not None and noticed is None:
+        of_engine = show.engines_own(stack, self.in_force.frames)
+        if stack.before is not None and noticed is None and not of_engine:
             result += [*self.stack(stack.before, depth), "", phrases.joint(stack), ""]
             self.has_less = self.has_less or bool(stack.skipped)
         body, hidden = self.frames(stack)
+        hidden += of_engine
         if noticed is not None:
             body.append(f"  [{clean.line(phrases.noticed(noticed))}]")
         if stack.lost:
             body.append(f"  [{clean.line(phrases.lost(stack))}]")
+        body += [f"  [{clean.line(line)}]" for line in phrases.raised_as(stack)]
         notice = "; ".join(filter(None, (phrases.hidden(hidden), f"cut: {stack.cut}" if stack.cut else "")))
         if notice:
             body.append(f"  [{clean.line(notice)}]")

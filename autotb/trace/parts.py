@@ -75,6 +75,7 @@ class Hop(Data):
     call: str = ""
     label: str = ""
     submitted: Place | None = None
+    made: Place | None = None
     verb: str = "submitted"
     job: tuple[tuple[str, str], ...] = ()
     died: tuple[str, ...] = ()
@@ -97,6 +98,7 @@ class Stack(Data):
     members: tuple[Stack, ...] | None = None
     also: tuple[Stack, ...] = ()
     broken: tuple[str, ...] = ()
+    raised_as: str = ""
     lost: tuple[str, ...] = ()
     cut: str = ""
     skipped: int = 0

@@ -14,7 +14,7 @@ DURING = "During handling of the above exception, another exception occurred:"
 
 def where(hop: Hop, trace: Trace) -> list[str]:
     """The parts of a hop's line: where it ran, and where it was submitted.  Empty for the process that shows the error."""
-    if not hop.where and not hop.submitted:
+    if not hop.where and not hop.submitted and not hop.made:
         return []
     parts = []
     if hop.where:
@@ -29,6 +29,8 @@ def where(hop: Hop, trace: Trace) -> list[str]:
         if hop.label:
             text += f", {hop.label}"
         parts.append(text)
+    if hop.made and (hop.submitted is None or (hop.made.path, hop.made.line) != (hop.submitted.path, hop.submitted.line)):
+        parts.append(f"made at {hop.made}")
     if hop.submitted:
         parts.append(f"{hop.verb} at {hop.submitted}")
     return parts
@@ -87,6 +89,11 @@ def broken(stack: Stack, most: int | None = None) -> list[str]:
     """One line for each task that failed only because of this error."""
     lines = list(stack.broken)
     return lines if most is None or len(lines) <= most else _cut(lines, most, "task")
+
+
+def raised_as(stack: Stack) -> list[str]:
+    """The type to catch, of an error that an engine wrapped."""
+    return [f"raised as {stack.raised_as}"] if stack.raised_as else []
 
 
 def joint(stack: Stack) -> str:

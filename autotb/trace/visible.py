@@ -48,6 +48,25 @@ def noticed_by(stack: Stack, mode: str) -> Stack | None:
     return None if any(frame.kind == ownership.USER for frame in frames) else before
 
 
+def engines_own(stack: Stack, mode: str) -> int:
+    """How many frames are of what the engine did in the driver as it came upon a worker's error; that is not told.
+
+    ``During handling of StopIteration`` leads nowhere in the user's code.
+    """
+    if mode == "all" or stack.cause is not None or not any(hop.where for hop in stack.hops):
+        return 0
+    count, before = 0, stack.context
+    while before is not None:
+        frames = before.frames
+        if not frames or before.members is not None or any(hop.where for hop in before.hops) or before.notes:
+            return 0
+        if any(frame.kind not in HIDDEN for frame in frames):
+            return 0
+        count += len(frames)
+        before = before.before
+    return count
+
+
 class View(Data):
     """What is shown of one hop."""
 

@@ -9,6 +9,7 @@ import pytest
 from tests import programs
 from tests.engines import kit
 from tests.engines.declared import Engine
+from tests.programs import sections
 
 LOCAL = """\
 import sys
@@ -443,3 +444,105 @@ def test_a_ctrl_c_is_short_and_keeps_the_status(run):
     assert ran.status == run(CTRL_C, autotb="0").status
     assert "autotb" not in ran.stderr.replace("AUTOTB_FRAMES", "")
     assert len(ran.lines) < 80
+
+
+COLLECTIONS = """\
+import sys
+
+import dask.array
+import dask.dataframe
+import pandas
+from distributed import Client, LocalCluster
+
+
+def ratio(part):
+    return 1 // int(part["a"].iloc[1])
+
+
+def read():
+    for number in range(2):
+        with open(f"{number}.csv", "w") as file:
+            file.write("a,b\\n1,2\\n3,%s\\n" % ("bad" if number else 4))
+    lazy = dask.dataframe.read_csv("*.csv", dtype={"a": int, "b": int})
+    return lazy.b.mean().compute()
+
+
+def parts():
+    frame = dask.dataframe.from_pandas(pandas.DataFrame({"a": [1, 2, 3, 0]}), npartitions=2)
+    lazy = frame.map_partitions(ratio, meta=("a", int))
+    return lazy.compute()
+
+
+def meta():
+    frame = dask.dataframe.from_pandas(pandas.DataFrame({"a": [1, 2, 3, 0]}), npartitions=2)
+    return frame.map_partitions(lambda part: part["b"])
+
+
+def dtype():
+    return dask.array.ones((4, 4), chunks=2).map_blocks(lambda block: block.nope)
+
+
+if __name__ == "__main__":
+    client = Client(LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None))
+    for case in (read, parts, meta, dtype):
+        sys.stderr.write(f"=== {case.__name__}\\n")
+        sys.stderr.flush()
+        try:
+            case()
+        except Exception as error:
+            print(case.__name__, type(error).__name__)
+            sys.excepthook(type(error), error, error.__traceback__)
+    client.close()
+"""
+
+
+@pytest.fixture(scope="module")
+def collections(tmp_path_factory):
+    folder = tmp_path_factory.mktemp
+    return programs.run(folder("ours"), COLLECTIONS), programs.run(folder("bare"), COLLECTIONS, autotb="0")
+
+
+def story(collections, case):
+    return programs.Ran(1, "", sections(collections[0].stderr)[case], None)
+
+
+@kit.newer
+@pytest.mark.on_main()
+def test_a_library_that_fails_in_a_worker_has_its_record(collections):
+    ran = story(collections, "read")
+
+    assert re.search(r"│ in a Dask worker, pid \d+, task \('read-?csv-\w+', 1\)", ran.stderr), ran.stderr
+    assert "_read_csv(block=b'a,b" in ran.stderr
+    assert ran.stderr.index("in a Dask worker") < ran.stderr.index("frames in pandas, last at")
+    assert ran.last == "ValueError: invalid literal for int() with base 10: 'bad'"
+
+
+@kit.newer
+@pytest.mark.on_main()
+def test_a_partition_is_told_by_its_key_and_the_line_that_made_the_operation(collections):
+    ran = story(collections, "parts")
+
+    assert re.search(r"│ in a Dask worker, pid \d+, task \('ratio-\w+', 1\)", ran.stderr), ran.stderr
+    assert re.search(r"made at \S+main.py:23 in parts", ran.stderr), ran.stderr
+    assert re.search(r"submitted at \S+main.py:24 in parts", ran.stderr), ran.stderr
+    assert "ratio(part=DataFrame(shape=(2, 1)))" in ran.stderr
+    assert ran.last == "ZeroDivisionError: integer division or modulo by zero"
+
+
+@kit.newer
+@pytest.mark.on_main()
+@pytest.mark.parametrize(
+    ("case", "error", "keyword"), [("meta", "KeyError: 'b'", "meta="), ("dtype", "AttributeError: ", "dtype=")]
+)
+def test_an_error_in_a_trial_run_is_told_once(collections, case, error, keyword):
+    ran, bare = story(collections, case), sections(collections[1].stderr)[case]
+
+    assert [head.rpartition(" ")[2] for head in ran.heads if "main.py" in head][-2:] == [case, "<lambda>"], ran.stderr
+    assert re.search(rf"^\w* ?.*inference failed in `.*Dask calls it with made-up data .*{keyword} tells Dask", ran.stderr, re.M)
+    assert "\nraised as ValueError\n" in ran.stderr
+    assert error in ran.last
+    assert "Original error is below" not in ran.stderr
+    assert "frame in contextlib" not in ran.stderr
+    assert case != "meta" or len(ran.lines) < bare.count("\n")
+    assert f"{case} ValueError" in collections[0].stdout
+    assert f"{case} ValueError" in collections[1].stdout

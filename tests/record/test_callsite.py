@@ -58,3 +58,10 @@ def test_a_site_has_one_shape():
     assert (callsite.code_of(given), callsite.offset_of(given)) == (callsite.code_of(site), callsite.offset_of(site))
     assert (callsite.batch_of(given), callsite.by_user(given)) == ("batch", True)
     assert callsite.decode(callsite.at(frame.f_code, frame.f_lasti))["name"] == frame.f_code.co_name
+
+
+def test_the_same_line_in_a_loop_is_the_same_site():
+    first, second = [callsite.here(1) for _ in range(2)]
+
+    assert callsite.is_same(first, second)
+    assert not callsite.is_same(first, callsite.here(1))

@@ -195,3 +195,8 @@ def test_what_makes_two_errors_one(other, is_same_failure, is_same_story):
 
     assert (phrases.same_failure(one) == phrases.same_failure(other)) is is_same_failure
     assert (phrases.same_story(one) == phrases.same_story(other)) is is_same_story
+
+
+def test_the_type_to_catch_is_named_where_it_is_another():
+    assert phrases.raised_as(raised(LOAD)) == []
+    assert phrases.raised_as(raised(LOAD, raised_as="engine.WorkerError")) == ["raised as engine.WorkerError"]

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from autotb import assumption, engine_facts, settings, surface
 from autotb.assumption import Attributes, Frame, Lost, Text
-from autotb.instrument import engine_frames, exception_wrappers, inherited_settings, task_events
+from autotb.engines.ray import data
+from autotb.instrument import engine_frames, exception_wrappers, inherited_settings, lazy, task_events
 from autotb.instrument.patch import Patch, noise_is_kept
-from autotb.record import annotate, build, callsite, pickling, static
+from autotb.record import annotate, build, callsite, pickling, static, wrappers
 from autotb.record.capture import KEY, attached
 
 if TYPE_CHECKING:
@@ -40,7 +41,15 @@ if TYPE_CHECKING:
         error_msg: str
 
 
-MODULES = ("ray.exceptions", "ray.remote_function", "ray.actor", "ray._private.worker", "ray._private.function_manager")
+MODULES = (
+    "ray.exceptions",
+    "ray.remote_function",
+    "ray.actor",
+    "ray._private.worker",
+    "ray._private.function_manager",
+    "ray.data.dataset",
+    "ray.data.grouped_data",
+)
 NAME = "Ray"
 DISTRIBUTION = "ray"
 CAPTURED = "tasks, nested tasks, actors, async actors, failed actor __init__, generators, lists, wait, awaited refs"
@@ -128,6 +137,8 @@ engine_facts.register(
     openers=(_open,),
     handles=(_handle,),
     crashes=("ray.exceptions.WorkerCrashedError", "ray.exceptions.OutOfMemoryError"),
+    wrappers={"ray.exceptions.UserCodeException": data.opened},
+    markers=("ray.data.exceptions.SystemException",),
 )
 
 
@@ -161,14 +172,25 @@ def _record(live: BaseException, kwargs: dict[str, Any], args: tuple[Any, ...]) 
         skipped = f"{name} was not called: a task whose result it takes failed"
         return {**upstream, "broken": [skipped, *upstream.get("broken", ())]}
     actor = kwargs.get("actor_id")
+    failed = static.traceback_of(wrappers.innermost(live))
     hop = build.hop(
         "ray",
         f"in a Ray {'actor' if actor else 'worker'}",
-        call=engine_frames.frame_call(static.traceback_of(live)) or f"{name}(…)",
+        call=engine_frames.frame_call(failed) or (None if name.startswith("ray.data.") else f"{name}(…)"),
+        label=_operator() if name.startswith("ray.data.") or live is not wrappers.innermost(live) else None,
         task=_current_task(),
         actor=actor if isinstance(actor, str) else None,
     )
     return build.record(live, static.traceback_of(live), hop)
+
+
+def _operator() -> str | None:
+    """What Ray Data works on in this task: ``ReadRange->Map(clean)``."""
+    try:
+        title = str(sys.modules["ray._raylet"].getproctitle())
+        return title.removeprefix("ray::").removesuffix("()")
+    except Exception:
+        return None
 
 
 def _current_task() -> str | None:
@@ -243,9 +265,10 @@ def _wrap_as_instanceof_cause(original: Function) -> Function:
 def _note_submitted(tree: Tree) -> None:
     """Fill in where this process submitted the tasks of a story."""
     for hop in tree["hops"]:
+        lazy.note_made(hop)
         for key in (hop.get("task"), hop.get("actor")):
             place = engine_frames.place_of(_sites.get(bytes.fromhex(key))) if key else None
-            if place is not None:
+            if place is not None and "made" not in hop:  # Ray Data submits when it likes to
                 hop.setdefault("submitted", place)
 
 
@@ -493,8 +516,9 @@ PATCHES = (
     Patch("ray.actor", "ActorMethod._remote", _wrap_remote, costs=Lost.SITE),
     Patch("ray._private.worker", "_unhandled_error_handler", _wrap_unhandled, costs=Lost.UNRETRIEVED),
     Patch("ray._private.worker", "init", inherited_settings.telling, costs=Lost.SETTINGS),
+    *data.PATCHES,
 )
-ASSUMPTIONS = (TASK, TRACEBACK, DESERIALIZE, PID, GENERATOR, ACTOR)
+ASSUMPTIONS = (TASK, TRACEBACK, DESERIALIZE, PID, GENERATOR, ACTOR, *data.ASSUMPTIONS)
 
 
 def probe(given: dict[str, Any], timeout: float) -> Iterator[Any]:
