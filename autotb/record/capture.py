@@ -209,7 +209,7 @@ class Capture:
         surplus, waiting = max(0, len(here) - runs), max(0, runs - len(here))
         surplus_twice = [hop for hop in here[:surplus] if hop.get("twice")]
         if surplus_twice:
-            segments = frames.without_tail(segments, surplus_twice)
+            segments = frames.without_tail(segments, surplus_twice, remote)
         remote = surplus_twice + remote
         here = here[surplus:]
         for is_run, raw in segments:

@@ -222,7 +222,9 @@ def segments(raw: list[RawFrame]) -> list[tuple[bool, list[RawFrame]]]:
     return segments
 
 
-def without_tail(segments: list[tuple[bool, list[RawFrame]]], hops: list[Hop]) -> list[tuple[bool, list[RawFrame]]]:
+def without_tail(
+    segments: list[tuple[bool, list[RawFrame]]], hops: list[Hop], below: list[Hop]
+) -> list[tuple[bool, list[RawFrame]]]:
     """Drop the frames that an engine brought along from a worker, at the end of a traceback, where the record has them as well.
 
     Such an engine (Dask) leaves out frames of its own, so that nothing marks where the worker's begin.  Where none of them is the
@@ -234,20 +236,38 @@ def without_tail(segments: list[tuple[bool, list[RawFrame]]], hops: list[Hop]) -
     ``main`` → ``Client.gather`` → ``load`` → ``parse``  ``load`` → ``parse``
     ==================================================  ====================================
 
-    What remains is ``main`` → ``Client.gather``.
+    What remains is ``main`` → ``Client.gather``.  The worker may have had the error from processes further ``below``: their
+    frames were made for it there (``made_frames``) and are brought along like any other.
     """
+    told = _positions(below)
+    if told and _users_of(segments)[-len(told) :] == told:
+        segments = _cut(segments, told, of_users=True)
     users = _positions(hops)
-    told = users or _positions(hops, of_users=False)
+    return _cut(segments, users or _positions(hops, of_users=False), of_users=bool(users))
+
+
+def _users_of(segments: list[tuple[bool, list[RawFrame]]]) -> list[tuple[str, int, str]]:
+    return [_position(item) for _, raw in segments for item in raw if ownership.kind_of_frame(item[0]) == ownership.USER]
+
+
+def _position(item: RawFrame) -> tuple[str, int, str]:
+    frame, _, line = item
+    return static.exact(frame.f_code.co_filename), line, static.exact(frame.f_code.co_name)
+
+
+def _cut(
+    segments: list[tuple[bool, list[RawFrame]]], told: list[tuple[str, int, str]], *, of_users: bool
+) -> list[tuple[bool, list[RawFrame]]]:
+    """Without the frames at the end that are told of, as far as these go."""
     while segments and told:
         is_run, raw = segments[-1]
         kept = list(raw)
         while kept and told:
-            frame, _, line = kept[-1]
-            path, name = static.exact(frame.f_code.co_filename), static.exact(frame.f_code.co_name)
-            if not users or ownership.kind_of_frame(frame) == ownership.USER:
-                if (path if path != shipped_code.NAME else told[-1][0], line, name) != told[
-                    -1
-                ]:  # the record may know the lost file
+            path, line, name = _position(kept[-1])
+            if not of_users or ownership.kind_of_frame(kept[-1][0]) == ownership.USER:
+                if path == shipped_code.NAME:  # the record may know the lost file
+                    path = told[-1][0]
+                if (path, line, name) != told[-1]:
                     return [*segments[:-1], (is_run, kept)]
                 told.pop()
             kept.pop()

@@ -100,7 +100,9 @@ def test_the_program_catches_the_same_exceptions(local):
 
 
 CLUSTER = """\
+import multiprocessing
 import sys
+from concurrent.futures import ProcessPoolExecutor
 
 import dask
 import dask.bag
@@ -141,6 +143,16 @@ def asked(task):
 
 def nested(task):
     return client.submit(inner, task, pure=False).result()
+
+
+def pooled(task):
+    return client.submit(in_a_pool, task, pure=False).result()
+
+
+def in_a_pool(task):
+    multiprocessing.current_process()._config["daemon"] = False  # else it may have none of its own
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(task, 0).result()
 
 
 def inner(task):
@@ -216,6 +228,7 @@ MORE = {
     "actor:score": ["actor", "call", "score", "divide"],
     "actor:two": ["actor", "call", "two"],
     "bag:score": ["bag", "score", "divide"],
+    "pooled:score": ["pooled", "in_a_pool", "score", "divide"],
 }
 
 

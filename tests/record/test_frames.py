@@ -55,13 +55,19 @@ def test_segments(traceback, expected):
         ("main gather! load parse", "other parse", "main gather load"),
         ("load parse", "load parse", ""),
         ("main gather!", "load", "main gather"),
+        ("main gather! load parse inner deeper", "load parse / inner deeper", "main gather"),
+        ("main gather! load parse", "load parse / inner deeper", "main gather"),
+        ("main gather! load parse deeper", "load parse / inner deeper", "main gather load parse deeper"),
     ],
 )
 def test_frames_that_an_engine_brought_along(traceback, hop, kept):
     lines = {name: at for at, name in enumerate(traceback.split(), 1)}
-    record = [{"path": "/__main__.py", "line": lines.get(name, 1), "name": name, "kind": "user"} for name in hop.split()]
+    twice, below = (
+        [{"path": "/__main__.py", "line": lines.get(name, 1), "name": name, "kind": "user"} for name in part.split()]
+        for part in (hop + "/").split("/")[:2]
+    )
 
-    remaining = frames.without_tail([(False, raw(traceback))], [{"frames": record}])
+    remaining = frames.without_tail([(False, raw(traceback))], [{"frames": twice}], [{"frames": below}])
 
     assert " ".join(text for _, text in names(remaining)) == kept
 
