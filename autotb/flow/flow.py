@@ -37,7 +37,7 @@ class Flow:
             ``PropagatedErrorSnapshot`` stands for each, and everything else goes on.
         schedule: ``"eager"``: a step begins when the steps are done whose outputs it takes; ``"generation"``: when all steps are
             done that are fewer steps from the start.
-        run_folder: where results and errors are kept.  It must not exist, unless ``resume``.
+        run_folder: where results and errors are kept.  It must not exist, or be empty, unless ``resume``.
         resume: go on with the run in the folder: only what is missing is called.  Its files are unpickled, which runs what they
             say: resume only what you trust as you trust code.
         retry_failed: call again what failed in the run that is resumed.

@@ -6,15 +6,18 @@ A rollback journal and an exclusive lock: run folders lie on network file system
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
-from collections.abc import Iterable
+import uuid
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from typing import Any
 
 from autotb.flow.result_log import Place
 
 FILE = "index.sqlite"
+_UNDONE = ".new"  # ends the name of an index that is being made
 _FORMAT = 1
 _APPLICATION = 0x61546246  # "aTbF", so that a foreign database is told from ours
 _BUSY = 5.0  # seconds that another process's lock is waited for
@@ -31,8 +34,8 @@ CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT);
 class Index:
     """An open index.  Raises ValueError for a file that is none, and OSError where it cannot be read or written."""
 
-    def __init__(self, folder: str, mode: str) -> None:
-        self.path = os.path.join(folder, FILE)
+    def __init__(self, folder: str, mode: str, name: str = FILE) -> None:
+        self.path = os.path.join(folder, name)
         if mode != "rwc" and not os.path.isfile(self.path):
             raise FileNotFoundError(2, f"there is no {FILE} of a run in this folder", folder)
         try:
@@ -130,6 +133,48 @@ class Index:
             (step, start, stop),
         )
         return [(at, Place(shard, offset, state)) for at, state, shard, offset in rows]
+
+
+def created(folder: str, token: str) -> Index:
+    """A new index of the run with this token.  It is there entirely or not at all, at whatever moment this process is killed.
+
+    Raises FileExistsError where there is one by now.
+    """
+    path = os.path.join(folder, FILE)
+    made = f"{FILE}-{uuid.uuid4().hex}{_UNDONE}"
+    with closing(Index(folder, "rwc", made)) as new:
+        new.execute("INSERT INTO meta VALUES ('token', ?)", (token,))
+    if os.path.isfile(path) and not os.path.getsize(path):
+        os.remove(path)  # of one that was killed
+    _named(os.path.join(folder, made), path)
+    index = Index(folder, "rw")
+    for name in os.listdir(folder):
+        if name.startswith(FILE) and _UNDONE in name:  # of one that was killed, or comes too late
+            with contextlib.suppress(OSError):
+                os.remove(os.path.join(folder, name))
+    return index
+
+
+def _named(made: str, path: str) -> None:
+    """Give a file its name, unless another has that by now: who removes the file before is such a one as well."""
+    try:
+        os.link(made, path)
+    except FileNotFoundError:
+        raise FileExistsError(17, "another run has begun the folder", path) from None
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        if os.path.exists(path):
+            raise FileExistsError(17, "another run has begun the folder", path) from None
+        os.rename(made, path)
+
+
+def is_begun(folder: str, ours: Callable[[str], bool]) -> bool:
+    """Whether there is anything in a folder but what a run leaves that was killed before it began: names that are ``ours``, and
+    no index, or an empty one."""
+    names = os.listdir(folder)
+    has_index = FILE in names and os.path.getsize(os.path.join(folder, FILE)) > 0
+    return has_index or not all(name.startswith(FILE) or ours(name) for name in names)
 
 
 def opened(folder: str) -> Index:

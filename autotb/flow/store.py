@@ -20,7 +20,7 @@ from typing import Any
 
 from autotb.flow import packing, result_log, snapshots
 from autotb.flow.identity import Identity
-from autotb.flow.index import FILE, Index, opened
+from autotb.flow.index import FILE, Index, created, is_begun, opened
 from autotb.flow.result_log import FAILED, MISSING, OK, SKIPPED, Place, Record
 from autotb.flow.snapshots import ErrorSnapshot, ErrorStub, PropagatedErrorSnapshot, as_json
 
@@ -29,6 +29,7 @@ _STORIES = 200  # errors of a process whose stories can be shown without unpickl
 _COMMIT = 0.5  # seconds between commits; what a killed run has not committed is found in the shards
 
 
+_MARK = "run-"
 _ERRORS = (*snapshots.ERRORS, ErrorStub)
 
 
@@ -125,35 +126,37 @@ class Folder(Memory):
         self.keeps = keeps
         self._last, self._is_urgent = time.monotonic(), False
         self._steps: dict[str, Identity] = {}
-        if resume and os.path.isdir(self.folder) and os.listdir(self.folder):
-            self.index = self._resumed()
-        else:
-            self._create(resume)
-        _open[self.folder] = self
-
-    def _create(self, resume: bool) -> None:
         if not resume:
             refuse_existing(self.folder)
-        os.makedirs(os.path.join(self.folder, result_log.FOLDER))
-        self.index = Index(self.folder, "rwc")
+        self.index = self._resumed() if _holds(self.folder) else self._begun(resume)
+        _open[self.folder] = self
+
+    def _begun(self, resume: bool) -> Index:
+        os.makedirs(os.path.join(self.folder, result_log.FOLDER), exist_ok=True)
         self.token = uuid.uuid4().hex
         with open(os.path.join(self.folder, mark(self.token)), "wb"):
             pass
-        self.index.execute("INSERT INTO meta VALUES ('token', ?)", (self.token,))
+        try:
+            return created(self.folder, self.token)
+        except FileExistsError:  # another run was faster
+            os.remove(os.path.join(self.folder, mark(self.token)))
+            if not resume:
+                refuse_existing(self.folder)
+            return self._resumed()
 
     def _resumed(self) -> Index:
         if not os.path.isfile(os.path.join(self.folder, FILE)):
             raise ValueError(f"{self.folder} is no run folder of autotb: it has no {FILE}; give a folder that is not there yet")
-        index = Index(self.folder, "rw")
-        self.token = index.execute("SELECT value FROM meta WHERE key = 'token'")[0][0]
+        found = Index(self.folder, "rw")
+        self.token = found.execute("SELECT value FROM meta WHERE key = 'token'")[0][0]
         newest: dict[tuple[int, int], tuple[int, Place]] = {}
         for shard in result_log.names(self.folder):  # they have all; the index may lack what came last, or name what was lost
             for offset, record in result_log.heads(self.folder, shard):
                 key = record.step, record.at
                 if key not in newest or newest[key][0] < record.stamp:
                     newest[key] = record.stamp, Place(shard, offset, record.state)
-        index.replace({key: place for key, (_, place) in newest.items()})
-        return index
+        found.replace({key: place for key, (_, place) in newest.items()})
+        return found
 
     def expect(self, steps: list[Identity]) -> None:
         """The steps that are to come.  Raises ValueError where one that has results in the folder has given place to another.
@@ -272,8 +275,8 @@ def is_open(folder: str) -> bool:
 
 
 def refuse_existing(folder: str) -> None:
-    """Raises FileExistsError where there is something already."""
-    if os.path.lexists(folder):
+    """Raises FileExistsError where there is something already.  An empty folder is nothing."""
+    if os.path.lexists(folder) and not (os.path.isdir(folder) and not os.listdir(folder)):
         raise FileExistsError(
             17,
             "the run folder exists; give resume=True to go on with its run, or a folder that is not there yet",
@@ -283,7 +286,15 @@ def refuse_existing(folder: str) -> None:
 
 def mark(token: str) -> str:
     """The file by which a worker knows that it sees the folder of this run."""
-    return f"run-{token}"
+    return f"{_MARK}{token}"
+
+
+def _holds(folder: str) -> bool:
+    """Whether there is a run in a folder, or something else that is to be left alone."""
+    if not os.path.isdir(folder):
+        return False
+    is_empty = not any(os.path.getsize(os.path.join(folder, result_log.FOLDER, name)) for name in result_log.names(folder))
+    return not is_empty or is_begun(folder, lambda name: name == result_log.FOLDER or name.startswith(_MARK))
 
 
 def record_of(shard: result_log.Shard, step: int, at: int, value: Any, data: bytes | None = None) -> Record:

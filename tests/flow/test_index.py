@@ -118,3 +118,21 @@ def test_a_database_of_another_program_is_told(tmp_path):
 )
 def test_what_sqlite_says_in_the_systems_words(error, kind):
     assert type(index._said("/index", error)) is kind
+
+
+def test_an_index_is_made_under_another_name_and_is_there_with_its_token(tmp_path):
+    with closing(index.created(str(tmp_path), "t")) as new:
+        assert new.execute("SELECT value FROM meta WHERE key = 'token'") == [("t",)]
+    assert [path.name for path in tmp_path.iterdir()] == [FILE]
+
+
+def test_there_is_one_index_whoever_makes_another(tmp_path):
+    with closing(index.created(str(tmp_path), "t")), pytest.raises(FileExistsError):
+        index.created(str(tmp_path), "other")
+
+
+def test_on_a_file_system_without_links(tmp_path, monkeypatch):
+    monkeypatch.setattr(index.os, "link", lambda *_: (_ for _ in ()).throw(PermissionError(1, "Operation not permitted")))
+    index.created(str(tmp_path), "t").close()
+    with pytest.raises(FileExistsError):
+        index.created(str(tmp_path), "other")

@@ -19,7 +19,7 @@ import pytest
 
 import autotb
 from autotb import ErrorSnapshot, ErrorStub, Flow, PropagatedErrorSnapshot, step
-from autotb.flow import chunks, result_log, snapshots, store
+from autotb.flow import chunks, index, result_log, snapshots, store
 from tests import programs
 from tests.flow.calls import Here
 
@@ -308,9 +308,9 @@ def test_inputs_are_compared_by_what_they_are(tmp_path):
 
 
 def test_folders_that_exist(tmp_path):
+    (tmp_path / "other").write_text("mine")
     with pytest.raises(FileExistsError, match="give resume=True to go on with its run"):
         Flow(run_folder=tmp_path)
-    (tmp_path / "other").write_text("mine")
     with pytest.raises(ValueError, match=r"is no run folder of autotb: it has no index\.sqlite"):
         flow_of(tmp_path, resume=True).run()
     assert os.listdir(tmp_path) == ["other"]
@@ -318,6 +318,70 @@ def test_folders_that_exist(tmp_path):
     flow.run()
     with pytest.raises(FileExistsError):
         flow_of(tmp_path / "new")
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_an_empty_folder_is_as_good_as_none(tmp_path, resume):
+    assert flow_of(tmp_path, resume=resume).run()["work"][1] == 10
+    assert flow_of(tmp_path, resume=True).run()["work"][1] == 10
+
+
+@pytest.mark.parametrize("moment", ["shards", "mark", "index", "named", "empty index"])
+def test_a_run_that_was_killed_while_its_folder_was_made_is_begun(tmp_path, monkeypatch, moment):
+    class Killed(BaseException):
+        pass
+
+    def kill(*_):
+        raise Killed
+
+    folder = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        if moment in ("shards", "mark"):
+            patch.setattr(store, *({"shards": ("mark", kill), "mark": ("created", kill)}[moment]))
+        elif moment in ("index", "named"):
+            patch.setattr(*({"index": (index.Index, "_opened", kill), "named": (index, "_named", kill)}[moment]))
+        else:
+            patch.setattr(index, "_named", lambda _, path: kill(open(path, "wb").close()))
+        with pytest.raises(Killed):
+            flow_of(folder).run()
+    assert folder.exists()
+    with pytest.raises(FileExistsError, match="give resume=True"):
+        flow_of(folder)
+    assert flow_of(folder, resume=True).run()["work"][1] == 10
+    assert sorted(name.partition("-")[0] for name in os.listdir(folder))[:1] == ["index.sqlite"]
+    assert not [name for name in os.listdir(folder) if name.endswith(".new")]
+
+
+def test_of_two_runs_that_begin_a_folder_at_once_one_has_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(index, "_BUSY", 0.1)
+    both = threading.Barrier(2)
+    came = []
+
+    def begin(resume):
+        both.wait(60)
+        try:
+            came.append(store.Folder(str(tmp_path / "run"), True, resume))
+        except OSError as error:
+            came.append(error)
+
+    for resume in (False, True):
+        shutil.rmtree(tmp_path / "run", ignore_errors=True)
+        came.clear()
+        threads = [threading.Thread(target=begin, args=(resume,)) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        has, lost = sorted(came, key=lambda one: isinstance(one, OSError))
+        has.close()
+        assert type(lost) is (BlockingIOError if resume else FileExistsError), lost
+
+
+def test_shards_without_their_index_are_left_alone(tmp_path):
+    flow_of(tmp_path / "run").run()
+    (tmp_path / "run" / "index.sqlite").unlink()
+    with pytest.raises(ValueError, match=r"it has no index\.sqlite"):
+        flow_of(tmp_path / "run", resume=True).run()
 
 
 @pytest.mark.parametrize("content", [b"no database at all" * 100, b"", b"SQLite format 3\0" + b"\1" * 5000])

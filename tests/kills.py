@@ -1,0 +1,249 @@
+"""``python -m tests.kills [ROUNDS] [--executors NAME,…] [--seed N]``: flows that are killed at random moments and resumed.
+
+Flows in: a random flow a round, its executor, one to three moments at which its process (and all of its group) is killed, every
+other time within 100 ms of its beginning.  Flows out: a line a round; each difference from the same flow that nobody killed, and each
+call that was made twice though its result had been kept.  The status is 1 where there is any.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from tests import programs
+
+EXECUTORS = ("threads", "processes", "loky", "dask", "parsl", "ray")
+LIMIT = 120  # seconds of one run
+
+
+def work(*args: Any, step: int, width: int, at_least: float, log: str, divisor: int) -> Any:
+    """A number of all arguments, after a while; fails where it can be divided.  ``width`` says how its place follows from them."""
+    value, at = step + total(args), args[0] * width + args[1] if width > 0 else args[-1] if width == 0 else 0
+    noted(log, f"begun {step} {at}")
+    time.sleep(at_least * (value % 5))
+    if divisor and value % divisor == 0:
+        raise ValueError(step, value)
+    return value
+
+
+def noted(log: str, line: str) -> None:
+    """One line, by one write."""
+    with open(log, "ab", buffering=0) as file:
+        file.write(line.encode() + b"\n")
+
+
+def total(value: Any) -> int:
+    """The sum of all numbers in nested lists."""
+    return sum(map(total, value)) if isinstance(value, (list, tuple)) else value
+
+
+def built(flow: Any, seed: int, log: str, at_least: float) -> list[Any]:
+    """The steps of a random flow."""
+    import autotb
+
+    chance, outputs = random.Random(seed), list[Any]()
+    sizes: list[int] = []
+    for number in range(chance.randint(1, 4)):
+        step = autotb.step(work, name=f"step {number}", chunksize=chance.choice([None, None, None, 1, 5]))
+        options = {"step": number, "width": 0, "log": log, "at_least": at_least, "divisor": chance.choice([0, 0, 3, 7])}
+        before = [at for at, size in enumerate(sizes) if size > 1]
+        kind = chance.choice(["given", "after", "after", "product", "call"]) if before else "given"
+        if kind == "given":
+            sizes.append(chance.choice([2, 10, 41, 121]))
+            outputs.append(flow.map(step, range(sizes[-1]), **options))
+        elif kind == "after":
+            one = chance.choice([at for at in before if sizes[at] % 4 or sizes[at] > 16] or [0])
+            sizes.append(sizes[one])
+            outputs.append(flow.map(step, outputs[one], range(sizes[-1]), **options))
+        elif kind == "product":
+            width = chance.randint(1, 4)
+            sizes.append(4 * width)
+            outputs.append(flow.map(step, range(4), range(width), product=True, **options | {"width": width}))
+        else:
+            sizes.append(1)
+            outputs.append(flow.call(step, outputs[chance.choice(before)], **options | {"width": -1}))
+    return outputs
+
+
+def executor_of(name: str) -> Any:
+    """One of these executors, with two workers."""
+    if name == "loky":
+        from joblib.externals.loky import get_reusable_executor
+
+        return get_reusable_executor(2)
+    if name == "dask":
+        from distributed import Client, LocalCluster
+
+        return Client(LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None))
+    if name == "parsl":
+        import parsl
+
+        return parsl.load(parsl.Config([parsl.ThreadPoolExecutor(max_threads=2)], run_dir=tempfile.mkdtemp()))
+    if name == "ray":
+        import ray
+
+        ray.init(num_cpus=2, log_to_driver=False, include_dashboard=False)
+    return name
+
+
+def child(folder: str, log: str, seed: int, executor: str, at_least: float, is_returned: bool) -> None:
+    """Run the flow of a seed in a folder, or go on with it; tells when it begins, and at last what each step came to."""
+    import autotb
+
+    where = executor_of(executor)
+    flow = autotb.Flow(
+        where, error_handling="continue", run_folder=folder, resume=True, return_results=is_returned, progress=False
+    )
+    outputs = built(flow, seed, log, at_least)
+    print("begins", flush=True)
+    results = flow.run()
+    print(json.dumps([told(results[output]) for output in outputs]), flush=True)
+    os._exit(0)  # engines take their time
+
+
+def told(value: Any) -> Any:
+    """A result as JSON."""
+    import autotb
+
+    if isinstance(value, autotb.ErrorSnapshot):
+        return f"failed: {value.exception.args}"
+    if isinstance(value, autotb.PropagatedErrorSnapshot):
+        return f"skipped: {value.reason} {sorted(root.exception.args for root in value.get_root_causes())}"
+    return value if isinstance(value, int) else [told(one) for one in value]
+
+
+def kept(folder: str) -> set[tuple[str, int]]:
+    """Which elements of which steps have a whole record in the folder, whatever the index says."""
+    from autotb.flow import index, result_log
+
+    if not os.path.isfile(os.path.join(folder, index.FILE)):
+        return set()
+    found = index.opened(folder)
+    names = dict(found.execute("SELECT id, name FROM steps"))
+    found.close()
+    return {(names[record.step], record.at) for name in result_log.names(folder) for _, record in result_log.heads(folder, name)}
+
+
+class Round:
+    """One flow, killed some times, then run to its end."""
+
+    def __init__(self, seed: int, executor: str, folder: Path) -> None:
+        self.seed, self.executor, self.folder = seed, executor, folder
+        self.chance = random.Random(f"{seed} {executor}")
+        self.log = folder / "log"
+        self.faults: list[str] = []
+        self.moments: list[str] = []
+
+    def started(self, folder: Path, log: Path, executor: str, at_least: float) -> subprocess.Popen[str]:
+        """A process that runs the flow."""
+        returned = self.chance.choice(["yes", "no"])
+        given = [str(folder), str(log), str(self.seed), executor, str(at_least), returned]
+        command = [sys.executable, "-m", "tests.kills", "--child", *given]
+        with open(self.folder / "stderr", "a", encoding="utf-8") as stderr:
+            return subprocess.Popen(
+                command,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+                start_new_session=True,
+                env=programs.environment(PYTHONPATH=str(Path(__file__).parent.parent)),
+            )
+
+    def ended(self, folder: Path, log: Path, executor: str, at_least: float) -> str:
+        """What the flow came to."""
+        process = self.started(folder, log, executor, at_least)
+        try:
+            text, _ = process.communicate(timeout=LIMIT)
+        except subprocess.TimeoutExpired:
+            text = "it hung"
+        finally:
+            end(process)
+        return text.rpartition("begins\n")[2].strip() or "ended without a result"
+
+    def run(self) -> list[str]:
+        """What was wrong."""
+        whole = self.ended(self.folder / "whole", self.folder / "whole.log", "threads", 0.0)
+        before: set[tuple[str, int]] = set()
+        for _ in range(self.chance.randint(1, 3)):
+            self.kill()
+            now = kept(str(self.folder / "run"))
+            if not before <= now:
+                self.faults.append(f"lost what was kept: {sorted(before - now)[:3]}")
+            before = now
+            noted(str(self.log), "kept " + json.dumps(sorted(before)))
+        last = self.ended(self.folder / "run", self.log, self.executor, 0.01)
+        if last != whole:
+            self.faults.append(f"came to {last[:300]}\n  instead of {whole[:300]}")
+        self.compare()
+        return self.faults
+
+    def kill(self) -> None:
+        """Start it, and kill it at some moment."""
+        process = self.started(self.folder / "run", self.log, self.executor, 0.01)
+        assert process.stdout is not None
+        process.stdout.readline()  # it begins
+        moment = self.chance.uniform(0, 0.1 if self.chance.random() < 0.5 else 1.5)
+        self.moments.append(f"{moment:.3f} s")
+        time.sleep(moment)
+        end(process)
+
+    def compare(self) -> None:
+        """Whether a call was made again whose result had been kept."""
+        done: set[str] = set()
+        for line in self.log.read_text(encoding="utf-8").splitlines():
+            word, _, rest = line.partition(" ")
+            if word == "kept":
+                done = {f"{name.removeprefix('step ')} {at}" for name, at in json.loads(rest)}
+            elif rest in done:
+                self.faults.append(f"called again though it was kept: {rest}")
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """Kill it and its group."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    process.wait(LIMIT)
+    if process.stdout is not None:
+        process.stdout.close()
+
+
+def main() -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(prog="python -m tests.kills", description="kill flows at random moments, and resume them")
+    parser.add_argument("rounds", type=int, nargs="?", default=20)
+    parser.add_argument("--executors", default="threads,processes", help=f"some of {','.join(EXECUTORS)}")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    bad = 0
+    for number in range(options.rounds):
+        executor = options.executors.split(",")[number % len(options.executors.split(","))]
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+            one = Round(options.seed + number, executor, Path(folder))
+            faults = one.run()
+            told_by_it = (Path(folder) / "stderr").read_text(encoding="utf-8", errors="replace")
+        bad += bool(faults)
+        print(f"{executor} {options.seed + number}: {one.moments} {'ok' if not faults else ''}", flush=True)
+        for fault in faults[:5]:
+            print(f"  {fault}")
+        if faults:
+            print(told_by_it[-2_000:])
+    print(f"{options.rounds} rounds, {bad} with faults")
+    return int(bad > 0)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--child"]:
+        at_folder, at_log, of_seed, on, least, returned = sys.argv[2:]
+        child(at_folder, at_log, int(of_seed), on, float(least), returned == "yes")
+    sys.exit(main())
