@@ -42,6 +42,7 @@ OF_SOME = ("cli", "flow", "futures", "fuzz", "hooks", "instrument", "postmortem"
 OF_SOME_FILES = (
     "tests/engines/test_template.py",
     "tests/engines/test_endings.py",
+    "tests/kills.py",
     "tests/test_boot.py",
     "tests/test_own_finder.py",
     "tests/test_plain_errors.py",
