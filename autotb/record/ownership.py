@@ -9,7 +9,7 @@ import os
 import sys
 
 from autotb import engine_facts
-from autotb.record import static
+from autotb.record import launchers, static
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # typing and dataclasses cost more to import than all of this: the success path does without
@@ -20,7 +20,6 @@ USER, LIBRARY, STDLIB, ENGINE, OWN = "user", "library", "stdlib", "engine", "own
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _PACKED = str(getattr(sys, "_MEIPASS", "")) + os.sep if getattr(sys, "frozen", False) else ""  # PyInstaller's
 _STDLIB = tuple({path + os.sep for path in (os.path.dirname(os.__file__), os.path.dirname(os.path.realpath(os.__file__)))})
-_LAUNCHERS_SCRIPTS = ("coverage", "coverage3", "debugpy", "pyinstrument", "viztracer")
 _LOADERS = ("pex", "_bootstrap")  # of packed programs: what they call first is the program
 user_packages: set[str] = set()  # top-level packages of submitted functions
 _libraries: set[str] = set()  # those of them that came from an index of packages
@@ -58,7 +57,7 @@ def _classify(path: str, module: str) -> str:
         full = os.path.abspath(file) if file else full
     if full.startswith(_HERE):
         return OWN
-    if module in ("__main__", "__mp_main__", "") and _is_a_launchers_script(full):
+    if module in launchers.MAINS and _is_a_launchers_script(full):
         return ENGINE
     if _is_engine(full, module):
         return ENGINE
@@ -80,7 +79,7 @@ def _is_a_launchers_script(full: str) -> bool:
         return True
     if name == "__main__.py":  # of a packed program: it stands beside its loader's folder
         return any(file and _is_beside(folder, file) for file in map(_folder_of, _LOADERS))
-    return name in _LAUNCHERS_SCRIPTS and os.path.basename(folder) in ("bin", "Scripts")
+    return launchers.is_script(full)
 
 
 def _is_beside(folder: str, loader: str) -> bool:
@@ -135,7 +134,7 @@ def _is_engine(full: str, module: str) -> bool:
             if folder and full.startswith(folder):
                 return True
     # Modules that run as scripts (an engine's worker is often `__main__`) have lost their name: the folder tells.
-    if module in ("__main__", "__mp_main__", ""):
+    if module in launchers.MAINS:
         folders = [_folder_of(own) or "" for own in engine_facts.facts.own_modules]
         return any(folder.endswith(os.sep) and full.startswith(folder) for folder in folders)
     return False
@@ -170,10 +169,7 @@ def _site_packages() -> list[str]:
 
 def _users_own() -> set[str]:
     """Top-level packages that are the user's wherever they are installed: the main program's and the submitted functions'."""
-    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
-    name = getattr(spec, "name", None)
-    main = {name.partition(".")[0]} if isinstance(name, str) else set()
-    return (main | user_packages) - {"autotb"}
+    return ({launchers.program()} | user_packages) - {"autotb", ""}
 
 
 def note_user_function(function: Any) -> None:

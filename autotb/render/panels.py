@@ -138,7 +138,6 @@ class _Drawing:
 
     def panel(self, stack: Stack, title: str, noticed: Stack | None, of_engine: int) -> list[str]:
         views, hidden = show.view(stack, self.in_force.frames, bare=self.bare, most=self.within.items)
-        hidden += of_engine
         inside = self.width - 4
         blocks: list[list[Text]] = []
         for view in views:
@@ -152,7 +151,8 @@ class _Drawing:
         rows = blocks[0]
         for block in blocks[1:]:
             rows = [*rows, Text(""), *block]
-        notice = "; ".join(filter(None, (phrases.hidden(hidden), f"cut: {stack.cut}" if stack.cut else "")))
+        told = phrases.hidden(hidden + of_engine, hidden.launchers)
+        notice = "; ".join(filter(None, (told, f"cut: {stack.cut}" if stack.cut else "")))
         return self.boxed(rows, title, clean.line(notice))
 
     def boxed(self, rows: list[Text], title: str, notice: str) -> list[str]:

@@ -61,13 +61,13 @@ class _Text:
             result += [*self.stack(stack.before, depth), "", phrases.joint(stack), ""]
             self.has_less = self.has_less or bool(stack.skipped)
         body, hidden = self.frames(stack)
-        hidden += of_engine
         if noticed is not None:
             body.append(f"  [{clean.line(phrases.noticed(noticed))}]")
         if stack.lost:
             body.append(f"  [{clean.line(phrases.lost(stack))}]")
         body += [f"  [{clean.line(line)}]" for line in phrases.raised_as(stack)]
-        notice = "; ".join(filter(None, (phrases.hidden(hidden), f"cut: {stack.cut}" if stack.cut else "")))
+        told = phrases.hidden(hidden + of_engine, hidden.launchers)
+        notice = "; ".join(filter(None, (told, f"cut: {stack.cut}" if stack.cut else "")))
         if notice:
             body.append(f"  [{clean.line(notice)}]")
         final = [clean.text(line) for line in phrases.final_lines(stack, self.within.lines)]
@@ -119,7 +119,7 @@ class _Text:
         is_closed = told and not more and isinstance(inside[-1], _Member)  # by the last member's own last one
         return list(map(_Member, [*result, *([] if is_closed else [f"{base}  {END}"])]))
 
-    def frames(self, stack: Stack) -> tuple[list[str], int]:
+    def frames(self, stack: Stack) -> tuple[list[str], show.Hidden]:
         views, hidden = show.view(stack, self.in_force.frames, bare=self.bare, most=self.within.items)
         self.has_less = self.has_less or bool(hidden) or bool(stack.hops[1:])
         result: list[str] = []

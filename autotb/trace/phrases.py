@@ -47,11 +47,12 @@ def noticed(before: Stack) -> str:
     return f"detected by {before.headline.partition(chr(10))[0]}"
 
 
-def hidden(count: int) -> str:
-    """What the panel's lower border says."""
+def hidden(count: int, launchers: int = 0) -> str:
+    """What the panel's lower border says; ``launchers`` of these frames are of what started the program."""
     if not count:
         return ""
-    return f"{count} engine {'frame' if count == 1 else 'frames'} hidden, AUTOTB_FRAMES=all"
+    kinds = [f"{number} {kind}" for number, kind in ((launchers, "launcher"), (count - launchers, "engine")) if number]
+    return f"{' and '.join(kinds)} {'frame' if count == 1 else 'frames'} hidden, AUTOTB_FRAMES=all"
 
 
 def final_lines(stack: Stack, most: int | None = None) -> list[str]:

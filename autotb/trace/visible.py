@@ -6,7 +6,7 @@ engine frames were left out.
 
 from __future__ import annotations
 
-from autotb.record import ownership
+from autotb.record import launchers, ownership
 from autotb.trace.data import Data, replace
 from autotb.trace.parts import Frame, Gap, Hop, Stack
 
@@ -67,6 +67,17 @@ def engines_own(stack: Stack, mode: str) -> int:
     return count
 
 
+class Hidden(int):
+    """How many frames are hidden; ``launchers`` of them are no engine's but of what started the program."""
+
+    launchers: int
+
+    def __new__(cls, count: int, launchers: int = 0) -> Hidden:
+        hidden = super().__new__(cls, count)
+        hidden.launchers = launchers
+        return hidden
+
+
 class View(Data):
     """What is shown of one hop."""
 
@@ -85,8 +96,8 @@ def is_bare(stack: Stack) -> bool:
     return True
 
 
-def view(stack: Stack, frames: str = "user", *, bare: bool = False, most: int = MOST_ITEMS) -> tuple[list[View], int]:
-    """The views of a stack's hops, and the count of engine frames that are hidden.
+def view(stack: Stack, frames: str = "user", *, bare: bool = False, most: int = MOST_ITEMS) -> tuple[list[View], Hidden]:
+    """The views of a stack's hops, and the count of frames that are hidden.
 
     ``bare`` is what ``is_bare`` says of the whole story; ``most`` is how many frames and lines of folded ones a hop may have.
     """
@@ -96,7 +107,7 @@ def view(stack: Stack, frames: str = "user", *, bare: bool = False, most: int = 
     of_libraries = not any(frame.kind == ownership.USER for frame in stack.frames)
     raised_in = next((hop for hop in reversed(stack.hops) if hop.frames or not of_libraries), None)
     views = []
-    hidden = 0
+    hidden = launched = 0
     for hop in stack.hops:
         whole = [frame for frame in hop.frames if keep_own or isinstance(frame, Gap) or frame.kind != ownership.OWN]
         if everything:
@@ -107,8 +118,9 @@ def view(stack: Stack, frames: str = "user", *, bare: bool = False, most: int = 
             sorted_.sort(_merged(list(hop.frames)))
             items = sorted_.items
             hidden += sorted_.hidden
+            launched += sorted_.launchers
         views.append(View(hop, tuple(_shortened(items, most))))
-    return views, hidden
+    return views, Hidden(hidden, launched)
 
 
 def _as_item(frame: Frame | Gap) -> Item:
@@ -138,7 +150,7 @@ class _Sorted:
         self.raised_here, self.of_libraries = raised_here, of_libraries
         self.items: list[Item] = []
         self.folding: list[tuple[Frame, int]] = []  # frames of libraries, each with the times that it stands for
-        self.hidden = 0
+        self.hidden = self.launchers = 0
 
     def sort(self, frames: list[Frame | Gap]) -> None:
         last = self._last_to_show(frames)
@@ -150,6 +162,7 @@ class _Sorted:
                 self.items.append(Shown(frame, short=True))
             elif frame.kind in HIDDEN:
                 self.hidden += 1
+                self.launchers += launchers.are_theirs(frame.path, frame.module)
             elif frame.kind in LIBRARY:
                 self.folding.append((frame, 1))
             else:
@@ -194,9 +207,10 @@ class _Sorted:
 
 
 def _package(frame: Frame) -> str:
-    if frame.module:
+    if frame.module not in launchers.MAINS:
         return frame.module.partition(".")[0]
-    return frame.path.replace("\\", "/").rpartition("/")[2].removesuffix(".py")
+    folder, _, file = frame.path.replace("\\", "/").rpartition("/")
+    return folder.rpartition("/")[2] if folder and file == "__main__.py" else file.removesuffix(".py")
 
 
 def _shortened(items: list[Item], most: int) -> list[Item]:

@@ -63,6 +63,14 @@ def test_hidden_frames_are_counted(count, says):
 
 
 @pytest.mark.parametrize(
+    ("count", "launchers", "says"),
+    [(1, 1, "1 launcher frame"), (2, 2, "2 launcher frames"), (2, 1, "1 launcher and 1 engine frames"), (1, 0, "1 engine frame")],
+)
+def test_a_launchers_frames_are_no_engines(count, launchers, says):
+    assert phrases.hidden(count, launchers) == f"{says} hidden, AUTOTB_FRAMES=all"
+
+
+@pytest.mark.parametrize(
     ("stack", "lines"),
     [
         (Stack("KeyError", "'id'"), ["KeyError: 'id'"]),
