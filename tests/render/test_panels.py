@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 import pytest
 from rich.cells import cell_len
@@ -11,6 +10,7 @@ from rich.cells import cell_len
 from autotb.render import carets, panels
 from autotb.render.terminal import Abilities
 from autotb.trace import bounds
+from autotb.trace.data import replace
 from autotb.trace.parts import Frame, Gap, Hop, Place, Stack
 from tests.render.stories import ENGINES, WORKER, ZERO, frame, plain_error, settings, trace
 
