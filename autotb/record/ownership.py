@@ -9,7 +9,7 @@ import os
 import sys
 
 from autotb import engine_facts
-from autotb.record import launchers, static
+from autotb.record import static
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # typing and dataclasses cost more to import than all of this: the success path does without
@@ -20,6 +20,7 @@ USER, LIBRARY, STDLIB, ENGINE, OWN = "user", "library", "stdlib", "engine", "own
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _PACKED = str(getattr(sys, "_MEIPASS", "")) + os.sep if getattr(sys, "frozen", False) else ""  # PyInstaller's
 _STDLIB = tuple({path + os.sep for path in (os.path.dirname(os.__file__), os.path.dirname(os.path.realpath(os.__file__)))})
+_MAINS = ("__main__", "__mp_main__", "")
 _LOADERS = ("pex", "_bootstrap")  # of packed programs: what they call first is the program
 user_packages: set[str] = set()  # top-level packages of submitted functions
 _libraries: set[str] = set()  # those of them that came from an index of packages
@@ -57,7 +58,7 @@ def _classify(path: str, module: str) -> str:
         full = os.path.abspath(file) if file else full
     if full.startswith(_HERE):
         return OWN
-    if module in launchers.MAINS and _is_a_launchers_script(full):
+    if module in _MAINS and _is_a_launchers_script(full):
         return ENGINE
     if _is_engine(full, module):
         return ENGINE
@@ -79,6 +80,10 @@ def _is_a_launchers_script(full: str) -> bool:
         return True
     if name == "__main__.py":  # of a packed program: it stands beside its loader's folder
         return any(file and _is_beside(folder, file) for file in map(_folder_of, _LOADERS))
+    if os.path.basename(folder) not in ("bin", "Scripts"):
+        return False
+    from autotb.record import launchers  # which few programs need
+
     return launchers.is_script(full)
 
 
@@ -134,7 +139,7 @@ def _is_engine(full: str, module: str) -> bool:
             if folder and full.startswith(folder):
                 return True
     # Modules that run as scripts (an engine's worker is often `__main__`) have lost their name: the folder tells.
-    if module in launchers.MAINS:
+    if module in _MAINS:
         folders = [_folder_of(own) or "" for own in engine_facts.facts.own_modules]
         return any(folder.endswith(os.sep) and full.startswith(folder) for folder in folders)
     return False
@@ -169,6 +174,8 @@ def _site_packages() -> list[str]:
 
 def _users_own() -> set[str]:
     """Top-level packages that are the user's wherever they are installed: the main program's and the submitted functions'."""
+    from autotb.record import launchers
+
     return ({launchers.program()} | user_packages) - {"autotb", ""}
 
 
