@@ -20,7 +20,7 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from re import Match
-    from types import FrameType
+    from types import CodeType, FrameType
     from typing import Any
 
 _SNAPSHOTS = sys.version_info < (3, 13)  # f_locals is a dict that stays with the frame
@@ -74,11 +74,14 @@ class Assumption:
 class Frame(Assumption):
     """A function of the engine's that calls ours, and those of its local variables that are read."""
 
-    __slots__ = ()
+    __slots__ = ("_lacks", "_named")
 
     def matches(self, frame: FrameType) -> bool:
         """Whether this is its frame, by its name: engines copy one another's modules."""
-        return frame.f_code.co_name in (self.qualname.rpartition(".")[2], self.or_named.rpartition(".")[2])
+        named: tuple[str, ...] = getattr(self, "_named", ())
+        if not named:
+            named = self._named = self.qualname.rpartition(".")[2], self.or_named.rpartition(".")[2]
+        return frame.f_code.co_name in named
 
     def read(self, frame: FrameType) -> tuple[Any, ...] | None:
         """Its variables, None for one that is not set; None altogether where it has no such variables.
@@ -86,13 +89,20 @@ class Frame(Assumption):
         Before 3.13 looking leaves a snapshot of all of them on the frame, which would keep the user's objects alive: it is
         emptied.
         """
-        if missing(frame.f_code, self.names):
+        if self._missing(frame.f_code):
             return None
         values = frame.f_locals
         found = tuple([values.get(name) for name in self.names])
         if _SNAPSHOTS:
             values.clear()
         return found
+
+    def _missing(self, code: CodeType) -> list[str]:
+        # A code object makes its tuples of names anew for whoever asks, and failures come by the thousand from one frame.
+        known: tuple[CodeType | None, list[str]] = getattr(self, "_lacks", (None, []))
+        if known[0] is not code:
+            known = self._lacks = code, missing(code, self.names)
+        return known[1]
 
 
 def read(caller: FrameType | None, *frames: Frame, limit: int = 1) -> tuple[Any, ...] | None:

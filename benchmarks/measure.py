@@ -12,8 +12,10 @@ import re
 import statistics
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 PAIRS = 15
 
@@ -99,15 +101,21 @@ def environment(autotb: str) -> dict[str, str]:
 
 
 def python(code: str, *, autotb: str, args: Sequence[str] = ()) -> str:
-    """Run code in a fresh interpreter, with autotb (``"1"``) or without (``"0"``); returns what it prints."""
-    done = subprocess.run(
-        [sys.executable, "-c", code, *args],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        env=environment(autotb),
-    )
+    """Run code in a fresh interpreter, with autotb (``"1"``) or without (``"0"``); returns what it prints.
+
+    It is a file, as users' programs are: of ``-c`` Python's own text of an error has no source, and costs half.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder) / "measured.py"
+        script.write_text(code, encoding="utf-8")
+        done = subprocess.run(
+            [sys.executable, str(script), *args],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            env=environment(autotb),
+        )
     if done.returncode != 0:
         raise RuntimeError(f"exit status {done.returncode}:\n{done.stderr[-3000:]}")
     return done.stdout

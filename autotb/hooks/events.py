@@ -1,6 +1,7 @@
 """Errors that no program will catch, handed up by the engines: each function shows one kind and returns True once it has.
 
-Flows in: ``surface``.  Flows out: stories on stderr.
+Flows in: ``surface``.  Flows out: stories on stderr.  What draws is imported when there is something to draw: the first record of
+a process comes by here too, and most programs catch that error.
 """
 
 from __future__ import annotations
@@ -10,12 +11,10 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from autotb import plain_errors, render, settings
+from autotb import plain_errors, settings
 from autotb.instrument import engine_frames
 from autotb.record import build as records
 from autotb.record import callsite, capture, schema, static
-from autotb.render import clean, terminal
-from autotb.trace import build
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
 
 
 def _trace(exc: BaseException, tb: TracebackType | None, place: Hop, heading: str = "") -> Any:
+    from autotb.trace import build
+
     in_force = settings.used("context", "locals")
     captured = capture.Capture(context=in_force.context, local_variables=in_force.locals != "0")
     return build.from_tree(captured.tree(exc, tb, place), heading)
@@ -34,6 +35,8 @@ def thread_failed(args: Any) -> bool:
     """An error in a ``threading.Thread`` (the argument is that of ``threading.excepthook``)."""
     if sys.stderr is None or args.exc_value is None:
         return False
+    from autotb import render
+
     thread = args.thread
     name = thread.name if thread is not None else "unknown"
     hop = records.hop(
@@ -50,6 +53,10 @@ def process_failed(exc: BaseException, process: Process) -> bool:
     """An error in a ``multiprocessing.Process``, shown by the process itself."""
     if sys.stderr is None:
         return False
+    from autotb import render
+    from autotb.render import clean, terminal
+    from autotb.trace import build
+
     if issubclass(type(exc), KeyboardInterrupt) and not engine_frames.has_user_frame(static.traceback_of(exc)):
         told = f"Process {process.name}, pid {os.getpid()}: KeyboardInterrupt while it waited for work"
         terminal.write(sys.stderr, clean.line(told) + "\n")
@@ -66,6 +73,8 @@ def greenlet_failed(exc: BaseException, tb: TracebackType | None, place: Hop, na
     """An error in a greenlet, which the hub tells at once."""
     if sys.stderr is None:
         return False
+    from autotb import render
+
     render.show_uncaught(_trace(exc, tb, place, f"Exception in greenlet {name}:".replace(" :", ":")))
     return True
 
@@ -116,6 +125,8 @@ def _is_a_task(value: Any) -> bool:
 
 def _asyncio_story(context: dict[str, Any]) -> str:
     """In place of the traceback, below the lines that asyncio tells of the task, handle or transport."""
+    from autotb import render
+
     error = context["exception"]
     task = next((each for each in (context.get("task"), context.get("future")) if _is_a_task(each)), None)
     name = task.get_name() if task is not None else ""

@@ -13,12 +13,13 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from autotb import render, settings
+from autotb import settings
 from autotb.instrument.patch import Patch, put_on
 from autotb.record import capture
-from autotb.trace import build, tracebacklimit
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from autotb.instrument.types import Function
 
 expected = threading.local()  # .error, .story: what asyncio is logging in this thread
@@ -60,9 +61,16 @@ def _wrap_format(original: Function) -> Function:
             if getattr(expected, "error", None) is ei[1] and _is_the_last_resort(self):
                 return expected.story()
             if capture.attached(ei[1]) is not None or getattr(forced, "on", False):
-                return render.as_text(tracebacklimit.limited(build.build(ei[1], ei[2]), outermost=True))
+                return _story(*ei)
         except Exception:
             pass  # then as ever
         return original(self, ei)
 
     return formatException
+
+
+def _story(_kind: object, error: BaseException, tb: TracebackType | None) -> str:
+    from autotb import render
+    from autotb.trace import build, tracebacklimit
+
+    return render.as_text(tracebacklimit.limited(build.build(error, tb), outermost=True))

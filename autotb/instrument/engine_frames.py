@@ -133,7 +133,7 @@ def reduced(
     try:
         exc, text = arguments
         tree = getattr(box, "_autotb", None)
-        return rebuild, pickling.travelling(exc, text, tree, dumps or _forking_dumps, loads or pickle.loads)
+        return rebuild, pickling.travelling(exc, text, tree, dumps or _forking_dumps, loads or pickle.loads, stock=dumps is None)
     except Exception:
         return rebuild, arguments
 

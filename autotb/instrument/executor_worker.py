@@ -152,9 +152,11 @@ def call_of(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], tb: Tr
 
 def _called(function: Any) -> Any:
     """The user's function; of a chunk of ``map`` the one that is called for each element."""
+    if type(function) is not functools.partial:
+        return function
     from autotb.record import safe_repr
 
-    inner = function.func if type(function) is functools.partial else None
+    inner = function.func
     chunk = static.module_of(inner) == "concurrent.futures.process" and safe_repr.function_name(inner) == "_process_chunk"
     return function.args[0] if chunk else function
 

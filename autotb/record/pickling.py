@@ -6,8 +6,10 @@ library, so that a driver without autotb reads them; an exception that survives 
 
 from __future__ import annotations
 
+import copyreg
 import operator
 import pickle
+import sys
 from types import GetSetDescriptorType, MemberDescriptorType
 
 from autotb import settings
@@ -47,6 +49,24 @@ def with_record(exc: Any, text: str, tree: Tree | Light) -> tuple[Any, Any]:
     """
     setting = Rebuild(operator.setitem, (dict_of(exc), KEY, tree))
     return exc, Rebuild(operator.getitem, ((text, setting), 0))
+
+
+def by_itself(exc: BaseException, tree: Tree | Light) -> Rebuild | None:
+    """What pickles as ``exc`` itself would if ``tree`` hung on it, for errors like ``ValueError("bad")``; None for any other.
+
+    These come by the thousand: it takes half the time of ``with_record``, here and where it arrives.
+    """
+    kind = type(exc)
+    forking = sys.modules.get("multiprocessing.reduction")
+    tables = copyreg.dispatch_table, forking.ForkingPickler._extra_reducers if forking is not None else {}
+    if is_suspect(exc) or any(kind in table for table in tables):
+        return None
+    stock: Any = _builtin_base(kind).__reduce__  # written in C: no class between has one
+    reduced = stock(exc)
+    state = reduced[2] if len(reduced) == 3 else {}
+    if len(reduced) not in (2, 3) or type(state) is not dict:
+        return None
+    return Rebuild(reduced[0], reduced[1], {**state, KEY: tree})
 
 
 def carrying(fit: Any, tree: Tree | Light) -> Rebuild:
@@ -310,10 +330,16 @@ def travelling(
     tree: Tree | Light | None,
     dumps: Callable[[Any], Any] = pickle.dumps,
     loads: Callable[[Any], Any] = pickle.loads,
+    stock: bool = False,
 ) -> tuple[Any, Any]:
-    """The ``(exc, text)`` to pickle in place of an engine's own: fit to travel, with its record."""
+    """The ``(exc, text)`` to pickle in place of an engine's own: fit to travel, with its record.
+
+    ``stock``: by the standard library's pickler, of which is known what it does with an exception.
+    """
     if tree is not None:
         dict.pop(fields_of(exc), KEY, None)  # an inner worker's record, now part of ours
+        if stock and (made := by_itself(exc, tree)) is not None:
+            return made, text
     fit, lost = fit_to_travel(exc, dumps, loads)
     if tree is None:
         return fit, text

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+import pytest
+
 WORKER_ERROR = """
 from concurrent.futures import ProcessPoolExecutor
 
@@ -36,6 +38,26 @@ if __name__ == "__main__":
         more = ran.stdout.removeprefix(before).removesuffix("ZeroDivisionError" + last)
         shown = [line.strip(" ^~") for line in more.splitlines()]
         assert list(filter(None, shown)) == [f'File "{ran.folder}/main.py", line 5, in work', "return 1 / x"]
+
+
+@pytest.mark.parametrize("kind", ["ProcessPoolExecutor", "ThreadPoolExecutor"])
+def test_an_error_that_the_program_catches_imports_nothing_that_draws(run, kind):
+    program = f"""
+import sys
+from concurrent.futures import {kind}
+def fail(x):
+    return 1 / x
+if __name__ == "__main__":
+    with {kind}(1) as pool:
+        for _ in range(3):
+            try:
+                pool.submit(fail, 0).result()
+            except ZeroDivisionError as error:
+                told = hasattr(error, "__autotb__")
+    print(told, [name for name in sys.modules if name.startswith(("autotb.render", "autotb.trace", "rich"))])
+"""
+    assert run(program).stdout == "True []\n"
+    assert run(program, AUTOTB="0").stdout == "False []\n"
 
 
 def test_shutdown_and_threads_at_exit(run):

@@ -133,6 +133,47 @@ def test_without_rescue_it_goes_as_it_is(monkeypatch):
     assert pickling.fit_to_travel(error)[0] is error
 
 
+@pytest.mark.parametrize(
+    "error",
+    [ValueError("bad", 3), FileNotFoundError(2, "no such file", "a.csv"), KeyError("k"), ImportError("no", name="m", path="p")],
+)
+def test_a_simple_error_pickles_as_it_would_with_the_record_on_it(error):
+    made = pickling.by_itself(error, {"v": 1})
+    assert KEY not in vars(error)
+    arrived = pickle.loads(pickle.dumps(made))
+    vars(error)[KEY] = {"v": 1}
+    alike = pickle.loads(pickle.dumps(error))
+    assert (type(arrived), arrived.args, str(arrived), vars(arrived)) == (type(alike), alike.args, str(alike), vars(alike))
+    assert len(pickle.dumps(made)) == len(pickle.dumps(error))
+
+
+class _Reduced(Exception):
+    def __reduce__(self):
+        return type(self), ("made by its own way",)
+
+
+def _with_list():
+    error = ValueError("bad")
+    error.rows = [1]
+    return error
+
+
+@pytest.mark.parametrize("error", [_Reduced("x"), ValueError([1]), _with_list(), KeyboardInterrupt(), SystemExit(3)])
+def test_no_other_error_does(error):
+    assert pickling.by_itself(error, {"v": 1}) is None
+
+
+def test_one_whose_class_has_a_reducer_registered_does_not(monkeypatch):
+    from multiprocessing.reduction import ForkingPickler
+
+    assert pickling.by_itself(ValueError("x"), {"v": 1}) is not None
+    monkeypatch.setitem(copyreg.dispatch_table, ValueError, lambda error: (ValueError, ("registered",)))
+    assert pickling.by_itself(ValueError("x"), {"v": 1}) is None
+    monkeypatch.delitem(copyreg.dispatch_table, ValueError)
+    monkeypatch.setitem(ForkingPickler._extra_reducers, ValueError, lambda error: (ValueError, ("registered",)))
+    assert pickling.by_itself(ValueError("x"), {"v": 1}) is None
+
+
 def test_the_record_rides_along_and_needs_nothing_of_ours():
     tree = {"v": 1, "type": "Bad", "message": "m", "hops": []}
     data = pickle.dumps(pickling.travelling(Bad(3, "/data"), "text", tree))
