@@ -56,6 +56,7 @@ class _Drawing:
         self.in_force = in_force
         self.within = within
         self.bare = show.is_bare(trace.stack)
+        self.short = False  # failing lines alone
         self.depth = 0  # of groups in one another
         self.width = max(MIN_WIDTH, abilities.width)
         self.cut = "…" if abilities.unicode else "..."  # of a path: "~" means another folder
@@ -74,19 +75,14 @@ class _Drawing:
         return lines
 
     def stack(self, stack: Stack, title: str, hints: tuple[str, ...] = ()) -> list[str]:
+        alike, others = phrases.fan_in(stack)
         lines: list[str] = []
-        groups = phrases.grouped(stack.also)
-        for same in groups[: self.within.full]:
-            count = [Text(clean.line(phrases.count_line(same)), HEAD)] if len(same) > 1 else []
-            lines += [*self.stack(same[0], TITLE), *self.ansi([*count, Text(""), Text(phrases.ALSO, DIM), Text("")])]
-        if len(groups) > self.within.full:
-            more = phrases.more_members(sum(map(len, groups[self.within.full :])))
-            lines += self.ansi([Text(more, DIM), Text("")])
         noticed = show.noticed_by(stack, self.in_force.frames)
         of_engine = show.engines_own(stack, self.in_force.frames)
         if stack.before is not None and noticed is None and not of_engine:
             lines += [*self.stack(stack.before, TITLE), "", *self.ansi([Text(phrases.joint(stack), DIM)]), ""]
         lines += self.panel(stack, title, noticed, of_engine)
+        lines += self.text([Text(clean.line(line), HEAD) for line in phrases.counted(alike)])
         for line in phrases.broken(stack, self.within.lines):
             lines += self.text([Text(clean.line(line), HOP)])
         lines += self.text([Text(clean.line(line), DIM) for line in phrases.raised_as(stack)])
@@ -94,7 +90,30 @@ class _Drawing:
             lines += self.members(stack)
         for hint in hints:
             lines += self.text([Text(clean.line(hint), HINT)])
-        return lines + self.text([*self.final(stack), *map(_plain_text, phrases.notes(stack, self.within.lines))])
+        lines += self.text([*self.final(stack), *map(_plain_text, phrases.notes(stack, self.within.lines))])
+        return [*self.others(others, bounds.MAX_TOGETHER - len(lines)), *lines] if others else lines
+
+    def others(self, groups: list[list[Stack]], room: int) -> list[str]:
+        """The other errors that the same tasks failed of: a short story each, while there is room for it, else a line or two."""
+        self.short = True
+        between = self.ansi([Text(""), Text(phrases.ALSO, DIM), Text("")])
+        lines: list[str] = []
+        listed: list[str] = []
+        room -= 2 * min(len(groups), self.within.listed) + len(between)
+        for number, same in enumerate(groups):
+            told = self.text([Text(clean.line(line), HEAD) for line in phrases.counted(same) or [phrases.count_line(same)]])
+            if number >= self.within.listed:
+                more = sum(map(phrases.times, groups[number:]))
+                listed += self.text([Text(phrases.more_members(more), DIM)])
+                break
+            story = [*self.stack(same[0], TITLE), *(told if phrases.times(same) > 1 else []), *between]
+            if number < self.within.full and (len(story) <= room or len(groups) == 1):
+                lines += story
+                room -= len(story)
+            else:
+                listed += told
+        self.short = False
+        return [*lines, *listed, *between] if listed else lines
 
     def text(self, rows: list[Text]) -> list[str]:
         """What stands in no panel: a terminal folds it, but not within a margin."""
@@ -122,8 +141,7 @@ class _Drawing:
                 continue
             title = f"sub-exception {number}" + ("" if stack.unlisted else f" of {len(groups)}")
             member = inner.stack(same[0], title)
-            if phrases.times(same) > 1:
-                member += inner.text([Text(clean.line(phrases.count_line(same)), HEAD), *map(Text, _calls(same))])
+            member += inner.text([Text(clean.line(line), HEAD) for line in phrases.counted(same)])
             lines += [f"{inner.margin}{line}".rstrip() for line in member]
             lines.append(inner.margin.rstrip())
         more = stack.count - sum(map(phrases.times, told))
@@ -246,10 +264,10 @@ class _Drawing:
     def frame(self, item: show.Shown, inside: int) -> list[Text]:
         frame = item.frame
         rows = self.place(frame)
-        around = 0 if item.short else self.in_force.context
+        around = 0 if item.short or self.short else self.in_force.context
         source = [pair for pair in frame.source if abs(pair[0] - frame.line) <= around]
         if source:
-            rows += [*([] if item.short else [Text("")]), *self.source(frame, source, inside)]
+            rows += [*([] if item.short or self.short else [Text("")]), *self.source(frame, source, inside)]
         if frame.changed:
             told = "(the file has changed since it was imported: these lines may be others)"
             indent = " " * (NUMBER_WIDTH + 3)
@@ -352,14 +370,6 @@ def _syntax() -> object:
 
 def _plain_text(line: str) -> Text:
     return Text(clean.text(line))
-
-
-def _calls(same: list[Stack]) -> list[str]:
-    calls = [hop.call for stack in same for hop in stack.hops[-1:] if hop.call]
-    if not calls:
-        return []
-    more = f", and {len(calls) - 5} more" if len(calls) > 5 else ""
-    return [clean.line(f"for {', '.join(call[:80] for call in calls[:5])}{more}")]
 
 
 def _wrapped(text: str, width: int) -> list[str]:

@@ -54,7 +54,8 @@ class _Text:
         return [*result, clean.line(caused)] if caused else result
 
     def stack(self, stack: Stack, depth: int) -> list[str]:
-        result = self.others(stack, depth)
+        alike, others = phrases.fan_in(stack)
+        result: list[str] = []
         noticed = show.noticed_by(stack, self.in_force.frames)
         of_engine = show.engines_own(stack, self.in_force.frames)
         if stack.before is not None and noticed is None and not of_engine:
@@ -65,7 +66,7 @@ class _Text:
             body.append(f"  [{clean.line(phrases.noticed(noticed))}]")
         if stack.lost:
             body.append(f"  [{clean.line(phrases.lost(stack))}]")
-        body += [f"  [{clean.line(line)}]" for line in phrases.raised_as(stack)]
+        body += [f"  [{clean.line(line)}]" for line in [*phrases.counted(alike), *phrases.raised_as(stack)]]
         told = phrases.hidden(hidden + of_engine, hidden.launchers)
         notice = "; ".join(filter(None, (told, f"cut: {stack.cut}" if stack.cut else "")))
         if notice:
@@ -76,27 +77,31 @@ class _Text:
         ]
         if stack.members is None:
             header = [HEADER] if body else []
-            return [*result, *header, *body, *final, *after]
+            own = [*result, *header, *body, *final, *after]
+            return [*self.others(others, depth, bounds.MAX_TOGETHER - len(own)), *own] if others else own
         header = [f"{'' if depth else '  + '}Exception Group {HEADER}"] if body else []
         margin = "" if depth else "  | "
         own = [*header, *(margin + line for line in [*body, *final, *after])]
         return [*result, *own, *self.members(stack, depth)]
 
-    def others(self, stack: Stack, depth: int) -> list[str]:
-        """The other errors that the same tasks failed of."""
+    def others(self, groups: list[list[Stack]], depth: int, room: int) -> list[str]:
+        """The other errors that the same tasks failed of: a whole story each, while there is room for it, else a line or two."""
+        between = ["", phrases.ALSO, ""]
         result: list[str] = []
-        groups = phrases.grouped(stack.also)
-        for same in groups[: self.within.full]:
-            result += [
-                *self.stack(same[0], depth),
-                *([clean.line(phrases.count_line(same))] if len(same) > 1 else []),
-                "",
-                phrases.ALSO,
-                "",
-            ]
-        if len(groups) > self.within.full:
-            result += [phrases.more_members(sum(map(len, groups[self.within.full :]))), ""]
-        return result
+        listed: list[str] = []
+        room -= 2 * min(len(groups), self.within.listed) + len(between)
+        for number, same in enumerate(groups):
+            told = [clean.line(line) for line in phrases.counted(same) or [phrases.count_line(same)]]
+            if number >= self.within.listed:
+                listed.append(phrases.more_members(sum(map(phrases.times, groups[number:]))))
+                break
+            story = [*self.stack(same[0], depth), *(told if phrases.times(same) > 1 else []), *between]
+            if number < self.within.full and (len(story) <= room or len(groups) == 1):
+                result += story
+                room -= len(story)
+            else:
+                listed += told
+        return [*result, *listed, *between] if listed else result
 
     def members(self, stack: Stack, depth: int) -> list[str]:
         """The members of a group, as CPython has them: those of one that is itself a member stand in no margin but their own."""

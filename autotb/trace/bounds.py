@@ -13,6 +13,7 @@ from autotb.trace.model import Trace
 from autotb.trace.parts import Stack
 
 MAX_LINES = 300
+MAX_TOGETHER = 60  # of a story and of others that the same tasks failed of; further ones are told in a line each
 MAX_NESTING = 10  # groups in one another, as in CPython
 
 

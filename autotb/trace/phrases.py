@@ -9,6 +9,7 @@ from autotb.trace.parts import Frame, Gap, Hop, Stack
 
 CAUSED = "The above exception was the direct cause of the following exception:"
 ALSO = "The same tasks failed of another error as well:"
+MOST_CALLS = 5  # that are named of those which failed alike
 DURING = "During handling of the above exception, another exception occurred:"
 
 
@@ -118,15 +119,40 @@ def grouped(stacks: tuple[Stack, ...]) -> list[list[Stack]]:
     return list(groups.values())
 
 
+def fan_in(stack: Stack) -> tuple[list[Stack], list[list[Stack]]]:
+    """The errors that the same tasks failed of: those that are the same failure as ``stack`` with other values, after that one
+    itself, and groups of the others."""
+    groups: dict[object, list[Stack]] = {same_failure(stack): [stack]} if stack.also else {}
+    for other in stack.also:
+        groups.setdefault(same_failure(other), []).append(other)
+    found = list(groups.values())
+    return (found[0] if found and len(found[0]) > 1 else []), found[1:]
+
+
+def counted(same: list[Stack]) -> list[str]:
+    """How many there are of a group of ``fan_in``, and of what."""
+    return [count_line(same), *calls(same)] if times(same) > 1 else []
+
+
+def calls(same: list[Stack]) -> list[str]:
+    """Which calls failed alike: a few of them."""
+    found = list(dict.fromkeys(hop.call for stack in same for hop in stack.hops[-1:] if hop.call))
+    if not found:
+        return []
+    more = f", and {len(found) - MOST_CALLS:,} more" if len(found) > MOST_CALLS else ""
+    return [f"for {', '.join(call[:80] for call in found[:MOST_CALLS])}{more}"]
+
+
 def times(same: list[Stack]) -> int:
     """How often the story of a group of ``grouped`` is told."""
     return sum(1 + stack.alike for stack in same)
 
 
 def count_line(same: list[Stack]) -> str:
-    """``35 × KeyError: 'id', at load.py:12 in parse``"""
+    """``35 × KeyError: 'id', at load.py:12 in parse``, without the message where not all have the same."""
     place = raised_at(same[0])
-    return f"{times(same)} × {same[0].headline[:500]}" + (f", at {place}" if place else "")
+    headline = same[0].headline if all(other.message == same[0].message for other in same) else same[0].type
+    return f"{times(same)} × {headline[:500]}" + (f", at {place}" if place else "")
 
 
 def gap(item: Gap) -> str:

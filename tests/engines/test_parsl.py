@@ -7,6 +7,7 @@ import re
 import pytest
 
 from tests import programs
+from tests.engines import kit
 from tests.engines.declared import Engine
 from tests.programs import sections
 
@@ -223,9 +224,8 @@ def test_every_kind_of_failure_is_one_short_story(stories, name):
 def test_a_chain_names_the_tasks_that_were_skipped_and_their_upstream(stories):
     text = sections(stories[1].stderr)["chain"]
 
-    skipped = re.findall(r"^task (\d+) skipped: it depends on task (\d+)", text, re.M)
-    assert len(skipped) == 2
-    assert skipped[0][1] == skipped[1][0]
+    chain = re.findall(r"^skipped: (\w+) \(task \d+\) ← (\w+) \(task \d+\) ← (\w+) \(task \d+\) ✗$", text, re.M)
+    assert chain == [("total", "clean", "load")], text
     assert "representative cause" not in text
     assert re.search(r"submitted at \S+main\.py:\d+ in chain", text)
 
@@ -281,3 +281,46 @@ def test_an_unmodified_script_under_the_command_line(tmp_path):
 
     check("chain", ran.stderr)
     assert ran.status == 1
+
+
+FAN_IN = """\
+import parsl
+from parsl import python_app
+from parsl.config import Config
+from parsl.executors import ThreadPoolExecutor
+
+
+@python_app
+def price(number):
+    if number % 3 == 1:
+        return 1 / (number - number)
+    return {"a": 1}[number]
+
+
+@python_app
+def total(inputs=()):
+    return sum(inputs)
+
+
+parsl.load(Config(executors=[ThreadPoolExecutor(max_threads=1)], run_dir="runs"))
+total(inputs=[price(number) for number in range(120)]).result()
+"""
+
+
+@kit.newer
+@pytest.mark.on_main()
+def test_failed_inputs_are_grouped_and_counted(shows):
+    def check(ran):
+        assert ran.status == 1
+        assert len(ran.lines) <= 60
+        assert "\n80 × KeyError, at " in ran.stderr
+        assert (
+            "\nfor price(number=0), price(number=2), price(number=3), price(number=5), price(number=6), and 75 more\n"
+            in ran.stderr
+        )
+        assert re.search(r"^40 × ZeroDivisionError: division by zero, at \S+main.py:10 in price$", ran.stderr, re.M)
+        assert re.search(r"^skipped: total \(task 120\) ← price \(task 0\) ✗, .* and 115 more$", ran.stderr, re.M)
+        assert "\nraised as parsl.dataflow.errors.DependencyError\n" in ran.stderr
+        assert ran.last == "KeyError: 0"
+
+    shows(FAN_IN, check)

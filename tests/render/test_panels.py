@@ -290,10 +290,10 @@ def test_how_an_engine_noticed_a_death_is_one_row():
 
 
 def test_another_error_of_the_same_tasks_is_told_first():
-    shown = drawn(plain_error(also=(plain_error("other"), plain_error("other"))))
+    shown = drawn(plain_error(also=(plain_error("no", "KeyError"), plain_error("no", "KeyError"))))
     at = shown.index("The same tasks failed of another error as well:")
 
-    assert shown[at - 3 : at] == ["ZeroDivisionError: other", "2 × ZeroDivisionError: other, at /job.py:2 in score", ""]
+    assert shown[at - 3 : at] == ["KeyError: no", "2 × KeyError: no, at /job.py:2 in score", ""]
 
 
 def test_each_member_of_a_group_is_a_panel_in_the_margin():

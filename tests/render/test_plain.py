@@ -166,11 +166,11 @@ def test_tasks_that_failed_of_it_come_before_the_notes():
 
 
 def test_another_error_of_the_same_tasks_is_told_first():
-    shown = drawn(plain_error(also=(plain_error("other"), plain_error("other"))))
+    shown = drawn(plain_error(also=(plain_error("no", "KeyError"), plain_error("no", "KeyError"))))
 
     assert shown[3:7] == [
-        "ZeroDivisionError: other",
-        "2 × ZeroDivisionError: other, at /job.py:2 in score",
+        "KeyError: no",
+        "2 × KeyError: no, at /job.py:2 in score",
         "",
         "The same tasks failed of another error as well:",
     ]

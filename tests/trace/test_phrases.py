@@ -208,3 +208,17 @@ def test_what_makes_two_errors_one(other, is_same_failure, is_same_story):
 def test_the_type_to_catch_is_named_where_it_is_another():
     assert phrases.raised_as(raised(LOAD)) == []
     assert phrases.raised_as(raised(LOAD, raised_as="engine.WorkerError")) == ["raised as engine.WorkerError"]
+
+
+def test_errors_of_the_same_tasks_are_grouped_by_their_failure():
+    def failed(message, at, call, kind="KeyError"):
+        return Stack(kind, message, (Hop((at,), call=call),))
+
+    other = failed("no", LOAD, "f(0)", "ValueError")
+    stack = failed("1", LOAD, "f(1)")
+    alike, others = phrases.fan_in(Stack(stack.type, "1", stack.hops, also=(failed("2", LOAD, "f(2)"), other, other)))
+
+    assert phrases.counted(alike) == ["2 × KeyError, at /load.py:12 in parse", "for f(1), f(2)"]
+    assert [phrases.times(same) for same in others] == [2]
+    assert phrases.counted([other]) == []
+    assert phrases.fan_in(stack) == ([], [])

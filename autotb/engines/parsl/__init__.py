@@ -64,29 +64,54 @@ def _open(exc: BaseException) -> engine_facts.Opened | None:
     roots: dict[int, BaseException] = {}
     broken: dict[int, str] = {}
     _collect(exc, roots, broken)
-    return engine_facts.Opened(roots=tuple(roots.values()), broken=tuple(broken.values())) if roots else None
+    return engine_facts.Opened(roots=tuple(roots.values()), broken=tuple(filter(None, broken.values()))) if roots else None
 
 
 def _collect(exc: Any, roots: dict[int, BaseException], broken: dict[int, str]) -> None:
-    """The root causes under a propagated error, each once, and one line for each task that they broke."""
+    """The root causes under a propagated error, each once, and a line for each chain of tasks that they broke.
+
+    ``skipped: total (task 3) ← add_tax (task 2) ← price_one (task 1) ✗``
+    """
     if id(exc) in broken or id(exc) in roots:
         return
     upstream, task = UPSTREAM.read(exc) or (None, None)
     if not upstream:
         roots[id(exc)] = exc
         return
-    names = ", ".join(_task(name) for _, name in upstream)
-    joined = static.name(type(exc)) == "JoinError"
-    broken[id(exc)] = (
-        f"task {task} failed: it joins {names}" if joined else f"task {task} skipped: it depends on {names}, which failed"
-    )
+    broken[id(exc)], kind = "", static.name(type(exc))
+    chain = [_named(task)]
+    while len(upstream) == 1 and len(chain) < _MOST_IN_CHAIN:
+        inner, name = upstream[0]
+        further, _ = UPSTREAM.read(inner) or (None, None)
+        if not further or static.name(type(inner)) != kind:
+            break
+        chain.append(_named(name))
+        broken[id(inner)] = ""
+        upstream = further
+    failed = [_named(name) + ("" if _is_passed_on(error) else " ✗") for error, name in upstream[:_MOST_NAMED]]
+    more = f" and {len(upstream) - _MOST_NAMED:,} more" if len(upstream) > _MOST_NAMED else ""
+    what = "failed of what it joins: " if kind == "JoinError" else _SKIPPED
+    broken[id(exc)] = f"{what}{' ← '.join(chain)} ← {', '.join(failed)}{more}"
     for error, _ in upstream:
         _collect(error, roots, broken)
 
 
-def _task(name: object) -> str:
-    text = str(name)
-    return text if text.startswith("task") or not text.isdigit() else f"task {text}"
+_SKIPPED = "skipped: "
+_MOST_IN_CHAIN = 20
+_MOST_NAMED = 5  # tasks of one line
+_names: dict[int, str | None] = {}  # of tasks by their numbers; None where several kernels have one of that number
+
+
+def _is_passed_on(error: BaseException) -> bool:
+    return bool((UPSTREAM.read(error) or (None,))[0])
+
+
+def _named(task: object) -> str:
+    """A task's function and its number, which is all that Parsl tells."""
+    text = str(task)
+    number = text.removeprefix("task ")
+    name = _names.get(int(number)) if number.isdecimal() else None
+    return f"{name} (task {number})" if name else f"task {number}" if number.isdecimal() else text
 
 
 def _handle(future: object) -> Any:
@@ -115,7 +140,7 @@ def _handle(future: object) -> Any:
 
 
 def _depends(trace: Story) -> dict[str, str] | None:
-    return {} if any(" skipped: it depends on " in line for line in trace.stack.broken) else None
+    return {} if any(line.startswith(_SKIPPED) for line in trace.stack.broken) else None
 
 
 def _in_parsls_worker(trace: Story) -> bool:
@@ -264,6 +289,7 @@ def _wrap_submit(original: Function) -> Function:
         try:
             if call is not None:
                 future._autotb_submitted = call
+            _remember_name(future)
             site = callsite.here(3)
             if site is not None:
                 future._autotb_site = callsite.in_batch(site, delivery.of(self), True)
@@ -272,6 +298,12 @@ def _wrap_submit(original: Function) -> Function:
         return future
 
     return submit
+
+
+def _remember_name(future: Any) -> None:
+    number, name = future.tid, future.task_record["func_name"]
+    known = _names.get(number, name)
+    callsite.remember(_names, number, name if known == name else None)
 
 
 def _wrap_launch(original: Function) -> Function:
