@@ -64,7 +64,7 @@ def rows() -> list[Row]:
         found.append(pairs("the scan where errors exist in the process", lambda: ours("continue"), ours, 1.05))
         del errors
     found += _beside_pipefunc()
-    found += [_linear(), _steps(), _submissions(), _roots()]
+    found += [_linear(), _resumed(), _steps(), _submissions(), _roots()]
     return found
 
 
@@ -180,6 +180,26 @@ def _linear() -> Row:
         1.2,
         5,
     )
+
+
+def _resumed() -> Row:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder)
+
+        def run(name: str, resume: bool) -> float:
+            flow = autotb.Flow("threads", run_folder=path / name, resume=resume, return_results=False, progress=False)
+            flow.map(successor, range(MANY))
+            return timed(flow.run)
+
+        count = iter(range(100))
+        run("whole", False)
+        return pairs(
+            "to resume a finished run of 100,000, beside the run",
+            lambda: run("whole", True),
+            lambda: run(str(next(count)), False),
+            0.4,
+            3,
+        )
 
 
 class _Counting(Executor):

@@ -40,7 +40,7 @@ class Flow:
         run_folder: where results and errors are kept.  It must not exist, or be empty, unless ``resume``.
         resume: go on with the run in the folder: only what is missing is called.  Its files are unpickled, which runs what they
             say: resume only what you trust as you trust code.
-        retry_failed: call again what failed in the run that is resumed.
+        retry_failed: call again what failed in the run that is resumed, and what is damaged in its folder, all of which is read.
         cache: a folder or a mapping for the results of steps with ``cache=True``; by default they are kept as long as the flow.
         return_results: with False results stay in the run folder, written by the workers, and are read when they are asked for.
         scan: ``"values"`` looks for errors among arguments and in arrays; ``"containers"`` also one level into lists, tuples and
@@ -141,7 +141,11 @@ class Flow:
         return self._results(one, heard)
 
     def _running(self, tell: Any) -> Running:
-        store = Memory() if self._folder is None else Folder(self._folder, self._return_results, self._resume)
+        store = (
+            Memory()
+            if self._folder is None
+            else Folder(self._folder, self._return_results, self._resume, checks_all=self._retry_failed)
+        )
         try:
             return Running(
                 list(self._nodes.values()),

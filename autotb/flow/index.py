@@ -10,7 +10,7 @@ import contextlib
 import os
 import sqlite3
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from typing import Any
 
@@ -24,7 +24,7 @@ _BUSY = 5.0  # seconds that another process's lock is waited for
 
 _TABLES = """
 CREATE TABLE steps (id INTEGER PRIMARY KEY, name TEXT UNIQUE, function TEXT, inputs TEXT, shape TEXT, seconds REAL DEFAULT 0);
-CREATE TABLE shards (id INTEGER PRIMARY KEY, name TEXT UNIQUE);
+CREATE TABLE shards (id INTEGER PRIMARY KEY, name TEXT UNIQUE, whole INTEGER DEFAULT 0);
 CREATE TABLE elements (step INTEGER, at INTEGER, state INTEGER, shard INTEGER, offset INTEGER,
                        PRIMARY KEY (step, at)) WITHOUT ROWID;
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT);
@@ -61,6 +61,8 @@ class Index:
                 connection.execute("PRAGMA locking_mode=EXCLUSIVE")
                 connection.execute("BEGIN IMMEDIATE")
                 connection.execute("COMMIT")  # a second process that resumes the same run is told at once
+                if "whole" not in [column[1] for column in connection.execute("PRAGMA table_info(shards)")]:
+                    connection.execute("ALTER TABLE shards ADD COLUMN whole INTEGER DEFAULT 0")  # of an earlier version
         except BaseException:
             connection.close()
             raise
@@ -93,16 +95,42 @@ class Index:
             self.execute("BEGIN")
         self.execute(statement, values)
 
-    def replace(self, places: dict[tuple[int, int], Place]) -> None:
-        """Have these elements, by step and number, and no others."""
-        self.execute("BEGIN")
-        self.execute("DELETE FROM elements")
-        rows: dict[int, list[tuple[int, Place]]] = {}
-        for (step, at), place in places.items():
-            rows.setdefault(step, []).append((at, place))
-        for step, some in rows.items():
-            self.add(step, some)
-        self.commit()
+    def shards(self) -> dict[str, int]:
+        """The shards, and up to which byte all of their records are in the index."""
+        return dict(self.execute("SELECT name, whole FROM shards"))
+
+    def set_whole(self, shard: str, whole: int) -> None:
+        """All records of a shard up to this byte are in the index."""
+        self.change("UPDATE shards SET whole = ? WHERE id = ?", (whole, self._shard(shard)))
+
+    def lasts(self) -> dict[str, int]:
+        """Where the last record of each shard begins, as far as the index knows."""
+        return dict(
+            self.execute(
+                "SELECT shards.name, MAX(offset) FROM elements JOIN shards ON shards.id = elements.shard GROUP BY elements.shard"
+            )
+        )
+
+    def rows(self, shard: str) -> Iterator[tuple[int, int, int]]:
+        """Step, element and offset of each element that is in a shard."""
+        return iter(self.execute("SELECT step, at, offset FROM elements WHERE shard = ?", (self._shard(shard),)))
+
+    def forget(self, elements: Iterable[tuple[int, int]]) -> None:
+        """Elements, by step and number, that are not there."""
+        for element in elements:
+            self.change("DELETE FROM elements WHERE step = ? AND at = ?", element)
+
+    def place(self, step: int, at: int) -> Place | None:
+        """Where an element stands."""
+        found = self.execute(
+            "SELECT shards.name, offset, state FROM elements JOIN shards ON shards.id = elements.shard WHERE step = ? AND at = ?",
+            (step, at),
+        )
+        return Place(*found[0]) if found else None
+
+    def states(self, step: int) -> Iterator[tuple[int, int]]:
+        """The elements of a step, and the state of each."""
+        return iter(self.connection.execute("SELECT at, state FROM elements WHERE step = ?", (step,)))
 
     def _shard(self, name: str) -> int:
         if name not in self._shards:

@@ -14,27 +14,29 @@ import uuid
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from autotb.record import build
 
 FOLDER = "shards"
 OK, FAILED, SKIPPED, MISSING = range(4)  # the states of an element
 
-# mark, state, step, element, time in ns, length of the text, length of the pickle, checksum of all after it
-_HEADER = struct.Struct("<4sBHQQIQI")
-_MARK = b"aTb1"
+# mark, state, step, element, time in ns, length of the text, length of the pickle; then the checksum of that and of the contents
+_HEADER, _SUM = struct.Struct("<4sBHQQIQ"), struct.Struct("<I")
+_HEAD = _HEADER.size + _SUM.size
+_MARK, _BEFORE = b"aTb2", b"aTb1"  # in those of before the checksum is that of the contents alone
 _BLOCK = 1 << 20  # bytes that are written at once
 _MOST_READ = 64  # shards that are open at once
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a record stands: the shard's file name and the offset in bytes; ``state`` is that of the element."""
+class Place(NamedTuple):
+    """Where a record stands: the shard's file name and the offset in bytes; ``state`` is that of the element, ``size`` how many
+    bytes the record has, where that is told."""
 
     shard: str
     offset: int
     state: int
+    size: int = 0
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,14 @@ class Record:
     stamp: int
     text: bytes
     data: bytes
+
+
+class Found(NamedTuple):
+    """A record in a shard, without its contents, and where it ends; None where what stands there is damaged."""
+
+    offset: int
+    end: int
+    record: Record | None
 
 
 class Shard:
@@ -69,7 +79,7 @@ class Shard:
             for some, data in _blocks(records):
                 offset = _append(file, data)
                 for state, size in some:
-                    places.append(Place(self.name, offset, state))
+                    places.append(Place(self.name, offset, state, size))
                     offset += size
         return places
 
@@ -92,11 +102,9 @@ def _blocks(records: Iterable[Record]) -> Iterator[tuple[list[tuple[int, int]], 
     total = 0
     for record in records:
         body = record.text + record.data if record.text else record.data
-        head = _HEADER.pack(
-            _MARK, record.state, record.step, record.at, record.stamp, len(record.text), len(record.data), zlib.crc32(body)
-        )
-        parts += head, body
-        sizes.append((record.state, len(head) + len(body)))
+        head = _HEADER.pack(_MARK, record.state, record.step, record.at, record.stamp, len(record.text), len(record.data))
+        parts += head, _SUM.pack(zlib.crc32(body, zlib.crc32(head))), body
+        sizes.append((record.state, _HEAD + len(body)))
         total += sizes[-1][1]
         if total > _BLOCK:
             yield sizes, b"".join(parts)
@@ -159,10 +167,14 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)
 
 
+class DamagedError(ValueError):
+    """There is no whole record at a place."""
+
+
 def read(folder: str, places: Iterable[Place], only_text: bool = False) -> Iterator[Record]:
     """The records at some places; each shard is opened once.
 
-    Raises ValueError where one is torn or none, FileNotFoundError where its shard is gone.
+    Raises DamagedError where one is torn or none, FileNotFoundError where its shard is gone.
     """
     with contextlib.ExitStack() as stack:
         files: dict[str, Any] = {}
@@ -175,55 +187,72 @@ def read(folder: str, places: Iterable[Place], only_text: bool = False) -> Itera
                     raise ValueError(f"{path!a} is no shard of autotb")  # a pipe or a device would be read for ever
                 files[place.shard] = stack.enter_context(open(path, "rb"))
             file = files[place.shard]
-            found = _next(file, only_text) if file.seek(place.offset) < os.fstat(file.fileno()).st_size else None
+            found = _next(file, place.offset, only_text)
             if found is None:
-                raise ValueError(f"{path} is torn, or no shard of autotb: there is no whole record at byte {place.offset}")
-            yield found
+                raise DamagedError(f"{path} is torn, or no shard of autotb: there is no whole record at byte {place.offset}")
+            yield found[0]
+
+
+def scan(folder: str, shard: str, start: int = 0) -> Iterator[Found]:
+    """The records of a shard from a byte on, each checked, and what is damaged between whole ones; a torn one at its end is
+    passed over."""
+    with open(os.path.join(folder, FOLDER, shard), "rb") as file:
+        offset = start
+        while True:
+            found = _next(file, offset, only_text=False)
+            if found is not None:
+                yield Found(offset, found[1], replace(found[0], text=b"", data=b""))
+                offset = found[1]
+                continue
+            whole = _next_whole(file, offset + 1)
+            if whole is None:
+                return
+            yield Found(offset, whole, None)
+            offset = whole
 
 
 def heads(folder: str, shard: str) -> list[tuple[int, Record]]:
-    """The whole records of a shard with their offsets, without their contents; a torn one at its end is passed over."""
-    found: list[tuple[int, Record]] = []
-    with open(os.path.join(folder, FOLDER, shard), "rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        offset = 0
-        while (head := _head(file)) is not None:
-            record, text_size, data_size, _ = head
-            end = offset + _HEADER.size + text_size + data_size
-            if end > size:
-                break
-            found.append((offset, record))
-            file.seek(end)
-            offset = end
-        if found:
-            file.seek(found[-1][0])
-            if _next(file, only_text=False) is None:  # its bytes had been promised, and never came
-                found.pop()
-    return found
+    """The whole records of a shard with their offsets, without their contents."""
+    return [(found.offset, found.record) for found in scan(folder, shard) if found.record is not None]
 
 
-def _head(file: Any) -> tuple[Record, int, int, int] | None:
-    head = file.read(_HEADER.size)
-    if len(head) < _HEADER.size or not head.startswith(_MARK):
+def _next_whole(file: Any, start: int) -> int | None:
+    """Where the next whole record begins."""
+    offset, kept = start, b""
+    file.seek(start)
+    while block := file.read(_BLOCK):
+        block, at = kept + block, -1
+        while (at := min(_where(block, _MARK, at + 1), _where(block, _BEFORE, at + 1))) < len(block):
+            if _next(file, offset + at, only_text=False) is not None:
+                return offset + at
+        kept = block[-3:]
+        offset += len(block) - len(kept)
+        file.seek(offset + len(kept))
+    return None
+
+
+def _where(block: bytes, mark: bytes, start: int) -> int:
+    at = block.find(mark, start)
+    return len(block) if at < 0 else at
+
+
+def _next(file: Any, offset: int, only_text: bool) -> tuple[Record, int] | None:
+    """The record at a byte, and where it ends; None where there is no whole one."""
+    file.seek(offset)
+    head = file.read(_HEAD)
+    if len(head) < _HEAD or not head.startswith((_MARK, _BEFORE)):
         return None
-    _, state, step, at, stamp, text_size, data_size, checksum = _HEADER.unpack(head)
-    return Record(state, step, at, stamp, b"", b""), text_size, data_size, checksum
-
-
-def _next(file: Any, only_text: bool) -> Record | None:
-    head = _head(file)
-    if head is None:
+    mark, state, step, at, stamp, text_size, data_size = _HEADER.unpack_from(head)
+    end = offset + _HEAD + text_size + data_size
+    if text_size + data_size > _BLOCK and end > os.fstat(file.fileno()).st_size:
         return None
-    record, text_size, data_size, checksum = head
-    if text_size + data_size > os.fstat(file.fileno()).st_size:
-        return None
-    text = file.read(text_size)
+    body = file.read(text_size + (0 if only_text else data_size))
     if only_text:
-        return replace(record, text=text) if len(text) == text_size else None
-    data = file.read(data_size)
-    if len(text) + len(data) != text_size + data_size or zlib.crc32(text + data) != checksum:
+        return (Record(state, step, at, stamp, body, b""), end) if len(body) == text_size else None
+    begun = zlib.crc32(head[: _HEADER.size]) if mark == _MARK else 0
+    if len(body) != text_size + data_size or zlib.crc32(body, begun) != _SUM.unpack_from(head, _HEADER.size)[0]:
         return None
-    return replace(record, text=text, data=data)
+    return Record(state, step, at, stamp, body[:text_size], body[text_size:] if text_size else body), end
 
 
 def names(folder: str) -> list[str]:

@@ -168,9 +168,8 @@ class Work:
         """Take the step's place in the store; elements in these states, of an earlier run, are called again."""
         column = self.store.begin(self.node.name, self.shape)
         self.column = column
-        for at, state in enumerate(column.states) if column.states.count(MISSING) != self.size else ():
-            if state in run_again:
-                column.states[at] = MISSING
+        if run_again and column.states.count(MISSING) != self.size:
+            column.states[:] = column.states.translate(bytes.maketrans(bytes(run_again), bytes([MISSING]) * len(run_again)))
 
     def missing(self) -> Sequence[int]:
         """The elements that are still to be had."""

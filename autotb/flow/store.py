@@ -14,11 +14,13 @@ import pickle
 import time
 import uuid
 import weakref
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from autotb.flow import packing, result_log, snapshots
+from autotb.flow.catching_up import catch_up
 from autotb.flow.identity import Identity
 from autotb.flow.index import FILE, Index, created, is_begun, opened
 from autotb.flow.result_log import FAILED, MISSING, OK, SKIPPED, Place, Record
@@ -26,6 +28,7 @@ from autotb.flow.snapshots import ErrorSnapshot, ErrorStub, PropagatedErrorSnaps
 
 Places = Sequence[Place | None] | None  # where workers have kept some elements; None for those that they have not
 _STORIES = 200  # errors of a process whose stories can be shown without unpickling; of further ones a line can
+_AT_ONCE = 1_000  # elements whose places are asked for at once
 _COMMIT = 0.5  # seconds between commits; what a killed run has not committed is found in the shards
 
 
@@ -120,15 +123,18 @@ class Folder(Memory):
     Raises FileExistsError for a folder that exists, unless ``resume``; ValueError for one that holds something else.
     """
 
-    def __init__(self, folder: str, keeps: bool, resume: bool) -> None:
+    def __init__(self, folder: str, keeps: bool, resume: bool, checks_all: bool = False) -> None:
         super().__init__()
         self.folder: str = os.path.abspath(folder)
         self.keeps = keeps
         self._last, self._is_urgent = time.monotonic(), False
         self._steps: dict[str, Identity] = {}
+        self._checks_all = checks_all
+        self._wholes: dict[str, _Whole] = {}
         if not resume:
             refuse_existing(self.folder)
         self.index = self._resumed() if _holds(self.folder) else self._begun(resume)
+        self._known = self.index.shards()
         _open[self.folder] = self
 
     def _begun(self, resume: bool) -> Index:
@@ -149,13 +155,7 @@ class Folder(Memory):
             raise ValueError(f"{self.folder} is no run folder of autotb: it has no {FILE}; give a folder that is not there yet")
         found = Index(self.folder, "rw")
         self.token = found.execute("SELECT value FROM meta WHERE key = 'token'")[0][0]
-        newest: dict[tuple[int, int], tuple[int, Place]] = {}
-        for shard in result_log.names(self.folder):  # they have all; the index may lack what came last, or name what was lost
-            for offset, record in result_log.heads(self.folder, shard):
-                key = record.step, record.at
-                if key not in newest or newest[key][0] < record.stamp:
-                    newest[key] = record.stamp, Place(shard, offset, record.state)
-        found.replace({key: place for key, (_, place) in newest.items()})
+        catch_up(found, self.folder, self._checks_all)
         return found
 
     def expect(self, steps: list[Identity]) -> None:
@@ -189,11 +189,10 @@ class Folder(Memory):
             self._is_urgent = True
             known = (*known[:4], told)
         self._check(known, self._steps[name].function, self._steps[name].inputs, shape)
-        known_places = self.index.places(name, 0, len(column.states))
-        for at, place in known_places:
-            column.states[at] = place.state
-        if column.values is not None:
-            for (at, _), value in zip(known_places, load(self.folder, name, [place for _, place in known_places]), strict=True):
+        for at, state in self.index.states(column.step):
+            column.states[at] = state
+        if column.values is not None and column.states.count(MISSING) < len(column.states):
+            for at, value in Elements(self.folder, name, self).all(len(column.states)):
                 column.values[at] = value
         return column
 
@@ -224,6 +223,10 @@ class Folder(Memory):
             records = [record_of(shard, column.step, at, value) for at, value in mine]
             rows += zip([at for at, _ in mine], shard.append(records), strict=True)
         self.index.add(column.step, rows)
+        for _, place in rows:
+            if place.shard not in self._wholes:
+                self._wholes[place.shard] = _Whole(self._known.get(place.shard, 0))
+            self._wholes[place.shard].add(place)
         states = super().put(column, ats, values, places)
         self._commit_in_time()
         return states
@@ -254,16 +257,42 @@ class Folder(Memory):
 
     def _commit(self) -> None:
         self._last, self._is_urgent = time.monotonic(), False
+        self._note_wholes()
         self.index.commit()
+
+    def _note_wholes(self) -> None:
+        """Up to where all records of a shard are in the index: a later run reads what comes after that."""
+        for shard, whole in self._wholes.items():
+            if whole.has_grown:
+                self.index.set_whole(shard, whole.end)
+                whole.has_grown = False
 
     def close(self) -> None:
         """Let other processes have the folder."""
         _open.pop(self.folder, None)
         try:
-            self.index.commit()
+            self._commit()
         finally:
             self.index.close()
             result_log.end(self.folder)
+
+
+class _Whole:
+    """Up to where all records of a shard are in the index, in whatever order they arrive."""
+
+    def __init__(self, end: int) -> None:
+        self.end, self.has_grown = end, False
+        self._later: dict[int, int] = {}
+
+    def add(self, place: Place) -> None:
+        """A record is in the index."""
+        if place.offset != self.end:
+            self._later[place.offset] = place.offset + place.size
+            return
+        self.has_grown = True
+        self.end += place.size
+        while self.end in self._later:
+            self.end = self._later.pop(self.end)
 
 
 _open: weakref.WeakValueDictionary[str, Folder] = weakref.WeakValueDictionary()  # those whose run is going on in this process
@@ -310,20 +339,36 @@ def record_of(shard: result_log.Shard, step: int, at: int, value: Any, data: byt
     return Record(state, step, at, time.time_ns(), text, packing.dumps(value) if data is None else data)
 
 
-def load(folder: str, step: str, places: Iterable[Place]) -> Iterator[Any]:
-    """The values at some places, one by one.  They are unpickled: a run folder is to be trusted as code is.
+def load(folder: str, step: str, rows: Iterable[tuple[int, Place]]) -> Iterator[tuple[int, Any]]:
+    """The values of some elements at their places, one by one.  They are unpickled: a run folder is to be trusted as code is.
 
-    Raises ValueError for one that cannot be.
+    Raises ValueError for one that cannot be, and for one that is damaged.
     """
-    for record in result_log.read(folder, places):
-        try:
-            value = pickle.loads(record.data)
-        except Exception as error:
-            raise ValueError(
-                f"{folder}: element {record.at} of step {step!r} is there, but cannot be unpickled here: "
-                f"{packing.headline(error)}"
-            ) from error
-        yield value
+    asked: deque[int] = deque()
+
+    def places() -> Iterator[Place]:
+        for at, place in rows:
+            asked.append(at)
+            yield place
+
+    try:
+        for record in result_log.read(folder, places()):
+            at = asked.popleft()
+            if record.at != at:
+                raise result_log.DamagedError(f"the record of element {record.at} stands in its place")
+            try:
+                value = pickle.loads(record.data)
+            except Exception as error:
+                raise ValueError(
+                    f"{folder}: element {at} of step {step!r} is there, but cannot be unpickled here: {packing.headline(error)}"
+                ) from error
+            yield at, value
+            del value
+    except result_log.DamagedError as error:
+        raise ValueError(
+            f"{folder}: element {asked[0] if asked else at} of step {step!r} is damaged ({error}): resume the run with "
+            f"retry_failed=True to call it again"
+        ) from error
 
 
 class Elements:
@@ -334,18 +379,30 @@ class Elements:
 
     def read(self, start: int, stop: int) -> Iterator[Any]:
         """The values from ``start`` on, before ``stop``, loaded one by one.  Raises KeyError where one is missing."""
-        return self._loaded([(start, stop)])
+        return self._loaded(range(at, min(at + _AT_ONCE, stop)) for at in range(start, stop, _AT_ONCE))
 
     def pick(self, ats: Iterable[int]) -> Iterator[Any]:
         """The values of some elements, and no others, loaded one by one.  Raises KeyError where one is missing."""
-        return self._loaded([(at, at + 1) for at in ats])
+        return self._loaded(range(at, at + 1) for at in ats)
 
-    def _loaded(self, ranges: list[tuple[int, int]]) -> Iterator[Any]:
+    def all(self, size: int) -> Iterator[tuple[int, Any]]:
+        """Each element of so many that is there, with its number."""
+        return self._rows((range(at, at + _AT_ONCE) for at in range(0, size, _AT_ONCE)), are_all=False)
+
+    def _loaded(self, ranges: Iterable[range]) -> Iterator[Any]:
+        return (value for _, value in self._rows(ranges, are_all=True))
+
+    def _rows(self, ranges: Iterable[range], are_all: bool) -> Iterator[tuple[int, Any]]:
         with contextlib.nullcontext(self.run.index) if self.run is not None else contextlib.closing(opened(self.folder)) as index:
-            places = [place for start, stop in ranges for _, place in index.places(self.name, start, stop)]
-        if len(places) != sum(stop - start for start, stop in ranges):
-            raise KeyError(f"{self.folder} lacks elements of {self.name!r}: the run did not come so far")
-        return load(self.folder, self.name, places)
+
+            def rows() -> Iterator[tuple[int, Place]]:
+                for some in ranges:
+                    found = index.places(self.name, some.start, some.stop)
+                    if are_all and len(found) != len(some):
+                        raise KeyError(f"{self.folder} lacks elements of {self.name!r}: the run did not come so far")
+                    yield from found
+
+            yield from load(self.folder, self.name, rows())
 
 
 class MemorySource:
@@ -434,8 +491,7 @@ class Lazy(Sequence[Any]):
         if len(self.shape) > 1:
             yield from (self[at] for at in range(len(self)))
             return
-        for start in range(0, len(self), 1000):
-            yield from Elements(self.folder, self.name).read(self.offset + start, self.offset + min(start + 1000, len(self)))
+        yield from Elements(self.folder, self.name).read(self.offset, self.offset + len(self))
 
     def __repr__(self) -> str:
         return f"<results of {self.name} in {self.folder}, shape {self.shape}>"

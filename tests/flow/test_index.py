@@ -53,10 +53,33 @@ def test_an_element_that_is_written_again_stands_where_it_stands_last(made):
         assert again.places("load", 2, 3) == [(2, Place("c.shard", 5, OK))]
 
 
-def test_elements_may_be_replaced_by_others(made):
+def test_elements_may_be_forgotten(made):
     with closing(Index(made, "rw")) as again:
-        again.replace({(1, 1): Place("a.shard", 9, OK)})
-        assert [at for at, _ in again.places("load", 0, 3)] == [1]
+        again.forget([(1, 2), (1, 7)])
+        assert [at for at, _ in again.places("load", 0, 3)] == [0]
+        assert list(again.states(1)) == [(0, OK)]
+
+
+def test_what_is_known_of_the_shards(made):
+    with closing(Index(made, "rw")) as again:
+        again.add(1, [(1, Place("a.shard", 9, OK))])
+        again.set_whole("a.shard", 100)
+        assert again.shards() == {"a.shard": 100, "b.shard": 0}
+        assert again.lasts() == {"a.shard": 70, "b.shard": 0}
+        assert sorted(again.rows("a.shard")) == [(1, 1, 9), (1, 2, 70)]
+        assert (again.place(1, 2), again.place(1, 5)) == (Place("a.shard", 70, FAILED), None)
+
+
+def test_an_index_of_an_earlier_version_is_read_and_written(made):
+    with sqlite3.connect(index.os.path.join(made, FILE)) as connection:
+        connection.executescript(
+            "CREATE TABLE before (id INTEGER PRIMARY KEY, name TEXT UNIQUE); INSERT INTO before SELECT id, name FROM shards;"
+            "DROP TABLE shards; ALTER TABLE before RENAME TO shards;"
+        )
+    with closing(index.opened(made)) as found:
+        assert len(found.places("load", 0, 3)) == 2
+    with closing(Index(made, "rw")) as again:
+        assert again.shards() == {"a.shard": 0, "b.shard": 0}
 
 
 def test_what_was_not_committed_is_not_there(made):

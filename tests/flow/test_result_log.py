@@ -186,3 +186,27 @@ def test_a_shard_whose_file_was_removed_gives_place_to_another(tmp_path):
 
     assert os.path.isfile(other.path)
     result_log.end(str(tmp_path))
+
+
+def test_a_record_of_an_earlier_version_is_read(tmp_path, shard):
+    head = result_log._HEADER.pack(b"aTb1", OK, 1, 7, 3, 0, 4)
+    shard.file.write(head + result_log._SUM.pack(result_log.zlib.crc32(b"data")) + b"data")
+
+    assert list(result_log.read(str(tmp_path), [Place(shard.name, 0, OK)])) == [Record(OK, 1, 7, 3, b"", b"data")]
+
+
+@pytest.mark.parametrize("byte", range(result_log._HEAD))
+def test_a_byte_of_the_head_that_is_another_is_seen_and_what_follows_is_found(tmp_path, shard, byte):
+    places = shard.append([Record(OK, 1, at, 0, b"", b"data") for at in range(3)])
+    with open(shard.path, "r+b") as file:
+        file.seek(places[1].offset + byte)
+        (was,) = file.read(1)
+        file.seek(-1, os.SEEK_CUR)
+        file.write(bytes([was ^ 1]))
+
+    found = list(result_log.scan(str(tmp_path), shard.name))
+    assert [(one.offset, one.record and one.record.at) for one in found] == [
+        (places[0].offset, 0),
+        (places[1].offset, None),
+        (places[2].offset, 2),
+    ]

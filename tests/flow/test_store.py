@@ -12,6 +12,7 @@ import textwrap
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import closing
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -221,7 +222,8 @@ def test_a_torn_tail_is_no_record(tmp_path, cut, filled):
         path.write_bytes(content[:-cut] + bytes(cut if filled else 0))
         assert result_log.heads(folder, name) == whole[:-1]
     CALLS.clear()
-    assert flow_of(tmp_path / "run", resume=True).run()["work"][5].exception.args == (5,)
+    with pytest.warns(RuntimeWarning, match="called again: element 0 of step 'total'"):
+        assert flow_of(tmp_path / "run", resume=True).run()["work"][5].exception.args == (5,)
 
 
 def test_a_torn_record_is_a_clear_error(tmp_path):
@@ -231,6 +233,63 @@ def test_a_torn_record_is_a_clear_error(tmp_path):
         path.write_bytes(path.read_bytes()[:-1][:40] + b"\0" * 1000)
     with pytest.raises(ValueError, match="is torn, or no shard of autotb: there is no whole record at byte 0"):
         results["work"][0]
+
+
+def flip(folder, name, at, offset):
+    """Another bit in the record of an element: at a byte of its head, or of its contents from the end."""
+    with closing(index.opened(str(folder))) as found:
+        ((_, place),) = found.places(name, at, at + 1)
+    path = folder / "shards" / place.shard
+    content = bytearray(path.read_bytes())
+    sizes = [found for found in result_log.scan(str(folder), place.shard) if found.offset == place.offset]
+    content[offset + (place.offset if offset >= 0 else sizes[0].end)] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("offset", [-2, 0, 5, 9, 30], ids=["value", "mark", "step", "element", "length"])
+def test_what_is_damaged_is_named_and_called_again_where_that_is_wanted(tmp_path, offset, returned):
+    folder = tmp_path / "run"
+    flow_of(folder, return_results=returned).run()
+    flip(folder, "work", 1, offset)
+    with pytest.raises(
+        ValueError, match=r"element 1 of step 'work' is damaged .*: resume the run with retry_failed=True to call"
+    ):
+        print(flow_of(folder, resume=True, return_results=returned).run()["work"][1])
+    CALLS.clear()
+    with pytest.warns(RuntimeWarning, match=r"called again: element 1 of step 'work'$"):
+        again = flow_of(folder, resume=True, retry_failed=True, return_results=returned).run()
+    assert sorted(one for one in CALLS if isinstance(one, int)) == [1, 2, 5]
+    assert list(again["work"])[:2] == [0, 10]
+    CALLS.clear()
+    assert flow_of(folder, resume=True, return_results=returned).run()["work"][1] == 10
+    assert CALLS == []
+
+
+def test_a_shard_that_is_gone_is_told_and_its_elements_are_called_again(tmp_path):
+    folder = tmp_path / "run"
+    flow_of(folder).run()
+    for path in (folder / "shards").iterdir():
+        path.unlink()
+    with pytest.warns(RuntimeWarning, match=r"gone with its shard.*element 0 of step 'work'.* 3 more$"):
+        assert flow_of(folder, resume=True).run()["work"][1] == 10
+
+
+def test_a_finished_run_is_resumed_without_reading_its_records(tmp_path, monkeypatch):
+    read = []
+    scan = result_log.scan
+    monkeypatch.setattr(result_log, "scan", lambda *args: read.append(args) or scan(*args))
+    for resume in (False, True, True):
+        flow = Flow("threads", run_folder=tmp_path / "run", resume=resume, return_results=False, progress=False)
+        out = flow.map(abs, range(5_000))
+        results = flow.run()
+    assert [start for _, _, start in read] == [os.path.getsize(tmp_path / "run" / "shards" / name) for _, name, _ in read]
+    opened = []
+    original = open
+    monkeypatch.setattr(
+        result_log, "open", lambda *args, **options: opened.append(args) or original(*args, **options), raising=False
+    )
+    assert list(results[out]) == list(range(5_000))
+    assert len(opened) == 1
 
 
 @pytest.mark.parametrize(
@@ -519,7 +578,13 @@ def test_root_causes_are_read_when_they_are_asked_for(tmp_path, monkeypatch):
     results = flow_of(tmp_path / "run", return_results=False).run()
     error, read = results["total"], []
     original = store.load
-    monkeypatch.setattr(store, "load", lambda folder, name, places: read.extend(places) or original(folder, name, places))
+
+    def noted(rows):
+        for row in rows:
+            read.append(row)
+            yield row
+
+    monkeypatch.setattr(store, "load", lambda folder, name, rows: original(folder, name, noted(rows)))
     assert error.error_indices == ((2, 5),)
     assert read == []
     roots = error.get_root_causes()
@@ -599,7 +664,7 @@ def test_what_a_worker_sends_back_of_an_error_that_it_kept(tmp_path):
     assert kept.results == [None, ErrorStub(False)]
     with pytest.raises(AttributeError):
         kept.results[1].propagated = True
-    (loaded,) = store.load(folder, "work", [kept.places[1]])
+    ((_, loaded),) = store.load(folder, "work", [(1, kept.places[1])])
     assert isinstance(loaded, ErrorSnapshot)
     assert loaded.kwargs == {"x": 2, "size": bytes(100_000)}
 

@@ -1,0 +1,107 @@
+"""What a run folder's index lacks when its run is resumed, and what it names that is there no longer.
+
+Flows in: the index, the shards.  Flows out: the index, which has each element's newest whole record.  Of a shard that is read
+which the index has not, and the last record that it has: its bytes may have been promised and never have come.  Where something
+is wrong, or that is wanted, all of it is read.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+
+from autotb.flow import result_log
+from autotb.flow.index import Index
+from autotb.flow.result_log import Place
+
+_MOST_NAMED = 10
+
+
+def catch_up(index: Index, folder: str, checks_all: bool) -> None:
+    """Read what is to be read.  Elements that were there and are damaged are missing from now on, which a warning tells."""
+    known, there = index.shards(), result_log.names(folder)
+    lost = [(step, at) for shard in sorted(known.keys() - set(there)) for step, at, _ in index.rows(shard)]
+    index.forget(lost)
+    last = index.lasts()
+    for shard in there:
+        whole = known.get(shard, 0)
+        damaged: list[tuple[int, int]] = []
+        if checks_all or not _is_sound(folder, shard, whole, last.get(shard)):
+            damaged = _damaged(index, folder, shard)
+            index.forget(damaged)
+            lost += damaged
+            whole = 0
+        unread = _read(index, folder, shard, whole)
+        if unread and not damaged:
+            path = os.path.join(folder, result_log.FOLDER, shard)
+            _warn(f"{path}: {unread:,} bytes are damaged: what was kept there is called again")
+    index.commit()
+    if lost:
+        _tell(index, folder, lost)
+
+
+def _is_sound(folder: str, shard: str, whole: int, last: int | None) -> bool:
+    """Whether a shard is as long as it was, and the last record that is known of it is whole."""
+    if os.path.getsize(os.path.join(folder, result_log.FOLDER, shard)) < whole:
+        return False
+    if last is None:
+        return True
+    try:
+        next(result_log.read(folder, [Place(shard, last, 0)]))
+    except ValueError:
+        return False
+    return True
+
+
+def _damaged(index: Index, folder: str, shard: str) -> list[tuple[int, int]]:
+    """The elements that the index has in a shard, and that are not there."""
+    whole = {found.offset: found.record for found in result_log.scan(folder, shard) if found.record is not None}
+    lost = []
+    for step, at, offset in index.rows(shard):
+        record = whole.get(offset)
+        if record is None or (record.step, record.at) != (step, at):
+            lost.append((step, at))
+    return lost
+
+
+def _read(index: Index, folder: str, shard: str, start: int) -> int:
+    """Take in the records of a shard from a byte on.  Returns how many bytes between them are none."""
+    newest: dict[tuple[int, int], tuple[int, Place]] = {}
+    damaged, end = 0, start
+    for found in result_log.scan(folder, shard, start):
+        end = found.end
+        if found.record is None:
+            damaged += found.end - found.offset
+            continue
+        key = found.record.step, found.record.at
+        if key not in newest or newest[key][0] <= found.record.stamp:
+            newest[key] = found.record.stamp, Place(shard, found.offset, found.record.state)
+    rows: dict[int, list[tuple[int, Place]]] = {}
+    for (step, at), (stamp, place) in newest.items():
+        before = index.place(step, at)
+        if before is None or _stamp(folder, before) <= stamp:
+            rows.setdefault(step, []).append((at, place))
+    for step, some in rows.items():
+        index.add(step, some)
+    index.set_whole(shard, end)
+    return damaged
+
+
+def _stamp(folder: str, place: Place) -> int:
+    """When a record was written; 0 for one that is not whole."""
+    try:
+        return next(result_log.read(folder, [place], only_text=True)).stamp
+    except (OSError, ValueError):
+        return 0
+
+
+def _tell(index: Index, folder: str, lost: list[tuple[int, int]]) -> None:
+    names = dict(index.execute("SELECT id, name FROM steps"))
+    told = [f"element {at} of step {names.get(step, step)!r}" for step, at in sorted(lost)]
+    if len(told) > _MOST_NAMED:
+        told[_MOST_NAMED:] = [f"{len(told) - _MOST_NAMED:,} more"]
+    _warn(f"{folder}: damaged, or gone with its shard, and therefore called again: {', '.join(told)}")
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, RuntimeWarning, stacklevel=3)
