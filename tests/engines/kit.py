@@ -119,9 +119,23 @@ CASES = '''\
 """Runs the cases that the arguments name, ``way:task``; ``!way:task`` is left to end the program."""
 
 import gc
+import io
+import os
 import sys
 
 import tasks
+
+
+def lines_in_plain(error):
+    stderr, sys.stderr = sys.stderr, io.StringIO()
+    os.environ["AUTOTB_STYLE"], style = "plain", os.environ.get("AUTOTB_STYLE")
+    try:
+        sys.excepthook(type(error), error, error.__traceback__)
+        return len(sys.stderr.getvalue().splitlines())
+    finally:
+        sys.stderr = stderr
+        os.environ.pop("AUTOTB_STYLE")
+        os.environ.update({"AUTOTB_STYLE": style} if style else {})
 
 
 def run(ways, arguments=None):
@@ -140,6 +154,8 @@ def run(ways, arguments=None):
         except BaseException as error:
             print(way, task, "raised", type(error).__name__, flush=True)
             sys.excepthook(type(error), error, error.__traceback__)
+            if os.environ["AUTOTB"] == "1":
+                print(way, task, "plain", lines_in_plain(error), flush=True)
             error = None
         else:
             print(way, task, "returned", result, flush=True)
@@ -172,6 +188,10 @@ STORIES = {
     "locked": Expect(["locked"], "tasks.HoldsLock: it holds a lock"),
     "library": Expect(["library", "default"], "TypeError: Object of type object is not JSON serializable"),
 }
+
+
+#: In panels: context lines, blank rows, borders.
+PANEL_ONLY = re.compile(r"^(│ )*(│ +\d+ │.*│|│ +│|╭.*╮|╰.*╯)$")
 
 
 @dataclass
@@ -252,8 +272,23 @@ def check(program: Program, case: str, **options: object) -> None:
         raise AssertionError(f"{error}\n{text}") from None
     if case not in program.hangs:
         assert program.bare is not None
+        check_length(program, case)
         with pytest.raises((AssertionError, KeyError)):
             check_text(sections(program.bare.stderr)[case.replace(":", "_")], way, task, **options)  # type: ignore[arg-type]
+
+
+def check_length(program: Program, case: str) -> None:
+    """No story is longer than without autotb: in the plain style, and in panels the lines around the failing ones aside."""
+    assert program.ours is not None and program.bare is not None
+    told = program.story(case).rstrip("\n").split("\n")
+    theirs = sections(program.bare.stderr).get(case.replace(":", "_"), "").rstrip("\n").split("\n")
+    way, _, task = case.partition(":")
+    if theirs[-1] not in told or not any(line.endswith(f"in {task or 'score'}") for line in theirs):
+        return  # what the engine made of an error that it cannot carry, or told without the worker's frames
+    plain = re.findall(f"^{way} {task} plain (\\d+)$", program.ours.stdout, re.M)
+    assert int(plain[-1]) <= len(theirs), f"{plain[-1]} lines in the plain style, and without autotb {len(theirs)}"
+    shown = [line for line in told if not PANEL_ONLY.match(line)]
+    assert len(shown) <= len(theirs), "\n".join([*shown, "", *theirs])
 
 
 def submitted(text: str) -> list[str]:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from pathlib import Path
 
 import pytest
 
 from tests import programs
+from tests.engines.kit import PANEL_ONLY
 
 USUAL = Path(__file__).parent / "programs" / "usual.py"
-PANEL_ONLY = re.compile(r"^(│ )*(│ +\d+ │.*│|│ +│|╭.*╮|╰.*╯)$")  # context lines, blank rows, borders
 
 
 @pytest.mark.behaviour("S0-8")
