@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterable, MutableMapping
 from typing import Any
 
-from autotb.flow import executors, scheduler
+from autotb.flow import executors, notebook, scheduler
 from autotb.flow.cache import Cache
 from autotb.flow.context import RAISE, check_mode
 from autotb.flow.progress import listener
@@ -116,14 +116,16 @@ class Flow:
         """Run all steps, and wait for them.
 
         Raises the first exception of a step in raise mode; in both modes what the executor or the store raise for themselves.
-        Raises RuntimeError inside a running event loop, which it would block: there, await :meth:`run_async`.
+        Raises RuntimeError inside a running event loop, which it would block: there, await :meth:`run_async`.  In a notebook it
+        blocks the cell, as anything else does.
         """
         try:
             asyncio.get_running_loop()
         except RuntimeError:
             pass
         else:
-            raise RuntimeError("an event loop is running here, which run() would block: use await flow.run_async()")
+            if not notebook.is_one():
+                raise RuntimeError("an event loop is running here, which run() would block: use await flow.run_async()")
         heard = listener(self._progress)
         with heard:
             one = self._running(heard.tell)

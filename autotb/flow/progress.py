@@ -1,4 +1,4 @@
-"""Who is told how far a run is: a bar on a terminal, a function of the user's, or nobody.
+"""Who is told how far a run is: a bar on a terminal, a table in a notebook, a function of the user's, or nobody.
 
 Flows in: counts by step.  Flows out: lines of stderr that are redrawn, calls; at the end a table, or one log record.
 """
@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from autotb import render
+from autotb.flow import notebook
 from autotb.flow.tallies import Tallies
 from autotb.render import bars, terminal
 from autotb.render.logs import failed, say
@@ -128,6 +129,8 @@ def listener(progress: Any, shows_table: bool = True) -> Any:
     """Who is told; a context manager around the run."""
     if callable(progress):
         return Called(progress)
+    if progress is not False and notebook.kernel() is not None:
+        return notebook.LiveTable()
     if progress is False or (progress is None and not terminal.is_terminal(sys.stderr)):
         return Silent(says_failures=progress is None)
     return Bars(shows_table)

@@ -5,7 +5,6 @@ Flows in: the columns of a run, the counts.  Flows out: values, errors, root cau
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -21,7 +20,7 @@ class Results(Mapping[Any, Any]):
     """The results of a flow by output or by the step's name: a map's is a list (nested for more than one dimension), or a lazy
     sequence over the run folder where results were not to be returned; a call's is its value; errors stand among them.
 
-    ``str()`` has the table of the steps and the root causes, grouped.
+    ``str()`` has the table of the steps and the root causes, grouped; so has the page of a notebook where it is a cell's value.
     """
 
     def __init__(self, flow: object, columns: dict[str, Column], tallies: dict[str, Any], folder: str | None) -> None:
@@ -91,12 +90,20 @@ class Results(Mapping[Any, Any]):
         return self.told(render.as_text)
 
     def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(str(self))}</pre>"
+        from autotb import render
+        from autotb.flow import table
+
+        return table.html(self.tallies, self._causes(render.as_text))
 
     def told(self, draw: Callable[[Any], str]) -> str:
         """The table and the root causes; ``draw`` makes text of a Trace."""
-        from autotb import render
         from autotb.flow import table
+
+        return table.text(self.tallies, self._causes(draw))
+
+    def _causes(self, draw: Callable[[Any], str]) -> list[str]:
+        """The stories of the root causes, grouped."""
+        from autotb import render
         from autotb.flow.failure_groups import Groups
 
         groups = Groups()
@@ -105,7 +112,7 @@ class Results(Mapping[Any, Any]):
                 groups.add(render.explain(snapshot.exception))
             else:
                 groups.add_line(headline(snapshot.exception))
-        return table.text(self.tallies, groups.texts(draw))
+        return groups.texts(draw)
 
     def __repr__(self) -> str:
         return f"<results of {len(self)} {'step' if len(self) == 1 else 'steps'}: {', '.join(self)}>"

@@ -1,17 +1,44 @@
-"""The table of a flow's steps and its root causes, as text.
+"""The table of a flow's steps and its root causes, as text and as HTML.
 
-Flows in: counts and times by step, grouped stories.  Flows out: text, drawn by rich.
+Flows in: counts and times by step, grouped stories.  Flows out: text, drawn by rich; a table of HTML.
 """
 
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
+from html import escape
 from typing import Any
 
 
 def text(tallies: dict[str, Any], causes: list[str], width: int = 100) -> str:
     """The table, then the root causes."""
     return "\n\n".join([_table(tallies, width), *causes])
+
+
+_CELL = "text-align:{};padding:0.1em 0.6em"
+
+
+def html(tallies: dict[str, Any], causes: Sequence[str] = (), *, bars: bool = False) -> str:
+    """The same for a page, with a bar for each step where it is still running; in the page's own colours."""
+    names = ("step", *(("",) if bars else ()), *COUNTS)
+    head = "".join(f'<th style="{_CELL.format("left" if name == "step" else "right")}">{name}</th>' for name in names)
+    rows = []
+    for name, tally in tallies.items():
+        bar = (f'<progress value="{tally.done}" max="{max(tally.total, 1)}"></progress>',) if bars else ()
+        cells = (*bar, *_counts(tally))
+        first = f'<td style="{_CELL.format("left")}">{escape(name)}</td>'
+        rows.append(f"<tr>{first}" + "".join(f'<td style="{_CELL.format("right")}">{cell}</td>' for cell in cells) + "</tr>")
+    stories = "".join(f"<pre>{escape(cause)}</pre>" for cause in causes)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>{stories}"
+
+
+COUNTS = ("done", "failed", "skipped", "of", "time")
+
+
+def _counts(tally: Any) -> list[str]:
+    sound = tally.done - tally.failed - tally.skipped
+    return [*(f"{count:,}" for count in (sound, tally.failed, tally.skipped, tally.total)), _seconds(tally.seconds)]
 
 
 def _table(tallies: dict[str, Any], width: int) -> str:
@@ -22,13 +49,12 @@ def _table(tallies: dict[str, Any], width: int) -> str:
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("step", overflow="fold")
-    for name in ("done", "failed", "skipped", "of", "time"):
+    for name in COUNTS:
         table.add_column(name, justify="right", no_wrap=True)
     for name, tally in tallies.items():
-        sound = tally.done - tally.failed - tally.skipped
-        counts = [f"{count:,}" for count in (sound, tally.failed, tally.skipped, tally.total)]
-        table.add_row(Text(name), *counts, _seconds(tally.seconds))
-    console = Console(file=io.StringIO(), width=width, color_system=None, legacy_windows=False)
+        table.add_row(Text(name), *_counts(tally))
+    # Nor does it write into a notebook's page of itself.
+    console = Console(file=io.StringIO(), width=width, color_system=None, legacy_windows=False, force_jupyter=False)
     console.print(table)
     drawn: str = console.file.getvalue()  # type: ignore[attr-defined]
     return "\n".join(line.rstrip() for line in drawn.rstrip().split("\n"))

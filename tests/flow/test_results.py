@@ -57,8 +57,10 @@ def test_root_causes_are_those_that_failed(made):
     assert [root.kwargs for root in made[0].get_root_causes()] == [{"x": 0}]
 
 
-def test_in_a_notebook_the_table_is_text(made):
-    assert made[0]._repr_html_().startswith("<pre>step")
+def test_in_a_notebook_it_is_a_table_with_the_root_causes(made):
+    page = made[0]._repr_html_()
+    assert page.startswith("<table>")
+    assert "<pre>root cause of 1 failure:" in page
     assert "&quot;" in made[0]._repr_html_()
 
 
