@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import warnings
 from collections.abc import Callable, Iterable, MutableMapping
 from typing import Any
 
@@ -86,7 +87,7 @@ class Flow:
         self._schedule, self._containers, self._progress = schedule, scan == CONTAINERS, progress
         self._folder = None if run_folder is None else os.path.abspath(run_folder)
         self._resume, self._retry_failed, self._return_results = resume, retry_failed, return_results
-        self._cache = Cache(cache)
+        self._cache, self._has_cache = Cache(cache), cache is not None
         self._nodes: dict[str, Node] = {}
         self._named: dict[str, int] = {}  # how often a name was given
         self._shapes: dict[str, tuple[int, ...] | None] = {}  # None: known when it runs
@@ -143,6 +144,7 @@ class Flow:
         return self._results(one, heard)
 
     def _running(self, tell: Any) -> Running:
+        self._tell_of_cache()
         store = (
             Memory()
             if self._folder is None
@@ -165,6 +167,15 @@ class Flow:
         except BaseException:
             store.close()
             raise
+
+    def _tell_of_cache(self) -> None:
+        """A cache that was given and that no step uses is an oversight."""
+        if self._has_cache and self._nodes and not any(node.step.cache for node in self._nodes.values()):
+            warnings.warn(
+                "this flow has a cache, and none of its steps uses it: give those that should autotb.step(function, cache=True)",
+                UserWarning,
+                stacklevel=4,
+            )
 
     def _results(self, one: Running, heard: Any) -> Results:
         columns = {name: one.store.columns[name] for name in self._nodes}

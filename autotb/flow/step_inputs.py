@@ -14,12 +14,13 @@ from typing import Any
 
 from autotb.flow import resources
 from autotb.flow.binding import Names
-from autotb.flow.context import CONTINUE, Array, Element, ErrorContext, ResourcesEval, scan, unravelled
+from autotb.flow.context import CONTINUE, SKIPPED, Array, Element, ErrorContext, ResourcesEval, scan, unravelled
 from autotb.flow.result_log import MISSING, OK
 from autotb.flow.snapshots import ERRORS, ArrayReference, Noted
 from autotb.flow.steps import MAP, Node, Output
 from autotb.flow.store import Column, Memory, OneOf, nested
 
+SKIPPED_CALL = ResourcesEval(SKIPPED)
 MOST_LOADED = 100  # elements of a chunk whose inputs are loaded from a run folder
 
 
@@ -51,6 +52,10 @@ class Given:
     def has_errors(self, _ats: Sequence[int]) -> bool:
         """Errors among what was given are seen by their type."""
         return False
+
+    def is_error(self, at: int) -> bool:
+        """Whether this value is one."""
+        return isinstance(self.values[at], ERRORS)
 
     def element(self, _at: int) -> None:
         """Nothing is known of a value that was given."""
@@ -95,9 +100,13 @@ class Upstream:
             return states.count(OK, ats.start, ats.stop) != len(ats)
         return any(states[at] != OK for at in ats)
 
+    def is_error(self, at: int) -> bool:
+        """Whether this value is one."""
+        return self.column.states[at] != OK
+
     def element(self, at: int) -> Element:
         """Whether a value is an error, and where it is found again."""
-        is_error = self.column.states[at] != OK
+        is_error = self.is_error(at)
         return Element(is_error, OneOf(self.source, unravelled(at, self.shape)) if is_error else None)
 
     def whole(self) -> tuple[Any, Any]:
@@ -236,12 +245,26 @@ class Work:
         """What the call needs: asked for it alone, or once for the whole map."""
         if self.step.resources_scope != MAP or not self.is_map:
             return resources.evaluate(self.step, call.named, context.error_info, self.mode, owners)
+        if self.mode == CONTINUE and context.error_info:
+            return SKIPPED_CALL  # this one is not made; what the others need is asked when the first of them is
         if self._map_resources is None:
             wholes = [axis.whole() for axis in self.axes] if self.step.resources is not None else []
+            if self.mode == CONTINUE and any(array is not None and array.indices for _, array in wholes):
+                wholes = [(values, None) for values in self._of_calls_made()]
             whole = self._called(tuple([value for value, _ in wholes]), tuple([known for _, known in wholes]))
             found = scan(whole.named, whole.inputs)
             self._map_resources = resources.evaluate(self.step, whole.named, found, self.mode, owners)
         return self._map_resources
+
+    def _of_calls_made(self) -> list[list[Any]]:
+        """For each axis the elements that go into calls which are made: of a product the sound ones of each, else those that are
+        sound on all axes, in a row."""
+        sizes = [math.prod(axis.shape) for axis in self.axes]
+        sound = [[at for at in range(size) if not axis.is_error(at)] for axis, size in zip(self.axes, sizes, strict=True)]
+        if not self.node.product:
+            together = set(sound[0]).intersection(*sound[1:])
+            sound = [sorted(together)] * len(self.axes)
+        return [list(axis.take(ats)) for axis, ats in zip(self.axes, sound, strict=True)]
 
 
 def shape_of(name: str, shapes: list[tuple[int, ...]], product: bool) -> tuple[int, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -212,3 +213,16 @@ def test_without_a_place_of_its_own_it_lives_as_long_as_the_flow():
     flow.map(step(work, cache=True), [1, 2])
     assert flow.run()["work"] == flow.run()["work"] == [10, 5]
     assert sorted(CALLS) == [1, 2]
+
+
+def test_a_cache_that_no_step_uses_is_told_of_at_the_users_line():
+    flow = Flow(cache={}, progress=False)
+    flow.map(abs, [1])
+    with pytest.warns(UserWarning, match=r"none of its steps uses it: .*cache=True") as told:
+        flow.run()
+    assert told[0].filename == __file__
+    used = Flow(cache={}, progress=False)
+    used.map(step(abs, cache=True), [1])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        used.run()

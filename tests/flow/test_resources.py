@@ -22,6 +22,16 @@ def fails(x):
     return 1 / x
 
 
+def sound(x):
+    if not x:
+        raise ValueError("nothing")
+    return x
+
+
+def pair(x, y, needs=None):
+    return x, y, needs
+
+
 def cpus(named):
     ASKED.append(named)
     return {"cpus": 1 + (len(named["x"]) if isinstance(named["x"], list) else named["x"])}
@@ -75,7 +85,36 @@ def test_nothing_is_asked_for_calls_that_are_not_made(scope):
     results = flow.run()
     assert results[out][0] == (1, None)
     assert isinstance(results[out][1], PropagatedErrorSnapshot)
-    assert len(ASKED) == (1 if scope == "element" else 0)  # of a map with errors in its inputs nothing is asked as a whole
+    assert ASKED == [{"x": 1}] if scope == "element" else [{"x": [1]}]
+
+
+@pytest.mark.parametrize("scope", ["element", "map"])
+def test_nothing_is_asked_where_all_inputs_failed(scope):
+    flow = Flow(error_handling="continue", progress=False)
+    flow.map(step(work, resources=cpus, resources_scope=scope), flow.map(fails, [0, 0]))
+    flow.run()
+    assert ASKED == []
+
+
+@pytest.mark.parametrize("kept", ["memory", "folder only"])
+@pytest.mark.parametrize("product", [False, True])
+def test_a_map_that_failed_in_part_is_asked_for_the_calls_that_are_made(tmp_path, kept, product):
+    options = {} if kept == "memory" else {"run_folder": tmp_path / "run", "return_results": False}
+    flow = Flow(error_handling="continue", progress=False, **options)
+    asks = step(pair, resources=cpus, resources_scope="map", resources_variable="needs")
+    out = flow.map(
+        asks, flow.map(step(sound, name="xs"), [3, 0, 5]), flow.map(step(sound, name="ys"), [0, 1, 4]), product=product
+    )
+    results = flow.run()
+    if product:
+        assert ASKED == [{"x": [3, 5], "y": [1, 4]}]
+        assert [[isinstance(one, PropagatedErrorSnapshot) for one in row] for row in results[out]] == [
+            [True, False, False], [True, True, True], [True, False, False],
+        ]  # fmt: skip
+    else:
+        assert ASKED == [{"x": [5], "y": [4]}]
+        assert results[out][2] == (5, 4, {"cpus": 2})
+        assert all(isinstance(one, PropagatedErrorSnapshot) for one in results[out][:2])
 
 
 @pytest.mark.behaviour("S2-45", "S2-46")
