@@ -96,6 +96,8 @@ TRIGGERS = {
     "ray.data.grouped_data": ("autotb.engines.ray",),
     "ray.exceptions": ("autotb.engines.ray",),
     "ray.remote_function": ("autotb.engines.ray",),
+    "ray.train.v2._internal.exceptions": ("autotb.engines.ray",),
+    "ray.util.multiprocessing.pool": ("autotb.engines.ray",),
     "speedy_utils.common.exceptions": ("autotb.engines.speedy_utils",),
     "speedy_utils.multi_worker._mp_backends": ("autotb.engines.speedy_utils",),
     "speedy_utils.multi_worker.thread": ("autotb.engines.speedy_utils",),

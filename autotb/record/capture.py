@@ -52,6 +52,8 @@ class Capture:
         self.seen.add(id(exc))
         opened = wrappers.opened(exc)
         record = attached(exc)
+        if record is None and opened is not None and opened.headline is not None:
+            record = attached(opened.headline)
         record = arrival.tree(record) if record is not None else None
         told = record if record is not None and "type" in record else None
         headline = opened.headline if opened is not None and opened.headline is not None else exc

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from autotb import assumption, engine_facts, settings, surface
 from autotb.assumption import Attributes, Frame, Lost, Text
-from autotb.engines.ray import data
+from autotb.engines.ray import data, returned
 from autotb.instrument import engine_frames, exception_wrappers, inherited_settings, lazy, task_events
 from autotb.instrument.patch import Patch, noise_is_kept
 from autotb.record import annotate, build, callsite, pickling, static, wrappers
@@ -49,6 +49,8 @@ MODULES = (
     "ray._private.function_manager",
     "ray.data.dataset",
     "ray.data.grouped_data",
+    "ray.util.multiprocessing.pool",
+    "ray.train.v2._internal.exceptions",
 )
 NAME = "Ray"
 DISTRIBUTION = "ray"
@@ -137,7 +139,7 @@ engine_facts.register(
     openers=(_open,),
     handles=(_handle,),
     crashes=("ray.exceptions.WorkerCrashedError", "ray.exceptions.OutOfMemoryError"),
-    wrappers={"ray.exceptions.UserCodeException": data.opened},
+    wrappers={"ray.exceptions.UserCodeException": data.opened, **returned.WRAPPERS},
     markers=("ray.data.exceptions.SystemException",),
 )
 
@@ -255,6 +257,9 @@ def _wrap_as_instanceof_cause(original: Function) -> Function:
             if tree is not None:
                 _note_submitted(tree)
                 annotate.arrive(error, tree)
+                cause = getattr(self, "cause", None)
+                if static.is_exception(cause) and cause is not error:
+                    annotate.attach(cause, tree)  # what is made here pickles as its cause alone
         except Exception:
             pass  # the error is the user's and goes on
         return error
@@ -517,8 +522,9 @@ PATCHES = (
     Patch("ray._private.worker", "_unhandled_error_handler", _wrap_unhandled, costs=Lost.UNRETRIEVED),
     Patch("ray._private.worker", "init", inherited_settings.telling, costs=Lost.SETTINGS),
     *data.PATCHES,
+    *returned.PATCHES,
 )
-ASSUMPTIONS = (TASK, TRACEBACK, DESERIALIZE, PID, GENERATOR, ACTOR, *data.ASSUMPTIONS)
+ASSUMPTIONS = (TASK, TRACEBACK, DESERIALIZE, PID, GENERATOR, ACTOR, *data.ASSUMPTIONS, *returned.ASSUMPTIONS)
 
 
 def probe(given: dict[str, Any], timeout: float) -> Iterator[Any]:
