@@ -25,9 +25,10 @@ class Opened:
     ``headline`` is the exception whose type and message are shown in its place, ``text`` the worker's traceback as text, for
     want of a record, of a worker that ran ``where``.  ``roots`` are the exceptions that the wrapper only passes on, the one to
     tell first, and ``broken`` has one line for each task that failed only because of them, or for what else the engine says.
+    ``is_message`` says that the engine's own frames tell nothing beside the message: they are counted.
     """
 
-    __slots__ = ("broken", "headline", "roots", "text", "where")
+    __slots__ = ("broken", "headline", "is_message", "roots", "text", "where")
 
     def __init__(
         self,
@@ -36,8 +37,10 @@ class Opened:
         roots: tuple[BaseException, ...] = (),
         broken: tuple[str, ...] = (),
         where: str = "in a worker",
+        is_message: bool = False,
     ) -> None:
         self.headline, self.text, self.roots, self.broken, self.where = headline, text, roots, broken, where
+        self.is_message = is_message
 
 
 class Facts:

@@ -51,8 +51,8 @@ def _open(exc: BaseException) -> engine_facts.Opened | None:
     (failures,) = FAILURES.read(exc) or ({},)
     found = sorted((_told(rank, failure) for rank, failure in failures.items()), key=lambda item: item[0])
     told = [(rank, error) for _, rank, _, error in found if error is not None]
-    if not told:
-        return None
+    if not told:  # without ``@record`` the ranks have told their errors themselves
+        return engine_facts.Opened(is_message=True)
     first, root = told[0]
     broken = [f"rank {first} failed first"] if len(found) > 1 else []
     broken += [_after(rank, failure, error, root) for _, rank, failure, error in found if error is not root]

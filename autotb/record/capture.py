@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from types import TracebackType
 
+from autotb import settings
 from autotb.record import arrival, frames, last_lines, ownership, safe_repr, schema, static, wrappers
 
 TYPE_CHECKING = False
@@ -61,6 +62,8 @@ class Capture:
         tree["hops"] = self._hops(tb or static.traceback_of(exc), record, place)
         if record is not None and record.get("culprit"):
             tree["culprit"] = record["culprit"]
+        if opened is not None and opened.is_message:
+            tree["hops"] = [_counted(hop) for hop in tree["hops"]]
         if opened is not None and opened.broken:
             tree["broken"] = list(opened.broken)
         if opened is not None and opened.roots:
@@ -261,6 +264,14 @@ def _raised_at(exc: BaseException) -> object:
 def _is_of(hop: Hop, worker: Hop) -> bool:
     """Whether it ran where the error was wrapped: in that worker itself, or in a thread that the engine's own code gave it to."""
     return not hop.get("where") or (hop.get("pid") == worker.get("pid") and not hop.get("submitted"))
+
+
+def _counted(hop: Hop) -> Hop:
+    """A hop whose frames are counted, where none is the user's."""
+    frames = hop["frames"]
+    if _has_user_frame(hop) or len(frames) < 2 or settings.value("frames") == "all":
+        return hop
+    return {**hop, "frames": [{"omitted": len(frames)}]}
 
 
 def _has_user_frame(hop: Hop) -> bool:

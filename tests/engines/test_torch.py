@@ -218,12 +218,15 @@ def test_ranks_without_autotb_are_told_from_their_text(tmp_path):
     assert [head.partition(" in ")[2] for head in ran.heads][-2:] == ["main", "load"]
 
 
-def test_without_record_no_rank_complains_of_a_variable_of_ours(tmp_path):
+def test_without_record_a_rank_tells_its_error_and_the_agent_its_message(tmp_path):
     ran = programs.run(tmp_path, RANKS.replace("@record\n", ""), command=TORCHRUN, OMP_NUM_THREADS="1")
 
     assert "ZeroDivisionError: division by zero" in ran.stderr
     assert "is no setting" not in ran.stderr
     assert "_AUTOTB" not in ran.stderr
+    told = ran.stderr.partition("ChildFailedError: ")[0].rpartition("╭")[2]
+    assert re.search(r"│ … \d+ more frames +│", told), ran.stderr
+    assert "launch_agent" not in told
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from autotb import engine_facts
-from autotb.record import wrappers
+from autotb.record import ownership, wrappers
 from autotb.record.capture import Capture
 
 
@@ -79,3 +79,20 @@ def test_a_marker_is_no_cause():
 
     assert tree.get("cause") is None
     assert Capture().tree(raised(KeyError("k"), Marker("says something")))["cause"]["message"] == "says something"
+
+
+def test_frames_of_an_error_whose_message_says_all_are_counted(monkeypatch):
+    monkeypatch.setattr(engine_facts.facts, "wrappers", {f"{__name__}.Wrapper": lambda exc: engine_facts.Opened(is_message=True)})
+
+    def fails():
+        raise Wrapper("all is said")
+
+    try:
+        fails()
+    except Wrapper as error:
+        kept = Capture().tree(error)["hops"][0]["frames"]
+        monkeypatch.setattr(ownership, "kind_of", lambda *_: ownership.ENGINE)
+        counted = Capture().tree(error)["hops"][0]["frames"]
+
+    assert [frame["name"] for frame in kept] == ["test_frames_of_an_error_whose_message_says_all_are_counted", "fails"]
+    assert counted == [{"omitted": 2}]
