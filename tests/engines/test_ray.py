@@ -316,7 +316,7 @@ def test_a_task_whose_ref_was_dropped(tmp_path):
         task.remote(0)
         ray.get(task.remote(1))
         end = time.monotonic() + 60
-        while not getattr(sys.modules.get("autotb.hooks.events"), "_told", 0) and time.monotonic() < end:
+        while not getattr(sys.modules.get("autotb.hooks.unretrieved_report"), "_used", 0) and time.monotonic() < end:
             time.sleep(0.05)
         """,
     )

@@ -35,6 +35,8 @@ def _recording(where: str, label: Callable[[], str | None]) -> Function:
     """Wraps the ``__init__`` of what an error is returned in."""
 
     def wrap(original: Function) -> Function:
+        """Runs in the worker's ``except``, where the exception still has its traceback."""
+
         @functools.wraps(original)
         def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
             try:
