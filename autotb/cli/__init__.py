@@ -27,12 +27,18 @@ def parser() -> argparse.ArgumentParser:
         "--import", action="append", default=[], dest="modules", metavar="MODULE", help="a module that the workers are to import"
     )
     doctor.add_argument("--timeout", type=float, default=300, metavar="SECONDS", help="how long to wait for the workers")
-    show = commands.add_parser("show", help="print a failure again that was kept in a file")
+    show = commands.add_parser("show", help="print a failure again that was kept in a file, or how far a flow's run is")
     show.add_argument(
-        "file", help="of AUTOTB_DIR, of unwrap(log_to=…), of collect's to_json() or jsonl=…, or of AUTOTB_STYLE=json"
+        "file",
+        help="of AUTOTB_DIR, of unwrap(log_to=…), of collect's to_json() or jsonl=…, of AUTOTB_STYLE=json, or a run folder",
     )
+    show.add_argument("--failed", action="store_true", help="list the calls that failed in a run folder, by what they failed of")
     rerun = commands.add_parser("rerun", help="call a failed function again, alone, in this process")
-    rerun.add_argument("file", help="a kept story that names its inputs, or the inputs (AUTOTB_DIR with AUTOTB_KEEP_INPUTS=1)")
+    rerun.add_argument(
+        "file", help="a kept story that names its inputs, the inputs (AUTOTB_DIR with AUTOTB_KEEP_INPUTS=1), or a run folder"
+    )
+    rerun.add_argument("step", nargs="?", help="of a run folder: the step whose call failed")
+    rerun.add_argument("index", nargs="?", type=int, default=0, help="and the number of its element, counted from 0")
     rerun.add_argument("--pdb", action="store_true", help="start the debugger where the error is raised")
     rerun.add_argument("--trust", action="store_true", help="unpickle a file that others could have written")
     return main

@@ -1,8 +1,9 @@
 """``python -m autotb rerun FILE``: call a failed function again, alone, in this process.
 
-Flows in: a kept story that names its inputs, or the inputs themselves (``AUTOTB_KEEP_INPUTS=1``).  Flows out: what the call
-returns or the story of its error, on stdout; under ``--pdb`` the debugger where it was raised.  To read inputs is to unpickle
-them, which can run any code: a file that others could have written is refused, unless ``--trust`` is given.
+Flows in: a kept story that names its inputs, the inputs themselves (``AUTOTB_KEEP_INPUTS=1``), or a run folder, a step and an
+element.  Flows out: what the call returns or the story of its error, on stdout; under ``--pdb`` the debugger where it was raised.
+To read inputs is to unpickle them, which can run any code: a file that others could have written is refused, unless ``--trust``
+is given.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import pickle
 import stat
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +23,11 @@ from autotb.render import clean, terminal
 def command(options: Any) -> int:
     """Run the call; ends as it does: 0, 1 for an error, its own status for SystemExit; 2 for a file that cannot be used."""
     try:
-        path = _inputs_of(Path(options.file), options.trust)
-        call = _load(path, options.trust)
+        path = Path(options.file)
+        if path.is_dir():
+            call = _of_folder(path, options.step, options.index, options.trust)
+        else:
+            call = _load(_inputs_of(path, options.trust), options.trust)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         terminal.write(sys.stderr, clean.line(f"autotb rerun: {options.file}: {reason}") + "\n")
@@ -46,6 +51,33 @@ def _inputs_of(path: Path, trust: bool) -> Path:
             "it names no inputs: they are kept where AUTOTB_DIR and AUTOTB_KEEP_INPUTS=1 are set as the program runs"
         )
     return Path(found[-1])
+
+
+def _of_folder(folder: Path, step: str | None, at: int, trust: bool) -> tuple[Any, Any, Any]:
+    """The call of an element of a run folder that failed."""
+    from autotb.flow import binding, index, result_log
+    from autotb.flow.packing import Opaque
+    from autotb.flow.store import load
+
+    folder = folder.absolute()
+    if step is None:
+        raise ValueError("it is a run folder: name the step and the number of its element, as show --failed lists them")
+    with closing(index.opened(str(folder))) as found:
+        rows = found.places(step, at, at + 1)
+        about = {key: found.noted(key) for key in ("path", "folder", "main")}
+    if not rows or rows[0][1].state != result_log.FAILED:
+        raise ValueError(f"element {at} of step {step!r} is no call that failed; show --failed lists those that did")
+    _refuse_others(folder / index.FILE, trust)
+    _refuse_others(folder / result_log.FOLDER / rows[0][1].shard, trust)
+    _prepare({"path": about["path"] or [], "folder": about["folder"] or "", "main": about["main"]})
+    ((_, error),) = load(str(folder), step, rows)
+    for name, value in (("the function", error.function), *error.kwargs.items()):
+        if isinstance(value, Opaque):
+            raise ValueError(  # noqa: TRY004  nobody gave a wrong argument
+                f"the call cannot be made again here: {name} is {value!r}"
+            )
+    args, kwargs = binding.unbind(error.function, error.kwargs)
+    return error.function, args, kwargs
 
 
 def _hops(value: Any) -> list[dict[str, Any]]:

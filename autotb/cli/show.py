@@ -19,8 +19,11 @@ from autotb.trace.model import Trace
 
 def command(options: Any) -> int:
     """Print; 2 where the file cannot be read as stories."""
+    lists_failed = getattr(options, "failed", False)
     if Path(options.file).is_dir():
-        return _folder(options.file)
+        return _folder(options.file, lists_failed)
+    if lists_failed:
+        return _refused(options.file, ValueError("--failed is of run folders"))
     try:
         told = _stories(arrival.json_in(options.file))
     except (OSError, ValueError) as error:
@@ -30,11 +33,13 @@ def command(options: Any) -> int:
     return 0
 
 
-def _folder(folder: str) -> int:
+def _folder(folder: str, lists_failed: bool) -> int:
     from autotb.flow import run_report
 
     try:
-        text = run_report.text(folder, lambda trace: render.draw(trace, sys.stdout))
+        text = (
+            run_report.failed(folder) if lists_failed else run_report.text(folder, lambda trace: render.draw(trace, sys.stdout))
+        )
     except (OSError, ValueError) as error:
         return _refused(folder, error)
     terminal.write(sys.stdout, text + "\n")

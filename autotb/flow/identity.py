@@ -1,12 +1,14 @@
 """What a step is compared by when a run is resumed: its function by name, its inputs by a digest, its shape.
 
-Flows in: the nodes of a flow.  Flows out: :class:`Identity`, texts that a run folder keeps.
+Flows in: the nodes of a flow.  Flows out: :class:`Identity`, texts that a run folder keeps; and where the program is.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
+import sys
 from dataclasses import dataclass
 from types import FunctionType
 from typing import Any
@@ -54,3 +56,13 @@ def _told(value: Any) -> str:
         return repr(form_of(value))
     except Exception:
         return f"<{type(value).__name__}>"  # what cannot be pickled is told by its type alone
+
+
+def whereabouts() -> dict[str, Any]:
+    """Where the program is that runs the flow: its main script, its folder and path, for who calls a function of it again."""
+    main = getattr(sys.modules.get("__main__"), "__file__", None)
+    return {
+        "main": os.path.abspath(main) if isinstance(main, str) else None,
+        "path": [entry for entry in sys.path if isinstance(entry, str)],
+        "folder": os.getcwd(),
+    }

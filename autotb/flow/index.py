@@ -7,8 +7,10 @@ A rollback journal and an exclusive lock: run folders lie on network file system
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import sqlite3
+import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
@@ -20,7 +22,9 @@ FILE = "index.sqlite"
 _UNDONE = ".new"  # ends the name of an index that is being made
 _FORMAT = 1
 _APPLICATION = 0x61546246  # "aTbF", so that a foreign database is told from ours
-_BUSY = 5.0  # seconds that another process's lock is waited for
+_BUSY = 5.0  # seconds that another process's lock is waited for by who is to write
+_BRIEFLY = 0.1  # and by who reads
+_TRIES, _PAUSE = 150, 0.02  # seconds between two looks at an index that is being written
 
 _TABLES = """
 CREATE TABLE steps (id INTEGER PRIMARY KEY, name TEXT UNIQUE, function TEXT, inputs TEXT, shape TEXT, seconds REAL DEFAULT 0);
@@ -32,7 +36,12 @@ CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT);
 
 
 class Index:
-    """An open index.  Raises ValueError for a file that is none, and OSError where it cannot be read or written."""
+    """An open index; ``is_live`` tells one whose run goes on in another process.
+
+    Raises ValueError for a file that is none, and OSError where it cannot be read or written.
+    """
+
+    is_live = False
 
     def __init__(self, folder: str, mode: str, name: str = FILE) -> None:
         self.path = os.path.join(folder, name)
@@ -46,7 +55,9 @@ class Index:
 
     def _opened(self, mode: str) -> sqlite3.Connection:
         uri = f"file:{_quoted(self.path)}?mode={mode}"
-        connection = sqlite3.connect(uri, uri=True, timeout=_BUSY, check_same_thread=False, isolation_level=None)
+        connection = sqlite3.connect(
+            uri, uri=True, timeout=_BRIEFLY if mode == "ro" else _BUSY, check_same_thread=False, isolation_level=None
+        )
         try:
             if mode == "rwc":
                 connection.executescript(
@@ -59,7 +70,8 @@ class Index:
                 raise ValueError(f"{self.path} is no index of a run of this version of autotb")
             if mode == "rw":
                 connection.execute("PRAGMA locking_mode=EXCLUSIVE")
-                connection.execute("BEGIN IMMEDIATE")
+                connection.execute("PRAGMA cache_spill=0")  # the file is as the last commit left it, until the next
+                connection.execute("BEGIN EXCLUSIVE")
                 connection.execute("COMMIT")  # a second process that resumes the same run is told at once
                 if "whole" not in [column[1] for column in connection.execute("PRAGMA table_info(shards)")]:
                     connection.execute("ALTER TABLE shards ADD COLUMN whole INTEGER DEFAULT 0")  # of an earlier version
@@ -143,6 +155,23 @@ class Index:
         if self.connection.in_transaction:
             self.execute("COMMIT")
 
+    def count(self) -> int:
+        """How many elements there are."""
+        return int(self.execute("SELECT COUNT(*) FROM elements")[0][0])
+
+    def note(self, **values: Any) -> None:
+        """Keep something about the run."""
+        for key, value in values.items():
+            self.change("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, json.dumps(value)))
+
+    def noted(self, key: str) -> Any:
+        """What was kept; None where nothing was, or no JSON."""
+        found = self.execute("SELECT value FROM meta WHERE key = ?", (key,))
+        try:
+            return json.loads(found[0][0]) if found else None
+        except (TypeError, ValueError):
+            return None
+
     def steps(self) -> list[tuple[str, bool]]:
         """The names of all steps, and whether there are results of them."""
         rows = self.execute("SELECT name, EXISTS (SELECT 1 FROM elements WHERE step = id) FROM steps ORDER BY id")
@@ -161,6 +190,50 @@ class Index:
             (step, start, stop),
         )
         return [(at, Place(shard, offset, state)) for at, state, shard, offset in rows]
+
+
+class Live(Index):
+    """The index of a run that goes on in another process, which has it locked: each statement reads the file as it lies there,
+    takes no lock and leaves nothing, and is tried again where the file is being written meanwhile.
+
+    Raises BlockingIOError where it is written all the time.
+    """
+
+    is_live = True
+
+    def __init__(self, folder: str) -> None:
+        self.path = os.path.join(folder, FILE)
+
+    def execute(self, statement: str, values: Any = ()) -> list[Any]:
+        """All rows of a statement."""
+        error: Exception | None = None
+        for _ in range(_TRIES):
+            before = self._settled()
+            if before is not None:
+                try:
+                    with closing(self._opened("ro&immutable=1")) as connection:
+                        rows = connection.execute(statement, values).fetchall()
+                except (sqlite3.DatabaseError, ValueError) as failed:  # it may have been read in the midst of a change
+                    error = failed
+                else:
+                    if self._settled() == before:
+                        return rows
+            time.sleep(_PAUSE)
+        raise BlockingIOError(11, "the run that goes on here writes all the time: try again", self.path) from error
+
+    def _settled(self) -> tuple[int, int] | None:
+        """What changes with the file; None while a commit writes to it, which the head of the journal tells."""
+        try:
+            with open(self.path + "-journal", "rb") as journal:
+                if journal.read(1).strip(b"\0"):
+                    return None
+        except FileNotFoundError:
+            pass
+        found = os.stat(self.path)
+        return found.st_mtime_ns, found.st_size
+
+    def close(self) -> None:
+        """Nothing is open between two statements."""
 
 
 def created(folder: str, token: str) -> Index:
@@ -206,11 +279,14 @@ def is_begun(folder: str, ours: Callable[[str], bool]) -> bool:
 
 
 def opened(folder: str) -> Index:
-    """The index, to be read.  Also one whose run was killed in the midst of writing, which SQLite takes back then."""
+    """The index, to be read.  Also one whose run goes on, and one whose run was killed in the midst of writing, which SQLite
+    takes back then."""
     if not os.path.isdir(folder):
         raise FileNotFoundError(2, "the run folder is gone, or cannot be seen from here", folder)
     try:
         return Index(folder, "ro")
+    except BlockingIOError:
+        return Live(folder)
     except OSError as error:
         if isinstance(error, FileNotFoundError) or not os.path.exists(os.path.join(folder, FILE + "-journal")):
             raise

@@ -6,6 +6,7 @@ Flows in: the index, and of the shards the texts beside the pickles.  Flows out:
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -29,13 +30,44 @@ def text(folder: str, draw: Any) -> str:
     """
     with closing(opened(folder)) as index:
         tallies = _tallies(index)
+        live = [_going_on(index, tallies)] if index.is_live else []
         groups = Groups()
-        for told in _failures(index, folder):
+        for _, _, told in _failures(index, folder):
             if "trace" in told:
                 groups.add(Trace.from_dict(told["trace"]))
             else:
                 groups.add_line(clean.line(told["error"]))
-    return table.text(tallies, groups.texts(draw))
+    return table.text(tallies, [*live, *groups.texts(draw)])
+
+
+def failed(folder: str) -> str:
+    """Each call that failed, by what it failed of.  Raises as :func:`text` does."""
+    found: dict[str, list[str]] = {}
+    with closing(opened(folder)) as index:
+        for name, at, told in _failures(index, folder):
+            call = told["call"] if type(told.get("call")) is str else ""
+            found.setdefault(clean.line(told["error"]), []).append(f"  {clean.line(name)} {at}: {clean.line(call)}")
+    blocks = [
+        "\n".join([f"{error} ({len(lines):,} {'call' if len(lines) == 1 else 'calls'})", *lines])
+        for error, lines in found.items()
+    ]
+    return "\n\n".join(blocks) if blocks else "no call failed"
+
+
+def _going_on(index: Index, tallies: dict[str, Tally]) -> str:
+    """How far the run is that goes on, and how long it will take at the pace that it has had."""
+    settled, total = (sum(getattr(tally, name) for tally in tallies.values()) for name in ("done", "total"))
+    unknown = _checked(index.execute("SELECT COUNT(*) FROM steps WHERE shape IS NULL")[0][0], int)
+    said = f"the run goes on: {settled:,} of {total:,} calls are settled"
+    if unknown:
+        said += f", and {unknown:,} {'step' if unknown == 1 else 'steps'} of unknown size to come"
+    begun, before = index.noted("begun"), index.noted("before")
+    if type(begun) is not float or type(before) is not int or not 0 <= time.time() - begun < _MOST or settled <= before:
+        return said
+    elapsed = max(time.time() - begun, 0.001)
+    pace = (settled - before) / elapsed
+    said += f"; {pace:,.1f} a second since it began {table.seconds(elapsed)} ago"
+    return said if unknown else f"{said}, {table.seconds((total - settled) / pace)} left at this pace"
 
 
 def _tallies(index: Index) -> dict[str, Tally]:
@@ -62,19 +94,20 @@ def _size(shape: Any) -> int:
     return int(_checked(math.prod([_checked(axis, int) for axis in (axes if type(axes) is list else [axes])][:64]), int))
 
 
-def _failures(index: Index, folder: str) -> Iterator[dict[str, Any]]:
-    """What is told of each call that failed, and of each request for resources that did, for whichever call it was made."""
+def _failures(index: Index, folder: str) -> Iterator[tuple[str, int, dict[str, Any]]]:
+    """What is told of each call that failed, and of each request for resources that did, for whichever call it was made: the
+    step, the element, its record."""
     rows = index.execute(
-        "SELECT shards.name, offset FROM elements JOIN shards ON shards.id = elements.shard WHERE state IN (?, ?) "
-        "ORDER BY step, at",
+        "SELECT steps.name, at, shards.name, offset FROM elements JOIN shards ON shards.id = elements.shard "
+        "JOIN steps ON steps.id = elements.step WHERE state IN (?, ?) ORDER BY step, at",
         (FAILED, SKIPPED),
     )
     seen: set[str] = set()
-    places = (result_log.Place(_checked(shard, str), _checked(offset, int), FAILED) for shard, offset in rows)
-    for record in result_log.read(folder, places, only_text=True):
+    places = (result_log.Place(_checked(shard, str), _checked(offset, int), FAILED) for _, _, shard, offset in rows)
+    for (name, at, _, _), record in zip(rows, result_log.read(folder, places, only_text=True), strict=True):
         told = arrival.parsed(record.text)
         if type(told) is not dict or ("error" in told and (type(told["error"]), type(told.get("id"))) != (str, str)):
             raise ValueError("it is torn: what one of its shards tells of an error is another thing")
         if "error" in told and told["id"] not in seen:
             seen.add(told["id"])
-            yield told
+            yield _checked(name, str), _checked(at, int), told

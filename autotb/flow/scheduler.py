@@ -26,7 +26,7 @@ from autotb.flow.result_log import FAILED, MISSING, SKIPPED
 from autotb.flow.schedules import SCHEDULES
 from autotb.flow.step_inputs import Work
 from autotb.flow.steps import Node
-from autotb.flow.store import Folder, Memory
+from autotb.flow.store import COMMIT, Folder, Memory
 from autotb.flow.tallies import Tallies
 from autotb.render.logs import say
 
@@ -217,11 +217,30 @@ def drive(running: Running) -> None:
             for future in running.pump():
                 future.add_done_callback(arrived.put)
             if running.flying:
-                running.complete(arrived.get())
+                running.complete(_arrived(running, arrived))
     except BaseException as error:
         running.abandon(wait=isinstance(error, Exception))  # whoever interrupts does not want to wait
         raise
     running.close()
+
+
+def _arrived(running: Running, arrived: queue.SimpleQueue[Future[Any]]) -> Future[Any]:
+    """What comes next.  What has come is in the folder by then, or half a second later: others may look at it."""
+    while running.store.is_behind:
+        try:
+            return arrived.get(timeout=COMMIT)
+        except queue.Empty:
+            running.store.catch_up()
+    return arrived.get()
+
+
+async def _arrived_async(running: Running, arrived: asyncio.Queue[Future[Any]]) -> Future[Any]:
+    while running.store.is_behind:
+        try:
+            return await asyncio.wait_for(arrived.get(), COMMIT)
+        except asyncio.TimeoutError:
+            running.store.catch_up()
+    return await arrived.get()
 
 
 async def drive_async(running: Running) -> None:
@@ -241,7 +260,7 @@ async def drive_async(running: Running) -> None:
             for future in running.pump():
                 watch(future)
             if running.flying:
-                running.complete(await arrived.get())
+                running.complete(await _arrived_async(running, arrived))
     except BaseException:
         running.abandon(wait=False)  # an event loop does not wait for threads
         raise

@@ -21,7 +21,7 @@ from typing import Any
 
 from autotb.flow import packing, result_log, snapshots
 from autotb.flow.catching_up import catch_up
-from autotb.flow.identity import Identity
+from autotb.flow.identity import Identity, whereabouts
 from autotb.flow.index import FILE, Index, created, is_begun, opened
 from autotb.flow.result_log import FAILED, MISSING, OK, SKIPPED, Place, Record
 from autotb.flow.snapshots import ErrorSnapshot, ErrorStub, PropagatedErrorSnapshot, as_json
@@ -29,7 +29,7 @@ from autotb.flow.snapshots import ErrorSnapshot, ErrorStub, PropagatedErrorSnaps
 Places = Sequence[Place | None] | None  # where workers have kept some elements; None for those that they have not
 _STORIES = 200  # errors of a process whose stories can be shown without unpickling; of further ones a line can
 _AT_ONCE = 1_000  # elements whose places are asked for at once
-_COMMIT = 0.5  # seconds between commits; what a killed run has not committed is found in the shards
+COMMIT = 0.5  # seconds between commits; what a killed run has not committed is found in the shards
 
 
 _MARK = "run-"
@@ -110,7 +110,15 @@ class Memory:
     def finish(self, column: Column, seconds: float) -> None:
         """A step is done."""
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether something is not yet where others see it."""
+        return False
+
     def settle(self) -> None:
+        """Nothing to do in memory."""
+
+    def catch_up(self) -> None:
         """Nothing to do in memory."""
 
     def close(self) -> None:
@@ -174,6 +182,7 @@ class Folder(Memory):
                     "UPDATE steps SET function = ?, inputs = ?, shape = ? WHERE name = ?",
                     (one.function, one.inputs, one.shape, one.name),
                 )
+        self.index.note(begun=time.time(), before=self.index.count(), **whereabouts())
         self.index.commit()
         self._steps = {one.name: one for one in steps}
 
@@ -251,8 +260,17 @@ class Folder(Memory):
         if self._is_urgent:
             self._commit()
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether something is not committed yet."""
+        return self.index.connection.in_transaction
+
+    def catch_up(self) -> None:
+        """Commit it."""
+        self._commit()
+
     def _commit_in_time(self) -> None:
-        if time.monotonic() - self._last > _COMMIT:
+        if time.monotonic() - self._last > COMMIT:
             self._commit()
 
     def _commit(self) -> None:

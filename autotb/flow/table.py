@@ -38,7 +38,7 @@ COUNTS = ("done", "failed", "skipped", "of", "time")
 
 def _counts(tally: Any) -> list[str]:
     sound = tally.done - tally.failed - tally.skipped
-    return [*(f"{count:,}" for count in (sound, tally.failed, tally.skipped, tally.total)), _seconds(tally.seconds)]
+    return [*(f"{count:,}" for count in (sound, tally.failed, tally.skipped, tally.total)), seconds(tally.seconds)]
 
 
 def _table(tallies: dict[str, Any], width: int) -> str:
@@ -60,8 +60,9 @@ def _table(tallies: dict[str, Any], width: int) -> str:
     return "\n".join(line.rstrip() for line in drawn.rstrip().split("\n"))
 
 
-def _seconds(seconds: float) -> str:
-    whole = round(seconds)
+def seconds(count: float) -> str:
+    """A time as it is read."""
+    whole = round(count)
     if whole >= 3600:
         return f"{whole // 3600} h {whole % 3600 // 60} min"
-    return f"{whole // 60} min {whole % 60} s" if round(seconds, 2) >= 60 else f"{seconds:.2f} s"
+    return f"{whole // 60} min {whole % 60} s" if round(count, 2) >= 60 else f"{count:.2f} s"

@@ -130,3 +130,60 @@ def test_a_file_that_is_none_is_one_line(tmp_path, content, says):
 def test_nothing_is_kept_unasked(tmp_path):
     programs.run(tmp_path, PROGRAM, "processes", AUTOTB_DIR="kept")
     assert [path.suffix for path in (tmp_path / "kept").iterdir()] == [".json"]
+
+
+FLOW = """
+import autotb
+
+def work(x, y):
+    return y / x
+
+if __name__ == "__main__":
+    flow = autotb.Flow("processes", run_folder="run", error_handling="continue", return_results=False, progress=False)
+    flow.map(work, [1, 0], y=5)
+    flow.run()
+"""
+
+
+def test_a_call_of_a_run_folder_is_made_again(tmp_path):
+    (tmp_path / "main.py").write_text(FLOW)
+    programs.start([sys.executable, "main.py"], tmp_path)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+
+    ran = rerun(elsewhere, "../run", "work", 1)
+    assert ran.returncode == 1, ran.stderr
+    assert "ZeroDivisionError: division by zero" in ran.stdout
+    assert "return y / x" in ran.stdout
+    debugged = rerun(elsewhere, "../run", "work", 1, "--pdb", stdin="p y\nq\n")
+    assert "(Pdb) 5" in debugged.stdout
+    (tmp_path / "main.py").write_text(FLOW.replace("y / x", "x - y"))
+    mended = rerun(elsewhere, "../run", "work", 1)
+    assert (mended.returncode, mended.stdout) == (0, "-5\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ((), "it is a run folder: name the step and the number of its element"),
+        (("work", 0), "element 0 of step 'work' is no call that failed"),
+        (("work", 7), "element 7 of step 'work' is no call that failed"),
+        (("other", 0), "element 0 of step 'other' is no call that failed"),
+    ],
+)
+def test_what_is_no_call_that_failed_is_told(tmp_path, arguments, says):
+    (tmp_path / "main.py").write_text(FLOW)
+    programs.start([sys.executable, "main.py"], tmp_path)
+
+    ran = rerun(tmp_path, "run", *arguments)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert says in ran.stderr
+
+
+def test_a_run_folder_that_others_could_have_written_is_refused(tmp_path):
+    (tmp_path / "main.py").write_text(FLOW)
+    programs.start([sys.executable, "main.py"], tmp_path)
+    (tmp_path / "run" / "index.sqlite").chmod(0o666)
+
+    assert "others could have written" in rerun(tmp_path, "run", "work", 1).stderr
+    assert rerun(tmp_path, "run", "work", 1, "--trust").returncode == 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 
 import pytest
@@ -54,3 +56,10 @@ def test_an_error_is_the_same_that_has_occurred_again():
     one, other = (autotb.map(invert, [0], error_handling="continue", progress=False)[0] for _ in range(2))
 
     assert identity._told(one) == identity._told(other)
+
+
+def test_where_the_program_is():
+    found = identity.whereabouts()
+
+    assert (found["folder"], found["path"]) == (os.getcwd(), [one for one in sys.path if isinstance(one, str)])
+    assert found["main"] is None or os.path.isabs(found["main"])

@@ -159,3 +159,34 @@ def test_on_a_file_system_without_links(tmp_path, monkeypatch):
     index.created(str(tmp_path), "t").close()
     with pytest.raises(FileExistsError):
         index.created(str(tmp_path), "other")
+
+
+def test_one_that_is_locked_is_read_beside_its_run(made):
+    with closing(Index(made, "rw")) as run:
+        run.add(1, [(1, Place("a.shard", 9, OK))])
+        with closing(index.opened(made)) as found:
+            assert found.is_live
+            assert [at for at, _ in found.places("load", 0, 3)] == [0, 2]
+            run.commit()
+            assert [at for at, _ in found.places("load", 0, 3)] == [0, 1, 2]
+            run.note(begun=1.5)
+            run.commit()
+            assert (found.noted("begun"), found.noted("nothing")) == (1.5, None)
+
+
+def test_one_that_is_being_written_is_waited_for(made, monkeypatch):
+    monkeypatch.setattr(index, "_TRIES", 3)
+    with closing(Index(made, "rw")):
+        found = index.opened(made)
+        with open(found.path + "-journal", "r+b" if index.os.path.exists(found.path + "-journal") else "wb") as journal:
+            journal.write(b"\xd9")  # as a commit begins
+        with pytest.raises(BlockingIOError, match="writes all the time"):
+            found.steps()
+        with open(found.path + "-journal", "r+b") as journal:
+            journal.write(b"\0")
+
+
+def test_what_is_noted_and_is_none_of_ours_is_nothing(made):
+    with closing(Index(made, "rw")) as run:
+        run.change("INSERT INTO meta VALUES (?, ?)", ("begun", "no JSON"))
+        assert run.noted("begun") is None

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
+import textwrap
+import time
+
 import pytest
 
 from autotb import Flow
 from autotb.flow import run_report
+from tests import programs
 from tests.flow.calls import double, invert
 
 
@@ -54,3 +61,76 @@ def test_the_table_and_the_root_causes(tmp_path):
         ["double", "1", "0", "1", "2"],
     ]
     assert told.endswith("root cause of 1 failure:\nZeroDivisionError: division by zero")
+
+
+SLOW = """
+    import os, sys, time, autotb
+
+    def waits(x):
+        if x == 1:
+            raise ValueError("no such thing")
+        while x == 3 and not os.path.exists("go on"):
+            time.sleep(0.02)
+        return x
+
+    def after(x):
+        return x
+
+    if __name__ == "__main__":
+        flow = autotb.Flow(sys.argv[1], run_folder="run", error_handling="continue", return_results=False, progress=False)
+        first = flow.map(autotb.step(waits, chunksize=1), range(10))
+        last = flow.map(after, first)
+        flow.map(after, flow.call(list, range(3)))
+        open("begun", "w").close()
+        print(len([value for value in flow.run()[last] if type(value) is int]))
+    """
+
+
+@pytest.mark.parametrize("executor", ["threads", "processes"])
+def test_a_run_that_goes_on_is_told_of_and_is_not_held_up(tmp_path, executor):
+    (tmp_path / "main.py").write_text(textwrap.dedent(SLOW))
+    command = [sys.executable, "main.py", executor]
+    env = programs.environment()
+    process = subprocess.Popen(command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        limit = time.monotonic() + programs.LIMIT
+        while True:
+            assert time.monotonic() < limit
+            assert process.poll() is None
+            shown = programs.start([sys.executable, "-m", "autotb", "show", "run"], tmp_path)
+            if "the run goes on: " in shown.stdout and "root cause" in shown.stdout and "left" in shown.stdout:
+                break
+        before = {path.name for path in (tmp_path / "run").iterdir()}
+        failed = programs.start([sys.executable, "-m", "autotb", "show", "--failed", "run"], tmp_path)
+        assert {path.name for path in (tmp_path / "run").iterdir()} == before
+    finally:
+        (tmp_path / "go on").touch()
+        told, _ = process.communicate(timeout=programs.LIMIT)
+    assert told == "9\n"
+    assert re.search(r"; [\d.]+ a second since it began [\d.]+ s ago, [\d.]+ s left at this pace", shown.stdout), shown.stdout
+    assert "root cause of 1 failure:" in shown.stdout
+    assert failed.stdout == "ValueError: no such thing (1 call)\n  waits 1: waits(x=1)\n"
+    ended = programs.start([sys.executable, "-m", "autotb", "show", "run"], tmp_path)
+    assert "goes on" not in ended.stdout
+
+
+def test_calls_that_failed_are_listed_by_what_they_failed_of(tmp_path):
+    flow = Flow(error_handling="continue", progress=False, run_folder=tmp_path / "run")
+    flow.map(double, flow.map(invert, [1, 0, "a", 0]))
+    flow.run()
+
+    blocks = run_report.failed(str(tmp_path / "run")).split("\n\n")
+    assert blocks[0].split("\n") == [
+        "ZeroDivisionError: division by zero (2 calls)",
+        "  invert 1: invert(x=0)",
+        "  invert 3: invert(x=0)",
+    ]
+    assert blocks[1].endswith("(1 call)\n  invert 2: invert(x='a')")
+
+
+def test_where_nothing_failed_that_is_said(tmp_path):
+    flow = Flow(progress=False, run_folder=tmp_path / "run")
+    flow.map(double, [1])
+    flow.run()
+
+    assert run_report.failed(str(tmp_path / "run")) == "no call failed"

@@ -53,9 +53,9 @@ def test_root_causes_follow():
     [(0, "0.00 s"), (59.5, "59.50 s"), (60, "1 min 0 s"), (119, "1 min 59 s"), (3600, "1 h 0 min"), (7260, "2 h 1 min")],
 )
 def test_times(seconds, says):
-    assert table._seconds(seconds) == says
+    assert table.seconds(seconds) == says
 
 
 @pytest.mark.parametrize(("seconds", "says"), [(59.999, "1 min 0 s"), (119.7, "2 min 0 s"), (7199.9, "2 h 0 min")])
 def test_no_time_has_sixty_of_anything(seconds, says):
-    assert table._seconds(seconds) == says
+    assert table.seconds(seconds) == says
