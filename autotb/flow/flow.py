@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 import os
 import warnings
-from collections.abc import Callable, Iterable, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from typing import Any
 
 from autotb.flow import executors, notebook, scheduler
 from autotb.flow.cache import Cache
 from autotb.flow.context import RAISE, check_mode
+from autotb.flow.plot import Plot
 from autotb.flow.progress import listener
 from autotb.flow.results import Results
 from autotb.flow.scheduler import Running
@@ -89,6 +90,7 @@ class Flow:
         self._resume, self._retry_failed, self._return_results = resume, retry_failed, return_results
         self._cache, self._has_cache = Cache(cache), cache is not None
         self._nodes: dict[str, Node] = {}
+        self._tallies: Mapping[str, Any] = {}  # of the newest run
         self._named: dict[str, int] = {}  # how often a name was given
         self._shapes: dict[str, tuple[int, ...] | None] = {}  # None: known when it runs
 
@@ -143,6 +145,13 @@ class Flow:
             await scheduler.drive_async(one)
         return self._results(one, heard)
 
+    def plot(self) -> Plot:
+        """The steps and what they take from each other, as a picture; after a run with its counts.
+
+        ``print`` it for Mermaid's text, which GitHub and documentation tools draw; ``plot().dot`` is Graphviz's.
+        """
+        return Plot(self._nodes.values(), self._tallies)
+
     def _running(self, tell: Any) -> Running:
         self._tell_of_cache()
         store = (
@@ -151,7 +160,7 @@ class Flow:
             else Folder(self._folder, self._return_results, self._resume, checks_all=self._retry_failed)
         )
         try:
-            return Running(
+            running = Running(
                 list(self._nodes.values()),
                 self._executor,
                 self._mode,
@@ -164,6 +173,8 @@ class Flow:
                 owners=(self,),
                 tell=tell,
             )
+            self._tallies = running.tallies
+            return running
         except BaseException:
             store.close()
             raise
@@ -179,7 +190,7 @@ class Flow:
 
     def _results(self, one: Running, heard: Any) -> Results:
         columns = {name: one.store.columns[name] for name in self._nodes}
-        results = Results(self, columns, one.tallies, one.store.folder)
+        results = Results(self, columns, one.tallies, one.store.folder, dict(self._nodes))
         heard.finish(results)
         return results
 

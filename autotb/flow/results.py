@@ -10,7 +10,7 @@ from typing import Any
 
 from autotb.flow.packing import headline
 from autotb.flow.snapshots import ErrorSnapshot
-from autotb.flow.steps import Output
+from autotb.flow.steps import Node, Output
 from autotb.flow.store import Column, Elements, Lazy, nested
 
 MOST_EXPLAINED = 1_000  # failures, one after the other; of more, their first lines tell which of these they are like
@@ -23,8 +23,10 @@ class Results(Mapping[Any, Any]):
     ``str()`` has the table of the steps and the root causes, grouped; so has the page of a notebook where it is a cell's value.
     """
 
-    def __init__(self, flow: object, columns: dict[str, Column], tallies: dict[str, Any], folder: str | None) -> None:
-        self._flow, self._columns, self.tallies, self.run_folder = flow, columns, tallies, folder
+    def __init__(
+        self, flow: object, columns: dict[str, Column], tallies: dict[str, Any], folder: str | None, nodes: dict[str, Node]
+    ) -> None:
+        self._flow, self._columns, self.tallies, self.run_folder, self._nodes = flow, columns, tallies, folder, nodes
         self._made: dict[str, Any] = {}
 
     def __getitem__(self, key: Output | str) -> Any:
@@ -58,6 +60,21 @@ class Results(Mapping[Any, Any]):
 
     def __contains__(self, key: object) -> bool:
         return (isinstance(key, Output) and key.flow is self._flow and key.name in self._columns) or key in self._columns
+
+    def to_frame(self, step: Output | str | None = None, library: str | None = None) -> Any:
+        """The calls as a data frame, a row each: its inputs by the names of the function's parameters, ``index``, ``result``,
+        ``state`` (``done``, ``failed``, ``skipped``) and ``error`` (``Type: message``, or why it was skipped).
+
+        Args:
+            step: an output of the flow, or a step's name; None for all steps, whose inputs are one dict a row.
+            library: ``"pandas"`` or ``"polars"``; by default the first of them that is installed.
+
+        Raises KeyError for what is no step of the run, ImportError where there is no such library.
+        """
+        from autotb.flow import frame
+
+        nodes = [*self._nodes.values()] if step is None else [self._nodes[self._name(step)]]
+        return frame.frame(nodes, self._columns, self.run_folder, library)
 
     @property
     def has_errors(self) -> bool:

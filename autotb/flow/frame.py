@@ -1,0 +1,96 @@
+"""The calls of a step as a data frame: what each was given, what became of it.
+
+Flows in: a node, the columns of a run.  Flows out: a frame of pandas, or of polars.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from autotb.flow.context import CONTINUE, unravelled
+from autotb.flow.packing import headline
+from autotb.flow.result_log import FAILED, OK, SKIPPED
+from autotb.flow.snapshots import ErrorSnapshot
+from autotb.flow.step_inputs import Work
+from autotb.flow.steps import Node
+from autotb.flow.store import Column, Elements, Memory
+
+LIBRARIES = ("pandas", "polars")
+STATES = {OK: "done", FAILED: "failed", SKIPPED: "skipped"}
+_OWN = ("index", "result", "state", "error")
+
+
+def _memory(node: Node, columns: dict[str, Column], folder: str | None) -> Memory:
+    """The columns that a step's calls are made of, with all their values."""
+    memory = Memory()
+    memory.columns = {name: _loaded(columns[name], folder) for name in (*node.predecessors, node.name)}
+    return memory
+
+
+def _loaded(column: Column, folder: str | None) -> Column:
+    if column.values is not None or folder is None:
+        return column
+    values: list[Any] = [None] * len(column.states)
+    for at, value in Elements(folder, column.name).all(len(values)):
+        values[at] = value
+    return Column(column.name, column.shape, column.states, values)
+
+
+def frame(nodes: Iterable[Node], columns: dict[str, Column], folder: str | None, library: str | None) -> Any:
+    """A row for each call: of one step, with a column for each of its inputs; of several with ``step``, and ``inputs`` as a dict.
+
+    Raises ImportError where there is neither library, or not the one that was asked for.
+    """
+    made, nodes = _library(library), list(nodes)
+    rows: list[dict[str, Any]] = []
+    for node in nodes:
+        for inputs, told in _calls(node, _memory(node, columns, folder)):
+            if len(nodes) == 1:
+                rows.append({**{f"{name} (input)" if name in _OWN else name: one for name, one in inputs.items()}, **told})
+            else:
+                rows.append({"step": node.name, "inputs": inputs, **told})
+    names = list(dict.fromkeys(name for row in rows for name in row)) or list(_OWN)
+    return made.DataFrame({name: _series(made, name, [row.get(name) for row in rows]) for name in names})
+
+
+def _library(name: str | None) -> Any:
+    if name is not None and name not in LIBRARIES:
+        raise ValueError(f"library is one of {', '.join(map(repr, LIBRARIES))}, not {name!r}")
+    for one in (name,) if name is not None else LIBRARIES:
+        try:
+            return importlib.import_module(one)
+        except ImportError:
+            continue
+    raise ImportError(f"to_frame() makes a frame of {name or 'pandas or polars'}, which is not installed")
+
+
+def _series(library: Any, name: str, values: list[Any]) -> Any:
+    """One column, in which a value stays what it is: a missing one makes no number of another type, an object no text."""
+    if library.__name__ == "pandas":
+        return library.Series(values, name=name, dtype=object if not values or any(value is None for value in values) else None)
+    try:
+        return library.Series(name, values, strict=True)
+    except Exception:
+        return library.Series(name, values, dtype=library.Object)
+
+
+def _calls(node: Node, memory: Memory) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """The inputs of each call by name, and what became of it."""
+    column = memory.columns[node.name]
+    work = Work(node, memory, CONTINUE, containers=False)
+    for at, state in enumerate(column.states):
+        value = memory.read(column, at, at + 1)[0] if state in STATES else None
+        index = unravelled(at, column.shape)
+        told = {
+            "index": index[0] if len(index) == 1 else index,
+            "result": value if state == OK else None,
+            "state": STATES.get(state, "not called"),
+            "error": None if state == OK or value is None else _error(value),
+        }
+        yield work.call(at).named, told
+
+
+def _error(value: Any) -> str:
+    return headline(value.exception) if isinstance(value, ErrorSnapshot) else str(getattr(value, "reason", value))

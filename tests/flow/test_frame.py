@@ -1,0 +1,90 @@
+"""The calls of a flow as a data frame."""
+
+from __future__ import annotations
+
+import sys
+from types import SimpleNamespace
+
+import pandas
+import pytest
+
+from autotb import ErrorSnapshot, Flow, step
+from autotb.flow import frame
+
+
+def load(path):
+    if path == "c":
+        raise FileNotFoundError(path)
+    return len(path)
+
+
+def scaled(x, state, k=1):
+    return x * state * k
+
+
+@pytest.fixture(params=["memory", "folder only"])
+def made(request, tmp_path):
+    options = {} if request.param == "memory" else {"run_folder": tmp_path / "run", "return_results": False}
+    flow = Flow(error_handling="continue", progress=False, **options)
+    sizes = flow.map(load, ["aa", "b", "c"])
+    grid = flow.map(scaled, sizes, [10, 20], product=True, k=5)
+    total = flow.call(step(sum, name="total"), sizes)
+    return flow.run(), sizes, grid, total
+
+
+def test_a_row_for_each_call_with_its_inputs_and_what_became_of_it(made):
+    results, sizes, _, _ = made
+    shown = results.to_frame(sizes)
+    assert list(shown.columns) == ["path", "index", "result", "state", "error"]
+    assert shown.values.tolist() == [
+        ["aa", 0, 2, "done", None],
+        ["b", 1, 1, "done", None],
+        ["c", 2, None, "failed", "FileNotFoundError: c"],
+    ]
+
+
+def test_of_a_product_and_of_one_call(made):
+    results, _, _, total = made
+    shown = results.to_frame("scaled")
+    assert list(shown.columns) == ["x", "state (input)", "k", "index", "result", "state", "error"]
+    assert shown["index"].tolist() == [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 1)]
+    assert shown["result"].tolist()[:4] == [100, 200, 50, 100]
+    assert isinstance(shown["x"][4], ErrorSnapshot)
+    assert shown["error"].tolist()[4:] == ["input_is_error"] * 2
+    (one,) = results.to_frame(total).to_dict("records")
+    assert (one["index"], one["state"], one["error"]) == ((), "skipped", "array_contains_errors")
+
+
+def test_of_all_steps(made):
+    shown = made[0].to_frame()
+    assert list(shown.columns) == ["step", "inputs", "index", "result", "state", "error"]
+    assert shown["step"].value_counts().to_dict() == {"load": 3, "scaled": 6, "total": 1}
+    assert shown["inputs"][0] == {"path": "aa"}
+
+
+def test_what_it_is_made_with(made, monkeypatch):
+    assert isinstance(made[0].to_frame(), pandas.DataFrame)
+    with pytest.raises(ValueError, match="library is one of 'pandas', 'polars', not 'arrow'"):
+        made[0].to_frame(library="arrow")
+    with pytest.raises(KeyError, match="'none' is no step of this run"):
+        made[0].to_frame("none")
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    monkeypatch.setitem(sys.modules, "polars", None)
+    with pytest.raises(ImportError, match="a frame of pandas or polars, which is not installed"):
+        made[0].to_frame()
+
+
+def test_a_column_that_polars_has_no_type_for_holds_objects():
+    """polars itself has no wheel for each Python that is tested: what is called of it is what its documentation says."""
+    calls = []
+
+    def series(name, values, **options):
+        calls.append((name, options))
+        if "strict" in options and any(type(value) is object for value in values):
+            raise TypeError("no type for it")
+        return values
+
+    polars = SimpleNamespace(__name__="polars", Series=series, Object=object)
+    frame._series(polars, "x", [1, 2])
+    frame._series(polars, "y", [object()])
+    assert calls == [("x", {"strict": True}), ("y", {"strict": True}), ("y", {"dtype": object})]
