@@ -89,6 +89,7 @@ TRIGGERS = {
     "pyspark.core.context": ("autotb.engines.pyspark",),
     "pyspark.errors.exceptions.captured": ("autotb.engines.pyspark",),
     "pyspark.java_gateway": ("autotb.engines.pyspark",),
+    "ray": ("autotb.engines.ray",),
     "ray._private.function_manager": ("autotb.engines.ray",),
     "ray._private.worker": ("autotb.engines.ray",),
     "ray.actor": ("autotb.engines.ray",),

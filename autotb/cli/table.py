@@ -47,11 +47,21 @@ def options() -> str:
     return "\n".join(rows)
 
 
+def noise() -> str:
+    """The settings that engines are given before they are imported."""
+    rows = ["| engine | setting |", "|---|---|"]
+    for name in adapters():
+        adapter = importlib.import_module(name)
+        rows += [f"| {adapter.NAME} | `{key}={value}` |" for key, value in getattr(adapter, "NOISE", {}).items()]
+    return "\n".join(rows)
+
+
 _SHAPES = {"exception": schema.Tree, "hop": schema.Hop, "frame": schema.Frame}
 TABLES: dict[str, Callable[[], str]] = {
     "engines": engines,
     "environments": environments,
     "settings": options,
+    "noise": noise,
     **{name: functools.partial(record_form.table, shape) for name, shape in _SHAPES.items()},
 }
 

@@ -325,3 +325,13 @@ def test_a_task_whose_ref_was_dropped(tmp_path):
     assert "RAY_IGNORE_UNHANDLED_ERRORS" not in ran.stderr
     assert ran.last == "ZeroDivisionError: division by zero"
     assert ran.status == 0
+
+
+@pytest.mark.behaviour("S0-38")
+@pytest.mark.parametrize(
+    ("given", "seen"), [({}, "1 True"), ({"RAY_DEDUP_LOGS": "0"}, "0 False"), ({"AUTOTB_NOISE": "keep"}, "None True")]
+)
+def test_ray_reads_the_quiet_setting_as_it_is_imported(run, given, seen):
+    ran = run("import os, ray\nprint(os.environ.get('RAY_DEDUP_LOGS'), ray._private.ray_constants.RAY_DEDUP_LOGS)", **given)
+
+    assert ran.stdout.split("\n")[0] == seen, ran.stderr

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 
 MODULES = (
+    "ray",
     "ray.exceptions",
     "ray.remote_function",
     "ray.actor",
@@ -56,6 +57,7 @@ NAME = "Ray"
 DISTRIBUTION = "ray"
 CAPTURED = "tasks, nested tasks, actors, async actors, failed actor __init__, generators, lists, wait, awaited refs"
 TESTED = "2.9 to 2.60"
+NOISE = {"RAY_DEDUP_LOGS": "1"}  # equal lines of many workers are one with a count, whatever this version's default is
 
 _sites: dict[bytes, Any] = {}  # task's or actor's id: (code, instruction)
 _calls: dict[bytes, Any] = {}  # task's id: what to call ``_remote`` on, and how
