@@ -22,7 +22,6 @@ __all__ = [
     "excepthook",
     "explain",
     "install",
-    "load",
     "map",
     "map_async",
     "step",

@@ -11,14 +11,14 @@ import platform
 import sys
 import tempfile
 
-from benchmarks import engines, failing, flow, hotpath, startup
+from benchmarks import arriving, engines, failing, flow, hotpath, startup
 
 
 def main() -> int:
     """Print the table that the README quotes."""
     if "--engines" in sys.argv:
         return _engines(sys.argv[sys.argv.index("--engines") + 1 :])
-    rows = [*startup.rows(), *hotpath.rows(), *failing.rows(), *flow.rows()]
+    rows = [*startup.rows(), *hotpath.rows(), *failing.rows(), *arriving.rows(), *flow.rows()]
     today = datetime.datetime.now(tz=datetime.timezone.utc).date()
     sys.stdout.write(
         f"{today}, CPython {platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores\n"

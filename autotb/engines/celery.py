@@ -96,6 +96,7 @@ def _note(error: BaseException, result: Any) -> None:
     if capture.attached(error) is None and isinstance(text, str) and "Traceback (most recent call last)" in text:
         kind = capture.type_name(type(error))
         annotate.attach(error, {"v": capture.VERSION, "hops": [], "type": kind, "message": str(error), "text": text})
+    annotate.raised(error)  # Celery raises it with a traceback of its own, or none
     annotate.note_submitted(error, engine_frames.place_of(result.__dict__.get("_autotb_site")))
 
 

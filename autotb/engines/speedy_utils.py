@@ -132,6 +132,7 @@ def _wrap_display(original: Function) -> Function:
             try:
                 if tree is not None:
                     annotate.attach(raised, tree)
+                    annotate.raised(raised)
                     annotate.note_submitted(raised, callsite.decode(callsite.here(3)))
             except Exception:
                 pass  # the error is the user's and goes on

@@ -139,6 +139,7 @@ def _wrap_reraise(original: Function) -> Function:
                 tree = self.__dict__.get("_autotb")
                 if tree is not None:
                     annotate.attach(error, tree)
+                    annotate.raised(error)
             except Exception:
                 pass  # the text is read
             raise
@@ -303,6 +304,7 @@ def _attach(error: BaseException, context: Any) -> None:
         with open(files[index], "rb") as file:
             pickle.load(file)
             annotate.attach(error, pickle.load(file))
+            annotate.raised(error)
 
 
 PATCHES = (

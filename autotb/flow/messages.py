@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autotb.flow import packing
 from autotb.flow.packing import Packed
+from autotb.record import annotate
 from autotb.record.capture import attached
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Failed:
         found = packing.unpack(packed)
         if not isinstance(found, BaseException):
             found = RuntimeError(f"{packed[0]} (the exception itself did not survive its way: {found.why})")
+        annotate.arrived(found)
         return cls(found)
 
 

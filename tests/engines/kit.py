@@ -122,6 +122,7 @@ import gc
 import io
 import os
 import sys
+import traceback
 
 import tasks
 
@@ -153,6 +154,8 @@ def run(ways, arguments=None):
             result = ways[way](function)
         except BaseException as error:
             print(way, task, "raised", type(error).__name__, flush=True)
+            frames = traceback.extract_tb(error.__traceback__)
+            print(way, task, "has", *[frame.name for frame in frames if frame.filename.endswith("tasks.py")], flush=True)
             sys.excepthook(type(error), error, error.__traceback__)
             if os.environ["AUTOTB"] == "1":
                 print(way, task, "plain", lines_in_plain(error), flush=True)
@@ -229,6 +232,12 @@ class Program:
         name = case.replace(":", "_")
         assert name in found, f"{case} was not reached\n{self.ours.stdout}\n{self.ours.stderr}"
         return found[name]
+
+    def in_traceback(self, case: str) -> str:
+        """The functions of ``tasks.py`` that are in the traceback of what a case raised."""
+        assert self.ours is not None
+        way, _, task = case.partition(":")
+        return next(line for line in self.ours.stdout.splitlines() if line.startswith(f"{way} {task} has")).partition(" has")[2]
 
     def outcomes(self, ran: Ran) -> list[str]:
         return [line for line in ran.stdout.splitlines() if " raised " in line or " returned " in line]
@@ -317,6 +326,7 @@ class Standard:
     ENVIRONMENT: dict[str, str] = {}
     NOT_SUBMITTED: tuple[str, ...] = ()  # ways that tell no place of submission
     NOTE = ""  # how a note begins that the engine adds to every exception
+    NO_FRAMES: tuple[str, ...] = ()  # ways whose exception has no frames of a worker's in its traceback
     NO_CALL: tuple[str, ...] = ()  # ways whose call is not of the task itself
 
     @classmethod
@@ -350,6 +360,10 @@ class Standard:
                 assert submitted(text) == [way], text
             if way not in self.NO_CALL:
                 assert re.search(r"│ score\((item=)?0\) +│", text), text
+
+    def test_the_traceback_has_the_workers_frames(self, program):
+        for way in self.WAYS:
+            assert program.in_traceback(f"{way}:score") == ("" if way in self.NO_FRAMES else " score divide"), way
 
     def test_the_program_catches_the_same_exceptions(self, program):
         def by_case(ran):

@@ -1,0 +1,177 @@
+"""Programs that show errors by themselves: their real releases tell of an error from a process pool where it was raised, and of what."""
+
+import re
+
+import pytest
+
+WORK = """
+def ratio(clicks, views):
+    share = clicks / views
+    return share
+
+
+def score(item):
+    weight = 2
+    return ratio(item["clicks"], item["views"]) * weight
+"""
+
+PROGRAM = f"""
+import io, json, logging, os, sys, traceback
+from concurrent.futures import ProcessPoolExecutor
+
+open("work.py", "w").write({WORK!r})
+import work
+
+ITEM = {{"clicks": 3, "views": 0}}
+
+
+def shown_by_traceback(error):
+    return "".join(traceback.format_exception(error))
+
+
+def shown_by_logging(error):
+    stream = io.StringIO()
+    logger = logging.getLogger("plain")
+    logger.addHandler(logging.StreamHandler(stream))
+    logger.propagate = False
+    logger.error("failed", exc_info=error)
+    return stream.getvalue()
+
+
+def shown_by_rich(error):
+    from rich.console import Console
+    from rich.traceback import Traceback
+
+    console = Console(file=io.StringIO(), width=120, color_system=None)
+    console.print(Traceback.from_exception(type(error), error, error.__traceback__, show_locals=True))
+    return console.file.getvalue()
+
+
+def shown_by_loguru(error):
+    from loguru import logger
+
+    stream = io.StringIO()
+    logger.remove()
+    logger.add(stream, colorize=False, backtrace=False)
+    logger.opt(exception=error).error("failed")
+    return stream.getvalue()
+
+
+def shown_by_structlog(error):
+    import structlog
+
+    found = structlog.tracebacks.ExceptionDictTransformer(show_locals=True)((type(error), error, error.__traceback__))
+    return "\\n".join(f"{{each['name']}} {{each['lineno']}} {{each.get('locals')}}" for each in found[-1 if len(found) == 1 else 0]["frames"])
+
+
+def shown_by_better_exceptions(error):
+    import better_exceptions
+
+    better_exceptions.SUPPORTS_COLOR = False
+    return "".join(better_exceptions.format_exception(type(error), error, error.__traceback__))
+
+
+def shown_by_stackprinter(error):
+    import stackprinter
+
+    return stackprinter.format(error)
+
+
+def shown_by_ipython(error):
+    from IPython.core import ultratb
+
+    try:
+        printer = ultratb.FormattedTB(mode="Verbose", theme_name="nocolor")
+    except TypeError:
+        printer = ultratb.FormattedTB(mode="Verbose", color_scheme="NoColor")
+    return printer.text(type(error), error, error.__traceback__)
+
+
+def shown_by_sentry(error):
+    import sentry_sdk
+    from sentry_sdk.transport import Transport
+
+    kept = []
+
+    class Kept(Transport):
+        def capture_envelope(self, envelope):
+            kept.append(envelope.get_event())
+
+        def flush(self, *args, **more):
+            pass
+
+    sentry_sdk.init("https://public@sentry.invalid/1", transport=Kept, default_integrations=False)
+    sentry_sdk.capture_exception(error)
+    frames = kept[0]["exception"]["values"][-1]["stacktrace"]["frames"]
+    return json.dumps(frames[-2:], indent=1)
+
+
+def shown_by_pdb(error):
+    import pdb
+
+    stream = io.StringIO()
+    debugger = pdb.Pdb(stdin=io.StringIO("where\\nargs\\np views\\nlist\\nll\\nup\\np item, weight\\ndown\\nq\\n"), stdout=stream)
+    debugger.use_rawinput = False
+    debugger.reset()
+    debugger.interaction(None, error.__traceback__)
+    return stream.getvalue()
+
+
+if __name__ == "__main__":
+    with ProcessPoolExecutor(1) as pool:
+        try:
+            pool.submit(work.score, ITEM).result()
+        except ZeroDivisionError as caught:
+            error = caught
+    if "gone" in sys.argv:
+        os.remove("work.py")
+    for name, show in list(globals().items()):
+        if name.startswith("shown_by_"):
+            print("===", name.removeprefix("shown_by_"))
+            try:
+                print(show(error), flush=True)
+            except Exception:
+                traceback.print_exc(file=sys.stdout)
+"""
+TOOLS = {
+    "traceback": ['work.py", line 9, in score', "share = clicks / views"],
+    "logging": ['work.py", line 9, in score', "share = clicks / views"],
+    "rich": ["in ratio", "❱  3 │   share = clicks / views", "clicks = 3", "views = 0", "weight = 2"],
+    "loguru": ["line 3, in ratio", "share = clicks / views", "-> 0", "-> 3"],
+    "structlog": ["ratio 3", "'views': '0'", "'weight': '2'"],
+    "better_exceptions": ["line 3, in ratio", "share = clicks / views", "└ 0", "└ 3"],
+    "stackprinter": ["line 3, in ratio", "--> 3", "clicks = 3", "views = 0"],
+    "ipython": ["in ratio(clicks=3, views=0", "----> 3     share = clicks / views", "(item={'clicks': 3, 'views': 0}, weight=2"],
+    "sentry": ['"function": "ratio"', '"context_line": "    share = clicks / views"', '"views": "0"', '"module": "work"'],
+    "pdb": ["work.py(3)ratio()", "views = 0", "  3  ->", "-> return ratio(item", "({'clicks': 3, 'views': 0}, 2)"],
+}
+
+
+@pytest.fixture(scope="module", params=["here", "gone"])
+def shown(request, tmp_path_factory):
+    """What each tool says with autotb and without; the file of the code is here, or only the worker had it."""
+    from tests import programs
+
+    ours, bare = (programs.run(tmp_path_factory.mktemp("shown"), PROGRAM, request.param, autotb=autotb) for autotb in "10")
+    assert (ours.status, ours.stderr) == (bare.status, bare.stderr) == (0, "")
+    return by_tool(ours.stdout), by_tool(bare.stdout)
+
+
+def by_tool(text):
+    return {part.partition("\n")[0]: part.partition("\n")[2] for part in re.split(r"^=== ", text, flags=re.M) if part}
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_a_tool_shows_the_workers_frames(shown, tool):
+    ours, bare = (part[tool].rpartition('"""')[2] for part in shown)  # after the engine's own text
+
+    for text in TOOLS[tool]:
+        assert text in ours, (text, ours)
+    assert not any(text in bare for text in TOOLS[tool][:2]), bare
+
+
+@pytest.mark.parametrize("tool", ["pdb", "sentry", "ipython"])
+def test_a_frame_says_once_that_its_values_are_texts(shown, tool):
+    ours, _ = (part[tool] for part in shown)
+
+    assert ours.count("these values are texts") == {"pdb": 1, "sentry": 2, "ipython": 2}[tool]
