@@ -2,28 +2,121 @@
 
 from __future__ import annotations
 
+import re
 import sys
+import xml.etree.ElementTree as ET
+
+import pytest
 
 from tests import programs
 
-WORKER_ERROR = """
-from concurrent.futures import ProcessPoolExecutor
+TESTS = """
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
-def work(x):
-    return 1 / x
+import pytest
+
+
+def ratio(clicks, views):
+    return clicks / views
+
+
+def chained(x):
+    try:
+        ratio(x, 0)
+    except ZeroDivisionError as error:
+        raise ValueError("no ratio") from error
+
+
+@pytest.fixture(scope="module")
+def pool():
+    with ProcessPoolExecutor(1) as pool:
+        yield pool
+
+
+def test_process(pool):
+    pool.submit(ratio, 1, 0).result()
+
+
+def test_cause(pool):
+    pool.submit(chained, 1).result()
+
+
+def test_thread():
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(ratio, 1, 0).result()
+
+
+def test_raises(pool):
+    with pytest.raises(ValueError, match="no ratio") as info:
+        pool.submit(chained, 1).result()
+    assert "_RemoteTraceback" in type(info.value.__cause__).__name__
+
+
+def test_other():
+    assert {}
 """
+COMMAND = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--color=no"]
+LINES = {"test_process": [25, 8], "test_cause": [13, 8, 29, 15], "test_thread": [34, 8]}
+ENGINES = ("_base.py", "_RemoteTraceback", "pluggy", "_pytest", "__get_result")
 
 
-def test_a_failing_test_under_pytest_tells_the_workers_story(tmp_path):
-    (tmp_path / "test_it.py").write_text(
-        WORKER_ERROR + "\n\ndef test_it():\n    with ProcessPoolExecutor(1) as pool:\n        pool.submit(work, 0).result()\n"
-        "\n\ndef test_other():\n    assert {}\n"
-    )
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), "test_it.py"]
+def start(tmp_path, *options, autotb="1", **env):
+    (tmp_path / "test_it.py").write_text(TESTS)
+    return programs.start([*COMMAND, "--rootdir", str(tmp_path), "test_it.py", *options], tmp_path, autotb=autotb, **env)
 
-    ours, bare = programs.start(command, tmp_path), programs.start(command, tmp_path, autotb="0")
 
-    assert ours.stdout.count("in a process-pool worker") == 1
-    assert ours.stdout.count("------ autotb ------") == 1
+def reports(text):
+    """By test."""
+    parts = re.split(r"^_+ (\w+) _+$", text.partition("short test summary")[0], flags=re.M)
+    return dict(zip(parts[1::2], parts[2::2]))
+
+
+@pytest.mark.parametrize("style", ["long", "short", "native"])
+def test_the_tests_frame_then_the_workers(tmp_path, style):
+    ours, bare = start(tmp_path, f"--tb={style}"), start(tmp_path, f"--tb={style}", autotb="0")
+    told, theirs = reports(ours.stdout), reports(bare.stdout)
+
+    for name in ("test_process", "test_cause", "test_thread"):
+        assert not any(own in told[name] for own in ENGINES), told[name]
+        assert any(own in theirs[name] for own in ENGINES)
+        lines = re.findall(r"test_it\.py(?:\", line |:)(\d+)", told[name].partition(" autotb ---")[0])
+        assert list(map(int, lines)) == LINES[name], told[name]
+        assert len(told[name].splitlines()) < len(theirs[name].splitlines()) or name == "test_thread"
+    assert told["test_process"].count("in a process-pool worker, pid") == 1 + (style == "long")
+    assert "ratio(clicks=1, views=0)\n3 engine frames hidden" in told["test_process"]
+    assert "direct cause" in told["test_cause"] and "ZeroDivisionError: division by zero" in told["test_cause"]
+    assert told["test_other"] == theirs["test_other"]
     assert ours.status == bare.status == 1
-    assert "autotb" not in bare.stdout.replace(str(tmp_path), "")
+    assert "4 failed, 1 passed" in ours.stdout and "4 failed, 1 passed" in bare.stdout
+
+
+@pytest.mark.parametrize("style", ["line", "no"])
+def test_a_style_that_shows_no_frames_shows_none(tmp_path, style):
+    ours = start(tmp_path, f"--tb={style}")
+
+    assert not any(own in ours.stdout for own in (*ENGINES, "autotb ---", "in a process-pool worker"))
+    assert ("test_it.py:8: ZeroDivisionError" in ours.stdout) == (style == "line")
+    assert "4 failed, 1 passed" in ours.stdout
+
+
+def test_xdist_and_junitxml(tmp_path):
+    ours = start(tmp_path, "-n1", "--tb=short", "--junitxml=report.xml")
+    failures = {case.get("name"): case.find("failure") for case in ET.parse(tmp_path / "report.xml").iter("testcase")}
+
+    assert not any(own in ours.stdout for own in ENGINES)
+    assert "3 engine frames hidden" in ours.stdout
+    assert "test_it.py:8: in ratio" in failures["test_process"].text
+    assert "_base.py" not in failures["test_process"].text and failures["test_raises"] is None
+
+
+def test_without_the_workers_frames_in_the_traceback_the_story_is_a_section(tmp_path):
+    ours = start(tmp_path, "--tb=short", AUTOTB_TRACEBACK="0")
+    told = reports(ours.stdout)["test_process"]
+
+    assert "_RemoteTraceback" in told
+    story = told.partition(" autotb ---")[2]
+    assert "in ratio" in story and not any(own in story for own in ENGINES)
+
+
+def test_all_frames_on_request(tmp_path):
+    assert "_base.py" in start(tmp_path, "--tb=short", AUTOTB_FRAMES="all").stdout
