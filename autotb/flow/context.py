@@ -153,7 +153,7 @@ def maybe_propagate_before_call(
     for name in partial[:1]:
         given = inputs.get(name)
         error.error_indices = info[name].indices
-        error.source_output_name = given.name if type(given) is Array else None
+        error.source_output_name = given.name or None if type(given) is Array else None
     return error
 
 
@@ -181,6 +181,22 @@ class Held:
     def read(self, _indices: Any) -> list[Any]:
         """All of them: they are what was asked for."""
         return self.errors
+
+
+class Sources:
+    """The errors of several arrays, which are items of one argument."""
+
+    def __init__(self, found: list[tuple[Any, Any]]) -> None:
+        self.found = found  # a source of each, and the positions of the errors in it
+
+    @property
+    def lasting(self) -> bool:
+        """Whether all of them are found again in a later process."""
+        return all(getattr(source, "lasting", False) for source, _ in self.found)
+
+    def read(self, _indices: Any) -> list[Any]:
+        """All of them: they are what was asked for."""
+        return [error for source, indices in self.found for error in source.read(indices)]
 
 
 def at(values: Any, position: tuple[int, ...]) -> Any:

@@ -9,7 +9,7 @@ import asyncio
 import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
-from typing import Any
+from typing import Any, overload
 
 from autotb.flow import executors, notebook, scheduler
 from autotb.flow.cache import Cache
@@ -21,7 +21,7 @@ from autotb.flow.scheduler import Running
 from autotb.flow.schedules import SCHEDULES
 from autotb.flow.snapshots import ErrorSnapshot
 from autotb.flow.step_inputs import shape_of
-from autotb.flow.steps import Node, Output, Step, as_step, user_place
+from autotb.flow.steps import Nest, Node, Output, Step, as_step, checked_outputs, nested, part, user_place
 from autotb.flow.store import Folder, Memory, refuse_existing
 
 Progress = Callable[[int, int, int, int], object]
@@ -94,26 +94,61 @@ class Flow:
         self._named: dict[str, int] = {}  # how often a name was given
         self._shapes: dict[str, tuple[int, ...] | None] = {}  # None: known when it runs
 
-    def map(self, step: Step | Callable[..., Any], *iterables_or_outputs: Any, product: bool = False, **constants: Any) -> Output:
+    @overload
+    def map(
+        self,
+        step: Step | Callable[..., Any],
+        *iterables_or_outputs: Any,
+        product: bool = ...,
+        outputs: None = ...,
+        **constants: Any,
+    ) -> Output: ...
+    @overload
+    def map(
+        self, step: Step | Callable[..., Any], *iterables_or_outputs: Any, product: bool = ..., outputs: int, **constants: Any
+    ) -> tuple[Output, ...]: ...
+    def map(
+        self,
+        step: Step | Callable[..., Any],
+        *iterables_or_outputs: Any,
+        product: bool = False,
+        outputs: int | None = None,
+        **constants: Any,
+    ) -> Output | tuple[Output, ...]:
         """One call of the step for each element of the inputs, side by side, or with ``product`` for each combination of them.
 
         Inputs are iterables, or outputs of this flow, which are taken element by element; an error among them is passed on alone.
-        ``constants`` are the same for all calls; an output among them is taken whole.
+        ``constants`` are the same for all calls; an output among them is taken whole, and so is one inside a list, tuple or dict.
+        With ``outputs=2`` each call gives two values, and what is returned is two outputs, each of them mapped by itself.
+
+        Returns an :class:`Output`, or a tuple of them.
 
         Raises TypeError where the step cannot be called so, and ValueError where the inputs have different lengths.
         """
         made = as_step(step)
+        checked_outputs(outputs)
         if not iterables_or_outputs:
             raise TypeError(f"{made.name}: map takes at least one iterable or output after the step")
         inputs = tuple([self._input(made, one) for one in iterables_or_outputs])
-        return self._added(made, True, inputs, constants, product)
+        return self._parts(self._added(made, True, inputs, constants, product), outputs, self.map)
 
-    def call(self, step: Step | Callable[..., Any], *args_or_outputs: Any, **kwargs: Any) -> Output:
-        """One call of the step.  An output is taken whole: that of a map is a list, nested for more than one dimension.
+    @overload
+    def call(self, step: Step | Callable[..., Any], *args_or_outputs: Any, outputs: None = ..., **kwargs: Any) -> Output: ...
+    @overload
+    def call(self, step: Step | Callable[..., Any], *args_or_outputs: Any, outputs: int, **kwargs: Any) -> tuple[Output, ...]: ...
+    def call(
+        self, step: Step | Callable[..., Any], *args_or_outputs: Any, outputs: int | None = None, **kwargs: Any
+    ) -> Output | tuple[Output, ...]:
+        """One call of the step.  An output is taken whole: that of a map is a list, nested for more than one dimension; so is one
+        inside a list, tuple or dict.  With ``outputs=2`` the call gives two values: ``train, test = flow.call(split, rows,
+        outputs=2)``.
+
+        Returns an :class:`Output`, or a tuple of them.
 
         Raises TypeError where the step cannot be called so.
         """
-        return self._added(as_step(step), False, args_or_outputs, kwargs, False)
+        checked_outputs(outputs)
+        return self._parts(self._added(as_step(step), False, args_or_outputs, kwargs, False), outputs, self.call)
 
     def run(self) -> Results:
         """Run all steps, and wait for them.
@@ -202,8 +237,9 @@ class Flow:
         return list(value)
 
     def _added(self, step: Step, is_map: bool, inputs: tuple[Any, ...], constants: dict[str, Any], product: bool) -> Output:
-        outputs = [self._checked(step, value) for value in (*inputs, *constants.values())]
-        before = frozenset(output.name for output in outputs if output is not None)
+        inputs = tuple([nested(value, 1 if is_map else 5) for value in inputs])
+        constants = {name: nested(value) for name, value in constants.items()}
+        before = frozenset(one.name for value in (*inputs, *constants.values()) for one in self._outputs(step, value))
         step.check(len(inputs), constants)
         shape = self._shape(step, inputs, product) if is_map else ()
         name = step.name
@@ -215,17 +251,21 @@ class Flow:
         self._shapes[name] = shape
         return Output(self, name)
 
-    def _checked(self, step: Step, value: Any) -> Output | None:
-        inner = value.values() if type(value) is dict else value if type(value) in (list, tuple) else ()
-        if any(type(one) is Output for one in inner):
-            raise TypeError(
-                f"{step.name}: an output is hidden in a {type(value).__name__}; give outputs as arguments of their own"
-            )
-        if not isinstance(value, Output):
-            return None
-        if value.flow is not self:
-            raise ValueError(f"{step.name}: {value!r} is of another flow")
-        return value
+    def _parts(self, output: Output, count: int | None, add: Callable[..., Any]) -> Output | tuple[Output, ...]:
+        """The output itself, or as many as its step gives values, each by a step of its own."""
+        if count is None:
+            return output
+        return tuple(
+            [add(Step(part, f"{output.name}[{at}]"), output, at=at, count=count, name=output.name) for at in range(count)]
+        )
+
+    def _outputs(self, step: Step, value: Any) -> list[Output]:
+        """The outputs that an argument is or holds.  Raises ValueError for one of another flow."""
+        found = list(value.outputs()) if isinstance(value, Nest) else [value] if isinstance(value, Output) else []
+        for output in found:
+            if output.flow is not self:
+                raise ValueError(f"{step.name}: {output!r} is of another flow")
+        return found
 
     def _shape(self, step: Step, inputs: tuple[Any, ...], product: bool) -> tuple[int, ...] | None:
         """The shape of a map, where it is known by now.  Raises ValueError where it has none."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from autotb.flow.cache import form_of
 from autotb.flow.snapshots import ERRORS
-from autotb.flow.steps import Node, Output
+from autotb.flow.steps import Nest, Node, Output
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,6 @@ def of(node: Node, shape: tuple[int, ...] | None) -> Identity:
 def _inputs(node: Node) -> str:
     digest = hashlib.sha256(repr((node.product, len(node.inputs), sorted(node.constants))).encode())
     for value in (*node.inputs, *(node.constants[name] for name in sorted(node.constants))):
-        if isinstance(value, Output):
-            digest.update(repr(value).encode())
-            continue
         for one in value if node.is_map and isinstance(value, list) else (value,):
             digest.update(_told(one).encode())
     return digest.hexdigest()
@@ -49,6 +46,10 @@ def _inputs(node: Node) -> str:
 def _told(value: Any) -> str:
     """What an input is compared by.  A function is the same when its lines have changed, an error when it has occurred again."""
     try:
+        if isinstance(value, Output):
+            return repr(value)
+        if isinstance(value, Nest):
+            return repr((value.kind.__name__, value.names, [_told(item) for item in value.items]))
         if isinstance(value, ERRORS):
             return repr(value)
         if isinstance(value, FunctionType):

@@ -14,10 +14,10 @@ from typing import Any
 
 from autotb.flow import resources
 from autotb.flow.binding import Names
-from autotb.flow.context import CONTINUE, SKIPPED, Array, Element, ErrorContext, ResourcesEval, scan, unravelled
+from autotb.flow.context import CONTINUE, SKIPPED, Array, Element, ErrorContext, Held, ResourcesEval, Sources, scan, unravelled
 from autotb.flow.result_log import MISSING, OK
 from autotb.flow.snapshots import ERRORS, ArrayReference, Noted
-from autotb.flow.steps import MAP, Node, Output
+from autotb.flow.steps import MAP, Nest, Node, Output
 from autotb.flow.store import Column, Memory, OneOf, nested
 
 SKIPPED_CALL = ResourcesEval(SKIPPED)
@@ -65,6 +65,24 @@ class Given:
         is_sound = self.kinds.isdisjoint(ERRORS)
         errors = [] if is_sound else [at for at, value in enumerate(self.values) if isinstance(value, ERRORS)]
         return self.values, Array.of("", self.shape, errors, None)
+
+
+class Gathered(Given):
+    """An axis of a map that the user gave, and that holds outputs: each of them whole, an element of it."""
+
+    def __init__(self, values: list[Any], known: list[Any]) -> None:
+        super().__init__(values)
+        self.known = known
+
+    def is_error(self, at: int) -> bool:
+        return _is_wrong(self.known[at]) or super().is_error(at)
+
+    def has_errors(self, ats: Sequence[int]) -> bool:
+        return any(_is_wrong(self.known[at]) for at in ats)
+
+    def element(self, at: int) -> Any:
+        """What is known of the output that stands there."""
+        return self.known[at]
 
 
 class Upstream:
@@ -140,6 +158,11 @@ class Work:
 
     def _whole(self, value: Any) -> tuple[Any, Any]:
         """An argument, and what is known of it."""
+        if isinstance(value, Nest):
+            wholes = [self._whole(item) for item in value.items]
+            errors = [at for at, (inner, known) in enumerate(wholes) if _is_wrong(known) or isinstance(inner, ERRORS)]
+            held = Sources([_source(*wholes[at]) for at in errors])
+            return value.filled([inner for inner, _ in wholes]), Array.of("", (len(wholes),), errors, held)
         if not isinstance(value, Output):
             return value, None
         column = self.store.columns[value.name]
@@ -153,6 +176,9 @@ class Work:
 
     def _axis(self, value: Any) -> Any:
         """An axis of a map; None where what it was to be is an error."""
+        if isinstance(value, Nest):
+            wholes = [self._whole(item) for item in value.items]
+            return Gathered([inner for inner, _ in wholes], [known for _, known in wholes])
         if not isinstance(value, Output):
             return Given(value)
         column = self.store.columns[value.name]
@@ -265,6 +291,18 @@ class Work:
             together = set(sound[0]).intersection(*sound[1:])
             sound = [sorted(together)] * len(self.axes)
         return [list(axis.take(ats)) for axis, ats in zip(self.axes, sound, strict=True)]
+
+
+def _is_wrong(known: Any) -> bool:
+    """Whether what is known of an input is that it is an error, or holds some."""
+    return bool(known.indices) if type(known) is Array else known is not None and known.is_error
+
+
+def _source(value: Any, known: Any) -> tuple[Any, Any]:
+    """Where the errors of one item of a nest are, and which."""
+    if known is None:
+        return Held([value]), None
+    return known.source, known.indices if type(known) is Array else ()
 
 
 def shape_of(name: str, shapes: list[tuple[int, ...]], product: bool) -> tuple[int, ...]:

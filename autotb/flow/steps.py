@@ -6,7 +6,7 @@ Flows in: functions and options, checked here.  Flows out: :class:`Step`, :class
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -94,6 +94,12 @@ def checked_chunksize(chunksize: Any) -> int | None:
     return chunksize
 
 
+def checked_outputs(outputs: Any) -> None:
+    """Raises ValueError for what is no number of outputs."""
+    if outputs is not None and (not isinstance(outputs, int) or isinstance(outputs, bool) or outputs < 1):
+        raise ValueError(f"outputs is how many values a call gives, at least 1, not {outputs!r}")
+
+
 def name_of(fn: Any) -> str:
     """What a function calls itself; a partial goes by the function that it wraps."""
     name = getattr(fn, "__name__", None)
@@ -115,10 +121,54 @@ class Output:
         return f"<output of {self.name}>"
 
 
+def part(values: Any, at: int, count: int, name: str) -> Any:
+    """One of the values that a step with several outputs gave.  Raises ValueError where they are not so many."""
+    given = tuple(values)
+    if len(given) != count:
+        raise ValueError(f"{name} gave {len(given)} values where outputs={count} says {count}")
+    return given[at]
+
+
+class Nest:
+    """A list, tuple or dict of the user's that holds outputs, at some depth: ``items`` are its values, those that hold some as
+    nests of their own."""
+
+    __slots__ = ("items", "kind", "names")
+
+    def __init__(self, kind: type, names: list[Any] | None, items: list[Any]) -> None:
+        self.kind, self.names, self.items = kind, names, items
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def outputs(self) -> Iterator[Output]:
+        """All that it holds."""
+        for item in self.items:
+            if isinstance(item, Nest):
+                yield from item.outputs()
+            elif isinstance(item, Output):
+                yield item
+
+    def filled(self, values: list[Any]) -> Any:
+        """The user's container, with values in the place of its items."""
+        return dict(zip(self.names, values, strict=True)) if self.names is not None else self.kind(values)
+
+
+def nested(value: Any, depth: int = 5) -> Any:
+    """The value itself, or the :class:`Nest` that it is; so many levels are looked at."""
+    kind = type(value)
+    if kind not in (list, tuple, dict) or not depth:
+        return value
+    items = [nested(item, depth - 1) for item in (value.values() if kind is dict else value)]
+    if not any(isinstance(item, (Output, Nest)) for item in items):
+        return value
+    return Nest(kind, list(value) if kind is dict else None, items)
+
+
 @dataclass(frozen=True)
 class Node:
     """A step in its place: ``inputs`` are its positional arguments (a map's: one for each axis or column), ``constants`` those by
-    name; each a value or an :class:`Output`.  ``place`` is the user's line that made it."""
+    name; each a value, an :class:`Output` or a :class:`Nest`.  ``place`` is the user's line that made it."""
 
     name: str
     step: Step

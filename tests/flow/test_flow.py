@@ -202,6 +202,67 @@ def test_there_are_two_modes(value):
 
 
 @pytest.mark.behaviour("S2-5")
+def both(xs, more=None):
+    return xs, more
+
+
+@pytest.mark.parametrize("executor", ["threads", "processes"])
+@pytest.mark.parametrize("kept", ["memory", "folder only"])
+def test_outputs_inside_lists_and_dicts(tmp_path, executor, kept):
+    options = {} if kept == "memory" else {"run_folder": tmp_path / "run", "return_results": False}
+    flow = Flow(executor, error_handling="continue", progress=False, **options)
+    twos = flow.map(double, [1, 2])
+    four, bad = flow.call(double, 2), flow.call(step(invert, name="bad"), 0)
+    mixed = flow.map(step(invert, name="mixed"), [1, 0, 2])
+    sound = flow.call(step(both, name="sound"), [twos, four, 7], more={"k": (four, [twos])})
+    skipped = flow.call(step(both, name="skipped"), [twos, mixed], more={"bad": bad})
+    mapped = flow.map(step(both, name="mapped"), [four, bad, 5, twos], more=[four])
+    results = flow.run()
+
+    assert results[sound] == ([[2, 4], 4, 7], {"k": (4, [[2, 4]])})
+    error = results[skipped]
+    assert error.reason == "array_contains_errors"
+    assert {name: info.indices for name, info in error.error_info.items()} == {"xs": ((1,),), "more": ((0,),)}
+    assert len(error.get_root_causes()) == 2
+    values = list(results[mapped])
+    assert [values[0], *values[2:]] == [(4, [4]), (5, [4]), ([2, 4], [4])]
+    assert values[1].reason == "input_is_error"
+    assert [root.kwargs for root in values[1].get_root_causes()] == [{"x": 0}]
+
+
+def test_a_run_with_them_is_resumed(tmp_path):
+    def made(resume, size):
+        flow = Flow(error_handling="continue", progress=False, run_folder=tmp_path / "run", resume=resume)
+        out = flow.call(double, 1)
+        flow.call(step(both, name="sum"), {"k": [out, size]})
+        return flow
+
+    made(False, 1).run()
+    assert made(True, 1).run()["sum"] == ({"k": [2, 1]}, None)
+    with pytest.raises(ValueError, match="sum"):
+        made(True, 2).run()
+
+
+def halves(x):
+    return x // 2, x - x // 2
+
+
+def test_several_outputs():
+    flow = Flow(error_handling="continue", progress=False)
+    low, high = flow.call(halves, 5, outputs=2)
+    lows, highs = flow.map(halves, [3, "a", 4], outputs=2)
+    (wrong,) = flow.call(step(halves, name="wrong"), 1, outputs=1)
+    results = flow.run()
+
+    assert (results[low], results[high], list(results)[:3]) == (2, 3, ["halves", "halves[0]", "halves[1]"])
+    assert [results[lows][0], results[lows][2], results[highs][2]] == [1, 2, 2]
+    assert isinstance(results[lows][1].get_root_causes()[0].exception, TypeError)
+    assert str(results[wrong].exception) == "wrong gave 2 values where outputs=1 says 1"
+    for count in (0, True, "two"):
+        with pytest.raises(ValueError, match="outputs is how many values"):
+            flow.call(halves, 1, outputs=count)
+
+
 @pytest.mark.parametrize("mode", ["raise", "continue"])
 @pytest.mark.parametrize(
     ("make", "kind", "says"),
@@ -218,7 +279,7 @@ def test_there_are_two_modes(value):
         (lambda flow: flow.call(asyncio.sleep, 0), TypeError, "is a coroutine function"),
         (lambda flow: autotb.map(asyncio.sleep, [0]), TypeError, "is a coroutine function"),
         (lambda flow: flow.call(double, Flow().call(double, 1)), ValueError, "<output of double> is of another flow"),
-        (lambda flow: flow.call(total, [flow.call(double, 1)]), TypeError, "an output is hidden in a list"),
+        (lambda flow: flow.call(total, [[Flow().call(double, 1)]]), ValueError, "is of another flow"),
         (lambda flow: flow.call(step(double, resources=3), 1), TypeError, "resources is a mapping"),
         (lambda flow: flow.call(step(double, resources_scope="all"), 1), ValueError, 'resources_scope is "element" or "map"'),
         (lambda flow: flow.call(step(double, resources_variable="r"), 1), ValueError, "give resources too"),
@@ -425,8 +486,9 @@ def test_the_public_interface():
         "cache: 'str | os.PathLike[str] | MutableMapping[Any, Any] | None' = None, return_results: 'bool' = True, "
         "scan: 'str' = 'values', progress: 'Progress | bool | None' = None) -> 'None'",
         Flow.map: "(self, step: 'Step | Callable[..., Any]', *iterables_or_outputs: 'Any', product: 'bool' = False, "
-        "**constants: 'Any') -> 'Output'",
-        Flow.call: "(self, step: 'Step | Callable[..., Any]', *args_or_outputs: 'Any', **kwargs: 'Any') -> 'Output'",
+        "outputs: 'int | None' = None, **constants: 'Any') -> 'Output | tuple[Output, ...]'",
+        Flow.call: "(self, step: 'Step | Callable[..., Any]', *args_or_outputs: 'Any', outputs: 'int | None' = None, "
+        "**kwargs: 'Any') -> 'Output | tuple[Output, ...]'",
         Flow.run: "(self) -> 'Results'",
         Flow.run_async: "(self) -> 'Results'",
     }
