@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from autotb import assumption, engine_facts, settings, surface
 from autotb.assumption import Attributes, Frame, Lost, Text
-from autotb.engines.ray import data, returned
+from autotb.engines.ray import data, returned, waiting
 from autotb.instrument import engine_frames, exception_wrappers, inherited_settings, lazy, task_events
 from autotb.instrument.patch import Patch, noise_is_kept
 from autotb.record import annotate, build, callsite, pickling, static, wrappers
@@ -76,7 +76,8 @@ def _open(exc: BaseException) -> engine_facts.Opened | None:
         )
     if issubclass(type(exc), errors.RayActorError) and "type" in (attached(exc) or {}):
         return engine_facts.Opened(broken=("the actor was not created: its __init__ failed",))
-    return None
+    waited = waiting.lines(exc, _sites, _calls)
+    return engine_facts.Opened(broken=waited) if waited else None
 
 
 _FRAMES = "the worker's frames, where there is no record of them"
@@ -526,7 +527,17 @@ PATCHES = (
     *data.PATCHES,
     *returned.PATCHES,
 )
-ASSUMPTIONS = (TASK, TRACEBACK, DESERIALIZE, PID, GENERATOR, ACTOR, *data.ASSUMPTIONS, *returned.ASSUMPTIONS)
+ASSUMPTIONS = (
+    TASK,
+    TRACEBACK,
+    DESERIALIZE,
+    PID,
+    GENERATOR,
+    ACTOR,
+    *data.ASSUMPTIONS,
+    *returned.ASSUMPTIONS,
+    *waiting.ASSUMPTIONS,
+)
 
 
 def probe(given: dict[str, Any], timeout: float) -> Iterator[Any]:
