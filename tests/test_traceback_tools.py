@@ -1,6 +1,7 @@
 """Programs that show errors by themselves: their real releases tell of an error from a process pool where it was raised, and of what."""
 
 import re
+import sys
 
 import pytest
 
@@ -165,7 +166,10 @@ def by_tool(text):
 def test_a_tool_shows_the_workers_frames(shown, tool):
     ours, bare = (part[tool].rpartition('"""')[2] for part in shown)  # after the engine's own text
 
-    for text in TOOLS[tool]:
+    wanted = (
+        TOOLS[tool][:2] if tool == "better_exceptions" and sys.version_info >= (3, 13) else TOOLS[tool]
+    )  # it has no values there
+    for text in wanted:
         assert text in ours, (text, ours)
     assert not any(text in bare for text in TOOLS[tool][:2]), bare
 

@@ -50,6 +50,7 @@ _HAS_POSITIONS = sys.version_info >= (3, 11)
 _IS_SILENT = sys.version_info >= (3, 12)
 _SHOWN = (ownership.USER, ownership.LIBRARY, ownership.STDLIB)
 
+_ModuleSpec: Any = type(sys.__spec__)
 _codes: dict[tuple[Any, ...], CodeType] = {}
 _sources: dict[str, Source] = {}
 
@@ -163,7 +164,13 @@ def _made(frame: Frame, mark: Mark, namespaces: dict[tuple[str, str], dict[str, 
             if len(_sources) >= _MAX_KEPT:
                 _sources.clear()
             source = _sources[path] = Source()
-        namespace = namespaces[path, module] = {"__name__": module, "__file__": path, "__loader__": source, MARK: mark}
+        namespace = namespaces[path, module] = {
+            "__name__": module,
+            "__file__": path,
+            "__loader__": source,
+            "__spec__": _ModuleSpec(module or path, source, origin=path),  # without one linecache warns, from 3.15 on
+            MARK: mark,
+        }
     if "source" in frame:
         namespace["__loader__"].add(path, frame["source"])
     variables: dict[str, Any] = dict(_variables(frame.get("locals") or {}))

@@ -256,6 +256,7 @@ def test_the_call_and_the_place_of_submission(cluster):
     assert kit.submitted(text) == ["submit"]
     assert re.search(r"│ score\(item=0\) +│", text)
     assert kit.submitted(cluster.story("nested:score")) == ["nested", "inner"]
+    assert cluster.in_traceback("submit:score") == cluster.in_traceback("pooled:score") == " score divide"
     assert kit.names(cluster.story("awaited:score"))[-2:] == ["score", "divide"]
 
 

@@ -101,6 +101,7 @@ def test_the_call_and_the_place_of_submission(program, way):
 
     assert re.search(r"│ score\(item=0\) +│", text)
     assert kit.submitted(text) == [way]
+    assert program.in_traceback(f"{way}:score") == " score divide"
 
 
 @kit.newer

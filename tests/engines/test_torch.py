@@ -145,6 +145,8 @@ def test_the_call_and_the_place_of_submission(program):
     assert "Items.__getitem__(index=3)" in text
     assert kit.submitted(text) == ["spawned"]
     assert kit.submitted(program.story("spawn:score")) == ["spawn"]
+    assert program.in_traceback("spawned:score") == " score divide"
+    assert kit.OLDEST or program.in_traceback("spawn:score") == " score divide"
     if not kit.OLDEST:  # their spawn sends text alone
         assert "rank(index=1, task=<function score>)" in program.story("spawn:score")
 

@@ -7,6 +7,7 @@ import linecache
 import pdb
 import sys
 import traceback
+import warnings
 import weakref
 
 import pytest
@@ -207,6 +208,17 @@ def test_a_record_of_any_form_leaves_the_exception_as_it_was_or_is_shown(frame):
     annotate.arrived(error)
 
     traceback.format_exception(error)
+
+
+@pytest.mark.parametrize("module", ["train", ""])
+def test_nobody_is_warned(module):
+    path = f"/elsewhere/warned{module}.py"
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        shown = traceback.format_tb(made({**SCORE, "path": path, "module": module}))
+
+    assert warned == []
+    assert module == "" or "return ratio(clicks, self.views)" in shown[0]  # linecache asks for modules that have a name
 
 
 def test_lines_of_a_file_come_one_after_the_other():
