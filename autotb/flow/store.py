@@ -162,8 +162,12 @@ class Folder(Memory):
         if not os.path.isfile(os.path.join(self.folder, FILE)):
             raise ValueError(f"{self.folder} is no run folder of autotb: it has no {FILE}; give a folder that is not there yet")
         found = Index(self.folder, "rw")
-        self.token = found.execute("SELECT value FROM meta WHERE key = 'token'")[0][0]
-        catch_up(found, self.folder, self._checks_all)
+        try:
+            self.token = found.execute("SELECT value FROM meta WHERE key = 'token'")[0][0]
+            catch_up(found, self.folder, self._checks_all)
+        except BaseException:
+            found.close()
+            raise
         return found
 
     def expect(self, steps: list[Identity]) -> None:

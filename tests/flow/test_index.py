@@ -71,7 +71,7 @@ def test_what_is_known_of_the_shards(made):
 
 
 def test_an_index_of_an_earlier_version_is_read_and_written(made):
-    with sqlite3.connect(index.os.path.join(made, FILE)) as connection:
+    with closing(sqlite3.connect(index.os.path.join(made, FILE))) as connection:
         connection.executescript(
             "CREATE TABLE before (id INTEGER PRIMARY KEY, name TEXT UNIQUE); INSERT INTO before SELECT id, name FROM shards;"
             "DROP TABLE shards; ALTER TABLE before RENAME TO shards;"
