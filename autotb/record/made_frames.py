@@ -16,8 +16,9 @@ the record's frame                              the made one
 ``omitted``                                     a frame whose name is their count
 ==============================================  ======================================================================
 
-tblib, which others use for it, compiles a module for each frame and raises in it (ten times as long), has no columns, no
-variables that can be looked at and no source of another machine.
+tblib, which others use for it, runs a module of its own for each frame and raises in it: three and a half times as long, seen by
+debuggers and profilers, with the columns of that module, with the driver's stack as caller (``f_back``), without variables unless
+they are given as objects, and without source of another machine.
 """
 
 from __future__ import annotations
