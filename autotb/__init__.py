@@ -22,6 +22,7 @@ __all__ = [
     "excepthook",
     "explain",
     "install",
+    "load",
     "map",
     "map_async",
     "step",

@@ -10,6 +10,7 @@ from autotb.flow.context import ErrorContext as ErrorContext
 from autotb.flow.context import ResourcesEval as ResourcesEval
 from autotb.flow.flow import Flow as Flow
 from autotb.flow.flow import Progress
+from autotb.flow.loading import load as load
 from autotb.flow.snapshots import ErrorInfo as ErrorInfo
 from autotb.flow.snapshots import ErrorSnapshot as ErrorSnapshot
 from autotb.flow.snapshots import ErrorStub as ErrorStub

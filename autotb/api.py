@@ -24,6 +24,7 @@ HOMES = {
     "map": "autotb.flow.mapping",
     "map_async": "autotb.flow.mapping",
     "Flow": "autotb.flow.flow",
+    "load": "autotb.flow.loading",
     "step": "autotb.flow.steps",
     "ErrorSnapshot": "autotb.flow.snapshots",
     "PropagatedErrorSnapshot": "autotb.flow.snapshots",

@@ -71,15 +71,22 @@ def _going_on(index: Index, tallies: dict[str, Tally]) -> str:
 
 
 def _tallies(index: Index) -> dict[str, Tally]:
-    tallies = {}
-    for step, name, shape, seconds in index.execute(
-        "SELECT id, name, shape, seconds FROM steps WHERE shape IS NOT NULL ORDER BY id"
-    ):
+    return {clean.line(name): tally for _, name, _, tally in steps(index)}
+
+
+def steps(index: Index) -> Iterator[tuple[int, str, tuple[int, ...], Tally]]:
+    """Each step whose shape is known: its number, its name, its shape, how far it is.
+
+    Raises ValueError for an index that says what cannot be.
+    """
+    rows = index.execute("SELECT id, name, shape, seconds FROM steps WHERE shape IS NOT NULL ORDER BY id")
+    for step, name, told, seconds in rows:
         counts = dict(index.execute("SELECT state, COUNT(*) FROM elements WHERE step = ? GROUP BY state", (step,)))
-        tallies[clean.line(_checked(name, str))] = tally = Tally(_size(shape))
+        shape = _shape(told)
+        tally = Tally(int(_checked(math.prod(shape), int)))
         tally.done, tally.failed, tally.skipped = sum(counts.values()), counts.get(FAILED, 0), counts.get(SKIPPED, 0)
         tally.seconds = _checked(seconds, int, float)
-    return tallies
+        yield step, _checked(name, str), shape, tally
 
 
 def _checked(value: Any, *kinds: type) -> Any:
@@ -89,9 +96,9 @@ def _checked(value: Any, *kinds: type) -> Any:
     return value
 
 
-def _size(shape: Any) -> int:
-    axes = arrival.parsed(_checked(shape, str))
-    return int(_checked(math.prod([_checked(axis, int) for axis in (axes if type(axes) is list else [axes])][:64]), int))
+def _shape(told: Any) -> tuple[int, ...]:
+    axes = arrival.parsed(_checked(told, str))
+    return tuple([_checked(axis, int) for axis in (axes if type(axes) is list else [axes])][:64])
 
 
 def _failures(index: Index, folder: str) -> Iterator[tuple[str, int, dict[str, Any]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import subprocess
 import sys
@@ -40,13 +41,13 @@ def test_what_is_torn_is_shown_in_short_and_harmless():
 
 @pytest.mark.parametrize(("shape", "size"), [("[]", 1), ("[3]", 3), ("[2, 3]", 6), ("[0, 3]", 0), ("4", 4)])
 def test_the_size_of_a_step(shape, size):
-    assert run_report._size(shape) == size
+    assert math.prod(run_report._shape(shape)) == size
 
 
 @pytest.mark.parametrize("shape", ["[-1]", '["a"]', "{}", "null", "[1e9]", "[9007199254740991, 9007199254740991]", 3])
 def test_a_shape_that_is_none_is_torn(shape):
     with pytest.raises(ValueError):
-        run_report._size(shape)
+        run_report._checked(math.prod(run_report._shape(shape)), int)
 
 
 def test_the_table_and_the_root_causes(tmp_path):

@@ -1,0 +1,45 @@
+"""``load``: the results of a run folder without the script that made it, also of a run that goes on or was killed.
+
+Flows in: the folder.  Flows out: :class:`~autotb.flow.results.Results`, which read each value when it is asked for.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing
+
+from autotb.flow import run_report
+from autotb.flow.index import Index, opened
+from autotb.flow.result_log import MISSING
+from autotb.flow.results import Results
+from autotb.flow.store import Column
+
+_AT_ONCE = 100_000  # elements whose states are read at once
+
+
+def load(folder: str | os.PathLike[str]) -> Results:
+    """The results of the run in a folder, by the names of its steps: values, errors among them, and their root causes.
+
+    They are read when they are asked for; what the run has not come to raises KeyError then. Its files are unpickled, which runs
+    what they say: load only what you trust as you trust code.
+
+    Raises FileNotFoundError where there is no run, ValueError for a folder that holds something else.
+    """
+    folder = os.path.abspath(folder)
+    columns, tallies = {}, {}
+    with closing(opened(folder)) as index:
+        for step, name, shape, tally in run_report.steps(index):
+            columns[name] = Column(name, shape, _states(index, step, tally.total), None, step)
+            tallies[name] = tally
+    return Results(None, columns, tallies, folder)
+
+
+def _states(index: Index, step: int, size: int) -> bytearray:
+    states = bytearray([MISSING]) * size
+    for start in range(0, size, _AT_ONCE):
+        rows = index.execute(
+            "SELECT at, state FROM elements WHERE step = ? AND at >= ? AND at < ?", (step, start, min(start + _AT_ONCE, size))
+        )
+        for at, state in rows:
+            states[at] = state
+    return states
