@@ -31,7 +31,7 @@ def load(folder: str | os.PathLike[str]) -> Results:
         for step, name, shape, tally in run_report.steps(index):
             columns[name] = Column(name, shape, _states(index, step, tally.total), None, step)
             tallies[name] = tally
-    return Results(None, columns, tallies, folder)
+    return Results(None, columns, tallies, folder, {})
 
 
 def _states(index: Index, step: int, size: int) -> bytearray:

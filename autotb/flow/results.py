@@ -69,10 +69,13 @@ class Results(Mapping[Any, Any]):
             step: an output of the flow, or a step's name; None for all steps, whose inputs are one dict a row.
             library: ``"pandas"`` or ``"polars"``; by default the first of them that is installed.
 
-        Raises KeyError for what is no step of the run, ImportError where there is no such library.
+        Raises KeyError for what is no step of the run, ImportError where there is no such library, ValueError for the results of
+        a run folder alone, which has no inputs.
         """
         from autotb.flow import frame
 
+        if self._columns and not self._nodes:
+            raise ValueError("a run folder has no inputs: run its flow with resume=True, whose results have them")
         nodes = [*self._nodes.values()] if step is None else [self._nodes[self._name(step)]]
         return frame.frame(nodes, self._columns, self.run_folder, library)
 

@@ -37,6 +37,11 @@ def test_values_errors_and_roots_are_found_by_the_names_of_the_steps(folder):
         results["invert"][1].reproduce()
 
 
+def test_what_a_folder_does_not_have_is_told(folder):
+    with pytest.raises(ValueError, match="a run folder has no inputs: run its flow with resume=True"):
+        autotb.load(folder).to_frame()
+
+
 def test_they_are_told_as_those_of_the_run(folder):
     told = str(autotb.load(folder))
 
