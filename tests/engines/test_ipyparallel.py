@@ -45,7 +45,7 @@ class TestViews(kit.Standard):
     WAYS = {"sync": "in ipyparallel engine 0, pid", "later": "in ipyparallel engine"}
     MORE = {"map_:score": ["map_", "score", "divide"]}
     OTHERS = ("sync:ok", "map_:ok")
-    OWN = ("/ipyparallel/", "RemoteError")
+    OWN = ("/ipyparallel/", "RemoteError:")
     CATCHES = {}
 
     def test_exit_status_and_the_users_own_output(self, tmp_path):

@@ -63,7 +63,7 @@ class TestSpark(kit.Standard):
     TASKS = ("score", "two")
     MORE = {"foreach:score": ["foreach", "each", "score", "divide"], "rdd:chained": ["chained", "divide", "rdd", "chained"]}
     OTHERS = ("rdd:killed", "rdd:ok", "function:ok")
-    OWN = ("\tat org.apache", "/py4j/", "PythonException")
+    OWN = ("\tat org.apache", "/py4j/", "PythonException:")
     CATCHES = {}
     NOT_SUBMITTED = ("rdd", "function")
     NO_CALL = ("rdd", "function")

@@ -63,7 +63,7 @@ class TestBackends(kit.Standard):
     }
     MORE = {"sequential:score": ["sequential", "score", "divide"]}
     OTHERS = ("threads:ok", "spawned:ok", "logged:score")
-    OWN = ("/speedy_utils/", "SpeedyWorkerError")
+    OWN = ("/speedy_utils/", "SpeedyWorkerError:")
     CATCHES = {}
     NO_FRAMES = ("threads", "process_threads")  # its error is another one than the thread raised
 
