@@ -19,6 +19,7 @@ LIMIT = 120  # seconds; generous: a program that hits it hangs
 
 #: Settings of the outer process that must not leak into a program under test.
 _CLEARED = ("AUTOTB", "NO_COLOR", "FORCE_COLOR", "PYTHON_COLORS", "COLUMNS", "PYTHONUNBUFFERED", "PYTHONPATH")
+_CLEARED += ("RAY_DEDUP_LOGS",)  # autotb sets it where a test imports Ray in this process
 
 #: What says that a program collects the text, which is then plain: tests in CI look at what a user's pipe gets.
 _COLLECTORS = ("GITHUB_ACTIONS", "GITLAB_CI", "JENKINS_URL", "TEAMCITY_VERSION", "JOURNAL_STREAM", "AWS_LAMBDA", "PYCHARM_HOSTED")

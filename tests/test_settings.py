@@ -178,6 +178,20 @@ def effect():
     asyncio.run(main())
 """
 
+TRACED = """
+def leaf(x):
+    return x / 0
+
+def effect():
+    import traceback
+    from concurrent.futures import ProcessPoolExecutor
+    with ProcessPoolExecutor(1) as pool:
+        try:
+            pool.submit(leaf, 3).result()
+        except Exception as error:
+            print("frames:", *(frame.name for frame in traceback.extract_tb(error.__traceback__)))
+"""
+
 #: setting: the program, settings beside it, and by value what its output has, or has not ("!…").
 EFFECTS = {
     "style": (FAILS, {}, {"rich": "╭", "plain": "Traceback (most", "json": '"schema"', "auto": "ZeroDivisionError"}),
@@ -192,6 +206,7 @@ EFFECTS = {
     "dir": (KEPT, {}, {"HERE/kept": ".json", "": "!.json"}),
     "keep_inputs": (KEPT, {"dir": "HERE/kept"}, {"1": ".inputs", "0": "!.inputs"}),
     "worker_log": (LOGGING_WORKER, {"style": "plain"}, {"HERE/kept": "log is HERE/kept/worker-", "": "!log is"}),
+    "traceback": (TRACED, {}, {"1": "__get_result leaf", "0": "!leaf"}),
     "asyncio": (UNAWAITED, {"style": "rich"}, {"1": "created at", "0": "!created at"}),
 }
 
