@@ -89,7 +89,7 @@ def _wrap_populate(original: Function) -> Function:
             if err_type.__init__ in _OWN_INITS:  # OSError, UnicodeError, groups: their fields come from their arguments
                 made = err_type(*err_args)
                 dict.update(fields_of(made), err_state)
-                annotate.arrived(made)
+                _give_frames(made)
                 return made, original(Exception, (), {}, traceback_str)[1]
         except Exception:
             pass  # then as mpire does it
@@ -97,10 +97,17 @@ def _wrap_populate(original: Function) -> Function:
             made, cause = original(err_type, err_args, err_state, traceback_str)
         except Exception:
             made, cause = _made(err_type, err_args, err_state), original(Exception, (), {}, traceback_str)[1]
-        annotate.arrived(made)
+        _give_frames(made)
         return made, cause
 
     return populate_exception
+
+
+def _give_frames(made: BaseException) -> None:
+    try:
+        annotate.arrived(made)
+    except Exception:
+        pass  # the thread that receives results would end, and the program wait for ever
 
 
 _OWN_INITS = [
