@@ -295,9 +295,10 @@ def check_length(program: Program, case: str) -> None:
     if theirs[-1] not in told or not any(line.endswith(f"in {task or 'score'}") for line in theirs):
         return  # what the engine made of an error that it cannot carry, or told without the worker's frames
     plain = re.findall(f"^{way} {task} plain (\\d+)$", program.ours.stdout, re.M)
-    assert int(plain[-1]) <= len(theirs), f"{plain[-1]} lines in the plain style, and without autotb {len(theirs)}"
+    spare = sys.version_info < (3, 11)  # Python's own text marks no columns there: the line of the arguments may be one more
+    assert int(plain[-1]) <= len(theirs) + spare, f"{plain[-1]} lines in the plain style, and without autotb {len(theirs)}"
     shown = [line for line in told if not PANEL_ONLY.match(line) and not re.match("│ +│ ", line)]  # a folded line is one
-    assert len(shown) <= len(theirs), "\n".join([*shown, "", *theirs])
+    assert len(shown) <= len(theirs) + spare, "\n".join([*shown, "", *theirs])
 
 
 def submitted(text: str) -> list[str]:
