@@ -49,8 +49,6 @@ def took(future: Future, exc: BaseException) -> bool:
     if tb is None:
         annotate.arrived(exc)
         return _arrived(future, exc)
-    if made_frames.is_made(tb.tb_frame):
-        return _arrived(future, exc)
     inner = tb.tb_next
     while inner is not None:
         tb = inner
@@ -58,7 +56,9 @@ def took(future: Future, exc: BaseException) -> bool:
     code = tb.tb_frame.f_code
     at = tb.tb_lasti
     line = _lines.get(id(code) ^ at)
-    if line is None or line.code is not code or line.at != at or line.type is not type(exc):
+    if line is None:
+        return made_frames.is_made(outer.tb_frame) and _arrived(future, exc)
+    if line.code is not code or line.at != at or line.type is not type(exc):
         return False
     if line.run is not outer.tb_frame.f_code:
         return False
