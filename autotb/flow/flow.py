@@ -21,7 +21,7 @@ from autotb.flow.scheduler import Running
 from autotb.flow.schedules import SCHEDULES
 from autotb.flow.snapshots import ErrorSnapshot
 from autotb.flow.step_inputs import shape_of
-from autotb.flow.steps import Nest, Node, Output, Step, as_step, checked_outputs, nested, part, user_place
+from autotb.flow.steps import Nest, Node, Output, Step, as_step, checked_outputs, nest_of, part, user_place
 from autotb.flow.store import Folder, Memory, refuse_existing
 
 Progress = Callable[[int, int, int, int], object]
@@ -237,8 +237,8 @@ class Flow:
         return list(value)
 
     def _added(self, step: Step, is_map: bool, inputs: tuple[Any, ...], constants: dict[str, Any], product: bool) -> Output:
-        inputs = tuple([nested(value, 1 if is_map else 5) for value in inputs])
-        constants = {name: nested(value) for name, value in constants.items()}
+        inputs = tuple([nest_of(value, 1 if is_map else 5) for value in inputs])
+        constants = {name: nest_of(value) for name, value in constants.items()}
         before = frozenset(one.name for value in (*inputs, *constants.values()) for one in self._outputs(step, value))
         step.check(len(inputs), constants)
         shape = self._shape(step, inputs, product) if is_map else ()

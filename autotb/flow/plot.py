@@ -58,8 +58,7 @@ def _state(tally: Any) -> str:
 def _told(node: Node, tally: Any) -> str:
     if tally is None:
         return "map" if node.is_map else "one call"
-    sound = tally.done - tally.failed - tally.skipped
-    counts = ((sound, "done"), (tally.failed, "failed"), (tally.skipped, "skipped"))
+    counts = ((tally.sound, "done"), (tally.failed, "failed"), (tally.skipped, "skipped"))
     said = ", ".join(f"{count:,} {word}" for count, word in counts if count) or "none done"
     return f"{said} of {tally.total:,}"
 

@@ -14,13 +14,12 @@ from typing import Any
 
 from autotb.flow import resources
 from autotb.flow.binding import Names
-from autotb.flow.context import CONTINUE, SKIPPED, Array, Element, ErrorContext, Held, ResourcesEval, Sources, scan, unravelled
+from autotb.flow.context import CONTINUE, Array, Element, ErrorContext, Held, ResourcesEval, Sources, scan, unravelled
 from autotb.flow.result_log import MISSING, OK
 from autotb.flow.snapshots import ERRORS, ArrayReference, Noted
 from autotb.flow.steps import MAP, Nest, Node, Output
 from autotb.flow.store import Column, Memory, OneOf, nested
 
-SKIPPED_CALL = ResourcesEval(SKIPPED)
 MOST_LOADED = 100  # elements of a chunk whose inputs are loaded from a run folder
 
 
@@ -269,10 +268,10 @@ class Work:
 
     def resources(self, call: Call, context: ErrorContext, owners: tuple[Any, ...]) -> ResourcesEval:
         """What the call needs: asked for it alone, or once for the whole map."""
-        if self.step.resources_scope != MAP or not self.is_map:
+        # Of a map as a whole it is asked when the first call is made; one that is not made asks for nothing.
+        is_made = self.mode != CONTINUE or not context.error_info
+        if self.step.resources_scope != MAP or not self.is_map or not is_made:
             return resources.evaluate(self.step, call.named, context.error_info, self.mode, owners)
-        if self.mode == CONTINUE and context.error_info:
-            return SKIPPED_CALL  # this one is not made; what the others need is asked when the first of them is
         if self._map_resources is None:
             wholes = [axis.whole() for axis in self.axes] if self.step.resources is not None else []
             if self.mode == CONTINUE and any(array is not None and array.indices for _, array in wholes):

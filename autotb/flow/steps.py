@@ -154,15 +154,24 @@ class Nest:
         return dict(zip(self.names, values, strict=True)) if self.names is not None else self.kind(values)
 
 
-def nested(value: Any, depth: int = 5) -> Any:
+def nest_of(value: Any, depth: int = 5) -> Any:
     """The value itself, or the :class:`Nest` that it is; so many levels are looked at."""
-    kind = type(value)
-    if kind not in (list, tuple, dict) or not depth:
+    if not _holds_outputs(value, depth):
         return value
-    items = [nested(item, depth - 1) for item in (value.values() if kind is dict else value)]
-    if not any(isinstance(item, (Output, Nest)) for item in items):
-        return value
-    return Nest(kind, list(value) if kind is dict else None, items)
+    items = [nest_of(item, depth - 1) for item in _items(value)]
+    return Nest(type(value), list(value) if type(value) is dict else None, items)
+
+
+def _holds_outputs(value: Any, depth: int) -> bool:
+    """Nothing is copied for it: a map may have a million elements."""
+    if type(value) not in (list, tuple, dict) or not depth:
+        return False
+    items = _items(value)
+    return any(type(item) is Output for item in items) or (depth > 1 and any(_holds_outputs(item, depth - 1) for item in items))
+
+
+def _items(value: Any) -> Any:
+    return value.values() if type(value) is dict else value
 
 
 @dataclass(frozen=True)

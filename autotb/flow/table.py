@@ -37,8 +37,7 @@ COUNTS = ("done", "failed", "skipped", "of", "time")
 
 
 def _counts(tally: Any) -> list[str]:
-    sound = tally.done - tally.failed - tally.skipped
-    return [*(f"{count:,}" for count in (sound, tally.failed, tally.skipped, tally.total)), seconds(tally.seconds)]
+    return [*(f"{count:,}" for count in (tally.sound, tally.failed, tally.skipped, tally.total)), seconds(tally.seconds)]
 
 
 def _table(tallies: dict[str, Any], width: int) -> str:

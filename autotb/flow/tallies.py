@@ -16,6 +16,11 @@ class Tally:
         self.total = total
         self.seconds = 0.0
 
+    @property
+    def sound(self) -> int:
+        """How many calls gave a value."""
+        return self.done - self.failed - self.skipped
+
 
 class Tallies(dict[str, Tally]):
     """Those of all steps; ``all`` is their sum, ``changed`` names the steps that have changed."""

@@ -154,10 +154,10 @@ def opened_text(exc: BaseException, text: str, *broken: str) -> engine_facts.Ope
 
 def headline_of(text: str) -> BaseException | None:
     """An exception that bears the type's name and the message of a traceback's last lines; its class may not exist here."""
-    lines = text.rstrip().split("\n")
-    last = max((at for at, line in enumerate(lines) if line.startswith("  ")), default=-1)
     from autotb.record.cpython_text import HEADLINE
 
+    lines = text.rstrip().split("\n")
+    last = max((at for at, line in enumerate(lines) if line.startswith("  ")), default=-1)
     match = HEADLINE.match(lines[last + 1]) if 0 <= last < len(lines) - 1 else None
     if match is None:
         return None

@@ -94,26 +94,17 @@ class _Drawing:
         return [*self.others(others, bounds.MAX_TOGETHER - len(lines)), *lines] if others else lines
 
     def others(self, groups: list[list[Stack]], room: int) -> list[str]:
-        """The other errors that the same tasks failed of: a short story each, while there is room for it, else a line or two."""
+        """The other errors that the same tasks failed of, as short stories."""
         self.short = True
         between = self.ansi([Text(""), Text(phrases.ALSO, DIM), Text("")])
-        lines: list[str] = []
-        listed: list[str] = []
-        room -= 2 * min(len(groups), self.within.listed) + len(between)
-        for number, same in enumerate(groups):
-            told = self.text([Text(clean.line(line), HEAD) for line in phrases.counted(same) or [phrases.count_line(same)]])
-            if number >= self.within.listed:
-                more = sum(map(phrases.times, groups[number:]))
-                listed += self.text([Text(phrases.more_members(more), DIM)])
-                break
-            story = [*self.stack(same[0], TITLE), *(told if phrases.times(same) > 1 else []), *between]
-            if number < self.within.full and (len(story) <= room or len(groups) == 1):
-                lines += story
-                room -= len(story)
-            else:
-                listed += told
+        told = bounds.together(
+            *(groups, self.within, room, between),
+            story=lambda stack: self.stack(stack, TITLE),
+            counts=lambda lines: self.text([Text(clean.line(line), HEAD) for line in lines]),
+            rest=lambda line: self.text([Text(line, DIM)]),
+        )
         self.short = False
-        return [*lines, *listed, *between] if listed else lines
+        return told
 
     def text(self, rows: list[Text]) -> list[str]:
         """What stands in no panel: a terminal folds it, but not within a margin."""

@@ -85,23 +85,13 @@ class _Text:
         return [*result, *own, *self.members(stack, depth)]
 
     def others(self, groups: list[list[Stack]], depth: int, room: int) -> list[str]:
-        """The other errors that the same tasks failed of: a whole story each, while there is room for it, else a line or two."""
-        between = ["", phrases.ALSO, ""]
-        result: list[str] = []
-        listed: list[str] = []
-        room -= 2 * min(len(groups), self.within.listed) + len(between)
-        for number, same in enumerate(groups):
-            told = [clean.line(line) for line in phrases.counted(same) or [phrases.count_line(same)]]
-            if number >= self.within.listed:
-                listed.append(phrases.more_members(sum(map(phrases.times, groups[number:]))))
-                break
-            story = [*self.stack(same[0], depth), *(told if phrases.times(same) > 1 else []), *between]
-            if number < self.within.full and (len(story) <= room or len(groups) == 1):
-                result += story
-                room -= len(story)
-            else:
-                listed += told
-        return [*result, *listed, *between] if listed else result
+        """The other errors that the same tasks failed of."""
+        return bounds.together(
+            *(groups, self.within, room, ["", phrases.ALSO, ""]),
+            story=lambda stack: self.stack(stack, depth),
+            counts=lambda lines: list(map(clean.line, lines)),
+            rest=lambda line: [line],
+        )
 
     def members(self, stack: Stack, depth: int) -> list[str]:
         """The members of a group, as CPython has them: those of one that is itself a member stand in no margin but their own."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from autotb.trace import phrases
 from autotb.trace.data import Data, replace
 from autotb.trace.model import Trace
 from autotb.trace.parts import Stack
@@ -42,6 +43,34 @@ def kept(trace: Trace, drawn: Callable[[Trace, Limits], list[str]]) -> list[str]
     last = MAX_LINES // 3
     first = MAX_LINES - last - 1
     return [*lines[:first], f"… {len(lines) - first - last:,} more lines", *lines[-last:]]
+
+
+def together(
+    groups: list[list[Stack]],
+    within: Limits,
+    room: int,
+    between: list[str],
+    story: Callable[[Stack], list[str]],
+    counts: Callable[[list[str]], list[str]],
+    rest: Callable[[str], list[str]],
+) -> list[str]:
+    """The other errors that the same tasks failed of: the ``story`` of each while there is ``room`` for it, else the ``counts``;
+    ``rest`` draws what is said of those that are not even listed, and ``between`` stands before what follows."""
+    stories: list[str] = []
+    listed: list[str] = []
+    room -= 2 * min(len(groups), within.listed) + len(between)
+    for number, same in enumerate(groups):
+        if number >= within.listed:
+            listed += rest(phrases.more_members(sum(map(phrases.times, groups[number:]))))
+            break
+        told = counts(phrases.counted(same) or [phrases.count_line(same)])
+        whole = [*story(same[0]), *(told if phrases.times(same) > 1 else []), *between]
+        if number < within.full and (len(whole) <= room or len(groups) == 1):
+            stories += whole
+            room -= len(whole)
+        else:
+            listed += told
+    return [*stories, *listed, *between] if listed else stories
 
 
 def shorter(stack: Stack, most: int) -> Stack:

@@ -8,7 +8,7 @@ import functools
 import pytest
 
 from autotb.flow import steps
-from autotb.flow.steps import Output, Step, nested, step
+from autotb.flow.steps import Output, Step, nest_of, step
 from tests.flow.calls import add, double
 
 
@@ -91,9 +91,9 @@ def test_a_place_that_cannot_be_had_stops_nothing(monkeypatch):
 
 def test_a_nest_is_what_holds_outputs_at_some_depth():
     one, other = Output(None, "one"), Output(None, "other")
-    assert nested([1, {"k": 2}]) == [1, {"k": 2}]
-    held = nested({"a": one, "b": [1, (other,)], "c": [3]})
+    assert nest_of([1, {"k": 2}]) == [1, {"k": 2}]
+    held = nest_of({"a": one, "b": [1, (other,)], "c": [3]})
     assert [output.name for output in held.outputs()] == ["one", "other"]
     assert held.filled([1, 2, 3]) == {"a": 1, "b": 2, "c": 3}
-    assert nested((one, 2)).filled([1, 2]) == (1, 2)
-    assert len(nested([one, 5])) == 2
+    assert nest_of((one, 2)).filled([1, 2]) == (1, 2)
+    assert len(nest_of([one, 5])) == 2

@@ -145,20 +145,28 @@ KILLED = """
     """
 
 
-@pytest.mark.parametrize("executor", ["threads", "processes"])
-@pytest.mark.parametrize("returned", ["yes", "no"])
-def test_a_run_that_was_killed_goes_on(tmp_path, executor, returned):
+def killed(tmp_path, executor, returned, program, lines, **environment):
+    """Kill a program and its workers once its log has more than so many lines.  Returns its command line, and the log."""
     script, log = tmp_path / "main.py", tmp_path / "log"
-    script.write_text(textwrap.dedent(KILLED))
+    script.write_text(textwrap.dedent(program))
     command = [sys.executable, str(script), str(tmp_path / "run"), str(log), executor, returned]
-    process = subprocess.Popen(command, env=programs.environment(HOLD="1"), start_new_session=True, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command, env=programs.environment(**environment), start_new_session=True, stdout=subprocess.DEVNULL
+    )
     limit = time.monotonic() + programs.LIMIT
-    while not (log.exists() and log.read_text().count("\n") > 40):
+    while not (log.exists() and log.read_text().count("\n") > lines):
         assert time.monotonic() < limit
         assert process.poll() is None
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait(60)
+    return command, log
+
+
+@pytest.mark.parametrize("executor", ["threads", "processes"])
+@pytest.mark.parametrize("returned", ["yes", "no"])
+def test_a_run_that_was_killed_goes_on(tmp_path, executor, returned):
+    command, log = killed(tmp_path, executor, returned, KILLED, 40, HOLD="1")
     before = log.read_text().count("\n")
     ran = programs.start(command, tmp_path)
     assert ran.stdout.split() == [str(sum(range(120)))], ran.stderr
@@ -190,17 +198,7 @@ SLOW = """
 @pytest.mark.parametrize("executor", ["threads", "processes"])
 @pytest.mark.parametrize("returned", ["yes", "no"])
 def test_calls_that_have_ended_are_kept_whatever_becomes_of_the_others(tmp_path, executor, returned):
-    script, log = tmp_path / "main.py", tmp_path / "log"
-    script.write_text(textwrap.dedent(SLOW))
-    command = [sys.executable, str(script), str(tmp_path / "run"), str(log), executor, returned]
-    process = subprocess.Popen(command, env=programs.environment(), start_new_session=True, stdout=subprocess.DEVNULL)
-    limit = time.monotonic() + programs.LIMIT
-    while not (log.exists() and log.read_text().count("\n") > 20):
-        assert time.monotonic() < limit
-        assert process.poll() is None
-        time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait(60)
+    command, log = killed(tmp_path, executor, returned, SLOW, 20)
     before = log.read_text().split()
     assert (tmp_path / "log.told").exists() == (returned == "yes")  # of a chunk that the user asked for at its end
     ran = programs.start(command, tmp_path)
