@@ -161,10 +161,14 @@ def test_pools(tmp_path, kind):
 LATE = """\
 import logging
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
+
+given = threading.Event()
 
 
 def fails_at_first(path, more=()):
+    given.wait(60)  # a failure imports what notes it, which holds the package for a moment
     with open(path, "a") as file:
         file.write("x")
     if len(open(path).read()) < 2:
@@ -187,6 +191,7 @@ with ThreadPoolExecutor(1) as pool:
         "fixed": pool.submit(fails_at_first, sys.argv[1] + "/a"),
         "list": pool.submit(fails_at_first, sys.argv[1] + "/b", [1]),
     }
+    given.set()
     for future in futures.values():
         future.exception()
     print([vars(future).get("_autotb_given", ()) for future in futures.values()])
