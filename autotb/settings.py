@@ -80,7 +80,7 @@ asked: dict[str, Any] = {}  # which settings were asked for, and the last answer
 def current() -> Settings:
     """The settings in force now; read anew when the environment has changed."""
     global _cache
-    found = tuple(sorted((name, value) for name, value in os.environ.items() if name.startswith("AUTOTB")))
+    found = tuple(sorted((name, os.environ.get(name, "")) for name in os.environ if name.startswith("AUTOTB")))
     key = (found, _program(), _handed)
     if _cache is None or _cache[0] != key:
         _cache = (key, _read(dict(found)))

@@ -39,6 +39,7 @@ _JOB_VARIABLES = (
     "PMI_RANK",
 )
 _MOST_VERSIONS = 10
+_UNTOLD = sys.stdlib_module_names | {"", "__main__", "__mp_main__", "autotb"}  # these have no version of their own
 _seen: dict[CodeType, int] = {}
 worker_log: str | None = None  # the file in which this worker logs its tasks
 if hasattr(os, "register_at_fork"):
@@ -96,9 +97,9 @@ def record(exc: BaseException, tb: TracebackType | None, hop: Hop) -> Tree | Lig
     """What a worker sends along with ``exc``: at most MAX_RECORD bytes of plain builtins."""
     if is_flood(tb) and attached(exc) is None:
         return _light(exc, tb, hop)
-    in_force = settings.used("context", "locals")
+    context, variables = settings.value("context"), settings.value("locals")
     with own:
-        tree = Capture(context=max(3, in_force.context), local_variables=in_force.locals != "0").tree(exc, tb, hop)
+        tree = Capture(context=max(3, context), local_variables=variables != "0").tree(exc, tb, hop)
     hop = tree["hops"][0]
     hop["versions"] = {"python": f"{sys.version_info[0]}.{sys.version_info[1]}", **versions(tb, exc), **_searched(exc)}
     return _bounded(tree)
@@ -125,8 +126,12 @@ def versions(tb: TracebackType | None, exc: BaseException | None = None) -> dict
         _add_version(found, exc.name)
     elif type(exc) is AttributeError and type(exc.obj) is ModuleType:
         _add_version(found, static.names_of(exc.obj).get("__name__"))
+    before: CodeType | None = None
     while tb is not None and len(found) < _MOST_VERSIONS and not made_frames.is_made(tb.tb_frame):
-        frame = tb.tb_frame
+        frame, tb = tb.tb_frame, tb.tb_next
+        if frame.f_code is before:
+            continue  # of a recursion
+        before = frame.f_code
         names = [static.name_of(frame)]
         for name in frame.f_code.co_names if ownership.kind_of_frame(frame) == ownership.USER else ():
             value: Any = dict.get(frame.f_globals, name)
@@ -137,14 +142,13 @@ def versions(tb: TracebackType | None, exc: BaseException | None = None) -> dict
                 names.append(static.module_of(value))
         for module in names:
             _add_version(found, module)
-        tb = tb.tb_next
     return found
 
 
 def _add_version(found: dict[str, str], module: object) -> None:
     package = module.partition(".")[0] if type(module) is str else ""
-    version = version_of(package)
-    if version and package not in sys.stdlib_module_names and package != "autotb":
+    version = version_of(package) if package not in _UNTOLD else ""
+    if version:
         found.setdefault(package, version[:40])
 
 

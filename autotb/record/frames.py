@@ -29,11 +29,42 @@ MAX_LINE = 1_000  # characters of a source line that are kept
 MAX_UNFOLDED = 10_000  # frames of a recursion that are looked for in a traceback
 MAX_SPAN = 30  # lines of a failing expression that are kept
 MAX_LOCALS = 30  # variables of a frame
+MAX_KNOWN = 500  # frames that are remembered
 HAS_POSITIONS = sys.version_info >= (3, 11)
 _FILE_LOADER = sys.modules["_frozen_importlib_external"].SourceFileLoader
 _CO_OPTIMIZED = 1  # of inspect, which is large
 
 RawFrame = tuple["Any", int, int]  # frame, tb_lasti, tb_lineno
+
+
+def _status(path: str) -> tuple[int, float, int] | None:
+    """What linecache knows a file's version by, and its number; None where there is no such file."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime, status.st_ino
+
+
+class _Known:
+    """Frames that were read before, without variables: a place that fails often is described once."""
+
+    def __init__(self) -> None:
+        self.frames: dict[tuple[Any, ...], tuple[CodeType, object, Frame]] = {}
+
+    def get(self, key: tuple[Any, ...], code: CodeType, state: object) -> Frame | None:
+        """A copy of the frame, where the code is the same and its file's lines are."""
+        found = self.frames.get(key)
+        return found[2].copy() if found is not None and found[0] is code and found[1] == state else None
+
+    def keep(self, key: tuple[Any, ...], code: CodeType, state: object, frame: Frame) -> None:
+        """Remember a frame; the code is held so that no other takes its ``id``."""
+        if len(self.frames) >= MAX_KNOWN:
+            self.frames.clear()
+        self.frames[key] = code, state, frame.copy()
+
+
+_known = _Known()
 
 
 class Frames:
@@ -42,7 +73,7 @@ class Frames:
     def __init__(self, context: int, local_variables: bool) -> None:
         self.context = context
         self.local_variables = local_variables
-        self.checked: set[str] = set()  # files whose cached source is known to be fresh
+        self.checked: dict[str, object] = {}  # files whose cached source is known to be fresh, and what was seen of them
 
     def of_place(self, place: Place) -> Frame:
         """A frame made of a remembered place: where the result was asked for, when no traceback tells it."""
@@ -72,41 +103,53 @@ class Frames:
         path, module = shipped_code.path_of(code, frame.f_globals), static.name_of(frame)
         module = module if module != ownership.REBUILT else ""
         kind = ownership.kind_of(path, module)
-        result: Frame = {
-            "path": path,
-            "line": line or 0,  # code that was made by hand may have no lines at all
-            "name": static.exact(code.co_name),
-            "module": module,
-            "kind": kind,
-        }
-        is_rebuilt = _is_rebuilt(code)
-        if HAS_POSITIONS and not is_rebuilt:
-            result["qualname"] = static.exact(code.co_qualname)  # type: ignore[attr-defined,unused-ignore]
-            _add_position(result, code, lasti)
-        if kind in (ownership.ENGINE, ownership.OWN) and not is_last:
-            return result
-        if code.co_firstlineno < result["line"] and not is_rebuilt:
-            result["first"] = code.co_firstlineno
-        loading = _loading(frame)
-        source = self._source(path, result["line"], loading, result)
-        if source is not None:
-            result["source"] = source
-            if not is_rebuilt and _is_files_own(code, loading, module) and changed(code):
-                result["changed"] = True
-        elif kind == ownership.USER and not is_rebuilt:
-            result["code"] = shipped_code.fingerprint(code)
+        has_source = is_last or kind not in (ownership.ENGINE, ownership.OWN)
+        key = (id(code), line, lasti, kind, module, self.context if has_source else -1, id(frame.f_globals))
+        result = _known.get(key, code, self._state(path))
+        if result is None:
+            result = {"path": path, "line": line or 0, "name": static.exact(code.co_name), "module": module, "kind": kind}
+            self._describe(result, code, lasti, frame, has_source)
+            _known.keep(key, code, self._state(path), result)
         if self.local_variables and kind == ownership.USER and code.co_name != "<module>":
             result["locals"] = _locals(frame)
         return result
 
+    def _state(self, path: str) -> object:
+        """Changes when the lines of a file may have: on the disk, or in ``linecache``, where programs may put them."""
+        if path not in self.checked:
+            self.checked[path] = None
+            try:
+                status = _status(path)
+                self.checked[path] = status
+                cached: Any = linecache.cache.get(path)
+                if cached is not None and (status is None or cached[:2] != status[:2]):
+                    linecache.checkcache(path)
+            except BaseException:  # a path with NUL in it, an entry of the program's own
+                pass
+        return self.checked[path], id(linecache.cache.get(path))
+
+    def _describe(self, result: Frame, code: CodeType, lasti: int, frame: FrameType, has_source: bool) -> None:
+        """What does not change from one failure of this line to the next."""
+        is_rebuilt = _is_rebuilt(code)
+        if HAS_POSITIONS and not is_rebuilt:
+            result["qualname"] = static.exact(code.co_qualname)  # type: ignore[attr-defined,unused-ignore]
+            _add_position(result, code, lasti)
+        if not has_source:
+            return
+        if code.co_firstlineno < result["line"] and not is_rebuilt:
+            result["first"] = code.co_firstlineno
+        loading = _loading(frame)
+        source = self._source(result["path"], result["line"], loading, result)
+        if source is not None:
+            result["source"] = source
+            if not is_rebuilt and _is_files_own(code, loading, result["module"]) and changed(code):
+                result["changed"] = True
+        elif result["kind"] == ownership.USER and not is_rebuilt:
+            result["code"] = shipped_code.fingerprint(code)
+
     def _source(self, path: str, line: int, globals_: dict[str, Any], frame: Frame | None) -> list[Any] | None:
         """``[number of the first line, [lines]]`` around ``line``; None where no source can be had."""
-        try:
-            if path not in self.checked:
-                self.checked.add(path)
-                linecache.checkcache(path)
-        except BaseException:  # a path with NUL in it
-            return None
+        self._state(path)
         lines = sources.lines(path, globals_)
         if not lines or line < 1 or line > len(lines):
             return None

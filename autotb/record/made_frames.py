@@ -32,7 +32,6 @@ from autotb.record import ownership
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from types import FrameType
     from typing import Any
 
@@ -84,6 +83,7 @@ class Source:
 
     def __init__(self) -> None:
         self.lines: dict[int, str] = {}
+        self.added: dict[int, str] = {}  # by their first line: failures of one place bring the same
         self.is_asked = False
 
     def get_source(self, _name: str = "") -> str | None:
@@ -96,7 +96,13 @@ class Source:
     def add(self, path: str, source: Any) -> None:
         """More lines of it, or newer ones."""
         first, lines = source
+        text = "\n".join(lines)
+        if self.added.get(first) == text:
+            return
         new = {number: line for number, line in enumerate(lines, first) if 0 < number < _LAST_LINE and type(line) is str}
+        if len(self.added) >= _MAX_KEPT or any(self.lines.get(number, line) != line for number, line in new.items()):
+            self.added.clear()
+        self.added[first] = text
         if new.items() <= self.lines.items():
             return
         self.lines.update(new)
@@ -174,19 +180,21 @@ def _made(frame: Frame, mark: Mark, namespaces: dict[tuple[str, str], dict[str, 
         }
     if "source" in frame:
         namespace["__loader__"].add(path, frame["source"])
-    variables: dict[str, Any] = dict(_variables(frame.get("locals") or {}))
+    variables = _variables(frame.get("locals") or {})
     if variables:
         variables[MARK] = mark
     return _unbegun(FunctionType(_code(frame, tuple(variables)), namespace)(*variables.values()))
 
 
-def _variables(texts: dict[str, str]) -> Iterator[tuple[str, Any]]:
+def _variables(texts: dict[str, str]) -> dict[str, Any]:
     """Those by which tools are told what to do with a frame (``__tracebackhide__``) are what they were, or not there."""
+    found: dict[str, Any] = {}
     for name, text in texts.items():
         if not name.startswith("__traceback"):
-            yield name, Text(_str(text))
+            found[name] = Text(_str(text))
         elif text == "True":
-            yield name, True
+            found[name] = True
+    return found
 
 
 def _str(value: Any) -> str:
@@ -197,10 +205,10 @@ def _str(value: Any) -> str:
 
 def _code(frame: Frame, names: tuple[str, ...]) -> CodeType:
     """A code object with these parameters, each of whose instructions stands where the frame's failing one does."""
-    span = _span(frame)
-    line = span[0]
+    line = frame["line"]
     first = frame.get("first", line) if _HAS_POSITIONS else line  # before, it is what a frame that never began says is its line
-    key = (frame["path"], first, span, frame["name"], frame.get("qualname"), names)
+    place = first, line, frame.get("end_line"), frame.get("col"), frame.get("end_col")
+    key = (frame["path"], place, frame["name"], frame.get("qualname"), names)
     found = _codes.get(key)
     if found is None:
         if len(_codes) >= _MAX_KEPT:
@@ -213,7 +221,7 @@ def _code(frame: Frame, names: tuple[str, ...]) -> CodeType:
             co_filename=frame["path"],
             co_name=_str(frame["name"]),
             co_firstlineno=first,
-            co_linetable=_line_table(len(_TEMPLATE.co_code), first, span),
+            co_linetable=_line_table(len(_TEMPLATE.co_code), first, _span(frame)),
             **named,
         )
     return found

@@ -1,5 +1,9 @@
 """A traceback is cut into hops; what is stale, brought along or repeated is dropped or counted."""
 
+import importlib
+import linecache
+import sys
+
 import pytest
 
 from autotb import engine_facts
@@ -89,3 +93,56 @@ def test_recursion_is_counted(text, folded):
     found = frames._fold(calls(text))
 
     assert [item[0].co_name if isinstance(item, tuple) else item for item in found] == folded
+
+
+class TestAPlaceThatFailsAgain:
+    @pytest.fixture
+    def read(self, tmp_path, monkeypatch):
+        monkeypatch.syspath_prepend(tmp_path)
+        (tmp_path / "failing_again.py").write_text("def score(item):\n    raise ValueError(item)  # first\n")
+        module = importlib.import_module("failing_again")
+
+        def read(item):
+            try:
+                module.score(item)
+            except ValueError as error:
+                return frames.Frames(3, True).read(frames.walk(error.__traceback__.tb_next))[0]
+
+        yield read
+        del sys.modules["failing_again"]
+
+    def test_is_described_once_and_has_its_own_variables(self, read, monkeypatch):
+        first = read(1)
+        monkeypatch.setattr(frames.Frames, "_describe", None)  # is not asked again
+
+        assert read(2) == {**first, "locals": {"item": "2"}}
+        assert first["locals"] == {"item": "1"}
+
+    def test_what_becomes_of_one_does_not_show_in_the_next(self, read):
+        first = read(1)
+        del read(1)["source"]
+
+        assert read(1) == first
+
+    def test_a_file_that_was_written_meanwhile_is_read_anew(self, read, tmp_path):
+        read(1)
+        (tmp_path / "failing_again.py").write_text("# new\ndef score(item):\n    raise TypeError(item)\n")
+        found = read(1)
+
+        assert found["source"] == [1, ["# new", "def score(item):", "    raise TypeError(item)"]]
+        assert found["changed"]
+
+    def test_lines_that_the_program_gave_linecache_meanwhile_are_shown(self, read, tmp_path):
+        read(1)
+        path = str(tmp_path / "failing_again.py")
+        linecache.cache[path] = (1, None, ["line 1\n", "line 2\n"], path)
+
+        assert read(1)["source"] == [1, ["line 1", "line 2"]]
+        linecache.clearcache()
+
+    def test_so_many_places_are_known_and_no_more(self, monkeypatch):
+        monkeypatch.setattr(frames, "MAX_KNOWN", 10)
+        for number in range(50):
+            frames.Frames(3, True).read([(frame(f"f{number}"), 0, 2)])
+
+        assert len(frames._known.frames) <= 10
