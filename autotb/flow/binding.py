@@ -19,6 +19,11 @@ class Names:
     def __init__(self, function: Any) -> None:
         self.signature = _signature(function)
 
+    def takes(self, name: str) -> bool:
+        """Whether the function has a parameter of this name, which can be given by it."""
+        parameter = self.signature.parameters.get(name) if self.signature is not None else None
+        return parameter is not None and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any], spread: bool = False) -> dict[str, Any]:
         """Arguments by the names of the function's parameters; ``arg0``, ``arg1``… where it tells none.
 

@@ -12,14 +12,19 @@ import os
 import pickle
 import time
 import uuid
-from typing import Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
 
 from autotb import engine_facts
-from autotb.flow import packing
+from autotb.flow import attempts, packing
+from autotb.flow.attempts import Attempts
 from autotb.flow.messages import Failed, Partly, Sink, Terms, Took, fit, rows_of
 from autotb.flow.messages import Kept as Kept  # pickles of earlier versions name these classes here
 from autotb.postmortem import status_file
 from autotb.record import annotate, build, safe_repr
+
+if TYPE_CHECKING:
+    from autotb.record.schema import Hop
 
 engine_facts.register(runs=((__name__, "run"),))  # where a worker's frames begin
 
@@ -66,10 +71,14 @@ def run(
     add, rest = results.append, rows_of(columns)
     args: tuple[Any, ...] = ()
     keeper = _keeper(sink, function, columns, constants, ats, is_here)
+    tries = _tries(terms, function, constants, is_here)
     last = begun
     while len(results) < total:
         try:
-            if constants:
+            if tries is not None:
+                for args in itertools.islice(rest, looks):
+                    add(tries.call(args))
+            elif constants:
                 for args in itertools.islice(rest, looks):
                     add(function(*args, **constants))
             else:
@@ -79,7 +88,7 @@ def run(
             if type(results) is not Partly:
                 results = Partly(results)
                 add = results.append
-            add(_failed(error, function, args, constants, stop and is_here))
+            add(_failed(error, function, args, constants, stop and is_here, tries))
             if stop:
                 break
         now = time.perf_counter()
@@ -88,12 +97,23 @@ def run(
         else:
             looks = min(2 * looks, _LOOK) if now - last < _BRIEF else 1
             last = now
-        if now > until or (is_here and terms is not None and terms.run not in _alive):
+        if now > until or _is_over(terms, is_here):
             break
+    counts = tries.end() if tries is not None else ()
     if keeper is not None:
         kept = keeper.end(results)
-        return Took(kept if is_here else packing.dumps(kept), time.perf_counter() - begun)
-    return Took(results if is_here else _pickled(results), time.perf_counter() - begun)
+        return Took(kept if is_here else packing.dumps(kept), time.perf_counter() - begun, *counts)
+    return Took(results if is_here else _pickled(results), time.perf_counter() - begun, *counts)
+
+
+def _is_over(terms: Terms | None, is_here: bool) -> bool:
+    return is_here and terms is not None and terms.run not in _alive
+
+
+def _tries(terms: Terms | None, function: Any, constants: dict[str, Any], is_here: bool) -> Attempts | None:
+    if terms is None or terms.policy is None:
+        return None
+    return Attempts(terms.policy, function, constants, lambda: _is_over(terms, is_here))
 
 
 def _keeper(sink: Sink | None, *call: Any) -> Any:
@@ -127,26 +147,45 @@ def received(sent: Any, count: int) -> Took:
     if type(took.results) is not bytes:
         return took
     try:
-        return Took(pickle.loads(took.results), took.seconds)
+        return took._replace(results=pickle.loads(took.results))
     except Exception as error:
         return Took(Partly([Failed(error) for _ in range(count)]), None)
 
 
-def _failed(error: Exception, function: Any, args: tuple[Any, ...], constants: dict[str, Any], is_raised: bool) -> Failed:
+def _failed(
+    error: Exception,
+    function: Any,
+    args: tuple[Any, ...],
+    constants: dict[str, Any],
+    is_raised: bool,
+    tries: Attempts | None,
+) -> Failed:
     """An exception that is about to be raised in this process keeps its frames; else a record stands for them, which holds
     nothing of the user's."""
+    earlier = tries.earlier if tries is not None else ()
     try:
         call = build.call_text(function, args, constants)
-        hop = build.hop("flow", "in a worker of a flow", call=call)
+        said = tries.told(error) if tries is not None else None
+        for one in earlier:
+            if one is not error and one.__traceback__ is not None:
+                _record(one, one.__traceback__, call, None)
         if is_raised:
-            annotate.note_live(error, hop)
+            annotate.note_live(error, _hop(call, said))
         else:
-            begun = error.__traceback__.tb_next if error.__traceback__ is not None else None  # without our own
-            annotate.attach(error, build.record(error, begun, hop))
-            error.__traceback__ = None
+            _record(error, error.__traceback__.tb_next if error.__traceback__ is not None else None, call, said)
     except Exception:
         pass  # the error itself is told
-    return Failed(error)
+    return Failed(error, earlier)
+
+
+def _record(error: Exception, begun: TracebackType | None, call: str | None, said: str | None) -> None:
+    """A record in place of the frames, without our own."""
+    annotate.attach(error, build.record(error, attempts.behind(begun), _hop(call, said)))
+    error.__traceback__ = None
+
+
+def _hop(call: str | None, said: str | None) -> Hop:
+    return build.hop("flow", "in a worker of a flow", call=call, attempt=said)
 
 
 def _pickled(results: list[Any]) -> bytes:

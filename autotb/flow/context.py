@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -213,14 +213,17 @@ def maybe_wrap_exception(
     kwargs: dict[str, Any],
     exception: BaseException,
     owners: tuple[Any, ...] = (),
+    earlier: Sequence[BaseException] = (),
 ) -> ErrorSnapshot:
-    """The snapshot of a call that failed, attached to the function and to its ``owners`` as ``error_snapshot``.
+    """The snapshot of a call that failed, attached to the function and to its ``owners`` as ``error_snapshot``; ``earlier`` are
+    the errors of its attempts before.
 
     All errors of user functions come through here.  In raise mode the exception leaves, after one line on what to do with it.
     """
     if not isinstance(exception, Exception):
         raise exception  # KeyboardInterrupt, SystemExit: nothing of a result
     snapshot = ErrorSnapshot.of_call(function, args, kwargs, exception)
+    snapshot.earlier = [*earlier]
     where = hang(snapshot, function, owners)
     if mode == RAISE:
         if where:

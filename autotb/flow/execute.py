@@ -77,10 +77,10 @@ def settle(run: Run, work: Work, at: int) -> Settling:
             answer = yield Task(tuple([[value] for value in call.args]), kwargs, context.resources, [at])
             value, place = answer.results[0], answer.places[0] if answer.places else None
             if type(value) is Failed:
-                value = _wrapped(run, work, call.args, kwargs, value.exception)
+                value = _wrapped(run, work, call.args, kwargs, value)
             run.cache.put(key, value)
         elif type(value) is ErrorSnapshot and run.mode == RAISE:
-            _wrapped(run, work, call.args, call.kwargs, value.exception)
+            _wrapped(run, work, call.args, call.kwargs, Failed(value.exception, value.earlier))
     run.tell(work, run.store.put(work.column, [at], [value], [place]))
 
 
@@ -94,17 +94,17 @@ def settle_chunk(run: Run, work: Work, ats: Sequence[int], columns: tuple[list[A
         if type(value) is Failed:
             if run.mode == RAISE:  # what came before it is not lost
                 run.store.put(work.column, ats[:index], results[:index], answer.places[:index] if answer.places else None)
-            results[index] = _wrapped(run, work, tuple([one[index] for one in columns]), work.constants, value.exception)
+            results[index] = _wrapped(run, work, tuple([one[index] for one in columns]), work.constants, value)
     run.tell(work, run.store.put(work.column, ats, results, answer.places))
 
 
-def _wrapped(run: Run, work: Work, args: tuple[Any, ...], kwargs: dict[str, Any], error: BaseException) -> ErrorSnapshot:
+def _wrapped(run: Run, work: Work, args: tuple[Any, ...], kwargs: dict[str, Any], failed: Failed) -> ErrorSnapshot:
     """The snapshot of a call that failed; in raise mode the error leaves."""
     try:
-        annotate.note_submitted(error, work.node.place)
+        annotate.note_submitted(failed.exception, work.node.place)
     except Exception:
         pass  # a nicety of the story
-    return wrapped_or_leaving(run.mode, work.function, args, kwargs, error, run.owners)
+    return wrapped_or_leaving(run.mode, work.function, args, kwargs, failed.exception, run.owners, failed.earlier)
 
 
 def _with_resources(work: Work, call: Call, context: ErrorContext) -> dict[str, Any]:

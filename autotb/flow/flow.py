@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from typing import Any, overload
 
 from autotb.flow import executors, notebook, scheduler
+from autotb.flow.attempts import UNSET
 from autotb.flow.cache import Cache
 from autotb.flow.context import RAISE, check_mode
 from autotb.flow.plot import Plot
@@ -25,6 +26,7 @@ from autotb.flow.steps import Nest, Node, Output, Step, as_step, checked_outputs
 from autotb.flow.store import Folder, Memory, refuse_existing
 
 Progress = Callable[[int, int, int, int], object]
+Types = type[Exception] | tuple[type[Exception], ...]
 VALUES, CONTAINERS = "values", "containers"
 
 
@@ -101,11 +103,24 @@ class Flow:
         *iterables_or_outputs: Any,
         product: bool = ...,
         outputs: None = ...,
+        timeout: float | None = ...,
+        retries: int = ...,
+        retry_on: Types = ...,
+        wait: float = ...,
         **constants: Any,
     ) -> Output: ...
     @overload
     def map(
-        self, step: Step | Callable[..., Any], *iterables_or_outputs: Any, product: bool = ..., outputs: int, **constants: Any
+        self,
+        step: Step | Callable[..., Any],
+        *iterables_or_outputs: Any,
+        product: bool = ...,
+        outputs: int,
+        timeout: float | None = ...,
+        retries: int = ...,
+        retry_on: Types = ...,
+        wait: float = ...,
+        **constants: Any,
     ) -> tuple[Output, ...]: ...
     def map(
         self,
@@ -113,6 +128,10 @@ class Flow:
         *iterables_or_outputs: Any,
         product: bool = False,
         outputs: int | None = None,
+        timeout: float | None = UNSET,
+        retries: int = UNSET,
+        retry_on: Types = UNSET,
+        wait: float = UNSET,
         **constants: Any,
     ) -> Output | tuple[Output, ...]:
         """One call of the step for each element of the inputs, side by side, or with ``product`` for each combination of them.
@@ -120,12 +139,14 @@ class Flow:
         Inputs are iterables, or outputs of this flow, which are taken element by element; an error among them is passed on alone.
         ``constants`` are the same for all calls; an output among them is taken whole, and so is one inside a list, tuple or dict.
         With ``outputs=2`` each call gives two values, and what is returned is two outputs, each of them mapped by itself.
+        ``timeout``, ``retries``, ``retry_on`` and ``wait`` are those of :func:`autotb.step`; one that is a parameter of the
+        function is given to the function.
 
         Returns an :class:`Output`, or a tuple of them.
 
         Raises TypeError where the step cannot be called so, and ValueError where the inputs have different lengths.
         """
-        made = as_step(step)
+        made, constants = as_step(step).tried(constants, timeout=timeout, retries=retries, retry_on=retry_on, wait=wait)
         checked_outputs(outputs)
         if not iterables_or_outputs:
             raise TypeError(f"{made.name}: map takes at least one iterable or output after the step")
@@ -133,22 +154,51 @@ class Flow:
         return self._parts(self._added(made, True, inputs, constants, product), outputs, self.map)
 
     @overload
-    def call(self, step: Step | Callable[..., Any], *args_or_outputs: Any, outputs: None = ..., **kwargs: Any) -> Output: ...
-    @overload
-    def call(self, step: Step | Callable[..., Any], *args_or_outputs: Any, outputs: int, **kwargs: Any) -> tuple[Output, ...]: ...
     def call(
-        self, step: Step | Callable[..., Any], *args_or_outputs: Any, outputs: int | None = None, **kwargs: Any
+        self,
+        step: Step | Callable[..., Any],
+        *args_or_outputs: Any,
+        outputs: None = ...,
+        timeout: float | None = ...,
+        retries: int = ...,
+        retry_on: Types = ...,
+        wait: float = ...,
+        **kwargs: Any,
+    ) -> Output: ...
+    @overload
+    def call(
+        self,
+        step: Step | Callable[..., Any],
+        *args_or_outputs: Any,
+        outputs: int,
+        timeout: float | None = ...,
+        retries: int = ...,
+        retry_on: Types = ...,
+        wait: float = ...,
+        **kwargs: Any,
+    ) -> tuple[Output, ...]: ...
+    def call(
+        self,
+        step: Step | Callable[..., Any],
+        *args_or_outputs: Any,
+        outputs: int | None = None,
+        timeout: float | None = UNSET,
+        retries: int = UNSET,
+        retry_on: Types = UNSET,
+        wait: float = UNSET,
+        **kwargs: Any,
     ) -> Output | tuple[Output, ...]:
         """One call of the step.  An output is taken whole: that of a map is a list, nested for more than one dimension; so is one
         inside a list, tuple or dict.  With ``outputs=2`` the call gives two values: ``train, test = flow.call(split, rows,
-        outputs=2)``.
+        outputs=2)``.  ``timeout``, ``retries``, ``retry_on`` and ``wait`` are as for :meth:`map`.
 
         Returns an :class:`Output`, or a tuple of them.
 
         Raises TypeError where the step cannot be called so.
         """
+        made, kwargs = as_step(step).tried(kwargs, timeout=timeout, retries=retries, retry_on=retry_on, wait=wait)
         checked_outputs(outputs)
-        return self._parts(self._added(as_step(step), False, args_or_outputs, kwargs, False), outputs, self.call)
+        return self._parts(self._added(made, False, args_or_outputs, kwargs, False), outputs, self.call)
 
     def run(self) -> Results:
         """Run all steps, and wait for them.

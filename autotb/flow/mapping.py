@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from autotb.flow import executors, scheduler
+from autotb.flow.attempts import UNSET
 from autotb.flow.context import RAISE, check_mode
-from autotb.flow.flow import Progress, check_progress
+from autotb.flow.flow import Progress, Types, check_progress
 from autotb.flow.progress import listener
 from autotb.flow.scheduler import Running
 from autotb.flow.step_inputs import shape_of
@@ -27,6 +28,10 @@ def map(
     chunksize: int | None = None,
     product: bool = False,
     progress: Progress | bool | None = None,
+    timeout: float | None = UNSET,
+    retries: int = UNSET,
+    retry_on: Types = UNSET,
+    wait: float = UNSET,
     **constants: Any,
 ) -> list[Any]:
     """``[fn(*args, **constants) for args in zip(*iterables)]``, many at a time.
@@ -42,6 +47,8 @@ def map(
         chunksize: how many calls are sent at once.
         product: take the outer product of the iterables; the result is nested, an axis for each.
         progress: None for a bar on a terminal, False for none, or a function of (done, failed, skipped, total).
+        timeout, retries, retry_on, wait: how long an attempt of a call may take, and how often it is made; see :func:`step`.  One
+            that is a parameter of ``fn`` is given to ``fn``.
         constants: keyword arguments of all calls.
 
     Returns a list in the order of the inputs.
@@ -49,7 +56,8 @@ def map(
     Raises ValueError for iterables of different lengths, an unknown mode or a bad ``chunksize``; TypeError for what is no
     executor, and where ``fn`` cannot be called so; and whatever the executor raises for itself, in both modes.
     """
-    one, heard = _prepared(fn, iterables, executor, error_handling, chunksize, product, progress, constants)
+    options = {"timeout": timeout, "retries": retries, "retry_on": retry_on, "wait": wait}
+    one, heard = _prepared(fn, iterables, executor, error_handling, chunksize, product, progress, options, constants)
     with heard:
         heard.begin(one.tallies)
         scheduler.drive(one)
@@ -64,10 +72,15 @@ async def map_async(
     chunksize: int | None = None,
     product: bool = False,
     progress: Progress | bool | None = None,
+    timeout: float | None = UNSET,
+    retries: int = UNSET,
+    retry_on: Types = UNSET,
+    wait: float = UNSET,
     **constants: Any,
 ) -> list[Any]:
     """:func:`map`, awaited: other tasks of the event loop run meanwhile."""
-    one, heard = _prepared(fn, iterables, executor, error_handling, chunksize, product, progress, constants)
+    options = {"timeout": timeout, "retries": retries, "retry_on": retry_on, "wait": wait}
+    one, heard = _prepared(fn, iterables, executor, error_handling, chunksize, product, progress, options, constants)
     with heard:
         heard.begin(one.tallies)
         await scheduler.drive_async(one)
@@ -82,6 +95,7 @@ def _prepared(
     chunksize: int | None,
     product: bool,
     progress: Any,
+    options: dict[str, Any],
     constants: dict[str, Any],
 ) -> tuple[Running, Any]:
     if not callable(fn) and not isinstance(fn, Step):
@@ -91,6 +105,7 @@ def _prepared(
     made = as_step(fn)
     if checked_chunksize(chunksize) is not None:
         made = dataclasses.replace(made, chunksize=chunksize)
+    made, constants = made.tried(constants, **options)
     check_mode(mode)
     check_progress(progress)
     executors.check(executor)

@@ -5,11 +5,12 @@ Flows in: exceptions and results, in a worker.  Flows out: their pickles, which 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autotb.flow import packing
+from autotb.flow.attempts import Policy
 from autotb.flow.packing import Packed
 from autotb.record import annotate
 from autotb.record.capture import attached
@@ -19,24 +20,21 @@ if TYPE_CHECKING:
 
 
 class Failed:
-    """The exception of one call; with its story, once it has come from another process."""
+    """The exception of one call; with its story, once it has come from another process.  ``earlier`` are those of its attempts
+    before the last: the same object for those that were alike."""
 
-    __slots__ = ("exception",)
+    __slots__ = ("earlier", "exception")
 
-    def __init__(self, exception: BaseException) -> None:
-        self.exception = exception
+    def __init__(self, exception: BaseException, earlier: Sequence[BaseException] = ()) -> None:
+        self.exception, self.earlier = exception, earlier
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Failed.arrived, (_packed(self.exception),)
+        return Failed.arrived, (_packed(self.exception), packing.pack_all(self.earlier, _packed))
 
     @classmethod
-    def arrived(cls, packed: Packed) -> Failed:
+    def arrived(cls, packed: Packed, earlier: packing.Several = ()) -> Failed:
         """The same where it is unpickled."""
-        found = packing.unpack(packed)
-        if not isinstance(found, BaseException):
-            found = RuntimeError(f"{packed[0]} (the exception itself did not survive its way: {found.why})")
-        annotate.arrived(found)
-        return cls(found)
+        return cls(_arrived(packed), packing.unpack_all(earlier, _arrived))
 
 
 @dataclass(frozen=True)
@@ -56,18 +54,21 @@ class Sink:
 @dataclass(frozen=True)
 class Terms:
     """On which terms a worker makes the calls of a chunk: ``run`` names the run, by which a worker in its process knows whether
-    it is over; after so many ``seconds`` the worker hands back what is left."""
+    it is over; after so many ``seconds`` the worker hands back what is left; the ``policy`` says what may be tried again."""
 
     run: str
     seconds: float | None
+    policy: Policy | None = None
 
 
 class Took(NamedTuple):
     """What a worker sends back of a chunk: what it came to, and the seconds that this took, where they are known.  There may be
-    fewer results than calls: the last ones were not made."""
+    fewer results than calls: the last ones were not made.  ``retried`` and ``timed_out`` count calls."""
 
     results: Any
     seconds: float | None
+    retried: int = 0
+    timed_out: int = 0
 
 
 class Partly(list[Any]):
@@ -94,6 +95,14 @@ def rows_of(columns: tuple[list[Any], ...]) -> Iterator[tuple[Any, ...]]:
 
 def _packed(exception: BaseException) -> Packed:
     return packing.pack_exception(exception, attached(exception))
+
+
+def _arrived(packed: Packed) -> BaseException:
+    found: Any = packing.unpack(packed)
+    if not isinstance(found, BaseException):
+        found = RuntimeError(f"{packed[0]} (the exception itself did not survive its way: {found.why})")
+    annotate.arrived(found)
+    return found  # type: ignore[no-any-return]
 
 
 def fit(result: Any) -> Any:

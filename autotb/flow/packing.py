@@ -10,6 +10,7 @@ import importlib.util
 import io
 import pickle
 import sys
+from collections.abc import Callable, Sequence
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +62,26 @@ def unpack(packed: Packed) -> Any:
         return pickle.loads(data)
     except Exception as error:
         return Opaque(text, data, f"{type(error).__name__}: {error}"[:300])
+
+
+Several = tuple[Any, ...]  # packed exceptions, and which of them stands in each place
+
+
+def pack_all(exceptions: Sequence[BaseException], packed: Callable[[BaseException], Packed]) -> Several:
+    """Exceptions, each packed once however often it stands there."""
+    if not exceptions:
+        return ()
+    found = {id(one): one for one in exceptions}
+    numbers = {key: number for number, key in enumerate(found)}
+    return [packed(one) for one in found.values()], [numbers[id(one)] for one in exceptions]
+
+
+def unpack_all(several: Several, unpacked: Callable[[Packed], BaseException]) -> Sequence[BaseException]:
+    """The exceptions again."""
+    if not several:
+        return ()
+    found = [*map(unpacked, several[0])]
+    return [found[number] for number in several[1]]
 
 
 def headline(exception: BaseException) -> str:

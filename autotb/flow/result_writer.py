@@ -78,7 +78,7 @@ class Keeper:
         if not owned:
             return result, None
         annotate.note_submitted(result.exception, self.sink.place)
-        snapshot = maybe_wrap_exception(CONTINUE, self.function, args, self.constants, result.exception)
+        snapshot = maybe_wrap_exception(CONTINUE, self.function, args, self.constants, result.exception, (), result.earlier)
         return ErrorStub(False), store.record_of(shard, step, at, snapshot)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
-from autotb.flow import result_log, table
+from autotb.flow import result_log, store, table
 from autotb.flow.failure_groups import Groups
 from autotb.flow.index import Index, opened
 from autotb.flow.result_log import FAILED, SKIPPED
@@ -79,12 +79,14 @@ def steps(index: Index) -> Iterator[tuple[int, str, tuple[int, ...], Tally]]:
 
     Raises ValueError for an index that says what cannot be.
     """
+    tries = store.tries_of(index)
     rows = index.execute("SELECT id, name, shape, seconds FROM steps WHERE shape IS NOT NULL ORDER BY id")
     for step, name, told, seconds in rows:
         counts = dict(index.execute("SELECT state, COUNT(*) FROM elements WHERE step = ? GROUP BY state", (step,)))
         shape = _shape(told)
         tally = Tally(int(_checked(math.prod(shape), int)))
         tally.done, tally.failed, tally.skipped = sum(counts.values()), counts.get(FAILED, 0), counts.get(SKIPPED, 0)
+        tally.retried, tally.timed_out = tries.get(name, (0, 0))
         tally.seconds = _checked(seconds, int, float)
         yield step, _checked(name, str), shape, tally
 

@@ -95,6 +95,7 @@ class Running:
         work.begin(self.run_again)
         self.tallies.expect(node.name, work.size)
         self._count(node.name, bytes(work.column.states))
+        self.tallies.tried(node.name, *self.store.tries.get(node.name, ()))
         self.active[node.name] = Flights(self, work, self.runner.workers, self.runner.queues)
         self._touched[node.name] = None
 
@@ -119,7 +120,7 @@ class Running:
             args += (task.ats, Sink(self.store.folder, self.store.token, work.column.step, owned, work.node.place))
         else:
             args += (None, None)
-        args += (Terms(self.id, seconds),)
+        args += (Terms(self.id, seconds, work.step.policy if work.step.policy.is_needed else None),)
         try:
             return self.runner.submit(chunks.run, args, task.resources)
         except BrokenExecutor as error:
@@ -140,6 +141,8 @@ class Running:
         active.flying -= 1
         self._touched[flight.work.node.name] = None
         took = chunks.received(future.result(), len(flight.task.ats))
+        if took.retried or took.timed_out:
+            self._count_tries(flight.work.node.name, took.retried, took.timed_out)
         answer = self._answer(took.results)
         made = len(answer.results)
         if took.seconds is not None:
@@ -185,6 +188,10 @@ class Running:
         missing = states.count(MISSING)
         if missing < len(states):
             self.tallies.add(name, len(states) - missing, states.count(FAILED), states.count(SKIPPED))
+
+    def _count_tries(self, name: str, retried: int, timed_out: int) -> None:
+        self.tallies.tried(name, retried, timed_out)
+        self.store.tried(name, retried, timed_out)
 
     def _emit(self) -> None:
         if self._listener is not None and self.tallies.changed:

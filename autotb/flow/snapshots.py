@@ -14,7 +14,7 @@ import pickle
 import threading
 import uuid
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Protocol
@@ -86,7 +86,10 @@ class ErrorSnapshot(Noted):
 
     Attributes: ``function``; ``kwargs``, its arguments by name; ``exception``; ``timestamp``, ISO 8601 in UTC.  The exception
     has the worker's story (``autotb.explain(snapshot.exception)``); the traceback object itself, which would keep every local
-    variable of the call alive, is not kept."""
+    variable of the call alive, is not kept.  ``earlier``, the errors of its attempts before the last, where there were several:
+    the same object for those that were alike."""
+
+    earlier: Sequence[BaseException] = ()
 
     def __init__(self, function: Any, kwargs: dict[str, Any], exception: BaseException, timestamp: str | None = None) -> None:
         self.function, self.kwargs, self.exception = function, kwargs, exception
@@ -178,10 +181,12 @@ class ErrorSnapshot(Noted):
             "exception": _packed_exception(self.exception),
             "timestamp": self.timestamp,
             "id": self.id,
+            **({"earlier": packing.pack_all(self.earlier, _packed_exception)} if self.earlier else {}),
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.function = _part(state["function"])
+        self.earlier = packing.unpack_all(state.get("earlier", ()), _exception)
         self.kwargs = {name: _part(value) for name, value in state["kwargs"].items()}
         self.exception = state["exception"] if isinstance(state["exception"], BaseException) else _exception(state["exception"])
         self.timestamp = state.get("timestamp", "")

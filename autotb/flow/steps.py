@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from autotb.flow.attempts import ONCE, UNSET, Policy
 from autotb.flow.binding import Names
 from autotb.record import callsite
 
@@ -30,6 +31,7 @@ class Step:
     resources_variable: str | None = None
     cache: bool | str = False
     chunksize: int | None = None
+    policy: Policy = ONCE
 
     @property
     def is_plain(self) -> bool:
@@ -41,6 +43,17 @@ class Step:
         injected = [self.resources_variable] if self.resources_variable is not None else []
         Names(self.function).check(self.name, count, [*constants, *injected])
 
+    def tried(self, constants: dict[str, Any], **options: Any) -> tuple[Step, dict[str, Any]]:
+        """The step with options of its policy, and the constants of its calls: an option that the function has as a parameter of
+        its own is the function's.  Raises TypeError and ValueError for what cannot be meant."""
+        given = {name: value for name, value in options.items() if value is not UNSET}
+        if not given:
+            return self, constants
+        names = Names(self.function)
+        theirs = {name: value for name, value in given.items() if names.takes(name)}
+        ours = {name: value for name, value in given.items() if name not in theirs}
+        return replace(self, policy=self.policy.changed(**ours)), {**constants, **theirs}
+
 
 def step(
     fn: Callable[..., Any],
@@ -51,6 +64,10 @@ def step(
     resources_variable: str | None = None,
     cache: bool | str = False,
     chunksize: int | None = None,
+    timeout: float | None = None,
+    retries: int = 0,
+    retry_on: type[Exception] | tuple[type[Exception], ...] = Exception,
+    wait: float = 0.1,
 ) -> Step:
     """A function with options, for ``Flow.map`` and ``Flow.call``.
 
@@ -66,6 +83,11 @@ def step(
             identity (its module, its name and its bytecode).
         chunksize: how many calls of a map are sent at once; by default as many as take a fraction of a second, and 1 where each
             call has resources of its own.
+        timeout: seconds that an attempt of a call may take.  Then it is given up, and has failed of a TimeoutError; as a thread
+            cannot be stopped, what it does goes on to its end in a thread of its worker.
+        retries: how many more attempts a call has that fails.
+        retry_on: types of the errors that are worth another attempt.
+        wait: seconds before the second attempt; doubled for each further one, up to 5.
 
     Raises TypeError and ValueError for what is none of these.
     """
@@ -79,7 +101,9 @@ def step(
         raise ValueError(f'resources_scope is "element" or "map", not {resources_scope!r}')
     if resources_variable is not None and resources is None:
         raise ValueError(f"resources_variable={resources_variable!r} is given resources, but there are none: give resources too")
-    return Step(fn, name or name_of(fn), resources, resources_scope, resources_variable, cache, checked_chunksize(chunksize))
+    policy = Policy().changed(timeout=timeout, retries=retries, retry_on=retry_on, wait=wait)
+    chunksize = checked_chunksize(chunksize)
+    return Step(fn, name or name_of(fn), resources, resources_scope, resources_variable, cache, chunksize, policy)
 
 
 def as_step(fn: Any) -> Step:

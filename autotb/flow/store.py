@@ -29,6 +29,7 @@ from autotb.flow.snapshots import ErrorSnapshot, ErrorStub, PropagatedErrorSnaps
 Places = Sequence[Place | None] | None  # where workers have kept some elements; None for those that they have not
 _STORIES = 200  # errors of a process whose stories can be shown without unpickling; of further ones a line can
 _AT_ONCE = 1_000  # elements whose places are asked for at once
+_MOST = 1 << 53  # calls: what is more is none
 COMMIT = 0.5  # seconds between commits; what a killed run has not committed is found in the shards
 
 
@@ -75,6 +76,12 @@ class Memory:
 
     def __init__(self) -> None:
         self.columns: dict[str, Column] = {}
+        self.tries: dict[str, list[int]] = {}  # by step: how many calls were retried, and how many timed out
+
+    def tried(self, name: str, retried: int, timed_out: int) -> None:
+        """So many more calls of a step were retried, so many timed out."""
+        before = self.tries.get(name, [0, 0])
+        self.tries[name] = [before[0] + retried, before[1] + timed_out]
 
     def begin(self, name: str, shape: tuple[int, ...]) -> Column:
         """A step's place; its elements are missing until they are put there."""
@@ -143,6 +150,7 @@ class Folder(Memory):
             refuse_existing(self.folder)
         self.index = self._resumed() if _holds(self.folder) else self._begun(resume)
         self._known = self.index.shards()
+        self.tries, self._has_tries = tries_of(self.index), False
         _open[self.folder] = self
 
     def _begun(self, resume: bool) -> Index:
@@ -169,6 +177,11 @@ class Folder(Memory):
             found.close()
             raise
         return found
+
+    def tried(self, name: str, retried: int, timed_out: int) -> None:
+        """The same; it is noted with the next commit."""
+        super().tried(name, retried, timed_out)
+        self._has_tries = True
 
     def expect(self, steps: list[Identity]) -> None:
         """The steps that are to come.  Raises ValueError where one that has results in the folder has given place to another.
@@ -280,6 +293,9 @@ class Folder(Memory):
     def _commit(self) -> None:
         self._last, self._is_urgent = time.monotonic(), False
         self._note_wholes()
+        if self._has_tries:
+            self.index.note(tries=self.tries)
+            self._has_tries = False
         self.index.commit()
 
     def _note_wholes(self) -> None:
@@ -297,6 +313,16 @@ class Folder(Memory):
         finally:
             self.index.close()
             result_log.end(self.folder)
+
+
+def tries_of(index: Index) -> dict[str, list[int]]:
+    """By step, how many calls were retried, and how many timed out, as a run has noted it."""
+    found = index.noted("tries")
+    return {
+        name: counts
+        for name, counts in (found.items() if type(found) is dict else ())
+        if type(counts) is list and len(counts) == 2 and all(type(count) is int and 0 <= count < _MOST for count in counts)
+    }
 
 
 class _Whole:

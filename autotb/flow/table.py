@@ -21,23 +21,39 @@ _CELL = "text-align:{};padding:0.1em 0.6em"
 
 def html(tallies: dict[str, Any], causes: Sequence[str] = (), *, bars: bool = False) -> str:
     """The same for a page, with a bar for each step where it is still running; in the page's own colours."""
-    names = ("step", *(("",) if bars else ()), *COUNTS)
+    columns = counts_of(tallies)
+    names = ("step", *(("",) if bars else ()), *columns)
     head = "".join(f'<th style="{_CELL.format("left" if name == "step" else "right")}">{name}</th>' for name in names)
     rows = []
     for name, tally in tallies.items():
         bar = (f'<progress value="{tally.done}" max="{max(tally.total, 1)}"></progress>',) if bars else ()
-        cells = (*bar, *_counts(tally))
+        cells = (*bar, *_counts(tally, columns))
         first = f'<td style="{_CELL.format("left")}">{escape(name)}</td>'
         rows.append(f"<tr>{first}" + "".join(f'<td style="{_CELL.format("right")}">{cell}</td>' for cell in cells) + "</tr>")
     stories = "".join(f"<pre>{escape(cause)}</pre>" for cause in causes)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>{stories}"
 
 
-COUNTS = ("done", "failed", "skipped", "of", "time")
+COUNTS = {
+    "done": "sound",
+    "failed": "failed",
+    "skipped": "skipped",
+    "retried": "retried",
+    "timed out": "timed_out",
+    "of": "total",
+    "time": "seconds",
+}
+_RARE = ("retried", "timed out")  # told where there are any
 
 
-def _counts(tally: Any) -> list[str]:
-    return [*(f"{count:,}" for count in (tally.sound, tally.failed, tally.skipped, tally.total)), seconds(tally.seconds)]
+def counts_of(tallies: dict[str, Any]) -> list[str]:
+    """The columns that a table has beside the step's name."""
+    return [name for name in COUNTS if name not in _RARE or any(getattr(tally, COUNTS[name]) for tally in tallies.values())]
+
+
+def _counts(tally: Any, columns: Sequence[str]) -> list[str]:
+    told = {name: getattr(tally, COUNTS[name]) for name in columns}
+    return [seconds(count) if name == "time" else f"{count:,}" for name, count in told.items()]
 
 
 def _table(tallies: dict[str, Any], width: int) -> str:
@@ -48,10 +64,11 @@ def _table(tallies: dict[str, Any], width: int) -> str:
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("step", overflow="fold")
-    for name in COUNTS:
+    columns = counts_of(tallies)
+    for name in columns:
         table.add_column(name, justify="right", no_wrap=True)
     for name, tally in tallies.items():
-        table.add_row(Text(name), *_counts(tally))
+        table.add_row(Text(name), *_counts(tally, columns))
     # Nor does it write into a notebook's page of itself.
     console = Console(file=io.StringIO(), width=width, color_system=None, legacy_windows=False, force_jupyter=False)
     console.print(table)

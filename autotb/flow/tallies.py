@@ -12,7 +12,7 @@ class Tally:
     """How far a step is."""
 
     def __init__(self, total: int) -> None:
-        self.done = self.failed = self.skipped = 0
+        self.done = self.failed = self.skipped = self.retried = self.timed_out = 0
         self.total = total
         self.seconds = 0.0
 
@@ -34,6 +34,12 @@ class Tallies(dict[str, Tally]):
         """A step has so many calls, as is known now that it begins."""
         self.all.total += size - self[name].total
         self[name].total = size
+
+    def tried(self, name: str, retried: int = 0, timed_out: int = 0) -> None:
+        """So many more calls of a step took more than one attempt, of so many one took too long."""
+        for tally in (self[name], self.all):
+            tally.retried += retried
+            tally.timed_out += timed_out
 
     def add(self, name: str, done: int, failed: int = 0, skipped: int = 0) -> None:
         """So many more calls of a step are settled."""

@@ -35,7 +35,7 @@ def share(exc: BaseException) -> None:
         light = dict.get(fields_of(exc), KEY)
         if type(light) is tuple:
             version, base, call = light
-            key = (base["pid"], base["type"], tuple([(frame["path"], frame["line"]) for frame in base["frames"]]))
+            key = (base["pid"], base["type"], base.get("attempt"), *[(frame["path"], frame["line"]) for frame in base["frames"]])
             dict.__setitem__(fields_of(exc), KEY, (version, _one(key, base), call))
     except Exception:
         pass  # a record of another version stays as it came

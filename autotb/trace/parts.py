@@ -74,6 +74,7 @@ class Hop(Data):
     thread: str = ""
     call: str = ""
     label: str = ""
+    attempt: str = ""
     submitted: Place | None = None
     made: Place | None = None
     verb: str = "submitted"

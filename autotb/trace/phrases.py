@@ -38,9 +38,10 @@ def where(hop: Hop, trace: Trace) -> list[str]:
 
 
 def beside(hop: Hop) -> list[str]:
-    """What stands below a hop's call: how its worker died, where it logged what it did, and how to call it again."""
+    """What stands below a hop's call: which attempt it was, how its worker died, where it logged, and how to call it again."""
     log = [f"the worker's log is {hop.log}"] if hop.log else []
-    return [*hop.died, *log, *([f"call it again: python -m autotb rerun {hop.inputs}"] if hop.inputs else [])]
+    attempt = [hop.attempt] if hop.attempt else []
+    return [*attempt, *hop.died, *log, *([f"call it again: python -m autotb rerun {hop.inputs}"] if hop.inputs else [])]
 
 
 def noticed(before: Stack) -> str:

@@ -74,6 +74,17 @@ def test_what_it_comes_to(expected):
     assert expected["memory"]["pair"] == [[0, 0, 0], [5, 6, 7]]
     assert expected["memory"] == expected["folder"] == expected["resumed"]
     assert expected["raised"] is True
+    assert expected["tried"] == {
+        "lines": [
+            "attempt 3 of 3, before: ConnectionError: 2 is reset; KeyError: 2",
+            "attempt 1 of 3 (ConnectionError is not retried)",
+            "",
+        ],
+        "earlier": [["ConnectionError", "KeyError"], [], []],
+        "counts": [[3, 0], [0, 0], [0, 1]],
+        "kinds": [["int", "int", "ErrorSnapshot"], ["ErrorSnapshot"], ["int", "ErrorSnapshot"]],
+        "frames": ["rests"],
+    }
 
 
 @pytest.mark.behaviour("S2-4")

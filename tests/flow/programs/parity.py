@@ -7,6 +7,7 @@ import os
 import sqlite3
 import sys
 import tempfile
+import time
 
 import autotb
 
@@ -31,6 +32,26 @@ def clean(value):
 
 def pair(left, right):
     return left * right
+
+
+def flaky(number, folder):
+    """Fails of another error each time, twice."""
+    for attempt in range(3):
+        try:
+            open(os.path.join(folder, f"{number}-{attempt}"), "x").close()
+        except FileExistsError:
+            continue
+        break
+    if attempt == 0:
+        raise ConnectionError(f"{number} is reset")
+    if attempt == 1 or number == 2:
+        raise KeyError(number)
+    return number
+
+
+def rests(number):
+    time.sleep(60 * (number == 1))
+    return number
 
 
 def summarise(values):
@@ -104,6 +125,21 @@ def flow_of(tasks, executor, **options):
     return flow
 
 
+def tried(tasks, executor, folder):
+    """Calls that are tried again, and one that takes too long."""
+    flow = autotb.Flow(executor, error_handling="continue", progress=False)
+    again = flow.map(tasks.flaky, range(3), folder=folder, retries=2, wait=0)
+    once = flow.map(tasks.flaky, [7], folder=folder, retries=2, retry_on=KeyError)
+    slow = flow.map(tasks.rests, range(2), timeout=0.5)
+    results = flow.run()
+    lines = [autotb.explain(root.exception).stack.hops[-1].attempt for root in results.get_root_causes()]
+    earlier = [[type(one).__name__ for one in root.earlier] for root in results.get_root_causes()]
+    counts = [[tally.retried, tally.timed_out] for tally in results.tallies.values()]
+    kinds = [[type(one).__name__ for one in results[output]] for output in (again, once, slow)]
+    frames = [frame.name for frame in autotb.explain(results[slow][1].exception).frames if frame.name != "<module>"]
+    return {"lines": lines, "earlier": earlier, "counts": counts, "kinds": kinds, "frames": frames}
+
+
 def indexed(folder):
     """Which elements the run folder has, and in which state."""
     with contextlib.closing(sqlite3.connect(os.path.join(folder, "index.sqlite"))) as index:
@@ -151,6 +187,8 @@ def main(name):
             out["index"] = indexed(kept)
             again = flow_of(tasks, "threads", run_folder=kept, resume=True).run()  # nothing is called but what was skipped
             out["resumed"] = {step: told(again[step]) for step in again}
+        with tempfile.TemporaryDirectory() as folder:
+            out["tried"] = tried(tasks, executor, folder)
         out["map"] = told(autotb.map(tasks.load, range(8), executor=executor, error_handling="continue", progress=False))
         try:
             autotb.map(tasks.load, range(8), executor=executor, progress=False)
