@@ -40,6 +40,7 @@ class Lost:
     WAITS = "an end, with the error, to what the engine alone waits for without end"
     SETTINGS = "what the driver read of its pyproject.toml, in workers"
     SHOWN = "the drawing of errors there"
+    WAITED = "what was waited for when a wait timed out"
     RETRY = "the call that unwrap_with_retry would make again"
 
 

@@ -94,6 +94,24 @@ def _wrap_loop_init(original: Function) -> Function:
     return __init__
 
 
+def _wrap_shutdown(original: Function) -> Function:
+    """A loop's end waits for what runs in its threads: what a passing error of a wait left there is looked up before."""
+
+    @functools.wraps(original)
+    async def shutdown_default_executor(self: Any, *args: object, **kwargs: object) -> Any:
+        error = sys.exc_info()[1]
+        if error is not None:
+            try:
+                from autotb.instrument import waiting
+
+                waiting.look(error)
+            except Exception:
+                pass  # less is told of what was waited for
+        return await original(self, *args, **kwargs)
+
+    return shutdown_default_executor
+
+
 def begins(module: str) -> None:
     """Autotb is switched on while asyncio is there already."""
     first_use.stop_waiting(module)
@@ -102,6 +120,7 @@ def begins(module: str) -> None:
 PATCHES = (
     Patch("asyncio.base_events", "BaseEventLoop.default_exception_handler", _wrap_default_handler, costs=Lost.UNRETRIEVED),
     Patch("asyncio.base_events", "BaseEventLoop.__init__", _wrap_loop_init, costs=Lost.SITE),
+    Patch("asyncio.base_events", "BaseEventLoop.shutdown_default_executor", _wrap_shutdown, costs=Lost.WAITED),
 )
 
 #: What ``python -m autotb demo --engine asyncio`` runs: a user's script.

@@ -12,9 +12,9 @@ import operator
 import sys
 
 from autotb import assumption, engine_facts, first_use
-from autotb.assumption import Attributes, Frame, Lost
+from autotb.assumption import Attributes, Lost
 from autotb.instrument import code_swap, delivery, exception_wrappers, executor_internals
-from autotb.instrument.executor_internals import Internals
+from autotb.instrument.executor_internals import OF_THREADS, RUN, TASK, WORK, Internals
 from autotb.instrument.patch import Patch
 from autotb.record import callsite, ownership, static
 
@@ -165,7 +165,12 @@ def _wrap_exception(original: Function) -> Function:
 
     @functools.wraps(original)
     def exception(self: Any, timeout: float | None = None) -> Any:
-        error = original(self, timeout)
+        try:
+            error = original(self, timeout)
+        except BaseException as unanswered:
+            _raised(self, unanswered)
+            self = None  # as in `_result`
+            raise
         if error is not None:
             try:
                 _asked(self, error)
@@ -183,8 +188,11 @@ def _asked(future: Future, error: BaseException) -> None:
     fields = future.__dict__
     if error is not fields.get("_exception", error):
         # A timeout or a cancellation of the waiting, not the task's own error.  After a Ctrl-C nobody asks for what it took down.
-        if issubclass(type(error), KeyboardInterrupt) and fields.get(SITE) is not None:
-            fields[SITE][2].pool.was_interrupted()
+        if issubclass(type(error), KeyboardInterrupt):
+            if fields.get(SITE) is not None:
+                fields[SITE][2].pool.was_interrupted()
+        else:
+            _note_wait(future, error)
         return
     if "_autotb_watch" in fields:
         _unasked().answered(fields, error)
@@ -208,6 +216,47 @@ def _unasked() -> Any:
     from autotb.instrument import unretrieved
 
     return unretrieved
+
+
+def _note_wait(future: Future, error: BaseException) -> None:
+    """Puts what notes it in its own place, once a wait has ended: programs poll."""
+    global _note_wait
+    from autotb.instrument.waiting import note as _note_wait
+
+    _note_wait(future, error)
+
+
+def _waiting() -> Any:
+    from autotb.instrument import waiting
+
+    return waiting
+
+
+def _open(error: BaseException) -> engine_facts.Opened | None:
+    """A wait that ended without a result is told with what was waited for."""
+    if static.name(type(error)) not in ("TimeoutError", "CancelledError"):
+        return None
+    found: engine_facts.Opened | None = _waiting().opened(error)
+    return found
+
+
+engine_facts.register(openers=(_open,))
+
+
+def _wrap_shutdown(original: Function) -> Function:
+    """A pool's end waits for its tasks; those that a passing error waited for are looked up before."""
+
+    @functools.wraps(original)
+    def shutdown(self: Any, *args: object, **kwargs: object) -> Any:
+        error = sys.exc_info()[1]
+        if error is not None:
+            try:
+                _waiting().look(error)
+            except Exception:
+                pass  # less is told of what was waited for
+        return original(self, *args, **kwargs)
+
+    return shutdown
 
 
 def _wrap_add_done_callback(original: Function) -> code_swap.Body:
@@ -236,9 +285,6 @@ def _called_back(future: Future) -> None:
         pass  # a library's future whose ``__dict__`` is a method of its own (ipyparallel's)
 
 
-RUN = Frame("concurrent.futures.thread", "_WorkItem.run", "self", costs=Lost.CALL)
-WORK = Attributes("concurrent.futures.thread", "_WorkItem", "fn", "args", "kwargs", costs=Lost.CALL, optional=True)
-TASK = Attributes("concurrent.futures.thread", "_WorkItem", "task", costs=Lost.CALL, optional=True)  # since 3.14
 INTERNALS = Internals("concurrent.futures.process")
 MANAGER = Attributes("concurrent.futures.process", "ProcessPoolExecutor", "_executor_manager_thread", costs=Lost.DEATH)
 
@@ -417,6 +463,8 @@ class _Results:
 PATCHES = (
     Patch("concurrent.futures.thread", "ThreadPoolExecutor.submit", _wrap_submit, costs=Lost.SITE),
     Patch("concurrent.futures.process", "ProcessPoolExecutor.submit", _wrap_submit, costs=Lost.SITE),
+    Patch("concurrent.futures.thread", "ThreadPoolExecutor.shutdown", _wrap_shutdown, costs=Lost.WAITED),
+    Patch("concurrent.futures.process", "ProcessPoolExecutor.shutdown", _wrap_shutdown, costs=Lost.WAITED),
     Patch("concurrent.futures._base", "Future.result", _wrap_result, costs=Lost.SITE),
     Patch("concurrent.futures._base", "Future.exception", _wrap_exception, costs=Lost.SITE),
     Patch("concurrent.futures._base", "Future.add_done_callback", _wrap_add_done_callback, costs=Lost.UNRETRIEVED),
@@ -428,7 +476,7 @@ PATCHES = (
     Patch("concurrent.futures.process", "_rebuild_exc", _wrap_rebuild, costs=Lost.RECORD),
     Patch("concurrent.futures.interpreter", "do_call", _wrap_do_call, optional=True, costs=Lost.RECORD),
 )
-ASSUMPTIONS = (RUN, WORK, TASK, MANAGER, *INTERNALS.all)
+ASSUMPTIONS = (*OF_THREADS, MANAGER, *INTERNALS.all)
 
 
 def probe(given: dict[str, Any], timeout: float) -> Iterator[Any]:

@@ -123,6 +123,7 @@ TABLE = (
             "hooks.events",
             "instrument.flood",
             "instrument.future_handles",
+            "instrument.pool_tasks",
             "instrument.submission",
         ),
     ),
@@ -153,6 +154,13 @@ TABLE = (
         "a Pool's queue of results: processes that leave no word of what they do",
         ("engines.multiprocessing.receiver",),
         ("engines.multiprocessing.receiver", "engines.multiprocessing.recovery"),
+    ),
+    Attribute(
+        "_autotb_waited",
+        "Waited",
+        "an error by which a wait ended: the future that was asked",
+        ("instrument.waiting",),
+        ("instrument.waiting",),
     ),
     Attribute(
         "_autotb_waiting",

@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from typing import Any
 
 _every: list[Internals] = []
+RUN = Frame("concurrent.futures.thread", "_WorkItem.run", "self", costs=Lost.CALL)
+WORK = Attributes("concurrent.futures.thread", "_WorkItem", "fn", "args", "kwargs", costs=Lost.CALL, optional=True)
+TASK = Attributes("concurrent.futures.thread", "_WorkItem", "task", costs=Lost.CALL, optional=True)  # since 3.14
+QUEUES = Attributes("concurrent.futures.thread", "", "_threads_queues", costs=Lost.WAITED)
+AS_COMPLETED = Frame("concurrent.futures._base", "as_completed", "pending", costs=Lost.WAITED)
+CHAINED = Frame("asyncio.futures", "_chain_future", "destination", costs=Lost.WAITED)
+OF_THREADS = (RUN, WORK, TASK, QUEUES, AS_COMPLETED, CHAINED)
 
 
 class Internals:
@@ -29,8 +36,14 @@ class Internals:
         broken = "terminate_broken", "_terminate_broken"
         self.breaking = Frame(module, f"{thread}.{broken[0]}", "self", costs=Lost.DEATH, or_named=f"{thread}.{broken[1]}")
         self.manager = Attributes(module, thread, "pending_work_items", "processes", costs=Lost.DEATH)
-        self.all = (self.worker, self.item, self.sending, self.feeding, self.result, self.breaking, self.manager)
+        self.managers = Attributes(module, "", "_threads_wakeups", costs=Lost.WAITED)
+        self.all = (self.worker, self.item, self.sending, self.feeding, self.result, self.breaking, self.manager, self.managers)
         _every.append(self)
+
+
+def every() -> list[Internals]:
+    """Those of all modules whose adapters are loaded."""
+    return list(_every)
 
 
 def read(caller: FrameType, which: str) -> tuple[Any, ...] | None:

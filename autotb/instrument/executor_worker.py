@@ -57,7 +57,7 @@ class _Begins(QueueProxy):
     def get(self, *args: object, **kwargs: object) -> Any:
         item = self.queue.get(*args, **kwargs)
         if item is not None:
-            self.task.began(lambda: (call_of(item.fn, item.args, item.kwargs, None), _called(item.fn)))
+            self.task.began(lambda: (call_of(item.fn, item.args, item.kwargs, None), called(item.fn)))
         return item
 
 
@@ -144,13 +144,13 @@ def call_of(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], tb: Tr
     from autotb.instrument import engine_frames
     from autotb.record import build
 
-    called = _called(function)
-    if called is not function:
-        return engine_frames.chunk_call(called, list(args[0]), tb, star=True)
+    users = called(function)
+    if users is not function:
+        return engine_frames.chunk_call(users, list(args[0]), tb, star=True)
     return engine_frames.frame_call(tb) if ownership.is_engines(function) else build.call_text(function, args, kwargs)
 
 
-def _called(function: Any) -> Any:
+def called(function: Any) -> Any:
     """The user's function; of a chunk of ``map`` the one that is called for each element."""
     if type(function) is not functools.partial:
         return function

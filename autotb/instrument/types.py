@@ -26,6 +26,7 @@ class Future(Protocol):
     _autotb_watch: Any
     _done_callbacks: list[Any]
     _exception: BaseException | None
+    _state: str
 
     def done(self) -> bool: ...
     def cancelled(self) -> bool: ...

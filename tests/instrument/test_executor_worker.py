@@ -154,7 +154,7 @@ def test_the_call_of_an_item_or_of_a_chunk(function, args, call):
 
 @pytest.mark.parametrize("function", [functools.partial(score, 1), functools.partial(len), score, 5])
 def test_another_partial_is_no_chunk(function):
-    assert executor_worker._called(function) is function
+    assert executor_worker.called(function) is function
 
 
 def _process_worker(tell):

@@ -1,0 +1,42 @@
+"""Tasks that were waited for in vain, in words: the same for every engine.
+
+Flows in: what an adapter knows of each task.  Flows out: lines beside the engine's own message.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from autotb.record.schema import Place
+
+MOST = 3  # tasks that are named
+RUNNING, WAITING, NOT_DONE, DONE = "running", "not started", "not done", "done by now"
+CANCELLED, NEVER = "cancelled", "cancelled before it started"
+_ORDER = (RUNNING, WAITING, NOT_DONE, CANCELLED, NEVER, DONE)
+
+
+class Task:
+    """What is known of one task: what it does, its call, more of it (where it runs), and where it was submitted."""
+
+    __slots__ = ("call", "more", "place", "state")
+
+    def __init__(self, state: str, call: str = "", more: str = "", place: Place | None = None) -> None:
+        self.state, self.call, self.more, self.place = state, call, more, place
+
+    def __str__(self) -> str:
+        place = self.place
+        where = f"submitted at {place['path']}:{place['line']} in {place['name']}" if place is not None else ""
+        return ", ".join(part for part in (self.call or "a task", self.more, where) if part)
+
+
+def told(tasks: Iterable[Task]) -> tuple[str, ...]:
+    """A line for each of the first few tasks, those that run before others, and one for the rest."""
+    known = sorted(tasks, key=lambda task: (_ORDER.index(task.state), task.call))
+    said = [f"{task.state}: {task}" for task in known[:MOST]]
+    rest = known[MOST:]
+    if rest:
+        counts = [(state, sum(task.state == state for task in rest)) for state in _ORDER]
+        said.append(f"and {len(rest):,} more: {', '.join(f'{count:,} {state}' for state, count in counts if count)}")
+    return tuple(said)

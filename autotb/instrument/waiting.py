@@ -1,0 +1,98 @@
+"""What was waited for, when a wait for tasks of a pool timed out or a task was cancelled: which run, where, and which do not yet.
+
+The states of tasks change while an error is on its way up: a pool that is left waits for its tasks.  They are looked up when the
+pool is about to be shut down while the error passes, or else when the error is told.
+
+Flows in: such an error, and the future that was asked, or the frame that waited.  Flows out: lines beside the engine's message.
+"""
+
+from __future__ import annotations
+
+import weakref
+
+from autotb import engine_facts
+from autotb.record import annotate, static
+from autotb.record.capture import attached
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from autotb.instrument.types import Future
+
+KEY = "_autotb_waited"
+_CHAIN = 10  # exceptions of a chain that are looked at
+_MODULES = ("builtins", "concurrent.futures._base", "asyncio.exceptions")
+
+
+class Waited:
+    """On an error that came of waiting: the future that was asked, and its state at that moment."""
+
+    __slots__ = ("future", "state")
+
+    def __init__(self, future: Future) -> None:
+        self.future, self.state = weakref.ref(future), future._state
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        return (dict, ())  # elsewhere nobody knows that future
+
+
+def is_wait(error: object) -> bool:
+    """Whether it is an error by which a wait ended, and not one of a task, as far as its class tells."""
+    kind = type(error)
+    return static.name(kind) in ("TimeoutError", "CancelledError") and static.module(kind) in _MODULES
+
+
+def note(future: Future, error: BaseException) -> None:
+    """The wait for a future that was asked raised this; nothing is looked up yet, as programs poll with short timeouts."""
+    if is_wait(error):
+        static.fields_of(error)[KEY] = Waited(future)
+
+
+def opened(error: BaseException) -> engine_facts.Opened | None:
+    """What the story says beside the engine's message."""
+    if not is_wait(error):
+        return None
+    try:
+        known = attached(error)
+        if known is not None and "type" in known:
+            return None  # it came from elsewhere, with all that was known there
+        said = tuple(known.get("broken") or ()) if known is not None else lines(error)
+        return engine_facts.Opened(broken=said) if said else None
+    except Exception:
+        return None  # then the engine's message is all
+
+
+def look(error: BaseException | None) -> None:
+    """A pool is about to end while an error passes, and its tasks with it: this is the last moment to see them."""
+    for each in _chain(error):
+        if is_wait(each) and attached(each) is None:
+            said = lines(each)
+            if said:
+                annotate.note(each, broken=list(said))
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    for _ in range(_CHAIN):
+        if error is None:
+            return
+        yield error
+        error = static.behind(error)
+
+
+def lines(error: BaseException) -> tuple[str, ...]:
+    """What is known by now of the tasks that were waited for."""
+    from autotb.instrument import pool_tasks, waited_tasks
+
+    waited = dict.get(static.fields_of(error), KEY)
+    if type(waited) is Waited:
+        future = waited.future()
+        return waited_tasks.told(pool_tasks.Pools().found([future], waited.state)) if future is not None else ()
+    tb = static.traceback_of(error)
+    pending = pool_tasks.pending(tb)
+    if pending:
+        return waited_tasks.told(pool_tasks.Pools().found(pending))
+    if tb is not None and static.name(type(static.cause_of(error))) == "CancelledError":
+        left = pool_tasks.Pools().abandoned()[: waited_tasks.MOST]
+        return tuple(f"runs on, though nobody awaits it any more: {task}" for task in left)
+    return ()
