@@ -33,22 +33,22 @@ def test_an_event_goes_to_who_was_given(reported):
 
 @pytest.mark.parametrize("answer", [False, None, 0, ""])
 def test_the_answer_says_whether_it_was_shown(answer):
-    fill(shorten_logs=lambda: answer)
+    fill(shorten_texts=lambda: answer)
 
-    assert surface.events.shorten_logs() is False
+    assert surface.events.shorten_texts() is False
 
 
 def test_nobody_above_shows_nothing(reported):
-    assert surface.events.shorten_logs() is False
+    assert surface.events.shorten_texts() is False
     assert reported == []
 
 
 def test_who_shows_it_is_loaded_by_the_first_event_and_not_before():
     loads = []
-    surface.fill(lambda: loads.append(1) or SimpleNamespace(shorten_logs=lambda: True))
+    surface.fill(lambda: loads.append(1) or SimpleNamespace(shorten_texts=lambda: True))
     assert loads == []
 
-    surface.events.shorten_logs()
+    surface.events.shorten_texts()
     assert loads == [1]
 
 
@@ -63,10 +63,10 @@ def test_what_ends_the_program_ends_it():
     def ends():
         raise SystemExit(3)
 
-    fill(shorten_logs=ends)
+    fill(shorten_texts=ends)
 
     with pytest.raises(SystemExit):
-        surface.events.shorten_logs()
+        surface.events.shorten_texts()
     assert surface._showing == {}
 
 
@@ -74,9 +74,9 @@ def test_a_failure_in_the_midst_of_an_import_of_ours_is_no_fault(reported, monke
     half = ModuleType("autotb.half")
     half.__spec__ = SimpleNamespace(_initializing=True)
     monkeypatch.setitem(sys.modules, "autotb.half", half)
-    fill(shorten_logs=lambda: 1 / 0)
+    fill(shorten_texts=lambda: 1 / 0)
 
-    assert surface.events.shorten_logs() is False
+    assert surface.events.shorten_texts() is False
     assert reported == []
 
 

@@ -96,11 +96,12 @@ def never_retrieved_at_exit(over: dict[Any, int] | None = None) -> bool:
     return True
 
 
-def shorten_logs() -> bool:
-    """The first record was attached: log records of such exceptions are to be short from now on."""
-    from autotb.hooks import logs
+def shorten_texts() -> bool:
+    """The first record was attached: log records of such exceptions, and what ``traceback`` prints of them, are to be short."""
+    from autotb.hooks import logs, tracebacks
 
     logs.install()
+    tracebacks.install()
     return True
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
 
     from autotb.record.schema import Hop, Light, Place, Tree
 
-_logs = False  # whether the logging hook was asked for
+_texts = False  # whether the hooks of logging and traceback were asked for
 _shared: dict[object, Any] = {}
 _frames: dict[int, tuple[Any, list[Any], TracebackType | None]] = {}  # made of light records that share one base
 
@@ -121,11 +121,11 @@ def attach(exc: BaseException, tree: Tree | Light) -> None:
 
 
 def _a_record_is_here() -> None:
-    """The first one of this process: from now on log records of such exceptions are to be short."""
-    global _logs
-    if not _logs:
-        _logs = True
-        surface.events.shorten_logs()
+    """The first one of this process: from now on what logging and traceback tell of such exceptions is to be short."""
+    global _texts
+    if not _texts:
+        _texts = True
+        surface.events.shorten_texts()
 
 
 def note_submitted(exc: BaseException, place: Place | None) -> None:

@@ -14,7 +14,7 @@ def work(x):
 """
 
 
-def test_traceback_functions_stay_pythons(run):
+def test_traceback_functions_are_pythons_with_the_switch_off(run):
     code = (
         WORKER_ERROR
         + """
@@ -30,14 +30,10 @@ if __name__ == "__main__":
             print(traceback.format_exc())
 """
     )
-    ran, off, bare = run(code), run(code, AUTOTB_TRACEBACK="0"), run(code, autotb="0")
+    off, bare = run(code, AUTOTB_TRACEBACK="0"), run(code, autotb="0")
 
     if sys.version_info >= (3, 11):  # on 3.10 one frame of ours stays in the traceback
         assert off.stdout == bare.stdout
-        before, last = bare.stdout.rsplit("ZeroDivisionError", 1)
-        more = ran.stdout.removeprefix(before).removesuffix("ZeroDivisionError" + last)
-        shown = [line.strip(" ^~") for line in more.splitlines()]
-        assert list(filter(None, shown)) == [f'File "{ran.folder}/main.py", line 5, in work', "return 1 / x"]
 
 
 @pytest.mark.parametrize("kind", ["ProcessPoolExecutor", "ThreadPoolExecutor"])

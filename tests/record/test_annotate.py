@@ -15,7 +15,7 @@ OTHER = {"path": "/main.py", "line": 9, "name": "main"}
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch):
     monkeypatch.setattr(annotate, "_shared", {})
-    monkeypatch.setattr(annotate, "_logs", True)
+    monkeypatch.setattr(annotate, "_texts", True)
 
 
 class Refuses(Exception):
@@ -61,16 +61,16 @@ def test_a_note_makes_a_record_where_there_is_none():
     assert raw(exc) == {"v": VERSION, "hops": [], "culprit": "x"}
 
 
-def test_the_first_record_of_a_process_shortens_its_logs_once(monkeypatch):
+def test_the_first_record_of_a_process_shortens_its_texts_once(monkeypatch):
     class Events:
         count = 0
 
-        def shorten_logs(self):
+        def shorten_texts(self):
             self.count += 1
 
     events = Events()
     monkeypatch.setattr(surface, "events", events)
-    monkeypatch.setattr(annotate, "_logs", False)
+    monkeypatch.setattr(annotate, "_texts", False)
     for _ in range(2):
         annotate.attach(ValueError(), {"v": VERSION, "hops": []})
 

@@ -1,0 +1,151 @@
+"""What ``traceback`` prints of exceptions that came from a worker has no engine's frame or text, and says where the worker ran.
+
+``traceback.print_exc()``, ``format_exception`` and whoever else asks ``TracebackException`` for text, as ``unittest`` does.  An
+engine that makes text of an error, to send it along, gets Python's own.
+
+Flows in: ``traceback.TracebackException``, from the first record on.  Flows out: the same object, its stack and chain shorter.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import traceback
+from typing import TYPE_CHECKING, Any
+
+from autotb import settings
+from autotb.instrument.patch import Patch, put_on
+from autotb.record import capture
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from autotb.instrument.types import Function
+    from autotb.render.retold import Retold
+
+MOST = 200  # exceptions of a chain and its groups
+
+
+def install() -> None:
+    """Patch it; called when the first record is attached to an exception."""
+    if settings.switch("traceback"):
+        put_on(Patch("traceback", "TracebackException.__init__", _wrap_init), __name__)
+
+
+def _wrap_init(original: Function) -> Function:
+    """All of traceback's printing of exceptions goes through it, each of a chain by a call of its own."""
+
+    @functools.wraps(original)
+    def __init__(self: Any, exc_type: Any, exc_value: Any, exc_traceback: Any, **options: Any) -> None:
+        told = None
+        try:
+            told = _told(exc_value, exc_traceback)
+        except Exception:
+            pass  # then as ever
+        original(self, exc_type, exc_value, exc_traceback if told is None else told.tb, **options)
+        try:
+            if told is not None:
+                _tell(self, told, options.get("limit"))
+            if options.get("_seen") is None:  # the others of a chain are there when the first is done
+                _give_workers_chains(self, exc_value, options)
+        except Exception:
+            pass  # it is longer
+
+    return __init__
+
+
+def _told(error: Any, tb: Any) -> Retold | None:
+    if tb is None or not _is_a_workers(error) or _is_asked_by_an_engine():
+        return None
+    from autotb.render import retold
+
+    return retold.of(error, tb)
+
+
+def _is_a_workers(error: Any) -> bool:
+    return issubclass(type(error), BaseException) and capture.attached(error) is not None
+
+
+def _is_asked_by_an_engine() -> bool:
+    """Whether the one who asks is an engine, or our own code; or logging, where that is to show Python's text."""
+    from autotb.record import ownership
+
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__") in (__name__, "traceback"):
+        frame = frame.f_back
+    if frame is None:
+        return False
+    of_logging = frame.f_globals.get("__name__") == "logging" and not settings.switch("logging")
+    return of_logging or ownership.kind_of_frame(frame) in (ownership.ENGINE, ownership.OWN)
+
+
+def _tell(shown: Any, told: Retold, limit: int | None) -> None:
+    count = sum(1 for _ in traceback.walk_tb(told.tb))
+    if shown.stack:  # else no frame is wanted
+        first = count - len(shown.stack) if limit is not None and limit < 0 else 0
+        shown.stack = _Stack.of(shown.stack, told, first, count)
+    shown._str = told.message(shown._str)
+
+
+class _Stack(traceback.StackSummary):
+    """Frames with lines between them."""
+
+    lines: list[tuple[int, str]]
+
+    @classmethod
+    def of(cls, frames: traceback.StackSummary, told: Retold, first: int, count: int) -> _Stack:
+        """``frames`` are those of ``count`` from the ``first`` on."""
+        stack = cls(frames)
+        lines = [(at - first, line) for at, lines in told.places for line in lines if at >= first]
+        shown = [(at, line) for at, line in lines if at < len(frames) or at == count - first]
+        stack.lines = [(at, f"  [{line}]\n") for at, line in [*shown, *((len(frames), line) for line in told.after)]]
+        return stack
+
+    def format(self, **options: Any) -> list[str]:
+        """As Python's, a list of text."""
+        result: list[str] = []
+        done = 0
+        for at, line in self.lines:
+            result += [*self._part(done, at).format(**options), line]
+            done = at
+        return result + self._part(done, len(self)).format(**options)
+
+    def _part(self, start: int, end: int) -> traceback.StackSummary:
+        return traceback.StackSummary(self[start:end])
+
+    def __reduce__(self) -> Any:
+        """Where it is unpickled it is Python's."""
+        return traceback.StackSummary, (list(self),)
+
+
+def _give_workers_chains(shown: Any, error: Any, options: dict[str, Any]) -> None:
+    """In place of engines' texts, what the errors of a chain came out of in their workers."""
+    from autotb.record import static
+
+    waiting: list[tuple[Any, Any]] = [(shown, error)]
+    for _ in range(MOST):
+        if not waiting:
+            return
+        shown, error = waiting.pop()
+        if not issubclass(type(error), BaseException):
+            continue
+        chained = (shown.__cause__, static.cause_of(error)), (shown.__context__, static.context_of(error))
+        following = [(each, of) for each, of in chained if each is not None]
+        if following and not _has_workers_chain(shown, error, options):
+            waiting += following
+        members = getattr(shown, "exceptions", None)
+        waiting += zip(members, static.members(error) or ()) if members else ()
+
+
+def _has_workers_chain(shown: Any, error: BaseException, options: dict[str, Any]) -> bool:
+    if not _is_a_workers(error) or _is_asked_by_an_engine():
+        return False
+    from autotb.render import retold
+
+    chain = retold.workers_chain(error)
+    if chain is None:
+        return False
+    kind, more = type(shown), {name: value for name, value in options.items() if name != "_seen"}
+    shown.__cause__, shown.__context__ = (each and kind(type(each), each, each.__traceback__, **more) for each in chain[:2])
+    shown.__suppress_context__ = chain[2]
+    return True

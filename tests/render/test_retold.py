@@ -1,0 +1,143 @@
+"""What others show of a worker's exception: the traceback without engines' frames, the chain without their text, the lines."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import os
+import traceback
+
+import pytest
+
+from autotb.record import ownership
+from autotb.render import retold
+
+
+def ratio(clicks, views):
+    return clicks / views
+
+
+def caused(clicks):
+    try:
+        ratio(clicks, 0)
+    except ZeroDivisionError as error:
+        raise ValueError("no ratio") from error
+
+
+@pytest.fixture(scope="module")
+def pool():
+    with concurrent.futures.ProcessPoolExecutor(1) as pool:
+        yield pool
+
+
+def failed(pool, function, *given):
+    future = pool.submit(function, *given)
+    concurrent.futures.wait([future])
+    try:
+        future.result()
+    except Exception as error:
+        return error
+
+
+def names(tb):
+    return [frame.name for frame in traceback.extract_tb(tb)]
+
+
+def slots(error):
+    return error.__traceback__, error.__cause__, error.__context__, error.__suppress_context__
+
+
+def test_what_is_told_and_where(pool):
+    error = failed(pool, ratio, 1, 0)
+    told = retold.of(error, error.__traceback__)
+
+    assert names(error.__traceback__) == ["failed", "result", "__get_result", "ratio"]
+    assert names(told.tb) == ["failed", "ratio"]
+    assert [at for at, _ in told.places] == [1]
+    assert told.lines[0].startswith("in a process-pool worker, pid ")
+    assert told.lines[1:] == ["ratio(clicks=1, views=0)", "3 engine frames hidden, AUTOTB_FRAMES=all"]
+
+
+def test_all_frames_where_they_are_asked_for(pool, monkeypatch):
+    monkeypatch.setenv("AUTOTB_FRAMES", "all")
+    error = failed(pool, ratio, 1, 0)
+    told = retold.of(error, error.__traceback__)
+
+    assert told.tb is error.__traceback__
+    assert [at for at, _ in told.places] == [3]
+    assert not any("hidden" in line for line in told.lines)
+
+
+def test_nothing_of_a_plain_error():
+    try:
+        ratio(1, 0)
+    except ZeroDivisionError as caught:
+        assert retold.of(caught, caught.__traceback__) is None
+    assert retold.of(None, None) is None
+
+
+def test_nothing_with_the_switch_off_and_in_silence(pool, monkeypatch):
+    error = failed(pool, ratio, 1, 0)
+    with retold.silence():
+        assert retold.of(error, error.__traceback__) is None
+    assert retold.of(error, error.__traceback__) is not None
+    monkeypatch.setenv("AUTOTB_TRACEBACK", "0")
+    assert retold.of(error, error.__traceback__) is None
+
+
+def test_for_a_while_the_chain_is_the_workers(pool):
+    error = failed(pool, caused, 1)
+    before = slots(error)
+    with retold.for_a_while(error):
+        assert names(error.__traceback__) == ["failed", "caused"]
+        assert type(error.__cause__).__name__ == "ZeroDivisionError"
+        assert str(error.__cause__) == "division by zero"
+        assert names(error.__cause__.__traceback__) == ["caused", "ratio"]
+
+    assert slots(error) == before
+    assert ownership.is_remote_text(error.__cause__)
+
+
+def test_what_was_raised_anew_meanwhile_keeps_that(pool):
+    error = failed(pool, ratio, 1, 0)
+    with retold.for_a_while(error):
+        try:
+            raise error
+        except ZeroDivisionError:
+            pass
+
+    assert names(error.__traceback__)[-3:] == ["test_what_was_raised_anew_meanwhile_keeps_that", "failed", "ratio"]
+
+
+class Wrapper(Exception):
+    """An engine's exception whose message is its text of the error."""
+
+
+@pytest.mark.parametrize(
+    "own, shown",
+    [
+        ('ray::f()\n  File "x.py", line 1, in f\nValueError: no ratio', "ValueError: no ratio"),
+        ("no ratio, said the user", "no ratio, said the user"),
+        ("no ratio", "no ratio"),
+    ],
+)
+def test_an_engines_text_as_message_is_the_story_s_own(pool, own, shown):
+    error = failed(pool, caused, 1)
+    told = retold.of(error, error.__traceback__)
+    told.error = Wrapper()
+
+    assert told.message(own) == shown
+
+
+def test_the_text_of_a_call_that_does_not_fit_says_nothing_more(pool):
+    error = failed(pool, ratio)
+
+    assert retold.is_whole(error)
+    assert retold.workers_chain(error)[:2] == (None, None)
+
+
+def test_the_text_of_a_worker_that_died_stays(pool):
+    with concurrent.futures.ProcessPoolExecutor(1) as other:
+        error = failed(other, os._exit, 3)
+    told = retold.of(error, error.__traceback__)
+
+    assert any("exit status 3" in line for line in told.lines)
