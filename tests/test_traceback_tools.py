@@ -18,7 +18,7 @@ def score(item):
 
 PROGRAM = f"""
 import io, json, logging, os, sys, traceback
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, wait
 
 open("work.py", "w").write({WORK!r})
 import work
@@ -48,6 +48,58 @@ def shown_by_rich(error):
     return console.file.getvalue()
 
 
+def shown_by_rich_handler(error):
+    from rich.console import Console
+    from rich.logging import RichHandler
+
+    stream = io.StringIO()
+    logger = logging.getLogger("rich")
+    logger.addHandler(RichHandler(rich_tracebacks=True, console=Console(file=stream, width=120, color_system=None)))
+    logger.propagate = False
+    logger.error("failed", exc_info=error)
+    return stream.getvalue()
+
+
+def shown_by_typer(error):
+    import typer
+
+    def command():
+        raise error
+
+    app = typer.Typer()
+    app.command()(command)
+    before = sys.argv, sys.stderr, sys.excepthook
+    sys.argv, sys.stderr = ["command"], io.StringIO()
+    try:
+        app()
+    except ZeroDivisionError as raised:
+        sys.excepthook(type(raised), raised, raised.__traceback__)
+    finally:
+        shown = sys.stderr.getvalue()
+        sys.argv, sys.stderr, sys.excepthook = before
+        error.__traceback__ = TRACEBACK
+    return shown
+
+
+def shown_by_hydra(error):
+    import hydra
+
+    def job(config):
+        raise error
+
+    before = sys.argv, sys.stderr
+    sys.argv, sys.stderr = ["main.py", "hydra.run.dir=.", "hydra.output_subdir=null", "hydra/job_logging=disabled", "hydra/hydra_logging=disabled"], io.StringIO()
+    try:
+        hydra.main(version_base=None, config_path=None)(job)()
+    except SystemExit:
+        pass
+    finally:
+        shown = sys.stderr.getvalue()
+        sys.argv, sys.stderr = before
+        error.__traceback__ = TRACEBACK
+    return shown
+
+
 def shown_by_loguru(error):
     from loguru import logger
 
@@ -62,7 +114,13 @@ def shown_by_structlog(error):
     import structlog
 
     found = structlog.tracebacks.ExceptionDictTransformer(show_locals=True)((type(error), error, error.__traceback__))
-    return "\\n".join(f"{{each['name']}} {{each['lineno']}} {{each.get('locals')}}" for each in found[-1 if len(found) == 1 else 0]["frames"])
+    return json.dumps(found, indent=1)
+
+
+def shown_by_structlog_text(error):
+    import structlog
+
+    return structlog.processors.format_exc_info(None, None, {{"exc_info": error}})["exception"]
 
 
 def shown_by_better_exceptions(error):
@@ -121,9 +179,12 @@ def shown_by_pdb(error):
 if __name__ == "__main__":
     with ProcessPoolExecutor(1) as pool:
         try:
-            pool.submit(work.score, ITEM).result()
+            future = pool.submit(work.score, ITEM)
+            wait([future])  # where result() raises depends on whether it has come
+            future.result()
         except ZeroDivisionError as caught:
             error = caught
+            TRACEBACK = error.__traceback__
     if "gone" in sys.argv:
         os.remove("work.py")
     for name, show in list(globals().items()):
@@ -134,18 +195,34 @@ if __name__ == "__main__":
             except Exception:
                 traceback.print_exc(file=sys.stdout)
 """
+TEXT = ['work.py", line 9, in score', "share = clicks / views"]
+RICH = ["in ratio", "❱  3 │   share = clicks / views"]
 TOOLS = {
-    "traceback": ['work.py", line 9, in score', "share = clicks / views"],
-    "logging": ['work.py", line 9, in score', "share = clicks / views"],
-    "rich": ["in ratio", "❱  3 │   share = clicks / views", "clicks = 3", "views = 0", "weight = 2"],
+    "traceback": TEXT,
+    "logging": TEXT,
+    "rich": [*RICH, "clicks = 3", "views = 0", "weight = 2"],
+    "rich_handler": RICH,
+    "typer": RICH,
+    "hydra": TEXT,
     "loguru": ["line 3, in ratio", "share = clicks / views", "-> 0", "-> 3"],
-    "structlog": ["ratio 3", "'views': '0'", "'weight': '2'"],
+    "structlog": ['"name": "ratio"', '"views": "0"', '"weight": "2"'],
+    "structlog_text": TEXT,
     "better_exceptions": ["line 3, in ratio", "share = clicks / views", "└ 0", "└ 3"],
     "stackprinter": ["line 3, in ratio", "--> 3", "clicks = 3", "views = 0"],
     "ipython": ["in ratio(clicks=3, views=0", "----> 3     share = clicks / views", "(item={'clicks': 3, 'views': 0}, weight=2"],
     "sentry": ['"function": "ratio"', '"context_line": "    share = clicks / views"', '"views": "0"', '"module": "work"'],
     "pdb": ["work.py(3)ratio()", "views = 0", "  3  ->", "-> return ratio(item", "({'clicks': 3, 'views': 0}, 2)"],
 }
+
+
+# Those with a door of their own: where the worker ran, what it was given, how many frames are hidden; in the place where it belongs,
+# or with the notes.
+DOORS = ("traceback", "logging", "rich", "rich_handler", "typer", "hydra", "loguru", "structlog", "structlog_text")
+ENGINES = ("_base.py", "__get_result", "_RemoteTraceback", "process.py")
+
+if sys.version_info >= (3, 14):  # it is not for this Python
+    del TOOLS["hydra"]
+    DOORS = tuple(tool for tool in DOORS if tool != "hydra")
 
 
 @pytest.fixture(scope="module", params=["here", "gone"])
@@ -179,3 +256,18 @@ def test_a_frame_says_once_that_its_values_are_texts(shown, tool):
     ours, _ = (part[tool] for part in shown)
 
     assert ours.count("these values are texts") == {"pdb": 1, "sentry": 2, "ipython": 2}[tool]
+
+
+@pytest.mark.parametrize("tool", DOORS)
+def test_a_tool_with_a_door_shows_no_engine_and_where_the_worker_ran(shown, tool):
+    ours, bare = (part[tool] for part in shown)
+    said = re.sub(r"[│\s]+", " ", ours)
+    where = re.search(r"in a process-pool worker, pid \d+, submitted at \S*main.py:\d+ in <module>", said)
+    call = said.find("score(item={'clicks': 3, 'views': 0})")
+
+    if sys.version_info >= (3, 11) or tool != "structlog":  # Python 3.10 has no notes
+        assert where and call > where.end() - 1, ours
+        assert (where.start() > said.index("in ratio")) == (tool == "loguru") or tool == "structlog", ours
+        assert "3 engine frames hidden, AUTOTB_FRAMES=all" in said
+    assert not any(own in ours for own in ENGINES), ours
+    assert any(own in bare for own in ENGINES), bare

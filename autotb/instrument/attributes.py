@@ -91,6 +91,13 @@ TABLE = (
         ("engines.multiprocessing.recovery",),
     ),
     Attribute(
+        "_autotb_lines",
+        "tuple[list[tuple[int, list[str]]], list[str]]",
+        "what rich has read of an exception: the lines between its frames, and those below them",
+        ("environments.rich",),
+        ("environments.rich",),
+    ),
+    Attribute(
         "_autotb_pool",
         "delivery.Pool | weakref.ref[Pool]",
         "an executor: which of its failures the program knows; a Pool's queue of results: the pool",

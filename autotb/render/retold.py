@@ -11,26 +11,29 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 from autotb import settings
 from autotb.imports import own
 from autotb.record import made_frames, ownership, static
-from autotb.record.capture import attached
+from autotb.record.capture import attached, fields_of
 from autotb.render import clean
 from autotb.trace import build, phrases, visible
 from autotb.trace.parts import Frame, Hop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
+    from typing import TypeVar
 
     from autotb.record.schema import Tree
     from autotb.trace.model import Trace
 
     _Changing = Callable[[TracebackType | None], TracebackType | None]
+    _Read = TypeVar("_Read")
 
 MOST = 50  # exceptions of a chain
+NOTES = "__notes__"
 _quiet = threading.local()  # .on: this thread shows an error in another way already
 
 
@@ -52,6 +55,16 @@ class Retold:
         alike, _ = phrases.fan_in(stack)
         told = [phrases.lost(stack), *phrases.counted(alike), phrases.hidden(hidden, hidden.launchers)]
         self.after = [clean.line(line) for line in told if line]
+
+    def places_among(self, shown: list[tuple[str, int]]) -> list[tuple[int, list[str]]]:
+        """The places among frames of which whoever shows them has left some out, each by its function's name and line."""
+        entries = [(each.tb_frame.f_code.co_name, each.tb_lineno) for each in _entries(self.tb)]
+        kept: list[int] = []  # the numbers of the entries that are shown
+        at = len(entries)
+        for key in reversed(shown):
+            at = next((number for number in range(at - 1, -1, -1) if entries[number] == key), -1)
+            kept.insert(0, at)
+        return [(sum(number < place for number in kept), lines) for place, lines in self.places]
 
     @property
     def lines(self) -> list[str]:
@@ -123,41 +136,116 @@ def _stand_in(tree: Tree | None, most: int = MOST) -> BaseException | None:
     return made
 
 
-@contextlib.contextmanager
-def for_a_while(error: BaseException, starting: _Changing = lambda tb: tb) -> Iterator[None]:
-    """While others look, each exception of the chain is as a direct call would have raised it; afterwards it is as it was.
+def concerns(error: object) -> bool:
+    """Whether an exception, or one that it is shown with, came from a worker."""
+    return issubclass(type(error), BaseException) and any(attached(each) is not None for each in _all(error))  # type: ignore[arg-type]
 
-    ``starting`` takes from each traceback what the one who looks has put before it.
+
+def read(
+    error: BaseException,
+    tb: TracebackType | None,
+    reader: Callable[[TracebackType | None], _Read],
+    *,
+    in_notes: bool = False,
+    engines: bool = False,
+) -> tuple[_Read, list[Retold | None]]:
+    """What ``reader`` makes of the traceback that it is given while the exceptions are as others are to see them.
+
+    With it what is told of each exception of the chain, in its order.  ``in_notes``: whoever reads has no other place for that;
+    ``engines``: their frames are to stay.
+    """
+    with contextlib.ExitStack() as until_read:
+        tales: list[Retold | None] = []
+        try:
+            if concerns(error) and settings.switch("traceback"):
+                told = {id(each): of(each, tb if each is error else static.traceback_of(each)) for each in _all(error)}
+                notes = {key: tale.lines for key, tale in told.items() if in_notes and tale is not None}
+                tales = [told[id(each)] for each in _line(error)]
+                until_read.enter_context(for_a_while(error, notes=notes, engines=engines))
+                tb = tb if tales[0] is None or engines else tales[0].tb
+        except Exception:
+            tales = []  # it is read as it is
+        return reader(tb), tales
+
+
+@contextlib.contextmanager
+def for_a_while(
+    error: BaseException,
+    starting: _Changing = lambda tb: tb,
+    notes: Mapping[int, list[str]] = MappingProxyType({}),
+    *,
+    engines: bool = False,
+) -> Iterator[None]:
+    """While others look, each exception that is shown is as a direct call would have raised it; afterwards it is as it was.
+
+    ``starting`` takes from each traceback what the one who looks has put before it; ``engines``: their frames are to stay.
     """
     before: list[tuple[BaseException, list[Any], list[Any]]] = []
     try:
-        following: BaseException | None = error
-        while following is not None and len(before) < MOST:
-            values = [each.__get__(following) for each in _SLOTS]
-            given, after = _as_direct(following, values, starting)
-            before.append((following, values, given))
-            _put(following, given)
-            following = after
-        yield
+        for each in _all(error):
+            values = [slot.__get__(each) for slot in _SLOTS]
+            given = _as_direct(each, values, starting, engines=engines)
+            before.append((each, values, given))
+            _put(each, given)
+        with _noted(_all(error), notes):
+            yield
     finally:
         for each, values, given in reversed(before):
             if static.traceback_of(each) is given[0]:  # else it was raised anew meanwhile
                 _put(each, values)
 
 
-def _as_direct(error: BaseException, values: list[Any], starting: _Changing) -> tuple[list[Any], BaseException | None]:
-    """What the slots of an exception are to hold, and the exception to go on with."""
-    tb, cause, context, suppressed = values
-    following = cause or (None if suppressed else context)
+@contextlib.contextmanager
+def _noted(errors: list[BaseException], notes: Mapping[int, list[str]]) -> Iterator[None]:
+    """While others look, exceptions have these notes besides their own (``add_note``, which Python shows from 3.11 on)."""
+    before: list[tuple[dict[str, Any], Any]] = []
+    try:
+        for each in errors:
+            fields, lines = fields_of(each), notes.get(id(each))
+            noted = dict.get(fields, NOTES)
+            if lines and (noted is None or type(noted) is list):
+                before.append((fields, noted))
+                dict.__setitem__(fields, NOTES, [*(noted or ()), *lines])
+        yield
+    finally:
+        for fields, noted in before:
+            if noted is None:
+                dict.pop(fields, NOTES, None)
+            else:
+                dict.__setitem__(fields, NOTES, noted)
+
+
+def _line(error: BaseException) -> list[BaseException]:
+    """An exception, what it came out of, and so on, as they are shown."""
+    found = [error]
+    while len(found) < MOST:
+        last = found[-1]
+        following = static.cause_of(last) or (None if static.suppresses(last) else static.context_of(last))
+        if following is None or any(following is each for each in found):
+            break
+        found.append(following)
+    return found
+
+
+def _all(error: BaseException) -> list[BaseException]:
+    """The same with the members of groups."""
+    waiting, found = [error], dict[int, BaseException]()
+    while waiting and len(found) < MOST:
+        for each in _line(waiting.pop(0)):
+            if id(each) not in found:
+                found[id(each)] = each
+                waiting += static.members(each) or ()
+    return list(found.values())
+
+
+def _as_direct(error: BaseException, values: list[Any], starting: _Changing, *, engines: bool) -> list[Any]:
+    """What the slots of an exception are to hold."""
     if attached(error) is None or not is_whole(error):
-        return values, following
-    chain = workers_chain(error)
-    if chain is not None:
-        cause, context, suppressed = chain
-        following = None
+        return values
+    tb, *chain = values
     tb = starting(tb)
-    tb = tb if settings.value("frames") == "all" else without_engines(tb)
-    return [tb, cause, context, suppressed], following
+    tb = tb if engines or settings.value("frames") == "all" else without_engines(tb)
+    return [tb, *(workers_chain(error) or chain)]
 
 
 _SLOTS = [BaseException.__dict__[name] for name in ("__traceback__", "__cause__", "__context__", "__suppress_context__")]

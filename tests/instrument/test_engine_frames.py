@@ -14,7 +14,7 @@ from autotb.record.capture import KEY, VERSION
 
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch):
-    monkeypatch.setattr(annotate, "_logs", True)
+    monkeypatch.setattr(annotate, "_texts", True)
     monkeypatch.setattr(engine_frames, "_places", {})
 
 

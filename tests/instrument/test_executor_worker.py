@@ -23,7 +23,7 @@ from autotb.record.capture import KEY, VERSION
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch):
     monkeypatch.setattr(engine_facts, "facts", engine_facts.Facts())
-    monkeypatch.setattr(annotate, "_logs", True)
+    monkeypatch.setattr(annotate, "_texts", True)
     monkeypatch.setattr(settings, "switch", lambda name: name != "keep_inputs")
 
 

@@ -14,7 +14,7 @@ from autotb.record.capture import KEY, VERSION, Capture
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch):
     monkeypatch.setattr(engine_facts, "facts", engine_facts.Facts())
-    monkeypatch.setattr(annotate, "_logs", True)
+    monkeypatch.setattr(annotate, "_texts", True)
 
 
 def tree(exc):

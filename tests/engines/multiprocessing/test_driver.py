@@ -21,7 +21,7 @@ from autotb.record.capture import KEY, VERSION
 
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch):
-    monkeypatch.setattr(annotate, "_logs", True)
+    monkeypatch.setattr(annotate, "_texts", True)
     monkeypatch.setattr(settings, "switch", lambda name: True)
 
 

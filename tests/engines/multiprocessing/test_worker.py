@@ -30,7 +30,7 @@ def switches(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch, switches):
-    monkeypatch.setattr(annotate, "_logs", True)
+    monkeypatch.setattr(annotate, "_texts", True)
     monkeypatch.setattr(worker_log, "log", lambda: None)
 
 

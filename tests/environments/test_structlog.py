@@ -1,0 +1,31 @@
+"""structlog's data of a worker's error; what it shows of one is looked at in test_traceback_tools.py."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import sys
+
+import pytest
+
+tracebacks = pytest.importorskip("structlog.tracebacks")
+
+
+def ratio(clicks, views):
+    return clicks / views
+
+
+def test_frames_of_a_direct_call_and_what_the_program_noted():
+    with concurrent.futures.ProcessPoolExecutor(1) as pool:
+        try:
+            pool.submit(ratio, 1, 0).result()
+        except ZeroDivisionError as caught:
+            error = caught
+    if sys.version_info >= (3, 11):
+        error.add_note("mine")
+    (stack,) = tracebacks.extract(type(error), error, error.__traceback__).stacks
+
+    assert [frame.name for frame in stack.frames] == ["test_frames_of_a_direct_call_and_what_the_program_noted", "ratio"]
+    if sys.version_info >= (3, 11) and hasattr(stack, "exc_notes"):
+        assert stack.exc_notes[0] == "mine"
+        assert stack.exc_notes[2] == "ratio(clicks=1, views=0)"
+        assert error.__notes__ == ["mine"]
