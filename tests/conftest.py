@@ -62,7 +62,7 @@ def pytest_collection_modifyitems(items):
 def pytest_generate_tests(metafunc):
     """The tests that every engine has run once a case of that engine."""
     if "target" in metafunc.fixturenames and hasattr(metafunc.cls, "targets"):
-        metafunc.parametrize("target", metafunc.cls.targets(), ids=lambda target: target.partition(":")[2])
+        metafunc.parametrize("target", metafunc.cls.targets(), ids=lambda target: re.sub(r"[^,]*:", "", target))
     if "moved" in metafunc.fixturenames and hasattr(metafunc.cls, "moves"):
         metafunc.parametrize("moved", metafunc.cls.moves())
     if metafunc.cls is not None and hasattr(metafunc.cls, "cases"):

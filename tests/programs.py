@@ -77,6 +77,8 @@ class Ran:
 def environment(autotb: str = "1", **more: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_CLEARED + _COLLECTORS)}
     path = os.path.dirname(sys.executable) + os.pathsep + kept.get("PATH", "")
+    if os.environ.get("ELSEWHERE") == "1":
+        more["PYTHONPATH"] = os.pathsep.join(filter(None, (str(REPOSITORY / "tests/elsewhere"), more.get("PYTHONPATH"))))
     return {**kept, "PATH": path, "PYTHONFAULTHANDLER": "", "AUTOTB": autotb, **_QUIET, **more}
 
 

@@ -44,6 +44,7 @@ OF_SOME_FILES = (
     "tests/engines/test_endings.py",
     "tests/kills.py",
     "tests/test_boot.py",
+    "tests/test_elsewhere.py",
     "tests/test_own_finder.py",
     "tests/test_plain_errors.py",
     "tests/test_settings.py",
