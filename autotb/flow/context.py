@@ -59,11 +59,19 @@ class Array:
     shape: tuple[int, ...]
     indices: tuple[tuple[int, ...], ...] = ()
     source: Source | None = None
+    within: tuple[tuple[int, ...], ...] | None = None  # the same in the output ``name``, of which this array is a part
 
     @classmethod
-    def of(cls, name: str, shape: tuple[int, ...], errors: list[int], source: Source | None) -> Array:
+    def of(
+        cls,
+        name: str,
+        shape: tuple[int, ...],
+        errors: list[int],
+        source: Source | None,
+        within: tuple[tuple[int, ...], ...] | None = None,
+    ) -> Array:
         """The array whose elements ``errors``, counted through, are errors."""
-        return cls(name, shape, as_numpy(errors, shape), source)
+        return cls(name, shape, as_numpy(errors, shape), source, within)
 
 
 @dataclass(frozen=True)
@@ -153,7 +161,9 @@ def maybe_propagate_before_call(
     for name in partial[:1]:
         given = inputs.get(name)
         error.error_indices = info[name].indices
-        error.source_output_name = given.name or None if type(given) is Array else None
+        if type(given) is Array:
+            error.source_output_name = given.name or None
+            error.error_indices = given.within or error.error_indices
     return error
 
 

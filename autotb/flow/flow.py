@@ -6,12 +6,14 @@ Flows in: functions, inputs, options.  Flows out: :class:`~autotb.flow.results.R
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from typing import Any, overload
 
 from autotb.flow import executors, notebook, scheduler
+from autotb.flow import over as along
 from autotb.flow.attempts import UNSET
 from autotb.flow.cache import Cache
 from autotb.flow.context import RAISE, check_mode
@@ -95,6 +97,7 @@ class Flow:
         self._tallies: Mapping[str, Any] = {}  # of the newest run
         self._named: dict[str, int] = {}  # how often a name was given
         self._shapes: dict[str, tuple[int, ...] | None] = {}  # None: known when it runs
+        self._dimensions: dict[str, int] = {}
 
     @overload
     def map(
@@ -103,6 +106,7 @@ class Flow:
         *iterables_or_outputs: Any,
         product: bool = ...,
         outputs: None = ...,
+        over: int | tuple[int, ...] | None = ...,
         timeout: float | None = ...,
         retries: int = ...,
         retry_on: Types = ...,
@@ -116,6 +120,7 @@ class Flow:
         *iterables_or_outputs: Any,
         product: bool = ...,
         outputs: int,
+        over: int | tuple[int, ...] | None = ...,
         timeout: float | None = ...,
         retries: int = ...,
         retry_on: Types = ...,
@@ -128,6 +133,7 @@ class Flow:
         *iterables_or_outputs: Any,
         product: bool = False,
         outputs: int | None = None,
+        over: int | tuple[int, ...] | None = None,
         timeout: float | None = UNSET,
         retries: int = UNSET,
         retry_on: Types = UNSET,
@@ -142,16 +148,23 @@ class Flow:
         ``timeout``, ``retries``, ``retry_on`` and ``wait`` are those of :func:`autotb.step`; one that is a parameter of the
         function is given to the function.
 
+        Of an output of two dimensions or more ``over`` says what a call takes: ``over=1`` the elements along axis 1 as a list (so
+        that the result has the shape which ``numpy.mean(array, axis=1)`` has), ``over=(0, 1)`` those along both as a nested list,
+        ``over=()`` each element by itself.  Inputs of one dimension beside it are taken element by element.
+
         Returns an :class:`Output`, or a tuple of them.
 
-        Raises TypeError where the step cannot be called so, and ValueError where the inputs have different lengths.
+        Raises TypeError where the step cannot be called so, and ValueError where the inputs have different lengths, or more
+        dimensions than are spoken of.
         """
+        axes = along.checked(over)
         made, constants = as_step(step).tried(constants, timeout=timeout, retries=retries, retry_on=retry_on, wait=wait)
         checked_outputs(outputs)
         if not iterables_or_outputs:
             raise TypeError(f"{made.name}: map takes at least one iterable or output after the step")
         inputs = tuple([self._input(made, one) for one in iterables_or_outputs])
-        return self._parts(self._added(made, True, inputs, constants, product), outputs, self.map)
+        found = self._added(made, True, inputs, constants, product, axes)
+        return self._parts(found, outputs, functools.partial(self.map, over=()))
 
     @overload
     def call(
@@ -286,19 +299,31 @@ class Flow:
             raise TypeError(f"{step.name}: map takes iterables and outputs, not {value!r}; give constants by name")
         return list(value)
 
-    def _added(self, step: Step, is_map: bool, inputs: tuple[Any, ...], constants: dict[str, Any], product: bool) -> Output:
+    def _added(
+        self,
+        step: Step,
+        is_map: bool,
+        inputs: tuple[Any, ...],
+        constants: dict[str, Any],
+        product: bool,
+        over: tuple[int, ...] | None = None,
+    ) -> Output:
         inputs = tuple([nest_of(value, 1 if is_map else 5) for value in inputs])
         constants = {name: nest_of(value) for name, value in constants.items()}
         before = frozenset(one.name for value in (*inputs, *constants.values()) for one in self._outputs(step, value))
         step.check(len(inputs), constants)
-        shape = self._shape(step, inputs, product) if is_map else ()
+        if is_map:
+            names = [one.name for one in inputs if isinstance(one, Output)]
+            along.check(step.name, over, {one: (self._dimensions[one], self._shapes[one]) for one in names})
+        shape = self._shape(step, inputs, product, over) if is_map else ()
         name = step.name
         while name in self._nodes:
             self._named[step.name] = count = self._named.get(step.name, 1) + 1
             name = f"{step.name}#{count}"
         generation = 1 + max((self._nodes[one].generation for one in before), default=0)
-        self._nodes[name] = Node(name, step, is_map, inputs, constants, product, before, generation, user_place())
+        self._nodes[name] = Node(name, step, is_map, inputs, constants, product, before, generation, user_place(), over)
         self._shapes[name] = shape
+        self._dimensions[name] = self._counted(inputs, product, over) if is_map else 0
         return Output(self, name)
 
     def _parts(self, output: Output, count: int | None, add: Callable[..., Any]) -> Output | tuple[Output, ...]:
@@ -317,14 +342,29 @@ class Flow:
                 raise ValueError(f"{step.name}: {output!r} is of another flow")
         return found
 
-    def _shape(self, step: Step, inputs: tuple[Any, ...], product: bool) -> tuple[int, ...] | None:
+    def _shape(self, step: Step, inputs: tuple[Any, ...], product: bool, over: tuple[int, ...] | None) -> tuple[int, ...] | None:
         """The shape of a map, where it is known by now.  Raises ValueError where it has none."""
-        shapes = [self._shapes[one.name] if isinstance(one, Output) else (len(one),) for one in inputs]
-        known = [shape for shape in shapes if shape]  # what a single call will give is not known
+        shapes = [self._axis(one, over) if isinstance(one, Output) else (len(one),) for one in inputs]
+        known = [shape for shape in shapes if shape is not None]
         if len(known) < len(shapes) and (product or not known):
             return None
         found = shape_of(step.name, known, product)
         return found if len(known) == len(shapes) else None
+
+    def _axis(self, output: Output, over: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        """The shape of an output as an axis of a map; what a single call will give is not known."""
+        shape = self._shapes[output.name]
+        if over and shape and self._dimensions[output.name] > 1:
+            return along.left(shape, over)
+        return shape or None
+
+    def _counted(self, inputs: tuple[Any, ...], product: bool, over: tuple[int, ...] | None) -> int:
+        """How many dimensions a map has."""
+        counts = []
+        for one in inputs:
+            count = max(self._dimensions[one.name], 1) if isinstance(one, Output) else 1  # a single call gives one, so to say
+            counts.append(count - len(over) if over and count > 1 else count)
+        return sum(counts) if product else counts[0]
 
 
 def check_progress(progress: Any) -> None:

@@ -36,7 +36,8 @@ def of(node: Node, shape: tuple[int, ...] | None) -> Identity:
 
 
 def _inputs(node: Node) -> str:
-    digest = hashlib.sha256(repr((node.product, len(node.inputs), sorted(node.constants))).encode())
+    over = (node.over,) if node.over else ()
+    digest = hashlib.sha256(repr((node.product, len(node.inputs), sorted(node.constants), *over)).encode())
     for value in (*node.inputs, *(node.constants[name] for name in sorted(node.constants))):
         for one in value if node.is_map and isinstance(value, list) else (value,):
             digest.update(_told(one).encode())

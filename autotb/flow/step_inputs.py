@@ -15,6 +15,7 @@ from typing import Any
 from autotb.flow import resources
 from autotb.flow.binding import Names
 from autotb.flow.context import CONTINUE, Array, Element, ErrorContext, Held, ResourcesEval, Sources, scan, unravelled
+from autotb.flow.over import Rows
 from autotb.flow.result_log import MISSING, OK
 from autotb.flow.snapshots import ERRORS, ArrayReference, Noted
 from autotb.flow.steps import MAP, Nest, Node, Output
@@ -181,6 +182,8 @@ class Work:
         if not isinstance(value, Output):
             return Given(value)
         column = self.store.columns[value.name]
+        if len(column.shape) > 1 and self.node.over:
+            return Rows(self.store, column, self.node.over)
         if column.shape:
             return Upstream(self.store, column)
         if column.states[0] != OK:
@@ -248,6 +251,8 @@ class Work:
             return ats
         before = sum(len(axis.shape) for axis in self.axes[:which])
         axis = self.axes[which]
+        if not axis.shape:
+            return [0] * len(ats)
         stride, size = self._strides[before + len(axis.shape) - 1], math.prod(axis.shape)
         return [(at // stride) % size for at in ats]
 

@@ -201,7 +201,8 @@ def _items(value: Any) -> Any:
 @dataclass(frozen=True)
 class Node:
     """A step in its place: ``inputs`` are its positional arguments (a map's: one for each axis or column), ``constants`` those by
-    name; each a value, an :class:`Output` or a :class:`Nest`.  ``place`` is the user's line that made it."""
+    name; each a value, an :class:`Output` or a :class:`Nest`.  ``place`` is the user's line that made it, ``over`` the axes along
+    which outputs of several dimensions are taken."""
 
     name: str
     step: Step
@@ -212,6 +213,7 @@ class Node:
     predecessors: frozenset[str]
     generation: int
     place: Place | None = None
+    over: tuple[int, ...] | None = None
 
 
 def user_place() -> Place | None:

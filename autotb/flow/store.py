@@ -109,6 +109,10 @@ class Memory:
         assert column.values is not None
         return column.values[start:stop]
 
+    def pick(self, column: Column, ats: Sequence[int]) -> list[Any]:
+        """Some elements."""
+        return [self.read(column, at, at + 1)[0] for at in ats]
+
     def source(self, column: Column) -> Any:
         """Where a column's elements are found again."""
         assert column.values is not None
@@ -262,6 +266,14 @@ class Folder(Memory):
         if column.values is not None:
             return super().read(column, start, stop)
         return list(Elements(self.folder, column.name, self).read(start, stop))
+
+    def pick(self, column: Column, ats: Sequence[int]) -> list[Any]:
+        """Some elements, from memory or from the folder."""
+        if column.values is not None:
+            return super().pick(column, ats)
+        if len(ats) and ats[-1] - ats[0] == len(ats) - 1:
+            return self.read(column, ats[0], ats[-1] + 1)
+        return list(Elements(self.folder, column.name, self).pick(ats))
 
     def source(self, column: Column) -> Any:
         """Where a column's elements are found again."""

@@ -487,7 +487,8 @@ def test_the_public_interface():
         "cache: 'str | os.PathLike[str] | MutableMapping[Any, Any] | None' = None, return_results: 'bool' = True, "
         "scan: 'str' = 'values', progress: 'Progress | bool | None' = None) -> 'None'",
         Flow.map: "(self, step: 'Step | Callable[..., Any]', *iterables_or_outputs: 'Any', product: 'bool' = False, "
-        f"outputs: 'int | None' = None, {tried}, **constants: 'Any') -> 'Output | tuple[Output, ...]'",
+        f"outputs: 'int | None' = None, over: 'int | tuple[int, ...] | None' = None, {tried}, **constants: 'Any') -> "
+        "'Output | tuple[Output, ...]'",
         Flow.call: "(self, step: 'Step | Callable[..., Any]', *args_or_outputs: 'Any', outputs: 'int | None' = None, "
         f"{tried}, **kwargs: 'Any') -> 'Output | tuple[Output, ...]'",
         Flow.run: "(self) -> 'Results'",

@@ -6,6 +6,7 @@ The model knows nothing of executors, chunks and stores: it goes through the ste
 from __future__ import annotations
 
 import asyncio
+import itertools
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from autotb import ErrorSnapshot, Flow, PropagatedErrorSnapshot, step
+from autotb.flow.steps import Output
 
 POOL = ThreadPoolExecutor(3)
 
@@ -42,6 +44,7 @@ class Plan:
     product: bool
     divisor: int
     chunksize: int | None
+    over: tuple = ()  # the axes along which outputs of several dimensions are taken
 
 
 @dataclass(frozen=True)
@@ -71,9 +74,18 @@ def plans(draw):
             given_list = st.lists(st.integers(0, 9), max_size=5)
             first = draw(st.sampled_from(maps)) if maps and draw(st.integers(0, 3)) else tuple(draw(given_list))
             inputs = (first,)
-            shape = shapes[first] if isinstance(first, int) else (len(first),)
+            dimensions = len(shapes[first]) if isinstance(first, int) else 1
+            axes = st.lists(st.integers(0, dimensions - 1), max_size=dimensions, unique=True)
+            over = tuple(draw(axes)) if dimensions > 1 else ()
+
+            def left(one, over=over):
+                shape = shapes[one] if isinstance(one, int) else (len(one),)
+                return without(shape, over) if len(shape) > 1 else shape
+
+            shape = left(first)
             if draw(st.booleans()) and (product or len(shape) == 1):
-                same = [at for at in maps if product or shapes[at] == shape]
+                fits = [at for at in maps if len(shapes[at]) < 2 or max(over, default=0) < len(shapes[at])]
+                same = [at for at in fits if product or left(at) == shape]
                 if same and draw(st.booleans()):
                     other = draw(st.sampled_from(same))
                 else:
@@ -81,16 +93,30 @@ def plans(draw):
                     other = tuple(draw(st.lists(st.integers(0, 9), min_size=size, max_size=size)))
                 inputs += (other,)
             if product:
-                parts = [shapes[one] if isinstance(one, int) else (len(one),) for one in inputs]
-                shape = tuple(length for part in parts for length in part)
+                shape = tuple(length for one in inputs for length in left(one))
         size = 1
         for length in shape:
             size *= length
         if size > 40:
             continue
-        steps.append(Plan(is_map, inputs, constant, product, divisor, chunksize))
+        steps.append(Plan(is_map, inputs, constant, product, divisor, chunksize, over if is_map else ()))
         shapes.append(shape)
     return steps
+
+
+def without(shape, over):
+    return tuple(length for axis, length in enumerate(shape) if axis not in over)
+
+
+def rows_of(shape, values, over):
+    """An input of a map as numpy has it: the shape without some axes, and the elements along these for each place."""
+    if len(shape) < 2 or not over:
+        return shape, [(value, "full") for value in values]
+    places = list(itertools.product(*map(range, shape)))
+    rows = {place: [] for place in itertools.product(*map(range, without(shape, over)))}
+    for place, value in zip(places, values, strict=True):
+        rows[without(place, over)].append(value)
+    return without(shape, over), [(row, "array") for row in rows.values()]
 
 
 class Model:
@@ -106,6 +132,7 @@ class Model:
         if not plan.is_map:
             return (), [self.call((tag, 0), plan, [self.whole(one) for one in plan.inputs], kwargs)]
         columns = [self.done[one] if isinstance(one, int) else ((len(one),), list(one)) for one in plan.inputs]
+        columns = [rows_of(shape, values, plan.over) for shape, values in columns]
         if plan.product:
             shape = tuple(length for part, _ in columns for length in part)
             rows = [[]]
@@ -113,7 +140,7 @@ class Model:
                 rows = [[*row, value] for row in rows for value in values]
         else:
             shape, rows = columns[0][0], list(zip(*[values for _, values in columns], strict=True))
-        return shape, [self.call((tag, at), plan, [(value, "full") for value in row], kwargs) for at, row in enumerate(rows)]
+        return shape, [self.call((tag, at), plan, list(row), kwargs) for at, row in enumerate(rows)]
 
     def whole(self, number):
         shape, values = self.done[number]
@@ -145,8 +172,21 @@ def built(steps, mode, schedule, **options):
         inputs = [outputs[one] if isinstance(one, int) else list(one) for one in plan.inputs]
         more = {} if plan.constant is None else {"whole": outputs[plan.constant]}
         more |= {"tag": tag, "divisor": plan.divisor}
-        outputs.append(flow.map(made, *inputs, product=plan.product, **more) if plan.is_map else flow.call(made, *inputs, **more))
+        if plan.is_map:
+            outputs.append(flow.map(made, *inputs, product=plan.product, over=over_of(flow, plan, inputs), **more))
+        else:
+            outputs.append(flow.call(made, *inputs, **more))
     return flow, outputs
+
+
+def over_of(flow, plan, inputs):
+    """The axes, where some of the inputs have several; now and then counted from the end."""
+    dimensions = {flow._dimensions[one.name] for one in inputs if isinstance(one, Output)} - {0, 1}
+    if not dimensions:
+        return None
+    if len(dimensions) == len(plan.over) == 1 and plan.divisor:
+        return plan.over[0] - max(dimensions)
+    return plan.over
 
 
 def flattened(value, axes):
