@@ -1,4 +1,4 @@
-"""The command line: ``run``, ``demo``, ``doctor``, ``show``, ``rerun``; each a module here, imported when asked for."""
+"""The command line: ``run``, ``demo``, ``doctor``, ``show``, ``report``, ``rerun``; each a module of its own."""
 
 from __future__ import annotations
 
@@ -33,6 +33,11 @@ def parser() -> argparse.ArgumentParser:
         help="of AUTOTB_DIR, of unwrap(log_to=…), of collect's to_json() or jsonl=…, of AUTOTB_STYLE=json, or a run folder",
     )
     show.add_argument("--failed", action="store_true", help="list the calls that failed in a run folder, by what they failed of")
+    report = commands.add_parser("report", help="one HTML page for the failures of a night, grouped by root cause")
+    report.add_argument(
+        "paths", nargs="+", metavar="PATH", help="a folder of AUTOTB_DIR, a run folder, collect's JSON lines, or a folder of such"
+    )
+    report.add_argument("-o", "--output", default="report.html", metavar="FILE", help="(default: report.html; - is stdout)")
     rerun = commands.add_parser("rerun", help="call a failed function again, alone, in this process")
     rerun.add_argument(
         "file", help="a kept story that names its inputs, the inputs (AUTOTB_DIR with AUTOTB_KEEP_INPUTS=1), or a run folder"

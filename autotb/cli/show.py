@@ -6,15 +6,13 @@ the run folder of a flow.  Flows out: the stories on stdout, in the style that t
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
 from autotb import render
-from autotb.record import arrival
+from autotb.cli import kept
 from autotb.render import clean, terminal
-from autotb.trace.model import Trace
 
 
 def command(options: Any) -> int:
@@ -25,12 +23,17 @@ def command(options: Any) -> int:
     if lists_failed:
         return _refused(options.file, ValueError("--failed is of run folders"))
     try:
-        told = _stories(arrival.json_in(options.file))
+        told = list(kept.stories(options.file))
     except (OSError, ValueError) as error:
         return _refused(options.file, error)
-    texts = [(f"{clean.line(name)}:\n" if name else "") + render.draw(trace, sys.stdout) for name, trace in told]
+    texts = [_text(story) for story in told]
     terminal.write(sys.stdout, "\n".join(texts) if texts else f"{clean.line(options.file)}: no failure in it\n")
     return 0
+
+
+def _text(story: kept.Kept) -> str:
+    name = f"{clean.line(story.name)}:\n" if story.name else ""
+    return name + (render.draw(story.trace, sys.stdout) if story.trace is not None else f"{clean.line(story.line)}\n")
 
 
 def _folder(folder: str, lists_failed: bool) -> int:
@@ -47,37 +50,5 @@ def _folder(folder: str, lists_failed: bool) -> int:
 
 
 def _refused(path: str, error: OSError | ValueError) -> int:
-    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    terminal.write(sys.stderr, clean.line(f"autotb show: {path}: {reason}") + "\n")
+    terminal.write(sys.stderr, clean.line(f"autotb show: {path}: {kept.reason(error)}") + "\n")
     return 2
-
-
-def _stories(text: str) -> list[tuple[str, Trace]]:
-    """The names and stories of a file: one object, or one a line."""
-    try:
-        records = [arrival.parsed(text)]
-    except json.JSONDecodeError as whole:
-        lines = [line for line in text.splitlines() if line.strip()]
-        if len(lines) < 2 or not lines[0].lstrip().startswith("{") or not lines[0].rstrip().endswith("}"):
-            raise ValueError(f"it is not JSON, or was cut off ({whole})") from whole
-        records = [_line(number, line) for number, line in enumerate(lines, 1)]
-    found = []
-    for record in records:
-        found += _of_record(record)
-    return found
-
-
-def _line(number: int, line: str) -> Any:
-    try:
-        return arrival.parsed(line)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"line {number} is not JSON, or was cut off ({error})") from error
-
-
-def _of_record(record: Any) -> list[tuple[str, Trace]]:
-    if isinstance(record, dict) and isinstance(record.get("failures"), list):
-        return [story for failure in record["failures"] for story in _of_record(failure)]
-    if isinstance(record, dict) and record.get("status") == "success":
-        return []
-    name = record.get("name") if isinstance(record, dict) else None
-    return [(name if isinstance(name, str) else "", Trace.from_dict(record))]

@@ -15,7 +15,9 @@ MOST_STORIES, MOST_LINES = 10, 4
 
 
 @dataclass
-class _Group:
+class Group:
+    """Failures of one root cause; ``trace`` is the story of the first of them."""
+
     trace: Trace | None
     count: int = 0
     lines: dict[str, int] = field(default_factory=dict)  # the words in which it was told, and how often
@@ -25,35 +27,41 @@ class Groups:
     """The failures of a run by root cause."""
 
     def __init__(self) -> None:
-        self._groups: dict[object, _Group] = {}
-        self._lines: dict[str, _Group] = {}
+        self._groups: dict[object, Group] = {}
+        self._lines: dict[str, Group] = {}
 
-    def add(self, trace: Trace) -> None:
-        """A failure of which the story is known."""
+    def add(self, trace: Trace) -> Group:
+        """A failure of which the story is known; the group that it is of."""
         root = trace.root_cause
         line = root.headline.partition("\n")[0]
-        group = self._groups.setdefault(phrases.same_failure(root), _Group(trace))
+        group = self._groups.setdefault(phrases.same_failure(root), Group(trace))
         self._lines.setdefault(line, group)
         self._count(group, line)
+        return group
 
-    def add_line(self, line: str) -> None:
+    def add_line(self, line: str) -> Group:
         """A failure of which ``Type: message`` is known; it counts with those that say the same, else with those of its type."""
         group = self._lines.get(line)
         kind = line.partition(":")[0]
         if group is None:
             alike = (one for one in self._groups.values() if one.trace is not None and one.trace.root_cause.type == kind)
-            group = next(alike, None) or self._groups.setdefault(kind, _Group(None))
+            group = next(alike, None) or self._groups.setdefault(kind, Group(None))
         self._count(group, line)
+        return group
+
+    def sorted(self) -> list[Group]:
+        """Those of most failures first."""
+        return sorted(self._groups.values(), key=lambda group: -group.count)
 
     @staticmethod
-    def _count(group: _Group, line: str) -> None:
+    def _count(group: Group, line: str) -> None:
         group.count += 1
         if line in group.lines or len(group.lines) < 1_000:
             group.lines[line] = group.lines.get(line, 0) + 1
 
     def texts(self, draw: Callable[[Trace], str]) -> list[str]:
         """Each group's first story, how many failures are of it, and what else they said."""
-        groups = sorted(self._groups.values(), key=lambda group: -group.count)
+        groups = self.sorted()
         found = [_text(group, draw) for group in groups[:MOST_STORIES]]
         if len(groups) > MOST_STORIES:
             rest = groups[MOST_STORIES:]
@@ -61,7 +69,7 @@ class Groups:
         return found
 
 
-def _text(group: _Group, draw: Callable[[Trace], str]) -> str:
+def _text(group: Group, draw: Callable[[Trace], str]) -> str:
     lines = list(group.lines)
     head = "root cause of 1 failure:" if group.count == 1 else f"root cause of {group.count:,} failures:"
     if group.trace is None:

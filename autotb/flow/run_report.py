@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from typing import Any
+from typing import Any, NamedTuple
 
 from autotb.flow import result_log, store, table
 from autotb.flow.failure_groups import Groups
@@ -32,7 +32,7 @@ def text(folder: str, draw: Any) -> str:
         tallies = _tallies(index)
         live = [_going_on(index, tallies)] if index.is_live else []
         groups = Groups()
-        for _, _, told in _failures(index, folder):
+        for _, _, _, told in _failures(index, folder):
             if "trace" in told:
                 groups.add(Trace.from_dict(told["trace"]))
             else:
@@ -44,14 +44,37 @@ def failed(folder: str) -> str:
     """Each call that failed, by what it failed of.  Raises as :func:`text` does."""
     found: dict[str, list[str]] = {}
     with closing(opened(folder)) as index:
-        for name, at, told in _failures(index, folder):
-            call = told["call"] if type(told.get("call")) is str else ""
+        for name, at, _, told in _failures(index, folder):
+            call = _call(told)
             found.setdefault(clean.line(told["error"]), []).append(f"  {clean.line(name)} {at}: {clean.line(call)}")
     blocks = [
         "\n".join([f"{error} ({len(lines):,} {'call' if len(lines) == 1 else 'calls'})", *lines])
         for error, lines in found.items()
     ]
     return "\n\n".join(blocks) if blocks else "no call failed"
+
+
+class Failed(NamedTuple):
+    """A call that failed: its step and number, when it was kept, the call, ``Type: message``, its story if it has one."""
+
+    step: str
+    at: int
+    time: float
+    call: str
+    error: str
+    trace: Trace | None
+
+
+def failures(folder: str) -> Iterator[Failed]:
+    """Every call that failed.  Raises as :func:`text` does."""
+    with closing(opened(folder)) as index:
+        for name, at, stamp, told in _failures(index, folder):
+            trace = Trace.from_dict(told["trace"]) if "trace" in told else None
+            yield Failed(name, at, stamp / 1e9, _call(told), told["error"], trace)
+
+
+def _call(told: dict[str, Any]) -> str:
+    return told["call"] if type(told.get("call")) is str else ""
 
 
 def _going_on(index: Index, tallies: dict[str, Tally]) -> str:
@@ -103,9 +126,9 @@ def _shape(told: Any) -> tuple[int, ...]:
     return tuple([_checked(axis, int) for axis in (axes if type(axes) is list else [axes])][:64])
 
 
-def _failures(index: Index, folder: str) -> Iterator[tuple[str, int, dict[str, Any]]]:
+def _failures(index: Index, folder: str) -> Iterator[tuple[str, int, int, dict[str, Any]]]:
     """What is told of each call that failed, and of each request for resources that did, for whichever call it was made: the
-    step, the element, its record."""
+    step, the element, the time in ns at which it was kept, its record."""
     rows = index.execute(
         "SELECT steps.name, at, shards.name, offset FROM elements JOIN shards ON shards.id = elements.shard "
         "JOIN steps ON steps.id = elements.step WHERE state IN (?, ?) ORDER BY step, at",
@@ -119,4 +142,4 @@ def _failures(index: Index, folder: str) -> Iterator[tuple[str, int, dict[str, A
             raise ValueError("it is torn: what one of its shards tells of an error is another thing")
         if "error" in told and told["id"] not in seen:
             seen.add(told["id"])
-            yield _checked(name, str), _checked(at, int), told
+            yield _checked(name, str), _checked(at, int), record.stamp, told

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import time
 from typing import Any
 
 from autotb import settings
@@ -36,12 +37,14 @@ MAX_LABELS = 10  # of the tasks of one story that are named
 
 @dataclass(frozen=True)
 class Failure:
-    """One future that failed: its name, its place in the input, what it raised, and the root cause as ``Type: message``."""
+    """One future that failed: its name, its place in the input, what it raised, the root cause as ``Type: message``, and when
+    that was seen, in seconds since the epoch."""
 
     name: str
     index: int
     exception: BaseException
     error: str
+    time: float = 0.0
 
     @property
     def trace(self) -> Any:
@@ -278,7 +281,7 @@ class _Run:
             said, headline = report.message(root), root.headline
         except Exception:  # the failure counts, whatever we can say of it
             said = headline = static.name(type(error))
-        self.failed[index] = Failure(_text(self.keys[index]), index, error, headline)
+        self.failed[index] = Failure(_text(self.keys[index]), index, error, headline, time())
         count = len(self.values) + len(self.failed)
         say(log, logging.ERROR, "  [%d/%d] ✗ FAILED: %s", count, self.total, clean.line(_text(self.keys[index])))
         say(log, logging.ERROR, "    Error: %s", clean.text(said))
@@ -419,7 +422,7 @@ def _text(key: Any) -> str:
 
 
 def _record(failure: Failure) -> dict[str, Any]:
-    return report.failed(failure.name, failure.exception, failure.trace)
+    return report.failed(failure.name, failure.exception, failure.trace, failure.time)
 
 
 def _labels(failures: list[Failure]) -> str:

@@ -108,10 +108,11 @@ def message(stack: Stack) -> str:
     return stack.message or short_type(stack)
 
 
-def failed(name: str, error: BaseException, trace: Trace) -> dict[str, Any]:
-    """The JSON record of a failure."""
+def failed(name: str, error: BaseException, trace: Trace, when: float = 0.0) -> dict[str, Any]:
+    """The JSON record of a failure; ``when`` it was, in seconds since the epoch, if that is known."""
     return {
         "name": name,
+        **({"time": when} if when else {}),
         "status": "failed",
         "error_type": short_type(trace.stack),
         "error_message": trace.stack.message,

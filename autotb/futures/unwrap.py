@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from typing import Any
 
 from autotb.futures import report
@@ -169,7 +170,7 @@ class _Asked:
             else:
                 trace = files.keep(trace)
                 say(log, logging.ERROR, "%s", report.text(name, error, trace, _is_cancelled(self.future)))
-            self.write(report.failed(name, error, trace))
+            self.write(report.failed(name, error, trace, time.time()))
         except Exception as ours:
             say(log, logging.WARNING, "the report on %r could not be made (%s: %s)", self.name, type(ours).__name__, ours)
 

@@ -236,13 +236,18 @@ def is_regular(path: str | os.PathLike[str], most: int) -> bool:
 
 def json_in(path: str | os.PathLike[str]) -> str:
     """The text of a file that is to hold JSON.  Raises OSError and ValueError."""
-    status = os.stat(path)
-    if not stat.S_ISREG(status.st_mode):
-        raise ValueError("it is no regular file")
-    if status.st_size > MAX_FILE:
+    if regular(path).st_size > MAX_FILE:
         raise ValueError(f"it is larger than {MAX_FILE >> 20} MB")
     with open(path, encoding="utf-8", errors="replace") as file:
         return file.read(MAX_FILE + 1)
+
+
+def regular(path: str | os.PathLike[str]) -> os.stat_result:
+    """The state of a file that can be read to its end; ValueError for a device, a pipe or a folder.  Raises OSError."""
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError("it is no regular file")
+    return status
 
 
 def parsed(text: str | bytes) -> Any:

@@ -17,10 +17,14 @@ MAX_DEPTH = 200  # exceptions in one another
 MAX_PARTS = 100_000  # exceptions, processes and frames of one story
 
 
+class NoStoryError(ValueError):
+    """What is read is another thing altogether, and not a story that is damaged."""
+
+
 def fields_of(data: Any) -> dict[str, Any]:
     """A story's fields; ValueError where ``data`` is none, or of another version."""
     if not isinstance(data, dict) or "error" not in data or "schema" not in data:
-        raise ValueError("it holds no story of autotb's (an object with `schema` and `error`)")
+        raise NoStoryError("it holds no story of autotb's (an object with `schema` and `error`)")
     if data["schema"] != SCHEMA:
         raise ValueError(f"its form is of version {data['schema']!r}; this autotb reads version {SCHEMA}")
     parts = Parts()

@@ -17,11 +17,12 @@ MOST_ITEMS = 40  # of a hop: frames that are shown, and lines that stand for oth
 
 
 class Folded(Data):
-    """Frames of a library between the user's: one dim line."""
+    """Frames of a library between the user's: one dim line.  ``frames`` has each once, however often it was called."""
 
     count: int
     package: str
     last: Frame
+    frames: tuple[Frame, ...] = ()
 
     def __str__(self) -> str:
         frames = "frame" if self.count == 1 else "frames"
@@ -202,7 +203,9 @@ class _Sorted:
                 groups[-1].append((frame, times))
             else:
                 groups.append([(frame, times)])
-        self.items += [Folded(sum(times for _, times in group), _package(group[0][0]), group[-1][0]) for group in groups]
+        for group in groups:
+            frames = tuple(frame for frame, _ in group)
+            self.items.append(Folded(sum(times for _, times in group), _package(frames[0]), frames[-1], frames))
         self.folding.clear()
 
 

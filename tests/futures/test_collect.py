@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import multiprocessing
+import os
 import signal
 import subprocess
 import sys
@@ -184,6 +185,7 @@ def test_json_and_json_lines(tmp_path, threads):
 
     assert records[0] == {"name": "good", "status": "success", "result": "1.0"}
     assert (records[1]["name"], records[1]["status"], records[1]["error_type"]) == ("bad", "failed", "ZeroDivisionError")
+    assert abs(records[1]["time"] - os.path.getmtime(lines)) < 60
     stored = json.loads(whole.read_text())
     assert (stored["schema"], stored["total"], stored["failed"], stored["results"]) == (1, 2, 1, {"good": "1.0"})
     assert stored["failures"] == records[1:]
