@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # every worker imports this: what only failures need is impor
     from autotb.instrument.executor_internals import Internals
     from autotb.instrument.types import Function, Queue
     from autotb.instrument.worker_log import LoggedTask
-    from autotb.record.schema import Light, Tree
+    from autotb.record.schema import Hop, Light, Tree
 
 
 def run(original: Function, call_queue: Queue, result_queue: Queue, initializer: Function | None, *more: object) -> Any:
@@ -131,7 +131,7 @@ def record(
 def unsent(tree: Tree | Light, caller: FrameType, internals: Internals) -> Tree | Light:
     """The record, which names the part of a result that could not be sent, where that is what failed."""
     if (found := assumption.read(caller, internals.sending)) and isinstance(tree, dict):
-        from autotb.instrument import pickle_diagnosis
+        from autotb.record import pickle_diagnosis
 
         culprit = pickle_diagnosis.of_result(found[0], pickler_of(caller))
         if culprit:
@@ -163,14 +163,23 @@ def called(function: Any) -> Any:
 
 def note_culprit(exc: BaseException, call: tuple[Any, ...] | None, caller: FrameType) -> None:
     """The call could not be sent: which part of it is at fault."""
-    from autotb.instrument import pickle_diagnosis
-    from autotb.record import annotate
+    from autotb.record import annotate, capture, pickle_diagnosis
 
     if call is None:
         return
     calls = ownership.batch_of(call[0]) or [call]
-    found = (pickle_diagnosis.of_call(function, args, kwargs, pickler_of(caller)) for function, args, kwargs in calls)
-    annotate.note(exc, culprit=next(filter(None, found), None))
+    found = ((each, pickle_diagnosis.of_call(each[0], each[1], each[2], pickler_of(caller))) for each in calls)
+    (function, args, kwargs), culprit = next((pair for pair in found if pair[1]), (calls[0], ""))
+    text = call_of(function, args, kwargs, None)
+    if not culprit:
+        return
+    told = capture.attached(exc) or {}
+    unsent: Hop = {"frames": []}
+    if text is not None:
+        unsent["call"] = text
+    if told.get("submitted"):
+        unsent["submitted"] = told["submitted"]
+    annotate.note(exc, culprit=culprit, hops=[unsent])
 
 
 def pickler_of(caller: FrameType) -> Any:

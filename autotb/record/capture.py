@@ -60,8 +60,11 @@ class Capture:
         headline = opened.headline if opened is not None and opened.headline is not None else exc
         tree = _headline(headline, told, wrapped=opened is not None)
         tree["hops"] = self._hops(tb or static.traceback_of(exc), record, place)
-        if record is not None and record.get("culprit"):
-            tree["culprit"] = record["culprit"]
+        culprit = record.get("culprit") if record is not None else None
+        if not culprit and told is None:
+            culprit = _unsent(exc, tb or static.traceback_of(exc), "value" if place is None else "result")
+        if culprit:
+            tree["culprit"] = culprit
         if opened is not None and opened.is_message:
             tree["hops"] = [_counted(hop) for hop in tree["hops"]]
         if opened is not None and opened.broken:
@@ -237,6 +240,20 @@ class Capture:
         if submitted and not hops and not any(hop.get("submitted") for hop in result):
             remote = [{"frames": [], "submitted": submitted}]
         return result + remote
+
+
+def _unsent(exc: BaseException, tb: TracebackType | None, name: str) -> str:
+    """Which part of a value could not be pickled, where an engine's attempt to pickle it is in the traceback."""
+    if not issubclass(type(exc), Exception) or issubclass(type(exc), (OSError, MemoryError, RecursionError)):
+        return ""
+    each = tb
+    while each is not None:
+        if each.tb_frame.f_code.co_name in ("dump", "dumps"):
+            from autotb.record import pickle_diagnosis
+
+            return pickle_diagnosis.of_traceback(tb, name)
+        each = each.tb_next
+    return ""
 
 
 def _carry(told: Any, tree: Any) -> None:

@@ -11,9 +11,11 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from types import ModuleType
+from typing import Any
 
 from autotb import engine_facts
 from autotb.record import build, ownership
+from autotb.trace import main_guard, unsendable
 from autotb.trace.model import Trace
 from autotb.trace.parts import Stack
 
@@ -62,19 +64,15 @@ def found_here(trace: Trace) -> dict[str, str] | None:
     the folder.
     """
     name = missing_module(trace)
-    if not name or "." in name:  # to look for a part of a package would import the package
-        return None
-    try:
-        import importlib.util
-
-        spec = importlib.util.find_spec(name)
-    except (ImportError, ValueError, AttributeError):
-        return None
+    spec = _spec(name) if name else None
     if spec is None:
         return None
     at = next(iter(spec.submodule_search_locations or ()), None) if spec.submodule_search_locations else spec.origin
-    folder = os.path.dirname(os.path.abspath(at)) if at and os.path.exists(at) else ""
-    theirs = dict(trace.root_cause.hops[-1].versions)
+    folder = os.path.abspath(at) if at and os.path.exists(at) else ""
+    for _ in name.split(".") if folder else ():
+        folder = os.path.dirname(folder)
+    hop = trace.root_cause.hops[-1]
+    theirs = dict(hop.versions)
     same = build.is_this_python(theirs.get("executable", ""))
     lacks = same and folder and folder not in theirs.get("sys.path", "").split(os.pathsep)
     if same and not lacks:
@@ -85,7 +83,25 @@ def found_here(trace: Trace) -> dict[str, str] | None:
         "folder": folder,
         "theirs": theirs.get("executable", ""),
         "lacks": "yes" if lacks else "",
+        "how": _HOW.get(hop.engine, "").replace("{folder}", folder),
     }
+
+
+def _spec(name: str) -> Any:
+    """Where a module is found; without importing its package, as ``find_spec`` would."""
+    import importlib.machinery
+    import importlib.util
+
+    top, _, rest = name.partition(".")
+    try:
+        spec = importlib.util.find_spec(top)
+        while rest and spec is not None:
+            within = spec.submodule_search_locations
+            part, _, rest = rest.partition(".")  # by itself: a name with dots would have its package imported
+            spec = importlib.machinery.PathFinder.find_spec(part, list(within)) if within else None
+    except (ImportError, ValueError, AttributeError):
+        return None
+    return spec
 
 
 def _lacks_folder(trace: Trace) -> dict[str, str] | None:
@@ -128,12 +144,14 @@ def _not_there(trace: Trace) -> dict[str, str] | None:
 def _not_pickled(trace: Trace) -> dict[str, str] | None:
     """An argument, a function or a result that cannot be sent: the engine raised it, not the user's own code."""
     for stack in stacks(trace.stack):
-        if stack.culprit:
-            return {"what": f"{stack.culprit} cannot be pickled; "}
         bare = stack.type.rpartition(".")[2]
         says_so = bare in ("TypeError", "AttributeError") and stack.message.lower().startswith(_NOT_PICKLED)
-        if (says_so or bare in _ALWAYS_PICKLING) and _raised_by_pickle(stack):
-            return {"what": ""} if _by_an_engine(stack, "dump(", "dumps(", "copy(") else None
+        if stack.culprit or ((says_so or bare in _ALWAYS_PICKLING) and _raised_by_pickle(stack)):
+            if not _by_an_engine(stack, "dump(", "dumps(", "copy("):
+                return None
+            named = sorted((stack, *stacks(trace.stack)), key=lambda each: not each.culprit)
+            known = next(filter(None, map(unsendable.remedy, named)), "")
+            return {"what": known or _PICKLES}
     return None
 
 
@@ -145,7 +163,9 @@ def _raised_by_pickle(stack: Stack) -> bool:
 def _by_an_engine(stack: Stack, *calls: str) -> bool:
     """Whether an engine pickled or unpickled something, and not the user's own line, by one of these calls."""
     users = [frame for frame in stack.frames if frame.kind == ownership.USER]
-    return _raised_by_pickle(stack) and not (users and any(call in users[-1].failing_line for call in calls))
+    return (bool(stack.culprit) or _raised_by_pickle(stack)) and not (
+        users and any(call in users[-1].failing_line for call in calls)
+    )
 
 
 def _is_pickler(module: str) -> bool:
@@ -160,6 +180,18 @@ def _crashed(trace: Trace) -> dict[str, str] | None:
             parsls = "parsl" in (died.engine if died is not None else stack.type)
             return {"what": what, "cause": cause, "steps": steps.replace("{logs}", _LOGS_OF_PARSL if parsls else _LOGS)}
     return None
+
+
+def _no_guard(trace: Trace) -> dict[str, str] | None:
+    """Workers that died as they imported the main script, which starts them where they import it."""
+    for stack in stacks(trace.stack):
+        spawned = [hop for hop in stack.hops if hop.died and hop.label.startswith(_SPAWNED)]
+        if spawned and any(line.endswith("died: exit status 1") for hop in spawned for line in hop.died):
+            return {} if main_guard.is_missing(stack.frames) else None
+    return None
+
+
+_SPAWNED = ("SpawnProcess-", "ForkServerProcess-")
 
 
 def _death(told: str) -> tuple[str, str, str]:
@@ -307,7 +339,7 @@ def _changed(trace: Trace) -> dict[str, str] | None:
 
 _GUARD = 'a spawned worker imports the main script: put what starts the work under `if __name__ == "__main__":`'
 _PICKLES = (
-    "{what}what goes to or comes from another process is pickled; typical culprits are file handles, database connections, "
+    "what goes to or comes from another process is pickled; typical culprits are file handles, database connections, "
     "locks, threads, lambdas and local functions, and JAX arrays as return values: pass paths instead of file objects, convert "
     "arrays with np.asarray before returning, return only primitives and plain containers"
 )
@@ -315,12 +347,16 @@ _BY_NAME = (
     "functions and classes are pickled by their name, and the process that unpickled {name} has no such name in {module}: put it "
     'into a module that both import, or into the main script, above `if __name__ == "__main__":` and before the workers start'
 )
+_UNSENT = "{what}"
 _SILENT = "{what}: {cause}; {steps}"
 _FOLDER = (
     "{name} is in {folder}, which is not on the worker's sys.path, though its Python is this one: "
-    "start the workers with PYTHONPATH={folder}, or install {name}; "
-    "in Parsl's config, worker_init='export PYTHONPATH={folder}:$PYTHONPATH'"
+    "start the workers with PYTHONPATH={folder}, or install {name}{how}"
 )
+_HOW = {  # in the words of an engine
+    "parsl": "; in Parsl's config, worker_init='export PYTHONPATH={folder}:$PYTHONPATH'",
+    "ray": '; ray.init(runtime_env={"env_vars": {"PYTHONPATH": "{folder}"}})',
+}
 _ELSEWHERE = (
     "{name} is found by this Python ({python}), and not by the worker's{theirs}: let the workers run in the same environment"
 )
@@ -346,8 +382,9 @@ _EDITED = "{path} was changed after it was imported, so the lines shown may not 
 
 TABLE: tuple[Row, ...] = (
     (_before_main, _GUARD),
+    (_no_guard, _GUARD),
     (_not_there, _BY_NAME),
-    (_not_pickled, _PICKLES),
+    (_not_pickled, _UNSENT),
     (_crashed, _SILENT),
     (_lacks_folder, _FOLDER),
     (_only_here, _ELSEWHERE),
@@ -358,4 +395,4 @@ TABLE: tuple[Row, ...] = (
     (_address_in_use, _PORT),
     (_changed, _EDITED),
 )
-_LAST_WORD = (_before_main,)
+_LAST_WORD = (_before_main, _no_guard)

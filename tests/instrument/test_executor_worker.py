@@ -202,6 +202,7 @@ def test_the_part_of_a_call_that_could_not_be_sent_is_named():
     error = ValueError()
     executor_worker.note_culprit(error, (score, (threading.Lock(),), {}), sys._getframe())
     assert error.__dict__[KEY]["culprit"] == "x → _thread.lock"
+    assert error.__dict__[KEY]["hops"] == [{"frames": [], "call": "score(x=<_thread.lock object>)"}], "and no worker has seen it"
 
     unknown = ValueError()
     executor_worker.note_culprit(unknown, None, sys._getframe())

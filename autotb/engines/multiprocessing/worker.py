@@ -232,6 +232,8 @@ class _Results(QueueProxy):
         value = result[1]
         if type(value) is _Carried:
             value = value.error
+        if static.name(type(value)) == "MaybeEncodingError":
+            _note_unsent(value, sys._getframe(2))
         if self._tasks.task is not None:
             from autotb.instrument import engine_frames
 
@@ -241,6 +243,16 @@ class _Results(QueueProxy):
                 value, "thread pool", "in a thread-pool worker", lambda: _call_of(function, args, kwargs, tb)
             )
         return (job, index, (False, value))
+
+
+def _note_unsent(error: BaseException, loop: FrameType) -> None:
+    """A result that could not be pickled, as the worker's loop has just tried: whose it is, and which part is at fault."""
+    from autotb.record import annotate, build
+
+    function, args, kwargs = assumption.read(loop, LOOP) or (None, None, None)
+    call = _call_of(function, args, kwargs, None) if function is not None else None
+    hop = build.hop("multiprocessing.Pool", "in a pool worker", call=call)
+    annotate.attach(error, build.record(error, static.traceback_of(sys.exc_info()[1]), hop))
 
 
 class _Initializer:

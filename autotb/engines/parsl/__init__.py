@@ -228,7 +228,7 @@ def _record(exc: BaseException, tb: TracebackType | None, caller: FrameType) -> 
     if is_of_a_result and isinstance(tree, dict):
         import dill
 
-        from autotb.instrument import pickle_diagnosis
+        from autotb.record import pickle_diagnosis
 
         (result,) = WORKER.read(caller) or (None,)
         culprit = pickle_diagnosis.of_result(result, dill.Pickler)
@@ -376,7 +376,7 @@ def _wrap_unsent_init(original: Function) -> Function:
             if found is not None:
                 import dill
 
-                from autotb.instrument import pickle_diagnosis
+                from autotb.record import pickle_diagnosis
 
                 function, given, named = found
                 call = _app(inspect.unwrap(function), given, named)

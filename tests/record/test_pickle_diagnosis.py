@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import functools
+import multiprocessing.pool
+import multiprocessing.reduction
 import pickle
+import textwrap
 import threading
+from typing import NamedTuple
 
 import pytest
 
-from autotb.instrument import pickle_diagnosis
+from autotb.record import pickle_diagnosis
 
 LOCK = threading.Lock()
+LAMBDA = lambda: 1  # noqa: E731
 
 
 class Holder:
@@ -19,6 +24,28 @@ class Holder:
 
     def method(self):
         pass
+
+
+class Pair(NamedTuple):
+    first: object
+    second: object
+
+
+class Slotted:
+    __slots__ = ("empty", "held")
+
+    def __init__(self, held):
+        self.held = held
+
+
+def local():
+    class Local:
+        pass
+
+    return Local
+
+
+Local = local()
 
 
 class Ends:
@@ -52,6 +79,9 @@ def work(config, x=1):
         (functools.partial(work, LOCK), "result.args[0] → _thread.lock"),
         (functools.partial(work, x=LOCK), "result.keywords['x'] → _thread.lock"),
         (closure(), "held in result → _thread.lock"),
+        ({"a": Pair(1, LOCK)}, "result['a'].second → _thread.lock"),
+        (Slotted(LOCK), "result.held → _thread.lock"),
+        ([threading.Event()], "result[0] → threading.Event"),
         ([Ends()], f"result[0] → {__name__}.Ends"),
         ([1, "sound"], ""),
     ],
@@ -67,7 +97,9 @@ def test_the_deepest_part_that_fails(value, path):
         ((1, LOCK), {}, "x → _thread.lock"),
         (([LOCK],), {}, "config[0] → _thread.lock"),
         ((1, 2, LOCK), {}, "args[2] → _thread.lock"),
-        ((), {"key": {"inner": lambda: 1}}, "key['inner'] → function"),
+        ((), {"key": {"inner": lambda: 1}}, "key['inner'] → function <lambda>"),
+        ((), {"key": textwrap}, "key → module textwrap"),
+        ((), {"key": Local}, "key → class tests.record.test_pickle_diagnosis.local.<locals>.Local"),
     ],
 )
 def test_an_argument_bears_its_parameters_name(args, kwargs, path):
@@ -76,6 +108,44 @@ def test_an_argument_bears_its_parameters_name(args, kwargs, path):
 
 def test_the_function_may_be_at_fault_itself():
     assert pickle_diagnosis.of_call(closure(), (), {}) == "held in inner → _thread.lock"
+
+
+def test_a_function_that_is_partly_called_is_told_by_its_arguments():
+    assert pickle_diagnosis.of_call(functools.partial(work, x={"k": LOCK}), (1,), {}) == "x['k'] → _thread.lock"
+    assert pickle_diagnosis.of_call(LAMBDA, (), {}) == "function <lambda>"
+
+
+@pytest.mark.parametrize(
+    ("value", "path"),
+    [
+        ({"k": LOCK}, "it['k'] → _thread.lock"),
+        ((0, None, work, (1,), {"x": LOCK}), "x → _thread.lock"),
+        ((0, 1, multiprocessing.pool.mapstar, ((work, (1, [LOCK])),), {}), "config[0] → _thread.lock"),
+        ((0, 1, (True, {"r": LOCK})), "result['r'] → _thread.lock"),
+    ],
+)
+def test_what_an_engine_gave_to_a_pickler_is_in_the_traceback(value, path):
+    receiver, sender = multiprocessing.Pipe(duplex=False)
+    with receiver, sender, pytest.raises(TypeError) as caught:
+        sender.send(value)
+
+    assert pickle_diagnosis.of_traceback(caught.value.__traceback__, "it") == path
+
+
+def test_what_the_users_own_line_pickles_is_the_users():
+    with pytest.raises(TypeError) as caught:
+        multiprocessing.reduction.ForkingPickler.dumps(LOCK)
+
+    assert pickle_diagnosis.of_traceback(caught.value.__traceback__, "it") == ""
+    assert pickle_diagnosis.of_traceback(None, "it") == ""
+
+
+def test_a_process_is_told_by_its_call():
+    process = multiprocessing.get_context("spawn").Process(target=work, args=(1,), kwargs={"x": LOCK})
+    with pytest.raises(TypeError) as caught:
+        process.start()
+
+    assert pickle_diagnosis.of_traceback(caught.value.__traceback__, "it") == "x → _thread.lock"
 
 
 def nested(depth):
