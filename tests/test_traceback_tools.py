@@ -165,6 +165,30 @@ def shown_by_sentry(error):
     return json.dumps(frames[-2:], indent=1)
 
 
+def shown_by_rollbar(error):
+    import rollbar
+
+    kept = []
+    rollbar.send_payload = lambda payload, access_token: kept.append(payload)
+    rollbar.init("token", handler="blocking")
+    rollbar.report_exc_info((type(error), error, error.__traceback__))
+    return json.dumps(kept[0]["data"], indent=1, default=str)
+
+
+def shown_by_opentelemetry(error):
+    from opentelemetry.sdk import trace
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    kept = InMemorySpanExporter()
+    provider = trace.TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(kept))
+    with provider.get_tracer("test").start_as_current_span("step") as span:
+        span.record_exception(error)
+    ((event,),) = [span.events for span in kept.get_finished_spans()]
+    return "\\n".join(f"{{name}}: {{value}}" for name, value in event.attributes.items())
+
+
 def shown_by_pdb(error):
     import pdb
 
@@ -211,6 +235,13 @@ TOOLS = {
     "stackprinter": ["line 3, in ratio", "--> 3", "clicks = 3", "views = 0"],
     "ipython": ["in ratio(clicks=3, views=0", "----> 3     share = clicks / views", "(item={'clicks': 3, 'views': 0}, weight=2"],
     "sentry": ['"function": "ratio"', '"context_line": "    share = clicks / views"', '"views": "0"', '"module": "work"'],
+    "rollbar": [
+        '"method": "ratio"',
+        '"code": "share = clicks / views"',
+        '"fingerprint": "ZeroDivisionError work ratio"',
+        '"views": "0"',
+    ],
+    "opentelemetry": TEXT,
     "pdb": ["work.py(3)ratio()", "views = 0", "  3  ->", "-> return ratio(item", "({'clicks': 3, 'views': 0}, 2)"],
 }
 
@@ -268,6 +299,17 @@ def test_a_tool_with_a_door_shows_no_engine_and_where_the_worker_ran(shown, tool
     if sys.version_info >= (3, 11) or tool != "structlog":  # Python 3.10 has no notes
         assert where and call > where.end() - 1, ours
         assert tool == "structlog" or (where.start() > said.index("in ratio")) == (tool == "loguru"), ours
-        assert "3 engine frames hidden, AUTOTB_FRAMES=all" in said
+        assert "engine frames hidden, AUTOTB_FRAMES=all" in said
     assert not any(own in ours for own in ENGINES), ours
     assert any(own in bare for own in ENGINES), bare
+
+
+@pytest.mark.parametrize("tool", ["rollbar", "opentelemetry"])
+def test_a_tracker_is_told_where_the_worker_ran(shown, tool):
+    ours, bare = (part[tool] for part in shown)
+
+    assert re.search(r"""worker"?: "?in a process-pool worker""", ours), ours
+    assert re.search(r"""submitted"?: "?\S*main.py:\d+ in <module>""", ours), ours
+    assert re.search(r"""call"?: "?score\(item={'clicks': 3, 'views': 0}\)""", ours), ours
+    assert not any(own in ours for own in ENGINES[:3]), ours
+    assert any(own in bare for own in ENGINES[:3]), bare

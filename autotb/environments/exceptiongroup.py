@@ -38,3 +38,6 @@ def ready(_module: str) -> None:
         runtime.displace(hook)
         sys.excepthook = runtime.hook
     _stands_back = False
+    door = sys.modules.get("autotb.hooks.tracebacks")
+    if door is not None:
+        door.install()  # what it was put on is no longer there

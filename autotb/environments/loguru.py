@@ -26,6 +26,10 @@ def _wrap_format(original: Function) -> Function:
 
     @functools.wraps(original)
     def format_exception(self: Any, type_: Any, value: Any, tb: Any, **options: Any) -> Iterator[str]:
+        from autotb.record import chain
+
+        if not chain.concerns(value):
+            return iter(original(self, type_, value, tb, **options))
         from autotb.render import retold
 
         parts, tales = retold.read(value, tb, lambda tb: [*original(self, type_, value, tb, **options)], in_notes=True)

@@ -30,6 +30,10 @@ def _wrap_extract(original: Function) -> Function:
 
     @functools.wraps(original)
     def extract(cls: Any, exc_type: Any, exc_value: Any, traceback: Any, **options: Any) -> Any:
+        from autotb.record import chain
+
+        if not chain.concerns(exc_value):
+            return original(cls, exc_type, exc_value, traceback, **options)
         from autotb.render import retold
 
         trace, tales = retold.read(exc_value, traceback, lambda tb: original(cls, exc_type, exc_value, tb, **options))

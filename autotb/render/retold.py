@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from autotb import settings
 from autotb.imports import own
-from autotb.record import made_frames, ownership, static
+from autotb.record import chain, made_frames, ownership, static
 from autotb.record.capture import attached, fields_of
 from autotb.render import clean
 from autotb.trace import build, phrases, visible
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     _Changing = Callable[[TracebackType | None], TracebackType | None]
     _Read = TypeVar("_Read")
 
-MOST = 50  # exceptions of a chain
 NOTES = "__notes__"
 _quiet = threading.local()  # .on: this thread shows an error in another way already
 
@@ -123,7 +122,7 @@ def workers_chain(error: BaseException) -> tuple[BaseException | None, BaseExcep
     return cause, context, bool(record.get("suppress") or cause is not None)
 
 
-def _stand_in(tree: Tree | None, most: int = MOST) -> BaseException | None:
+def _stand_in(tree: Tree | None, most: int = chain.MOST) -> BaseException | None:
     """For the cause of an error in the worker, which stayed there: its type, message and frames."""
     if not tree or not most:
         return None
@@ -134,11 +133,6 @@ def _stand_in(tree: Tree | None, most: int = MOST) -> BaseException | None:
     made.__cause__, made.__context__ = _stand_in(tree.get("cause"), most - 1), _stand_in(tree.get("context"), most - 1)
     made.__suppress_context__ = bool(tree.get("suppress") or made.__cause__ is not None)
     return made
-
-
-def concerns(error: object) -> bool:
-    """Whether an exception, or one that it is shown with, came from a worker."""
-    return issubclass(type(error), BaseException) and any(attached(each) is not None for each in _all(error))  # type: ignore[arg-type]
 
 
 def read(
@@ -157,10 +151,10 @@ def read(
     with contextlib.ExitStack() as until_read:
         tales: list[Retold | None] = []
         try:
-            if concerns(error) and settings.switch("traceback"):
-                told = {id(each): of(each, tb if each is error else static.traceback_of(each)) for each in _all(error)}
+            if chain.concerns(error) and settings.switch("traceback"):
+                told = {id(each): of(each, tb if each is error else static.traceback_of(each)) for each in chain.every(error)}
                 notes = {key: tale.lines for key, tale in told.items() if in_notes and tale is not None}
-                tales = [told[id(each)] for each in _line(error)]
+                tales = [told[id(each)] for each in chain.line(error)]
                 until_read.enter_context(for_a_while(error, notes=notes, engines=engines))
                 tb = tb if tales[0] is None or engines else tales[0].tb
         except Exception:
@@ -182,12 +176,12 @@ def for_a_while(
     """
     before: list[tuple[BaseException, list[Any], list[Any]]] = []
     try:
-        for each in _all(error):
+        for each in chain.every(error):
             values = [slot.__get__(each) for slot in _SLOTS]
             given = _as_direct(each, values, starting, engines=engines)
             before.append((each, values, given))
             _put(each, given)
-        with _noted(_all(error), notes):
+        with _noted(chain.every(error), notes):
             yield
     finally:
         for each, values, given in reversed(before):
@@ -215,37 +209,14 @@ def _noted(errors: list[BaseException], notes: Mapping[int, list[str]]) -> Itera
                 dict.__setitem__(fields, NOTES, noted)
 
 
-def _line(error: BaseException) -> list[BaseException]:
-    """An exception, what it came out of, and so on, as they are shown."""
-    found = [error]
-    while len(found) < MOST:
-        last = found[-1]
-        following = static.cause_of(last) or (None if static.suppresses(last) else static.context_of(last))
-        if following is None or any(following is each for each in found):
-            break
-        found.append(following)
-    return found
-
-
-def _all(error: BaseException) -> list[BaseException]:
-    """The same with the members of groups."""
-    waiting, found = [error], dict[int, BaseException]()
-    while waiting and len(found) < MOST:
-        for each in _line(waiting.pop(0)):
-            if id(each) not in found:
-                found[id(each)] = each
-                waiting += static.members(each) or ()
-    return list(found.values())
-
-
 def _as_direct(error: BaseException, values: list[Any], starting: _Changing, *, engines: bool) -> list[Any]:
     """What the slots of an exception are to hold."""
     if attached(error) is None or not is_whole(error):
         return values
-    tb, *chain = values
+    tb, *others = values
     tb = starting(tb)
     tb = tb if engines or settings.value("frames") == "all" else without_engines(tb)
-    return [tb, *(workers_chain(error) or chain)]
+    return [tb, *(workers_chain(error) or others)]
 
 
 _SLOTS = [BaseException.__dict__[name] for name in ("__traceback__", "__cause__", "__context__", "__suppress_context__")]

@@ -59,3 +59,25 @@ def test_pytest_reports_a_group(tmp_path):
     assert "INTERNALERROR" not in ran.stdout + ran.stderr
     assert "| ValueError: first" in ran.stdout
     assert "1 failed" in ran.stdout
+
+
+@before_groups
+def test_what_traceback_prints_of_a_workers_error_after_it_was_imported(shows):
+    def check(ran):
+        assert "[work(x=0)]" in ran.stdout
+        assert "_RemoteTraceback" not in ran.stdout
+
+    program = """
+    import traceback
+    from concurrent.futures import ProcessPoolExecutor
+
+    def work(x):
+        return 1 / x
+
+    if __name__ == "__main__":
+        with ProcessPoolExecutor(1) as pool:
+            error = pool.submit(work, 0).exception()
+        import exceptiongroup
+        print("".join(traceback.format_exception(error)))
+    """
+    shows(program, check)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import os
+import re
 import traceback
 
 import pytest
@@ -50,11 +51,11 @@ def test_what_is_told_and_where(pool):
     error = failed(pool, ratio, 1, 0)
     told = retold.of(error, error.__traceback__)
 
-    assert names(error.__traceback__) == ["failed", "result", "__get_result", "ratio"]
     assert names(told.tb) == ["failed", "ratio"]
     assert [at for at, _ in told.places] == [1]
     assert told.lines[0].startswith("in a process-pool worker, pid ")
-    assert told.lines[1:] == ["ratio(clicks=1, views=0)", "3 engine frames hidden, AUTOTB_FRAMES=all"]
+    assert told.lines[1] == "ratio(clicks=1, views=0)"
+    assert re.fullmatch(r"[34] engine frames hidden, AUTOTB_FRAMES=all", told.lines[2])  # on 3.10 one of ours is among them
 
 
 def test_all_frames_where_they_are_asked_for(pool, monkeypatch):
@@ -63,7 +64,7 @@ def test_all_frames_where_they_are_asked_for(pool, monkeypatch):
     told = retold.of(error, error.__traceback__)
 
     assert told.tb is error.__traceback__
-    assert [at for at, _ in told.places] == [3]
+    assert [at for at, _ in told.places] == [names(error.__traceback__).index("ratio")]
     assert not any("hidden" in line for line in told.lines)
 
 
