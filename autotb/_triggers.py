@@ -28,6 +28,7 @@ TRIGGERS = {
     "distributed.client": ("autotb.engines.distributed",),
     "distributed.core": ("autotb.engines.distributed",),
     "distributed.deploy.local": ("autotb.engines.distributed",),
+    "distributed.deploy.spec": ("autotb.engines.distributed",),
     "distributed.nanny": ("autotb.engines.distributed",),
     "distributed.process": ("autotb.engines.distributed",),
     "distributed.scheduler": ("autotb.engines.distributed",),

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from autotb import assumption, engine_facts, settings, surface
 from autotb.assumption import Attributes, Frame, Lost, Text
+from autotb.engines import distributed_waits
 from autotb.instrument import delivery, engine_frames, lazy, task_events
 from autotb.instrument.patch import Patch, is_applied, noise_is_kept
 from autotb.record import annotate, build, callsite, ownership, pickling, safe_repr, static
@@ -65,6 +66,7 @@ MODULES = (
     "distributed.nanny",
     "distributed.process",
     "distributed.deploy.local",
+    "distributed.deploy.spec",
 )
 NAME = "Dask distributed"
 DISTRIBUTION = "distributed"
@@ -106,6 +108,16 @@ def _open(exc: BaseException) -> engine_facts.Opened | None:
     if len(exc.args) > 1 or not rest:
         return engine_facts.Opened(headline=TypeError(f"{first}{_why(exc)}"))
     return engine_facts.Opened(headline=TypeError(f"{first}: {rest.rstrip().rpartition(chr(10))[2]}"))
+
+
+def _open_wait(exc: BaseException) -> engine_facts.Opened | None:
+    """A wait that ended without a result is told with what was waited for."""
+    if not static.name(type(exc)).endswith(("TimeoutError", "CancelledError")) or "distributed.client" not in sys.modules:
+        return None
+    try:
+        return distributed_waits.opened(exc, _sites)
+    except Exception:
+        return None  # then Dask's message is all
 
 
 def _why(exc: BaseException) -> str:
@@ -171,12 +183,7 @@ def _resubmit_obstacle(future: Future) -> str:
 
 def _why_not_same(future: Future) -> str:
     """Why a failed task, or one that failed upstream of it, may find other arguments than at first."""
-    import types
-
-    # By value: the scheduler's Python need not have us.
-    look = types.FunctionType(_look.__code__, {"__builtins__": __builtins__, "__name__": "__main__"}, "look")
-    look.__module__ = "__main__"
-    shared, made, args = future.client.run_on_scheduler(look, key=future.key)
+    shared, made, args = future.client.run_on_scheduler(distributed_waits.by_value(_look), key=future.key)
     for name, kind in made:
         if kind not in _FIXED:
             return (
@@ -220,7 +227,7 @@ def _look(key: object, dask_scheduler: Scheduler) -> Any:
 
 
 engine_facts.register(
-    openers=(_open,),
+    openers=(_open, _open_wait),
     own=("distributed", "dask", "tornado", "tblib", "zict", "toolz", "tlz"),
     handles=(_handle,),
     crashes=("distributed.scheduler.KilledWorker",),
@@ -635,11 +642,26 @@ def _wrap_exit(original: Function) -> Function:
     @functools.wraps(original)
     def __exit__(self: Any, exc_type: object, exc_value: object, traceback: TracebackType | None) -> Any:
         try:
+            distributed_waits.look(exc_value, _sites)
             pool = delivery.of(self).pool
             if exc_value is not None and pool.last == id(exc_value):
                 pool.is_over, pool.is_plain = True, False
         except Exception:
             pass  # then they are told one by one
+        return original(self, exc_type, exc_value, traceback)
+
+    return __exit__
+
+
+def _wrap_cluster_exit(original: Function) -> Function:
+    """The tasks that a passing error waited for are looked up while there are workers."""
+
+    @functools.wraps(original)
+    def __exit__(self: Any, exc_type: object, exc_value: object, traceback: TracebackType | None) -> Any:
+        try:
+            distributed_waits.look(exc_value, _sites)
+        except Exception:
+            pass  # less is told of what was waited for
         return original(self, exc_type, exc_value, traceback)
 
     return __exit__
@@ -761,12 +783,13 @@ PATCHES = (
     Patch("distributed.client", "Client._handle_task_erred", _wrap_task_erred, costs=Lost.UNRETRIEVED),
     Patch("distributed.client", "Client._release_key", _wrap_release_key, costs=Lost.UNRETRIEVED),
     Patch("distributed.client", "Client.__exit__", _wrap_exit, costs=Lost.UNRETRIEVED),
+    Patch("distributed.deploy.spec", "SpecCluster.__exit__", _wrap_cluster_exit, optional=True, costs=Lost.WAITED),
     Patch("distributed.scheduler", "Scheduler.handle_task_erred", _wrap_scheduler_erred, costs=Lost.UNRETRIEVED),
     Patch("distributed.client", "Future._result", _wrap_ask, costs=Lost.UNRETRIEVED),
     Patch("distributed.client", "Future._exception", _wrap_ask, costs=Lost.UNRETRIEVED),
     Patch("distributed.client", "Client._gather", _wrap_ask, costs=Lost.UNRETRIEVED),
 )
-ASSUMPTIONS = (*RUNS, UNSENT, COMPUTE, SERIALIZE, DESERIALIZE, NANNY, PROCESS)
+ASSUMPTIONS = (*RUNS, UNSENT, COMPUTE, SERIALIZE, DESERIALIZE, NANNY, PROCESS, *distributed_waits.ASSUMPTIONS)
 
 #: What ``python -m autotb demo --engine distributed`` runs: a user's script.
 DEMO = '''\
