@@ -41,6 +41,7 @@ class Lost:
     SETTINGS = "what the driver read of its pyproject.toml, in workers"
     SHOWN = "the drawing of errors there"
     WAITED = "what was waited for when a wait timed out"
+    ATTEMPTS = "which attempt of a task that is run again failed"
     RETRY = "the call that unwrap_with_retry would make again"
 
 

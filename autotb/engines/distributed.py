@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from autotb import assumption, engine_facts, settings, surface
 from autotb.assumption import Attributes, Frame, Lost, Text
 from autotb.engines import distributed_waits
-from autotb.instrument import delivery, engine_frames, lazy, task_events
+from autotb.instrument import attempts, delivery, engine_frames, lazy, task_events
 from autotb.instrument.patch import Patch, is_applied, noise_is_kept
 from autotb.record import annotate, build, callsite, ownership, pickling, safe_repr, static
 from autotb.record.capture import attached, message_of
@@ -568,6 +568,8 @@ def _wrap_graph_to_futures(original: Function) -> Function:
             site = callsite.in_batch(found, delivery.of(self), True) if found is not None else None
             for key in futures:
                 callsite.remember(_sites, key, site)
+                if kwargs.get("retries"):
+                    callsite.remember(_retries, f"task {key}", kwargs["retries"])
         except Exception:
             pass  # the place of submission is lost, nothing else
         return futures
@@ -575,6 +577,8 @@ def _wrap_graph_to_futures(original: Function) -> Function:
     return _graph_to_futures
 
 
+_retries: dict[str, int] = {}  # by the label of a task: how often it may be run again
+_attempts = attempts.Attempts()  # the same, where the scheduler is in this process
 _failed: dict[tuple[str, Any], Any] = {}  # by client and key: the watches of failed tasks that were not retrieved so far
 
 
@@ -603,8 +607,17 @@ def _note_failed(client: Client, key: object, exception: BaseException | None) -
     for hop in (attached(state.exception) or {}).get("hops", ()):
         lazy.note_made(hop)
     annotate.note_submitted(state.exception, engine_frames.place_of(site))
+    _note_attempts(state.exception)
     if watch is not None:
         _failed[(client.id, key)] = watch
+
+
+def _note_attempts(error: BaseException) -> None:
+    """Which attempt failed; of a task that was not run for it, that of the task that did."""
+    label = next((hop.get("label") for hop in (attached(error) or {}).get("hops", ())), None) or ""
+    failed, retries = _attempts.failed.get(label, []), _retries.get(label, 0)
+    number = len(failed) or retries + 1
+    attempts.note(error, number, max(number, retries + 1), failed)
 
 
 def _watch(error: BaseException, site: Site | None) -> Any:
@@ -674,6 +687,7 @@ def _wrap_scheduler_erred(original: Function) -> Function:
     def handle_task_erred(self: Any, *args: object, **kwargs: object) -> None:
         unheard = None
         try:
+            _note_attempt(self, kwargs["key"] if "key" in kwargs else args[0], kwargs.get("exception_text"))
             if _is_told_here():
                 unheard = _unheard(self, kwargs["key"] if "key" in kwargs else args[0])
         except Exception:
@@ -686,6 +700,13 @@ def _wrap_scheduler_erred(original: Function) -> Function:
             pass  # as above
 
     return handle_task_erred
+
+
+def _note_attempt(scheduler: Scheduler, key: object, text: object) -> None:
+    """One of a task that is run again, or its last."""
+    task, label = scheduler.tasks.get(key), f"task {key}"
+    if task is not None and task.state == "processing" and (task.retries > 0 or label in _attempts.failed):
+        _attempts.failed_of(label, str(text))
 
 
 def _unheard(scheduler: Scheduler, key: object) -> Any:

@@ -1,4 +1,4 @@
-"""A wait for Dask's futures that times out says what the scheduler and the workers know of their tasks; cancelled ones are named."""
+"""A wait for Dask's futures that times out says what is known of their tasks; cancelled ones are named, attempts counted."""
 
 from __future__ import annotations
 
@@ -21,13 +21,27 @@ def hold(number, *_):
     begun.release()
     go.wait(60)
     return number
+
+
+def flaky(number, *earlier):
+    if earlier and not tried:
+        tried.append(number)
+        raise ConnectionError("reset")
+    return 1 / number
+
+
+def after(number):
+    return number
+
+
+tried = []
 """
 PROGRAM = """
 import sys
 
 from distributed import Client, LocalCluster, as_completed, wait
 
-from held import begun, go, hold
+from held import after, begun, flaky, go, hold
 
 OPTIONS = dict(processes=False, threads_per_worker=1, dashboard_address=None)
 
@@ -69,9 +83,17 @@ def no_workers(client):
         Client(cluster).submit(hold, 5).result(timeout=0.5)
 
 
+def again_alike(client):
+    client.submit(after, client.submit(flaky, 0, retries=2), retries=4).result()
+
+
+def again_otherwise(client):
+    client.submit(flaky, 0, "earlier", retries=1).result()
+
+
 if __name__ == "__main__":
     client = Client(n_workers=1, **OPTIONS)
-    for case in (needed, many, cancelled, no_workers, result):
+    for case in (again_alike, again_otherwise, needed, many, cancelled, no_workers, result):
         sys.stderr.write(f"=== {case.__name__}\\n")
         sys.stderr.flush()
         try:
@@ -126,6 +148,14 @@ def test_a_cancelled_task_is_named(stories):
 @kit.on_main
 def test_a_cluster_without_workers_is_told(stories):
     assert "the cluster has no workers" in line(stories["no_workers"], "not started")
+
+
+@kit.on_main
+def test_attempts_are_counted_of_the_task_that_failed(stories):
+    alike = " ".join(stories["again_alike"].replace("│", "").split())
+    assert re.search(r"task flaky-\w+, attempt 3 of 3, all failed alike", alike), alike
+    otherwise = " ".join(stories["again_otherwise"].replace("│", "").split())
+    assert "attempt 2 of 2, others failed of ConnectionError('reset')" in otherwise
 
 
 def test_other_errors_are_let_be():
