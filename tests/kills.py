@@ -53,7 +53,8 @@ def built(flow: Any, seed: int, log: str, at_least: float) -> list[Any]:
     chance, outputs = random.Random(seed), list[Any]()
     sizes: list[int] = []
     for number in range(chance.randint(1, 4)):
-        step = autotb.step(work, name=f"step {number}", chunksize=chance.choice([None, None, None, 1, 5]))
+        chunksize, on_error = chance.choice([None, None, None, 1, 5]), chance.choice(["skip", "drop"])
+        step = autotb.step(work, name=f"step {number}", chunksize=chunksize, on_error=on_error)
         options = {"step": number, "width": 0, "log": log, "at_least": at_least, "divisor": chance.choice([0, 0, 3, 7])}
         before = [at for at, size in enumerate(sizes) if size > 1]
         kind = chance.choice(["given", "after", "after", "product", "call"]) if before else "given"

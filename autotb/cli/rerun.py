@@ -65,7 +65,7 @@ def _of_folder(folder: Path, step: str | None, at: int, trust: bool) -> tuple[An
     with closing(index.opened(str(folder))) as found:
         rows = found.places(step, at, at + 1)
         about = {key: found.noted(key) for key in ("path", "folder", "main")}
-    if not rows or rows[0][1].state != result_log.FAILED:
+    if not rows or rows[0][1].state & result_log.STATE != result_log.FAILED:
         raise ValueError(f"element {at} of step {step!r} is no call that failed; show --failed lists those that did")
     _refuse_others(folder / index.FILE, trust)
     _refuse_others(folder / result_log.FOLDER / rows[0][1].shard, trust)

@@ -10,7 +10,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from autotb.flow import cache
+from autotb.flow import cache, left_out
 from autotb.flow.cache import Cache
 from autotb.flow.context import RAISE, ErrorContext, maybe_propagate_before_call, scan, wrapped_or_leaving
 from autotb.flow.messages import Failed, Partly
@@ -65,12 +65,17 @@ class Run(Protocol):
 def settle(run: Run, work: Work, at: int) -> Settling:
     """One call: build, load, scan, resources, guard, cache, call, store."""
     call = work.call(at)
-    context = ErrorContext(run.mode, scan(call.named, call.inputs, run.containers))
+    found = scan(call.named, call.inputs, work.containers)
+    left, errors = left_out.split(work.on_error, found, call.inputs)
+    context = ErrorContext(run.mode, errors)
     context = context.with_resources(work.resources(call, context, run.owners))
     value: Any = maybe_propagate_before_call(context, work.function, call.named, call.inputs, run.store.folder)
     place = None
-    if value is None:
-        key = cache.key_of(work.step, run.mode, call.named)
+    if value is not None:
+        work.column.made.pop(at, None)
+    else:
+        work.note(at, left, call)
+        key = cache.key_of(work.step, run.mode, call.named) if not left else None
         value = run.cache.get(key)
         if value is cache.MISSING:
             kwargs = _with_resources(work, call, context)

@@ -73,6 +73,7 @@ class Flights:
                 return None
             columns = self.work.plain_columns(ats)
             if columns is not None:
+                self.work.note_all(ats)
                 settling = execute.settle_chunk(self._run, self.work, ats, columns)
                 return Flight(self.work, next(settling), settling, [])
             if self.pace.fixed is None and not self.work.loads:

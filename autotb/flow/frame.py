@@ -19,7 +19,7 @@ from autotb.flow.store import Column, Elements, Memory
 
 LIBRARIES = ("pandas", "polars")
 STATES = {OK: "done", FAILED: "failed", SKIPPED: "skipped"}
-_OWN = ("index", "result", "state", "error")
+_OWN = ("index", "result", "state", "error", "left_out")
 
 
 def _memory(node: Node, columns: dict[str, Column], folder: str | None) -> Memory:
@@ -35,7 +35,7 @@ def _loaded(column: Column, folder: str | None) -> Column:
     values: list[Any] = [None] * len(column.states)
     for at, value in Elements(folder, column.name).all(len(values)):
         values[at] = value
-    return Column(column.name, column.shape, column.states, values)
+    return Column(column.name, column.shape, column.states, values, column.step, column.made)
 
 
 def frame(nodes: Iterable[Node], columns: dict[str, Column], folder: str | None, library: str | None) -> Any:
@@ -51,7 +51,7 @@ def frame(nodes: Iterable[Node], columns: dict[str, Column], folder: str | None,
                 rows.append({**{f"{name} (input)" if name in _OWN else name: one for name, one in inputs.items()}, **told})
             else:
                 rows.append({"step": node.name, "inputs": inputs, **told})
-    names = list(dict.fromkeys(name for row in rows for name in row)) or list(_OWN)
+    names = list(dict.fromkeys(name for row in rows for name in row)) or list(_OWN[:4])
     return made.DataFrame({name: _series(made, name, [row.get(name) for row in rows]) for name in names})
 
 
@@ -89,6 +89,8 @@ def _calls(node: Node, memory: Memory) -> Iterator[tuple[dict[str, Any], dict[st
             "state": STATES.get(state, "not called"),
             "error": None if state == OK or value is None else _error(value),
         }
+        if any(made.left_out for made in column.made.values()):
+            told["left_out"] = column.made[at].count if at in column.made else 0
         yield work.call(at).named, told
 
 

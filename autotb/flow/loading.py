@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 from contextlib import closing
 
-from autotb.flow import run_report
+from autotb.flow import left_out, run_report
 from autotb.flow.index import Index, opened
-from autotb.flow.result_log import MISSING
+from autotb.flow.result_log import MISSING, STATE
 from autotb.flow.results import Results
 from autotb.flow.store import Column
 
@@ -29,7 +29,8 @@ def load(folder: str | os.PathLike[str]) -> Results:
     columns, tallies = {}, {}
     with closing(opened(folder)) as index:
         for step, name, shape, tally in run_report.steps(index):
-            columns[name] = Column(name, shape, _states(index, step, tally.total), None, step)
+            made = dict(left_out.read(folder, index, step, every=False))
+            columns[name] = Column(name, shape, _states(index, step, tally.total), None, step, made)
             tallies[name] = tally
     return Results(None, columns, tallies, folder, {})
 
@@ -41,5 +42,5 @@ def _states(index: Index, step: int, size: int) -> bytearray:
             "SELECT at, state FROM elements WHERE step = ? AND at >= ? AND at < ?", (step, start, min(start + _AT_ONCE, size))
         )
         for at, state in rows:
-            states[at] = state
+            states[at] = state & STATE
     return states

@@ -6,6 +6,7 @@ Flows in: a function, iterables, an executor.  Flows out: a list of results (nes
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -18,6 +19,9 @@ from autotb.flow.scheduler import Running
 from autotb.flow.step_inputs import shape_of
 from autotb.flow.steps import Node, Step, as_step, checked_chunksize, user_place
 from autotb.flow.store import Memory, nested
+from autotb.render.logs import say
+
+log = logging.getLogger("autotb.flow")
 
 
 def map(
@@ -120,5 +124,8 @@ def _prepared(
 def _result(one: Running) -> list[Any]:
     column = next(iter(one.store.columns.values()))
     assert column.values is not None
+    tally = one.tallies[column.name]
+    if tally.left_out:
+        say(log, logging.WARNING, "%d errors were left out of the inputs of %s", tally.left_out, column.name)
     found: list[Any] = nested(column.values, column.shape)
     return found

@@ -5,7 +5,7 @@ Flows in: exceptions and results, in a worker.  Flows out: their pickles, which 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,6 +16,7 @@ from autotb.record import annotate
 from autotb.record.capture import attached
 
 if TYPE_CHECKING:
+    from autotb.flow.left_out import Kept as Told
     from autotb.record.schema import Place
 
 
@@ -49,6 +50,7 @@ class Sink:
     step: int
     owned: bool
     place: Place | None  # where the step was made part of the flow
+    made: Mapping[int, Told] | None = None  # of what elements are made, where that is to be told
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from autotb.flow.context import Array, as_numpy, unravelled
+from autotb.flow.left_out import DROP, SKIP, origin
 from autotb.flow.result_log import OK
 from autotb.flow.snapshots import ArrayReference
 from autotb.flow.store import Column, Memory, flat, nested, positions
@@ -78,8 +79,8 @@ def _unsaid(name: str, output: str, dimensions: int, shape: tuple[int, ...] | No
 class Rows:
     """An axis of a map that is made of arrays: what another map gave, taken along some of its axes."""
 
-    def __init__(self, store: Memory, column: Column, over: tuple[int, ...]) -> None:
-        self.store, self.column = store, column
+    def __init__(self, store: Memory, column: Column, over: tuple[int, ...], on_error: str = SKIP) -> None:
+        self.store, self.column, self.on_error = store, column, on_error
         axes = of(over, len(column.shape), column.name)
         self.shape = left(column.shape, over)
         self.inner = tuple([column.shape[axis] for axis in axes])
@@ -101,21 +102,24 @@ class Rows:
         return [self._row(at) for at in ats]
 
     def _row(self, at: int) -> Any:
-        if not self.is_loaded and self.is_error(at):
+        errors = self._errors(at)
+        if errors and self.on_error == DROP:
+            return sound(self.store, self.column, self.ats(at), self.inner)
+        if errors and self.on_error == SKIP and not self.is_loaded:
             return ArrayReference(self.column.name, self.inner)
         return nested(self.store.pick(self.column, self.ats(at)), self.inner)
 
     def has_errors(self, ats: Sequence[int]) -> bool:
         """Whether errors are among their elements."""
-        return self._any_errors and any(self.is_error(at) for at in ats)
+        return self._any_errors and any(self._errors(at) for at in ats)
 
     @functools.cached_property
     def _any_errors(self) -> bool:
         return self.column.states.count(OK) != len(self.column.states)
 
     def is_error(self, at: int) -> bool:
-        """Whether errors are among the elements of this one."""
-        return bool(self._errors(at))
+        """Whether there is no call for this one, as errors are among its elements."""
+        return self.on_error == SKIP and bool(self._errors(at))
 
     def _errors(self, at: int) -> list[int]:
         """Which elements of a row are errors, counted through."""
@@ -136,9 +140,18 @@ class Rows:
         for at in range(size) if self._any_errors else ():
             errors += [at * len(self._offsets) + number for number in self._errors(at)]
         array = Array.of(self.column.name, self.shape + self.inner, errors, self.source)
-        if errors and not self.is_loaded:
+        if errors and not self.is_loaded and self.on_error == SKIP:
             return ArrayReference(array.name, array.shape), array
         return nested(self.take(range(size)), self.shape), array
+
+
+def sound(store: Memory, column: Column, ats: Sequence[int], shape: tuple[int, ...]) -> Any:
+    """The elements that are no errors, as a list or as nested lists of this shape, whose innermost ones are shorter then."""
+    errors = set(column.errors_of(ats))
+    values = iter(store.pick(column, [at for at in ats if at not in errors]))
+    width = shape[-1] if shape else 1
+    lists = [[next(values) for at in ats[start : start + width] if at not in errors] for start in range(0, len(ats), width or 1)]
+    return nested(lists, shape[:-1])
 
 
 class RowOf:
@@ -150,6 +163,12 @@ class RowOf:
 
     def read(self, indices: tuple[tuple[int, ...], ...]) -> list[Any]:
         """Those at these positions of the call's argument."""
-        ats = [self.ats[flat(position, self.inner)] for position in positions(indices, self.inner)]
-        found: list[Any] = self.source.read(as_numpy(ats, self.shape))
+        found: list[Any] = self.source.read(self._within(indices))
         return found
+
+    def origin(self, indices: tuple[tuple[int, ...], ...]) -> list[tuple[str, list[int]]]:
+        """The step, and the elements that these are."""
+        return origin(self.source, self._within(indices))
+
+    def _within(self, indices: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, ...], ...]:
+        return as_numpy([self.ats[flat(position, self.inner)] for position in positions(indices, self.inner)], self.shape)

@@ -43,14 +43,16 @@ class Silent:
         if self.says_failures and (failures or skipped):
             total = sum(tally.total for tally in tallies)
             were = "was" if skipped == 1 else "were"
+            left = sum(tally.left_out for tally in tallies)
             say(
                 log,
                 logging.WARNING,
-                "%d of %d calls failed, %d %s skipped: print the results for the root causes",
+                "%d of %d calls failed, %d %s skipped%s: print the results for the root causes",
                 failures,
                 total,
                 skipped,
                 were,
+                f", {left} errors were left out of the inputs of others" if left else "",
             )
 
 

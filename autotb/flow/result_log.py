@@ -20,6 +20,8 @@ from autotb.record import build
 
 FOLDER = "shards"
 OK, FAILED, SKIPPED, MISSING = range(4)  # the states of an element
+STATE = 3  # the bits that are one of these; of the others: it was made in spite of errors among its inputs, or of such a result
+LEFT_OUT, DERIVED = 4, 8
 
 # mark, state, step, element, time in ns, length of the text, length of the pickle; then the checksum of that and of the contents
 _HEADER, _SUM = struct.Struct("<4sBHQQIQ"), struct.Struct("<I")

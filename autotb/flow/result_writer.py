@@ -68,18 +68,19 @@ class Keeper:
     def _record(self, shard: result_log.Shard, args: Any, at: int, result: Any) -> tuple[Any, Any]:
         """What is sent of a result, and what is written."""
         step, owned = self.sink.step, self.sink.owned
+        made = self.sink.made.get(at) if self.sink.made else None
         if type(result) is not Failed:
             try:
                 data = packing.dumps(result)
             except Exception as error:  # the result cannot be pickled, which is the error of the function that made it
                 result = Failed(error)
             else:
-                return (_stub(result) if owned else result), store.record_of(shard, step, at, result, data)
+                return (_stub(result) if owned else result), store.record_of(shard, step, at, result, data, made)
         if not owned:
             return result, None
         annotate.note_submitted(result.exception, self.sink.place)
         snapshot = maybe_wrap_exception(CONTINUE, self.function, args, self.constants, result.exception, (), result.earlier)
-        return ErrorStub(False), store.record_of(shard, step, at, snapshot)
+        return ErrorStub(False), store.record_of(shard, step, at, snapshot, made=made)
 
 
 def is_over(sink: Sink) -> bool:

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from autotb.flow.context import unravelled
+from autotb.flow.left_out import Made
 from autotb.flow.packing import headline
-from autotb.flow.snapshots import ErrorSnapshot
+from autotb.flow.snapshots import ErrorInfo, ErrorSnapshot, PropagatedErrorSnapshot
 from autotb.flow.steps import Node, Output
 from autotb.flow.store import Column, Elements, Lazy, nested
 
@@ -80,6 +82,12 @@ class Results(Mapping[Any, Any]):
         return frame.frame(nodes, self._columns, self.run_folder, library)
 
     @property
+    def left_out(self) -> AllLeftOut:
+        """The calls that were made in spite of errors among their inputs, as ``step(on_error=…)`` says, by output or by name: for
+        each a :class:`~autotb.flow.results.LeftOut`, which has what was left out, or passed on."""
+        return AllLeftOut(self)
+
+    @property
     def has_errors(self) -> bool:
         """Whether anything failed or was skipped."""
         return any(tally.failed or tally.skipped for tally in self.tallies.values())
@@ -136,3 +144,77 @@ class Results(Mapping[Any, Any]):
 
     def __repr__(self) -> str:
         return f"<results of {len(self)} {'step' if len(self) == 1 else 'steps'}: {', '.join(self)}>"
+
+
+class LeftOut:
+    """A call that was made without some of its inputs, as they are errors; with ``passed`` it was given the errors themselves.
+
+    ``index`` is the call's position in its step (``()`` for a single call), ``error_info`` says which arguments it was, and where
+    in them: :class:`~autotb.ErrorInfo` by name."""
+
+    def __init__(self, index: Any, made: Made, folder: str | None) -> None:
+        self.index, self.passed, self._made, self._folder = index, made.passed, made, folder
+        self.error_info = {name: _info(told) for name, told in made.left_out.items()}
+
+    @property
+    def count(self) -> int:
+        """How many errors there were."""
+        return self._made.count
+
+    def get_root_causes(self) -> list[ErrorSnapshot]:
+        """The snapshots of the calls that failed for which it is so, each once.
+
+        They are read now.  Raises FileNotFoundError where the run folder is gone.
+        """
+        found: dict[str, ErrorSnapshot] = {}
+        for error in self._errors():
+            for root in error.get_root_causes() if isinstance(error, (ErrorSnapshot, PropagatedErrorSnapshot)) else ():
+                found.setdefault(root.id, root)
+        return list(found.values())
+
+    def _errors(self) -> Iterator[Any]:
+        for name, told in self._made.left_out.items():
+            if name in self._made.sources:
+                source, indices = self._made.sources[name]
+                yield from source.read(indices)
+            elif self._folder is not None:
+                for step, ats in told["from"]:
+                    yield from Elements(self._folder, step).pick(ats)
+
+    def __repr__(self) -> str:
+        told = ", ".join(f"{info.count} of {name}" for name, info in self.error_info.items())
+        return f"<call {self.index}: {'given' if self.passed else 'without'} errors: {told}>"
+
+
+def _info(told: dict[str, Any]) -> ErrorInfo:
+    indices = told["indices"]
+    return ErrorInfo(told["kind"], tuple(map(tuple, indices)) if indices is not None else None, told["count"])
+
+
+class AllLeftOut(Mapping[Any, list[LeftOut]]):
+    """``Results.left_out``: the steps that have such calls, with a list for each; of any other step the list is empty."""
+
+    def __init__(self, results: Results) -> None:
+        self._results = results
+
+    def __getitem__(self, key: Output | str) -> list[LeftOut]:
+        column = self._results._columns[self._results._name(key)]
+        return [
+            LeftOut(_index(at, column.shape), made, self._results.run_folder)
+            for at, made in sorted(column.made.items())
+            if made.left_out
+        ]
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, column in self._results._columns.items() if any(made.left_out for made in column.made.values()))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __repr__(self) -> str:
+        return repr({name: self[name] for name in self})
+
+
+def _index(at: int, shape: tuple[int, ...]) -> Any:
+    index = unravelled(at, shape)
+    return index[0] if len(index) == 1 else index

@@ -6,15 +6,16 @@ Flows in: the index, and of the shards the texts beside the pickles.  Flows out:
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any, NamedTuple
 
-from autotb.flow import result_log, store, table
+from autotb.flow import left_out, result_log, store, table
 from autotb.flow.failure_groups import Groups
 from autotb.flow.index import Index, opened
-from autotb.flow.result_log import FAILED, SKIPPED
+from autotb.flow.result_log import FAILED, SKIPPED, STATE
 from autotb.flow.tallies import Tally
 from autotb.record import arrival
 from autotb.render import clean
@@ -105,11 +106,13 @@ def steps(index: Index) -> Iterator[tuple[int, str, tuple[int, ...], Tally]]:
     tries = store.tries_of(index)
     rows = index.execute("SELECT id, name, shape, seconds FROM steps WHERE shape IS NOT NULL ORDER BY id")
     for step, name, told, seconds in rows:
-        counts = dict(index.execute("SELECT state, COUNT(*) FROM elements WHERE step = ? GROUP BY state", (step,)))
+        counts = dict(index.execute("SELECT state & ?, COUNT(*) FROM elements WHERE step = ? GROUP BY 1", (STATE, step)))
         shape = _shape(told)
         tally = Tally(int(_checked(math.prod(shape), int)))
         tally.done, tally.failed, tally.skipped = sum(counts.values()), counts.get(FAILED, 0), counts.get(SKIPPED, 0)
         tally.retried, tally.timed_out = tries.get(name, (0, 0))
+        for _, made in left_out.read(os.path.dirname(index.path), index, step, every=False):
+            tally.took(made)
         tally.seconds = _checked(seconds, int, float)
         yield step, _checked(name, str), shape, tally
 
@@ -131,8 +134,8 @@ def _failures(index: Index, folder: str) -> Iterator[tuple[str, int, int, dict[s
     step, the element, the time in ns at which it was kept, its record."""
     rows = index.execute(
         "SELECT steps.name, at, shards.name, offset FROM elements JOIN shards ON shards.id = elements.shard "
-        "JOIN steps ON steps.id = elements.step WHERE state IN (?, ?) ORDER BY step, at",
-        (FAILED, SKIPPED),
+        "JOIN steps ON steps.id = elements.step WHERE state & ? IN (?, ?) ORDER BY step, at",
+        (STATE, FAILED, SKIPPED),
     )
     seen: set[str] = set()
     places = (result_log.Place(_checked(shard, str), _checked(offset, int), FAILED) for _, _, shard, offset in rows)

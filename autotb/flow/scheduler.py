@@ -117,7 +117,9 @@ class Running:
         args: tuple[Any, ...] = (function, task.columns, task.kwargs, self.mode == RAISE, os.getpid())
         if isinstance(self.store, Folder):
             owned = not self.store.keeps and not work.step.cache and self.mode != RAISE
-            args += (task.ats, Sink(self.store.folder, self.store.token, work.column.step, owned, work.node.place))
+            made = {at: work.column.made[at].kept for at in task.ats if at in work.column.made} if work.column.made else None
+            sink = Sink(self.store.folder, self.store.token, work.column.step, owned, work.node.place, made)
+            args += (task.ats, sink)
         else:
             args += (None, None)
         args += (Terms(self.id, seconds, work.step.policy if work.step.policy.is_needed else None),)
@@ -168,6 +170,7 @@ class Running:
         node = work.node
         tally = self.tallies[node.name]
         tally.seconds = time.monotonic() - work.begun
+        self.tallies.took(node.name, work.column.made.values())
         self.store.finish(work.column, tally.seconds)
         if work.column.values is None and tally.failed:
             self._attach_newest(work)

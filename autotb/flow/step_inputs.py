@@ -12,12 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from autotb.flow import resources
+from autotb.flow import left_out, resources
 from autotb.flow.binding import Names
 from autotb.flow.context import CONTINUE, Array, Element, ErrorContext, Held, ResourcesEval, Sources, scan, unravelled
-from autotb.flow.over import Rows
+from autotb.flow.left_out import DROP, PASS, SKIP, Lineage
+from autotb.flow.over import Rows, sound
 from autotb.flow.result_log import MISSING, OK
-from autotb.flow.snapshots import ERRORS, ArrayReference, Noted
+from autotb.flow.snapshots import ERRORS, ArrayReference, ErrorInfo, Noted
 from autotb.flow.steps import MAP, Nest, Node, Output
 from autotb.flow.store import Column, Memory, OneOf, nested
 
@@ -88,8 +89,8 @@ class Gathered(Given):
 class Upstream:
     """An axis of a map that is what another map gave."""
 
-    def __init__(self, store: Memory, column: Column) -> None:
-        self.store, self.column, self.shape = store, column, column.shape
+    def __init__(self, store: Memory, column: Column, on_error: str = SKIP) -> None:
+        self.store, self.column, self.shape, self.on_error = store, column, column.shape, on_error
         self.source = store.source(column)
         self.is_loaded = column.values is not None
 
@@ -107,7 +108,7 @@ class Upstream:
         return [self._loaded(at) for at in ats]
 
     def _loaded(self, at: int) -> Any:
-        if self.column.states[at] != OK:
+        if self.column.states[at] != OK and self.on_error != PASS:
             return ArrayReference(f"<error at {at} of {self.column.name}>", ())
         return self.store.read(self.column, at, at + 1)[0]
 
@@ -130,7 +131,9 @@ class Upstream:
     def whole(self) -> tuple[Any, Any]:
         """All values as a nested list, and where errors are among them; with errors they are not loaded."""
         array = Array.of(self.column.name, self.shape, self.column.errors(), self.source)
-        if array.indices and not self.is_loaded:
+        if array.indices and self.on_error == DROP:
+            return sound(self.store, self.column, range(len(self.column.states)), self.shape), array
+        if array.indices and not self.is_loaded and self.on_error == SKIP:
             return ArrayReference(array.name, array.shape), array
         return nested(self.take(range(len(self.column.states))), self.shape), array
 
@@ -140,7 +143,9 @@ class Work:
 
     def __init__(self, node: Node, store: Memory, mode: str, containers: bool) -> None:
         self.node, self.step, self.function = node, node.step, node.step.function
-        self.store, self.mode, self.containers = store, mode, containers
+        self.on_error = node.step.on_error if mode == CONTINUE else SKIP
+        self.store, self.mode, self.containers = store, mode, containers or self.on_error == DROP
+        self.lineage = Lineage(store, self.on_error)
         self.names = Names(self.function)
         self.begun = time.monotonic()
         self.constants: dict[str, Any] = {}
@@ -150,6 +155,9 @@ class Work:
         axes = [self._axis(value) for value in node.inputs] if node.is_map else []
         self.is_map = node.is_map and None not in axes  # over an error as a whole there is one call, which is not made
         self.axes = axes if self.is_map else []
+        if node.is_map and not self.is_map:
+            self.on_error = SKIP
+            self.lineage.is_no_map()
         self.singles = [] if self.is_map else [self._whole(value) for value in node.inputs]
         self.shape = shape_of(node.name, [axis.shape for axis in self.axes], node.product) if self.is_map else ()
         self.size = math.prod(self.shape)
@@ -162,30 +170,42 @@ class Work:
             wholes = [self._whole(item) for item in value.items]
             errors = [at for at, (inner, known) in enumerate(wholes) if _is_wrong(known) or isinstance(inner, ERRORS)]
             held = Sources([_source(*wholes[at]) for at in errors])
-            return value.filled([inner for inner, _ in wholes]), Array.of("", (len(wholes),), errors, held)
+            leaves = [at for at in errors if type(wholes[at][1]) is not Array] if self.on_error == DROP else []
+            return value.filled([inner for inner, _ in wholes], leaves), Array.of("", (len(wholes),), errors, held)
         if not isinstance(value, Output):
-            return value, None
+            return left_out.without(value) if self.on_error == DROP else (value, None)
         column = self.store.columns[value.name]
+        self.lineage.whole(column)
         if column.shape:
-            return Upstream(self.store, column).whole()
+            return Upstream(self.store, column, self.on_error).whole()
         is_error = column.states[0] != OK
         source = OneOf(self.store.source(column), ()) if is_error else None
-        if is_error and column.values is None:
+        if is_error and column.values is None and self.on_error != PASS:
             return ArrayReference(f"<error of {column.name}>", ()), Element(True, source)
-        return self.store.read(column, 0, 1)[0], Element(is_error, source)
+        found = self.store.read(column, 0, 1)[0]
+        if self.on_error == DROP and not is_error:
+            found, known = left_out.without(found)
+            return found, known or Element(False)
+        return found, Element(is_error, source)
 
     def _axis(self, value: Any) -> Any:
         """An axis of a map; None where what it was to be is an error."""
         if isinstance(value, Nest):
+            self.lineage.along(None, None)
             wholes = [self._whole(item) for item in value.items]
             return Gathered([inner for inner, _ in wholes], [known for _, known in wholes])
         if not isinstance(value, Output):
+            self.lineage.along(None, None)
             return Given(value)
         column = self.store.columns[value.name]
         if len(column.shape) > 1 and self.node.over:
-            return Rows(self.store, column, self.node.over)
+            rows = Rows(self.store, column, self.node.over, self.on_error)
+            self.lineage.along(column, rows.ats)
+            return rows
         if column.shape:
-            return Upstream(self.store, column)
+            self.lineage.along(column, lambda at: (at,))
+            return Upstream(self.store, column, self.on_error)
+        self.lineage.along(column, lambda _: (0,))
         if column.states[0] != OK:
             return None
         values = self.store.read(column, 0, 1)[0]
@@ -207,6 +227,23 @@ class Work:
         self.column = column
         if run_again and column.states.count(MISSING) != self.size:
             column.states[:] = column.states.translate(bytes.maketrans(bytes(run_again), bytes([MISSING]) * len(run_again)))
+        for at, made in list(column.made.items()):
+            if column.states[at] == MISSING or made.of != self.lineage.of(self._at(at)):
+                column.states[at] = MISSING  # there is more to take now, or less: the result is of other inputs
+                del column.made[at]
+
+    def _at(self, at: int) -> list[int]:
+        """The places of an element's inputs on the axes."""
+        return [self._places(which, (at,))[0] for which in range(len(self.axes))]
+
+    def note(self, at: int, left: dict[str, ErrorInfo], call: Call | None = None) -> None:
+        """A call is to be made: of what, where errors have to do with it."""
+        of = self.lineage.of(self._at(at))
+        if left or of:
+            inputs, named = (call.inputs, call.named) if call is not None else (self.known, self.constants)
+            self.column.made[at] = left_out.made(of, left, inputs, named, self.on_error == PASS)
+        elif self.column.made:
+            self.column.made.pop(at, None)
 
     def missing(self) -> Sequence[int]:
         """The elements that are still to be had."""
@@ -237,13 +274,29 @@ class Work:
             return None
         return tuple(taken)
 
+    def note_all(self, ats: Sequence[int]) -> None:
+        """Calls that were looked at together are to be made."""
+        if self._left_of_constants or not self.lineage.is_plain or self.column.made:
+            for at in ats:
+                self.note(at, self._left_of_constants)
+
     def _may_hold_errors(self, kinds: set[type]) -> bool:
         suspects: tuple[type, ...] = (*ERRORS, list, tuple, dict) if self.containers else ERRORS
         return not kinds.isdisjoint(suspects) or any(hasattr(kind, "flat") for kind in kinds)
 
     @functools.cached_property
     def _bad_constants(self) -> bool:
-        return bool(scan(self.constants, self.known, self.containers))
+        return bool(self._of_constants[1])
+
+    @property
+    def _left_of_constants(self) -> dict[str, ErrorInfo]:
+        return self._of_constants[0]
+
+    @functools.cached_property
+    def _of_constants(self) -> tuple[dict[str, ErrorInfo], dict[str, ErrorInfo]]:
+        if self.mode != CONTINUE:
+            return {}, {}
+        return left_out.split(self.on_error, scan(self.constants, self.known, self.containers), self.known)
 
     def _places(self, which: int, ats: Sequence[int]) -> Sequence[int]:
         """Where on one axis these elements are: for a product, whose axes follow each other, not where they are in the result."""
@@ -259,9 +312,11 @@ class Work:
     def call(self, at: int) -> Call:
         """One call, its stored values loaded."""
         if self.is_map:
-            places = [self._places(which, (at,))[0] for which in range(len(self.axes))]
+            places = self._at(at)
             args = tuple([axis.take((place,))[0] for axis, place in zip(self.axes, places, strict=True)])
             known = tuple([axis.element(place) for axis, place in zip(self.axes, places, strict=True)])
+            if self.on_error == DROP:
+                args, known = _without(args, known)
         else:
             args, known = tuple([value for value, _ in self.singles]), tuple([one for _, one in self.singles])
         return self._called(args, known)
@@ -279,10 +334,11 @@ class Work:
             return resources.evaluate(self.step, call.named, context.error_info, self.mode, owners)
         if self._map_resources is None:
             wholes = [axis.whole() for axis in self.axes] if self.step.resources is not None else []
-            if self.mode == CONTINUE and any(array is not None and array.indices for _, array in wholes):
+            has_errors = any(array is not None and array.indices for _, array in wholes)
+            if self.mode == CONTINUE and self.on_error != PASS and has_errors:
                 wholes = [(values, None) for values in self._of_calls_made()]
             whole = self._called(tuple([value for value, _ in wholes]), tuple([known for _, known in wholes]))
-            found = scan(whole.named, whole.inputs)
+            _, found = left_out.split(self.on_error, scan(whole.named, whole.inputs), whole.inputs)
             self._map_resources = resources.evaluate(self.step, whole.named, found, self.mode, owners)
         return self._map_resources
 
@@ -300,6 +356,15 @@ class Work:
 def _is_wrong(known: Any) -> bool:
     """Whether what is known of an input is that it is an error, or holds some."""
     return bool(known.indices) if type(known) is Array else known is not None and known.is_error
+
+
+def _without(args: tuple[Any, ...], known: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """Arguments of a call without the errors inside of them, and what is known of them then."""
+    pairs = [
+        (value, one) if type(one) is Array or _is_wrong(one) else left_out.without(value)
+        for value, one in zip(args, known, strict=True)
+    ]
+    return tuple([value for value, _ in pairs]), tuple([found for _, found in pairs])
 
 
 def _source(value: Any, known: Any) -> tuple[Any, Any]:

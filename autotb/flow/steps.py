@@ -6,12 +6,14 @@ Flows in: functions and options, checked here.  Flows out: :class:`Step`, :class
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from autotb.flow import left_out
 from autotb.flow.attempts import ONCE, UNSET, Policy
 from autotb.flow.binding import Names
+from autotb.flow.left_out import SKIP
 from autotb.record import callsite
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ class Step:
     cache: bool | str = False
     chunksize: int | None = None
     policy: Policy = ONCE
+    on_error: str = SKIP
 
     @property
     def is_plain(self) -> bool:
@@ -68,6 +71,7 @@ def step(
     retries: int = 0,
     retry_on: type[Exception] | tuple[type[Exception], ...] = Exception,
     wait: float = 0.1,
+    on_error: str = SKIP,
 ) -> Step:
     """A function with options, for ``Flow.map`` and ``Flow.call``.
 
@@ -88,6 +92,10 @@ def step(
         retries: how many more attempts a call has that fails.
         retry_on: types of the errors that are worth another attempt.
         wait: seconds before the second attempt; doubled for each further one, up to 5.
+        on_error: what becomes of a call some of whose inputs are errors, in ``"continue"`` mode.  ``"skip"``: it is not made.
+            ``"drop"``: errors are left out of the lists, dicts and arrays that it takes; one that is an argument by itself cannot
+            be left out, and the call is not made.  ``"pass"``: it is given the errors themselves.  ``Results.left_out`` has what
+            was left out, or passed on.
 
     Raises TypeError and ValueError for what is none of these.
     """
@@ -103,7 +111,8 @@ def step(
         raise ValueError(f"resources_variable={resources_variable!r} is given resources, but there are none: give resources too")
     policy = Policy().changed(timeout=timeout, retries=retries, retry_on=retry_on, wait=wait)
     chunksize = checked_chunksize(chunksize)
-    return Step(fn, name or name_of(fn), resources, resources_scope, resources_variable, cache, chunksize, policy)
+    on_error = left_out.checked(on_error)
+    return Step(fn, name or name_of(fn), resources, resources_scope, resources_variable, cache, chunksize, policy, on_error)
 
 
 def as_step(fn: Any) -> Step:
@@ -173,9 +182,12 @@ class Nest:
             elif isinstance(item, Output):
                 yield item
 
-    def filled(self, values: list[Any]) -> Any:
-        """The user's container, with values in the place of its items."""
-        return dict(zip(self.names, values, strict=True)) if self.names is not None else self.kind(values)
+    def filled(self, values: list[Any], leaves: Sequence[int] = ()) -> Any:
+        """The user's container, with values in the place of its items, without some of them."""
+        kept = [at for at in range(len(values)) if at not in leaves]
+        if self.names is not None:
+            return {self.names[at]: values[at] for at in kept}
+        return self.kind([values[at] for at in kept])
 
 
 def nest_of(value: Any, depth: int = 5) -> Any:

@@ -16,14 +16,15 @@ import uuid
 import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from autotb.flow import packing, result_log, snapshots
+from autotb.flow import left_out, packing, result_log, snapshots
 from autotb.flow.catching_up import catch_up
 from autotb.flow.identity import Identity, whereabouts
 from autotb.flow.index import FILE, Index, created, is_begun, opened
-from autotb.flow.result_log import FAILED, MISSING, OK, SKIPPED, Place, Record
+from autotb.flow.left_out import Kept, Made
+from autotb.flow.result_log import FAILED, MISSING, OK, SKIPPED, STATE, Place, Record
 from autotb.flow.snapshots import ErrorSnapshot, ErrorStub, PropagatedErrorSnapshot, as_json
 
 Places = Sequence[Place | None] | None  # where workers have kept some elements; None for those that they have not
@@ -60,12 +61,17 @@ class Column:
     states: bytearray
     values: list[Any] | None
     step: int = 0
+    made: dict[int, Made] = field(default_factory=dict)  # of what elements were made, where errors have to do with it
 
     def errors(self) -> list[int]:
         """Which elements are errors."""
         if self.states.count(FAILED) + self.states.count(SKIPPED) == 0:
             return []
-        return [at for at, state in enumerate(self.states) if state in (FAILED, SKIPPED)]
+        return self.errors_of(range(len(self.states)))
+
+    def errors_of(self, ats: Sequence[int]) -> list[int]:
+        """Which of these are errors."""
+        return [at for at in ats if self.states[at] in (FAILED, SKIPPED)]
 
 
 class Memory:
@@ -220,7 +226,8 @@ class Folder(Memory):
             known = (*known[:4], told)
         self._check(known, self._steps[name].function, self._steps[name].inputs, shape)
         for at, state in self.index.states(column.step):
-            column.states[at] = state
+            column.states[at] = state & STATE
+        column.made.update(left_out.read(self.folder, self.index, column.step, every=True))
         if column.values is not None and column.states.count(MISSING) < len(column.states):
             for at, value in Elements(self.folder, name, self).all(len(column.states)):
                 column.values[at] = value
@@ -250,7 +257,8 @@ class Folder(Memory):
         if len(rows) < len(values):
             shard = result_log.mine(self.folder, self.token)
             mine = [(at, value) for at, value, place in zip(ats, values, places, strict=True) if place is None]
-            records = [record_of(shard, column.step, at, value) for at, value in mine]
+            made = {at: column.made[at].kept for at, _ in mine if at in column.made} if column.made else {}
+            records = [record_of(shard, column.step, at, value, made=made.get(at)) for at, value in mine]
             rows += zip([at for at, _ in mine], shard.append(records), strict=True)
         self.index.add(column.step, rows)
         for _, place in rows:
@@ -274,6 +282,11 @@ class Folder(Memory):
         if len(ats) and ats[-1] - ats[0] == len(ats) - 1:
             return self.read(column, ats[0], ats[-1] + 1)
         return list(Elements(self.folder, column.name, self).pick(ats))
+
+    def identity(self, column: Column, at: int) -> Any:
+        """What tells a result from that of another call of the same."""
+        place = self.index.place(column.step, at)
+        return place and (place.shard, place.offset)
 
     def source(self, column: Column) -> Any:
         """Where a column's elements are found again."""
@@ -386,8 +399,11 @@ def _holds(folder: str) -> bool:
     return not is_empty or is_begun(folder, lambda name: name == result_log.FOLDER or name.startswith(_MARK))
 
 
-def record_of(shard: result_log.Shard, step: int, at: int, value: Any, data: bytes | None = None) -> Record:
-    """A value or an error as it is kept in a shard; ``data`` is its pickle, where that is made already.
+def record_of(
+    shard: result_log.Shard, step: int, at: int, value: Any, data: bytes | None = None, made: Kept | None = None
+) -> Record:
+    """A value or an error as it is kept in a shard; ``data`` is its pickle, where that is made already, ``made`` says of what it
+    was made, where that is to be told.
 
     Raises what the picklers raise for a value that cannot be pickled.
     """
@@ -396,6 +412,8 @@ def record_of(shard: result_log.Shard, step: int, at: int, value: Any, data: byt
     if state in (FAILED, SKIPPED):
         text = as_json(value, with_story=shard.stories < _STORIES)
         shard.stories += state == FAILED or bool(value.causes)
+    if made is not None:
+        state, text = state | made.flags, made.beside(text)
     return Record(state, step, at, time.time_ns(), text, packing.dumps(value) if data is None else data)
 
 
@@ -491,6 +509,10 @@ class FolderSource:
         ats = [flat(position, self.shape) for position in positions(indices, self.shape)]
         return list(Elements(self.folder, self.name).pick(ats))
 
+    def origin(self, indices: tuple[tuple[int, ...], ...]) -> list[tuple[str, list[int]]]:
+        """The step, and the elements that these are."""
+        return [(self.name, [flat(position, self.shape) for position in positions(indices, self.shape)])]
+
 
 class OneOf:
     """One element of an array."""
@@ -503,6 +525,10 @@ class OneOf:
         """That one."""
         found: list[Any] = self.source.read(tuple((index,) for index in self.position))
         return found
+
+    def origin(self, _indices: Any) -> list[tuple[str, list[int]]]:
+        """The step, and which of its elements it is."""
+        return left_out.origin(self.source, tuple((index,) for index in self.position))
 
 
 def positions(indices: tuple[tuple[int, ...], ...], shape: tuple[int, ...]) -> list[tuple[int, ...]]:

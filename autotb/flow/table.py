@@ -40,10 +40,12 @@ COUNTS = {
     "skipped": "skipped",
     "retried": "retried",
     "timed out": "timed_out",
+    "errors left out": "left_out",
+    "errors passed on": "passed",
     "of": "total",
     "time": "seconds",
 }
-_RARE = ("retried", "timed out")  # told where there are any
+_RARE = ("retried", "timed out", "errors left out", "errors passed on")  # told where there are any
 
 
 def counts_of(tallies: dict[str, Any]) -> list[str]:

@@ -5,7 +5,8 @@ Flows in: how many calls of a step are settled.  Flows out: :class:`Tallies`, wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 
 class Tally:
@@ -13,8 +14,14 @@ class Tally:
 
     def __init__(self, total: int) -> None:
         self.done = self.failed = self.skipped = self.retried = self.timed_out = 0
+        self.left_out = self.passed = 0  # errors among the inputs of calls that were made in spite of them
         self.total = total
         self.seconds = 0.0
+
+    def took(self, made: Any) -> None:
+        """A call was made in spite of errors."""
+        self.left_out += 0 if made.passed else made.count
+        self.passed += made.count if made.passed else 0
 
     @property
     def sound(self) -> int:
@@ -40,6 +47,12 @@ class Tallies(dict[str, Tally]):
         for tally in (self[name], self.all):
             tally.retried += retried
             tally.timed_out += timed_out
+
+    def took(self, name: str, made: Iterable[Any]) -> None:
+        """In spite of which errors the calls of a step were made."""
+        for one in made:
+            self[name].took(one)
+            self.all.took(one)
 
     def add(self, name: str, done: int, failed: int = 0, skipped: int = 0) -> None:
         """So many more calls of a step are settled."""

@@ -508,6 +508,7 @@ def test_the_public_interface():
         "retries",
         "retry_on",
         "wait",
+        "on_error",
     ]
 
 

@@ -74,6 +74,12 @@ def test_what_it_comes_to(expected):
     assert expected["memory"]["pair"] == [[0, 0, 0], [5, 6, 7]]
     assert expected["memory"] == expected["folder"] == expected["resumed"]
     assert expected["raised"] is True
+    assert [(name, len(found)) for name, found in expected["left out"].items() if found] == [
+        ("rest", 1),
+        ("kind", 2),
+        ("rows", 1),
+    ]
+    assert expected["memory"]["rest"] == 1 + 11 + 21 + 41 + 61 + 71
     assert expected["tried"] == {
         "lines": [
             "attempt 3 of 3, before: ConnectionError: 2 is reset; KeyError: 2",

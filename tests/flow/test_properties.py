@@ -23,6 +23,8 @@ POOL = ThreadPoolExecutor(3)
 
 
 def total(value):
+    if isinstance(value, (ErrorSnapshot, PropagatedErrorSnapshot, Bad)):
+        return 7
     return sum(map(total, value)) if isinstance(value, (list, tuple)) else value
 
 
@@ -45,6 +47,7 @@ class Plan:
     divisor: int
     chunksize: int | None
     over: tuple = ()  # the axes along which outputs of several dimensions are taken
+    on_error: str = "skip"
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class Bad:
 
 @st.composite
 def plans(draw):
-    steps, shapes = [], []
+    steps, shapes, on_errors = [], [], st.sampled_from(["skip", "skip", "drop", "pass"])
     for _ in range(draw(st.integers(1, 6))):
         number = len(steps)  # one that would be too large is left out
         is_map = draw(st.booleans()) or number == 0
@@ -99,7 +102,7 @@ def plans(draw):
             size *= length
         if size > 40:
             continue
-        steps.append(Plan(is_map, inputs, constant, product, divisor, chunksize, over if is_map else ()))
+        steps.append(Plan(is_map, inputs, constant, product, divisor, chunksize, over if is_map else (), draw(on_errors)))
         shapes.append(shape)
     return steps
 
@@ -123,7 +126,7 @@ class Model:
     """What each step gives: a flat list with its shape."""
 
     def __init__(self, steps):
-        self.done, self.failed = [], []
+        self.done, self.failed, self.left = [], [], {}
         for tag, plan in enumerate(steps):
             self.done.append(self.step(tag, plan))
 
@@ -151,6 +154,16 @@ class Model:
         bad = {"full": [], "array": []}
         for value, kind in given:
             bad[kind] += [one for one in (value if kind == "array" else [value]) if isinstance(one, Bad)]
+        left = bad["array"] if plan.on_error == "drop" else bad["full"] + bad["array"] if plan.on_error == "pass" else []
+        if plan.on_error == "drop":
+            bad["array"] = []
+            given = [
+                ([one for one in value if not isinstance(one, Bad)] if kind == "array" else value, kind) for value, kind in given
+            ]
+        if plan.on_error == "pass":
+            bad = {"full": [], "array": []}
+        if left and not bad["full"]:
+            self.left[place] = len(left), frozenset().union(*(one.roots for one in left))
         if bad["full"] or bad["array"]:
             roots = frozenset().union(*(one.roots for one in bad["full"] + bad["array"]))
             return Bad("skipped", roots, "input_is_error" if bad["full"] else "array_contains_errors")
@@ -168,7 +181,7 @@ def built(steps, mode, schedule, **options):
     flow = Flow(POOL, error_handling=mode, schedule=schedule, progress=False, **options)
     outputs = []
     for tag, plan in enumerate(steps):
-        made = step(work, chunksize=plan.chunksize)
+        made = step(work, chunksize=plan.chunksize, on_error=plan.on_error)
         inputs = [outputs[one] if isinstance(one, int) else list(one) for one in plan.inputs]
         more = {} if plan.constant is None else {"whole": outputs[plan.constant]}
         more |= {"tag": tag, "divisor": plan.divisor}
@@ -211,6 +224,25 @@ def told(value):
     return value
 
 
+def left_of(results, outputs):
+    """What each call was made in spite of."""
+    found = {}
+    for tag, output in enumerate(outputs):
+        ats = {
+            (index if isinstance(index, tuple) else (index,)): at
+            for at, index in enumerate(itertools.product(*map(range, results._columns[output.name].shape)))
+        }
+        for left in results.left_out[output]:
+            roots = sorted(root.exception.args for root in left.get_root_causes())
+            index = left.index if isinstance(left.index, tuple) else (left.index,)
+            found[tag, ats[index]] = left.count, roots
+    return found
+
+
+def expected_left(model):
+    return {place: (count, sorted(args for _, args in roots)) for place, (count, roots) in model.left.items()}
+
+
 @pytest.mark.behaviour("S2-2", "S2-14", "S2-16", "S2-20", "S2-34", "S2-61", "S2-62")
 @pytest.mark.parametrize("schedule", ["eager", "generation"])
 @pytest.mark.parametrize("form", ["sync", "async"])
@@ -240,8 +272,10 @@ def test_a_flow_does_what_a_loop_would(schedule, form, mode, steps, kept):
             assert (tally.done, tally.total) == (len(expected), len(expected))
             assert (tally.failed, tally.skipped) == (states.count("failed"), states.count("skipped"))
         assert sorted(root.exception.args for root in results.get_root_causes()) == sorted(model.failed)
+        assert left_of(results, outputs) == expected_left(model)
         if kept != "memory":  # and a run that goes on where there is nothing left to do
             again, outputs = built(steps, mode, schedule, resume=True, **options)
             results = again.run()
+            assert left_of(results, outputs) == expected_left(model)
             for output, (shape, expected) in zip(outputs, model.done, strict=True):
                 assert [seen(value) for value in flattened(results[output], len(shape))] == [told(value) for value in expected]

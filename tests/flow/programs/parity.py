@@ -58,6 +58,10 @@ def summarise(values):
     return sum(values)
 
 
+def kind(value):
+    return len(type(value).__name__)
+
+
 def fails_later(total):
     raise KeyError(total)
 
@@ -117,6 +121,15 @@ def flow_of(tasks, executor, **options):
     raw = flow.map(load, range(8), scale=10)
     cleaned = flow.map(clean, raw)
     flow.call(summarise, cleaned)
+    flow.call(autotb.step(summarise, name="rest", on_error="drop"), cleaned)
+    flow.map(autotb.step(tasks.kind, on_error="pass"), cleaned)
+    flow.map(
+        autotb.step(summarise, name="rows", on_error="drop"),
+        flow.map(
+            autotb.step(load, name="grid"), flow.map(autotb.step(pair, name="corners"), [1, 3], [1, 2], product=True), over=()
+        ),
+        over=1,
+    )
     grid = flow.map(pair, [0, 1], [5, 6, 7], product=True)
     flow.map(clean, grid, over=())
     flow.map(summarise, grid, over=0)
@@ -166,6 +179,15 @@ def told(value):
     return value if isinstance(value, (int, float)) else [told(one) for one in value]
 
 
+def left_out(results):
+    return {
+        name: [
+            [one.index, one.passed, one.count, [told(root) for root in one.get_root_causes()]] for one in results.left_out[name]
+        ]
+        for name in results
+    }
+
+
 def vars_of(error):
     return (
         {name: value for name, value in vars(error).items() if not name.startswith("_")}
@@ -180,6 +202,7 @@ def main(name):
     tasks = importlib.import_module("parity") if name == "parsl" else sys.modules["__main__"]
     with executor_of(name) as executor:
         results = flow_of(tasks, executor).run()
+        out["left out"] = left_out(results)
         out["memory"] = {step: told(results[step]) for step in results}
         assert isinstance(results["load"][3].exception, tasks.Unlucky)  # the very class
         with tempfile.TemporaryDirectory() as folder:
@@ -187,6 +210,7 @@ def main(name):
             results = flow_of(tasks, executor, run_folder=kept, return_results=False).run()
             out["folder"] = {step: told(results[step]) for step in results}
             out["index"] = indexed(kept)
+            assert left_out(results) == left_out(autotb.load(kept)) == out["left out"]
             again = flow_of(tasks, "threads", run_folder=kept, resume=True).run()  # nothing is called but what was skipped
             out["resumed"] = {step: told(again[step]) for step in again}
         with tempfile.TemporaryDirectory() as folder:
