@@ -74,14 +74,19 @@ class _Drawing:
             lines += self.ansi([Text(clean.text(line)) for line in caused.split("\n")])
         return lines
 
-    def stack(self, stack: Stack, title: str, hints: tuple[str, ...] = ()) -> list[str]:
+    def stack(self, stack: Stack, title: str, hints: tuple[str, ...] = (), *, is_cause: bool = False) -> list[str]:
         alike, others = phrases.fan_in(stack)
         lines: list[str] = []
         noticed = show.noticed_by(stack, self.in_force.frames)
         of_engine = show.engines_own(stack, self.in_force.frames)
-        if stack.before is not None and noticed is None and not of_engine:
-            lines += [*self.stack(stack.before, TITLE), "", *self.ansi([Text(phrases.joint(stack), DIM)]), ""]
-        lines += self.panel(stack, title, noticed, of_engine)
+        folded = show.folded_cause(stack, self.in_force.frames, bare=self.bare) if is_cause else None
+        first = stack if folded is None else folded.first
+        if first.before is not None and noticed is None and not of_engine:
+            lines += [*self.stack(first.before, TITLE, is_cause=True), "", *self.ansi([Text(phrases.joint(first), DIM)]), ""]
+        if folded is not None:
+            lines += self.text([Text(clean.line(str(folded.line)), DIM)])
+        else:
+            lines += self.panel(stack, title, noticed, of_engine)
         lines += self.text([Text(clean.line(line), HEAD) for line in phrases.counted(alike)])
         for line in phrases.broken(stack, self.within.lines):
             lines += self.text([Text(clean.line(line), HOP)])

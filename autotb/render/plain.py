@@ -53,15 +53,17 @@ class _Text:
         caused = phrases.caused_by(self.trace) if self.has_less else ""  # Python has no such line
         return [*result, clean.line(caused)] if caused else result
 
-    def stack(self, stack: Stack, depth: int) -> list[str]:
+    def stack(self, stack: Stack, depth: int, *, is_cause: bool = False) -> list[str]:
         alike, others = phrases.fan_in(stack)
         result: list[str] = []
         noticed = show.noticed_by(stack, self.in_force.frames)
         of_engine = show.engines_own(stack, self.in_force.frames)
-        if stack.before is not None and noticed is None and not of_engine:
-            result += [*self.stack(stack.before, depth), "", phrases.joint(stack), ""]
+        folded = show.folded_cause(stack, self.in_force.frames, bare=self.bare) if is_cause else None
+        first = stack if folded is None else folded.first
+        if first.before is not None and noticed is None and not of_engine:
+            result += [*self.stack(first.before, depth, is_cause=True), "", phrases.joint(first), ""]
             self.has_less = self.has_less or bool(stack.skipped)
-        body, hidden = self.frames(stack)
+        body, hidden = (self.item(folded.line), show.Hidden(0)) if folded is not None else self.frames(stack)
         if noticed is not None:
             body.append(f"  [{clean.line(phrases.noticed(noticed))}]")
         if stack.lost:

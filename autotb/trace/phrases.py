@@ -176,6 +176,13 @@ def caused_by(trace: Trace) -> str:
     if root is trace.stack or tracebacklimit.frames() == 0:
         return ""
     message = root.headline.split("\n", 1)[0]
+    is_users = any(frame.kind == ownership.USER for frame in root.frames)
+    if (
+        not is_users
+        and trace.stack.members is None
+        and (root.headline == trace.stack.headline or root.headline in trace.stack.message)
+    ):
+        return ""  # the last line has said it, and no line of the user's is to be named
     place = raised_at(root)
     return f"caused by {message}, at {place}" if place else f"caused by {message}"
 

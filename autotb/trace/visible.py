@@ -49,6 +49,44 @@ def noticed_by(stack: Stack, mode: str) -> Stack | None:
     return None if any(frame.kind == ownership.USER for frame in frames) else before
 
 
+class Cause(Data):
+    """An error that another came out of, without a frame of the user's: libraries caught it in their own code, or an engine did.
+
+    ``line`` stands for all of its frames, and for those of the same error, raised anew, before it; ``first`` is the first one.
+    """
+
+    line: Folded
+    first: Stack
+
+
+def folded_cause(stack: Stack, mode: str, *, bare: bool) -> Cause | None:
+    """How it is told; None where it says more than its frames do, or is to be shown whole."""
+    if mode == "all" or bare:
+        return None
+    same: list[Stack] = []
+    each: Stack | None = stack
+    while each is not None and _is_folded(each) and each.headline == stack.headline and not (same and each.notes):
+        same.insert(0, each)
+        each = each.before if not each.skipped else None
+    if not same:
+        return None
+    every = [item for each in same for hop in each.hops for item in hop.frames]
+    frames = tuple(item for item in every if isinstance(item, Frame) and item.kind != ownership.OWN)
+    packages = list(dict.fromkeys(map(_package, frames)))
+    named = packages[0] if len(packages) == 1 else f"{', '.join(packages[:-1])} and {packages[-1]}"
+    count = sum(_stands_for(item) if isinstance(item, Gap) else 1 for item in every)
+    return Cause(Folded(count, named, frames[-1], frames), same[0])
+
+
+def _is_folded(stack: Stack) -> bool:
+    if stack.members is not None or stack.also or stack.lost or stack.cut or stack.tells_of_a_death:
+        return False
+    if any(hop.where or hop.call or hop.submitted or hop.made for hop in stack.hops):
+        return False
+    kinds = {frame.kind for frame in stack.frames}
+    return bool(kinds - {ownership.OWN}) and ownership.USER not in kinds
+
+
 def engines_own(stack: Stack, mode: str) -> int:
     """How many frames are of what the engine did in the driver as it came upon a worker's error; that is not told.
 

@@ -330,6 +330,39 @@ def test_groups_in_groups_end():
     assert sum("and 1 more exception" in line for line in drawn(stack)) == 1
 
 
+REFUSED = """\
+    import socket
+    import urllib.request
+    from concurrent.futures import ProcessPoolExecutor
+
+
+    def fetch(port):
+        return urllib.request.urlopen(f"http://127.0.0.1:{port}/x")
+
+
+    if __name__ == "__main__":
+        with socket.socket() as taken, ProcessPoolExecutor(1) as pool:
+            taken.bind(("127.0.0.1", 0))  # and nobody listens there
+            pool.submit(fetch, taken.getsockname()[1]).result()
+    """
+
+
+@pytest.mark.parametrize("style", ["rich", "plain"])
+def test_a_cause_within_libraries_is_its_last_frame_and_a_count(shows, style):
+    """It was raised and caught there: no line of the user's is in it."""
+
+    def check(ran):
+        cause, _, story = ran.stderr.partition("\nDuring handling of the above exception, another exception occurred:\n")
+        told = cause.strip().split("\n")
+        assert re.match(r"(  \[)?… \d frames in urllib, http and socket, last at socket.py:\d+ in create_connection", told[-2])
+        assert told[-1].startswith("ConnectionRefusedError: [Errno 111]")
+        assert len(told) == 2 + (style == "plain")
+        assert "main.py" in story and "socket.py" not in story
+        assert ran.last.startswith("urllib.error.URLError: ")
+
+    shows(REFUSED, check, AUTOTB_STYLE=style)
+
+
 @pytest.mark.parametrize("columns", ["20", "80"])
 def test_one_long_path_leaves_the_other_rows_alone(run, columns):
     name = "a_rather_long_name_of_a_folder/" * 4 + "main.py"

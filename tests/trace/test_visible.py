@@ -4,7 +4,7 @@ import pytest
 
 from autotb.trace import visible
 from autotb.trace.model import Trace
-from autotb.trace.parts import Frame, Hop, Stack
+from autotb.trace.parts import Frame, Gap, Hop, Stack
 
 ENGINES = Frame("/site-packages/pool/loop.py", 3, "get", kind="engine")
 REASON = "AttributeError: Can't get attribute 'work'"
@@ -39,3 +39,46 @@ def test_what_an_engine_did_as_it_came_upon_a_workers_error_is_counted(frames, m
     assert visible.engines_own(Stack("KeyError", "'id'", (hop,), context=doings), mode) == count
     assert visible.engines_own(Stack("KeyError", "'id'", (hop,), cause=doings), mode) == 0
     assert visible.engines_own(Stack("KeyError", "'id'", (Hop(frames=(ROOT,)),), context=doings), mode) == 0
+
+
+SOCKET = Frame("/lib/socket.py", 7, "connect", module="socket", kind="stdlib")
+CLIENT = Frame("/site-packages/web/client.py", 5, "send", module="web.client", kind="library")
+
+
+def caused(*frames, **more):
+    return Stack("OSError", "refused", (Hop(frames=frames),), **more)
+
+
+def test_a_cause_that_libraries_caught_in_their_own_code_is_one_line():
+    found = visible.folded_cause(caused(CLIENT, SOCKET, Gap(repeated=2, cycle=1)), "user", bare=False)
+
+    assert str(found.line) == "… 4 frames in web and socket, last at socket.py:7 in connect"
+    assert found.first.before is None
+
+
+def test_the_same_error_that_is_raised_anew_is_told_once():
+    other = Stack("ValueError", "first of all", (Hop(frames=(CLIENT,)),))
+    again = caused(CLIENT, cause=caused(SOCKET, context=caused(SOCKET, context=other)))
+    found = visible.folded_cause(again, "user", bare=False)
+
+    assert str(found.line) == "… 3 frames in socket and web, last at client.py:5 in send"
+    assert found.first.before is other
+
+
+@pytest.mark.parametrize(
+    "stack",
+    [
+        caused(CLIENT, ROOT),
+        caused(),
+        caused(CLIENT, lost=("an attribute",)),
+        caused(CLIENT, members=()),
+        Stack("OSError", "refused", (Hop(frames=(CLIENT,), where="in a worker"),)),
+    ],
+)
+def test_a_cause_that_says_more_than_its_frames_is_shown(stack):
+    assert visible.folded_cause(stack, "user", bare=False) is None
+
+
+def test_every_frame_is_shown_where_that_is_wanted():
+    assert visible.folded_cause(caused(CLIENT), "all", bare=False) is None
+    assert visible.folded_cause(caused(CLIENT), "user", bare=True) is None
