@@ -60,6 +60,10 @@ class Settings:
         self.__dict__.update(values)
         self.sources, self.warnings, self.file = sources, warnings, file
 
+    def but(self, **values: Any) -> Settings:
+        """The same with other values."""
+        return Settings({**vars(self), **values}, self.sources, self.warnings, self.file)
+
     if TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:

@@ -21,20 +21,22 @@ if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
     from autotb.record.callsite import Site
     from autotb.record.schema import Place
 
-_places: dict[tuple[CodeType, int], Place | None] = {}
+# By the ``id`` of the code, which is kept so long: code of two files that says the same is equal.
+_places: dict[tuple[int, int], tuple[CodeType, Place | None]] = {}
 
 
 def place_of(site: Site | None) -> Place | None:
     """A remembered site as plain data; the same dict for the same place, so that many failures share it."""
     if site is None:
         return None
-    key = (callsite.code_of(site), callsite.offset_of(site))
+    code = callsite.code_of(site)
+    key = (id(code), callsite.offset_of(site))
     found = _places.get(key)
     if found is None:
         if len(_places) > 1_000:
             _places.clear()
-        found = _places[key] = callsite.decode(site)
-    return found
+        found = _places[key] = code, callsite.decode(site)
+    return found[1]
 
 
 def note_thread(exc: BaseException, engine: str, where: str, call: Callable[[], str | None]) -> None:

@@ -14,10 +14,23 @@ from autotb.record import arrival
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
+    from collections.abc import Callable
     from typing import Any
 
 MAX_SOURCE = 10 << 20  # bytes
 _PYTHON = (".py", ".pyw", ".pyx", ".pyi", ".pxd", ".pxi")
+
+
+namers: list[Callable[[str], str]] = []  # what environments call files that are theirs; "" for others
+
+
+def called(path: str) -> str:
+    """A file's name as the user knows it: a notebook's cell has a file that is nowhere."""
+    for namer in namers:
+        name = namer(path)
+        if name:
+            return name
+    return path
 
 
 def lines(path: str, variables: dict[str, Any] | None = None) -> list[str]:

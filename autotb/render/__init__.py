@@ -60,6 +60,43 @@ def _drawn(trace: Trace, stream: Any, style: str) -> str:
     return "\n".join(plain.lines(trace, in_force, with_hints=True)) + "\n"
 
 
+def in_cell(trace: Trace, stream: Any, *, is_page: bool, with_locals: bool) -> list[str]:
+    """The story's lines for a cell, of a notebook's page or in a terminal; without rich in the plain style."""
+    with own:
+        trace = tracebacklimit.limited(trace)
+        in_force = settings.used("frames", "context", "args", "locals")
+        if with_locals:
+            in_force = in_force.but(locals="1")
+        if not terminal.rich_is_there():
+            return plain.lines(trace, in_force, with_hints=True)
+        from autotb.render import cell, panels
+
+        abilities = terminal.abilities(stream)
+        if is_page:
+            return cell.draw(trace, abilities.colour, in_force)
+        return panels.draw(trace, abilities, in_force).rstrip("\n").split("\n")
+
+
+def for_rich(trace: Trace, options: Any) -> Any:
+    """The story for a console of rich's, as wide as that is."""
+    from rich.text import Text
+
+    from autotb.render import panels
+
+    with own:
+        in_force = settings.used("style", "frames", "context", "args", "locals")
+        abilities = terminal.Abilities(colour=True, width=options.max_width, unicode=not options.ascii_only, exact=True)
+        drawn = panels.draw(tracebacklimit.limited(trace), abilities, in_force)
+    yield Text.from_ansi(drawn.rstrip("\n"), no_wrap=True, overflow="ignore")
+
+
+def as_html(trace: Trace) -> str:
+    """The story for a page: its frames fold."""
+    from autotb.render import html
+
+    return html.fragment(trace)
+
+
 def show(trace: Trace, stream: Any = None, style: str = "") -> None:
     """Write the story to ``stream`` (stderr), the settings' warnings before it; ``style`` as for :func:`draw`."""
     _show(trace, sys.stderr if stream is None else stream, style)
@@ -80,6 +117,8 @@ class _Drawer:
     """How a story draws itself."""
 
     as_text = staticmethod(as_text)
+    as_html = staticmethod(as_html)
+    for_rich = staticmethod(for_rich)
     show = staticmethod(show)
 
     @staticmethod

@@ -26,7 +26,7 @@ MOST_FOLDED = 60  # frames that are listed where folded ones are opened
 @functools.cache
 def style() -> str:
     """The sheet of a story."""
-    return files("autotb.render").joinpath("story.css").read_text(encoding="utf-8")
+    return files(__package__).joinpath("story.css").read_text(encoding="utf-8")
 
 
 def fragment(trace: Trace) -> str:
@@ -153,7 +153,7 @@ class _Story:
         """Folded it is its head and the failing line; opened it has the lines around, and the variables."""
         rows = source_html.rows(frame)
         failing = next((row for number, row in rows if number == frame.line), "")
-        head = f"{_place(frame)}{f'<code>{failing}</code>' if failing else ''}"
+        head = f"{_place(frame)}{f'<span class=short>{failing}</span>' if failing else ''}"
         around = "".join(_row(number, row, number == frame.line) for number, row in rows)
         changed = '<p class="note">the file has changed since it was imported: these lines may be others</p>'
         inside = (f"<pre>{around}</pre>" if around else "") + (changed if frame.changed else "") + self.locals(frame)
@@ -170,6 +170,9 @@ class _Story:
 
 
 def _place(frame: Frame) -> str:
+    if frame.is_cell:
+        name = f" in <b>{line(frame.name)}</b>" if frame.name != "<module>" else ""
+        return f"<span class=path>{line(frame.path)}, line {frame.line}</span>{name}"
     return f"<span class=path>{line(frame.path)}:{frame.line or '?'}</span> in <b>{line(frame.name)}</b>"
 
 

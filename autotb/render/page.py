@@ -96,7 +96,7 @@ def page(causes: Sequence[Cause], inputs: Inputs, title: str) -> str:
 
 
 def _asset(name: str) -> str:
-    return files("autotb.render").joinpath(name).read_text(encoding="utf-8")
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
 def _head(causes: Sequence[Cause], times: array[float], span: tuple[float, float]) -> str:

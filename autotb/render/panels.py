@@ -42,13 +42,15 @@ _ASCII = str.maketrans({"❱": ">", "│": "|", "…": "~", "×": "x"})
 
 def draw(trace: Trace, abilities: Abilities, in_force: Settings) -> str:
     """The whole story, ending with a newline."""
-    lines = bounds.kept(trace, lambda shorter, within: _Drawing(shorter, abilities, in_force, within).story())
+    lines = bounds.kept(trace, lambda shorter, within: Drawing(shorter, abilities, in_force, within).story())
     text = "\n".join(lines) + "\n"
     return text if abilities.unicode else text.translate(_ASCII)
 
 
-class _Drawing:
-    """One story on one kind of stream."""
+class Drawing:
+    """One story on one kind of stream; ``render.cell`` has one that is laid out as IPython's are."""
+
+    MARGIN = "│ "  # of a group's members
 
     def __init__(self, trace: Trace, abilities: Abilities, in_force: Settings, within: Limits) -> None:
         self.trace = trace
@@ -143,10 +145,10 @@ class _Drawing:
         more = stack.count - sum(map(phrases.times, told))
         return [*lines, *(inner.margin + row for row in inner.text([Text(phrases.more_members(more))]))] if more else lines
 
-    def narrower(self) -> _Drawing:
-        margin = "│ " if self.width - 2 >= MIN_WIDTH else ""
+    def narrower(self) -> Drawing:
+        margin = self.MARGIN if self.width - 2 >= MIN_WIDTH else ""
         abilities = replace(self.abilities, width=self.width - len(margin))
-        inner = _Drawing(self.trace, abilities, self.in_force, self.within)
+        inner = type(self)(self.trace, abilities, self.in_force, self.within)
         inner.bare, inner.depth, inner.margin, inner.inset = self.bare, self.depth + 1, margin, self.inset or bool(margin)
         return inner
 
@@ -234,6 +236,8 @@ class _Drawing:
         Where somebody has said how wide the terminal is, and it does not fit without its right border, the path is shortened; if
         that is not enough, the name goes to a second row.
         """
+        if place.is_cell:
+            return [Text.assemble((before, style or ""), (clean.line(str(place)), style or PATH))]
         file, function, room = clean.line(place.path), clean.line(place.name), self.width - 2
         line = f":{place.line or '?'}"
 

@@ -143,7 +143,7 @@ def _sourced(frame: Frame | Gap) -> Frame | Gap:
         return frame
     path = frame.path if frame.path != shipped_code.NAME else shipped_code.found_again(frame.name, frame.line)
     kind = ownership.kind_of(path, ownership.module_of(path))
-    return Frame(path, frame.line, frame.name, kind=kind, source=_local_source(path, frame.line) or frame.source)
+    return Frame(sources.called(path), frame.line, frame.name, kind=kind, source=_local_source(path, frame.line) or frame.source)
 
 
 def _local_source(path: str, line: int) -> tuple[tuple[int, str], ...]:
@@ -187,7 +187,9 @@ def _frame(frame: schema.Frame) -> Frame | Gap:
 
 
 def _absolute(path: str) -> str:
-    """Absolute where that is a file here; names like ``<string>`` and files of other machines as they are."""
+    """Absolute where that is a file here; names like ``<string>`` and files of other machines as they are; a cell as the notebook
+    calls it."""
+    path = sources.called(path)
     if path.startswith("<") or os.path.isabs(path):
         return path
     full = os.path.abspath(path)

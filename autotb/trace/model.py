@@ -14,6 +14,8 @@ if TYPE_CHECKING:
         """What ``autotb.render`` gives: nothing here imports it."""
 
         def as_text(self, trace: Trace) -> str: ...
+        def as_html(self, trace: Trace) -> str: ...
+        def for_rich(self, trace: Trace, options: Any) -> Any: ...
         def show(self, trace: Trace) -> None: ...
         def restored(self, *fields: Any) -> Trace: ...
 
@@ -75,6 +77,17 @@ class Trace(Data):
 
     def __str__(self) -> str:
         return _drawer.as_text(self) if _drawer is not None else self.stack.headline
+
+    def _repr_html_(self) -> str | None:
+        """As a cell's value it is the story, with frames that open."""
+        return _drawer.as_html(self) if _drawer is not None else None
+
+    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
+        """As a value in a terminal it is the story too."""
+        printer.text(str(self))
+
+    def __rich_console__(self, console: Any, options: Any) -> Any:
+        return _drawer.for_rich(self, options) if _drawer is not None else (str(self),)
 
     def print(self) -> None:
         """Show the story on stderr, as an uncaught error would be."""

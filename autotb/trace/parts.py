@@ -24,7 +24,14 @@ class Place(Data):
     name: str
 
     def __str__(self) -> str:
+        if self.is_cell:
+            return f"{self.path}, line {self.line}" + ("" if self.name == "<module>" else f", in {self.name}")
         return f"{self.path}:{self.line or '?'} in {self.name}"  # code that was made by hand may have no lines
+
+    @property
+    def is_cell(self) -> bool:
+        """Whether it is in a cell of a notebook, which IPython calls so."""
+        return self.path.startswith("Cell In[")
 
 
 class Frame(Place):

@@ -52,6 +52,13 @@ def test_a_place_is_the_same_object_for_the_same_line():
     assert engine_frames.place_of(None) is None
 
 
+def test_places_of_equal_code_are_not_one():
+    """Code that says the same in two files is equal."""
+    codes = [compile("submit()", name, "exec") for name in ("first", "second")]
+    assert codes[0] == codes[1]
+    assert [engine_frames.place_of(callsite.at(code, 0))["path"] for code in codes] == ["first", "second"]
+
+
 @pytest.mark.parametrize(
     ("chunk", "star", "call"),
     [([0], False, "halve(x=0)"), ([(0,)], True, "halve(x=0)"), ([3, 0], False, "halve(x=0)")],

@@ -112,3 +112,9 @@ def test_what_stands_in_place_of_lines_is_none():
     linecache.cache["a.py"] = (3, None, "text", "a.py")
 
     assert sources.lines("a.py") == []
+
+
+def test_a_file_is_called_as_its_environment_calls_it(monkeypatch):
+    monkeypatch.setattr(sources, "namers", [lambda path: "Cell In[3]" if path == "/tmp/cell.py" else ""])
+
+    assert [sources.called(path) for path in ("/tmp/cell.py", "/job.py")] == ["Cell In[3]", "/job.py"]

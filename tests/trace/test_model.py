@@ -55,3 +55,30 @@ def test_explain_gives_the_story_as_data():
     assert trace.frames[-1].name == "test_explain_gives_the_story_as_data"
     assert str(trace).splitlines()[-1] == "KeyError: 'a'"
     assert isinstance(trace, autotb.Trace)
+
+
+def test_as_a_cells_value_it_is_html_and_its_text_is_the_story():
+    assert "<b>KeyError</b>: &#x27;id&#x27;</pre>" in Trace(ROOT)._repr_html_()
+
+    written = []
+
+    class Printer:
+        text = written.append
+
+    Trace(ROOT)._repr_pretty_(Printer, False)
+    assert written == [str(Trace(ROOT))]
+
+
+@pytest.mark.parametrize("width", [40, 100])
+def test_rich_prints_the_story_as_wide_as_its_console(width):
+    import io
+
+    from rich.console import Console
+
+    console = Console(file=io.StringIO(), width=width, color_system=None, legacy_windows=False)
+    console.print(Trace(ROOT))
+    lines = console.file.getvalue().splitlines()
+
+    assert len(lines[0]) == width
+    assert lines[1].startswith("│ /load.py:12 in parse ")
+    assert lines[-1] == "KeyError: 'id'"
