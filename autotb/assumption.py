@@ -33,6 +33,7 @@ class Lost:
     RECORD = "the worker's story: its frames are read from the engine's text, where there is one"
     FIT = "the worker's story, and the types of exceptions that do not survive pickling"
     SITE = "the line that submitted the work"
+    FRAMES = "variables and source in the worker's frames, for debuggers and others who read tracebacks"
     DEATH = "which task a dead worker ran, and how it ended"
     UNSENT = "which part of a call or a result could not be sent"
     UNRETRIEVED = "reports of failures that are never retrieved"

@@ -603,6 +603,7 @@ def _note_failed(client: Client, key: object, exception: BaseException | None) -
     if state is None:  # dropped, and the scheduler does not know it yet
         _nobody_can_ask(_unpacked(exception), site)
         return
+    state.traceback = annotate.renewed(state.exception, state.traceback)
     watch = _watch(state.exception, site)
     for hop in (attached(state.exception) or {}).get("hops", ()):
         lazy.note_made(hop)

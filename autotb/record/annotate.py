@@ -69,6 +69,55 @@ def raised(exc: BaseException) -> None:
         last.tb_next = _traceback(record)
 
 
+def renew(exc: BaseException) -> None:
+    """An engine has brought an exception's traceback along: see ``renewed``; so have its causes, and members of a group."""
+    try:
+        _renew(exc, dict.get(fields_of(exc), KEY), made_frames.MOST_EXCEPTIONS)
+    except Exception:
+        pass  # its record tells its story all the same
+
+
+def renewed(exc: BaseException, tb: TracebackType | None) -> TracebackType | None:
+    """A traceback that tblib has made anew, with the record's frames in place of those: they have variables and the source.
+
+    So it is from the first of tblib's on, where both end in the same line; else it stays as it came.
+    """
+    try:
+        return _renewed(tb, dict.get(fields_of(exc), KEY))
+    except Exception:
+        return tb
+
+
+def _renew(exc: BaseException, record: Any, most: int) -> int:
+    if not most or type(record) not in (dict, tuple):
+        return most
+    static.set_traceback(exc, _renewed(static.traceback_of(exc), record))
+    most -= 1
+    for other, told in _told_of(exc, record) if type(record) is dict else ():
+        most = _renew(other, told, most)
+    return most
+
+
+def _renewed(tb: TracebackType | None, record: Any) -> TracebackType | None:
+    before, at = None, tb
+    while at is not None and not static.is_rebuilt(at.tb_frame.f_code):
+        before, at = at, at.tb_next
+    if at is None or type(record) not in (dict, tuple):
+        return tb
+    made = _traceback(record, twice=True)
+    if made is None or _line(made) != _line(at):
+        return tb
+    if before is None:
+        return made
+    before.tb_next = made
+    return tb
+
+
+def _line(tb: TracebackType) -> tuple[int, str]:
+    last: Any = static.innermost(tb)
+    return last.tb_lineno, static.exact(last.tb_frame.f_code.co_name)
+
+
 def _give(exc: BaseException, record: Any, most: int) -> int:
     """A traceback for an exception, and for the members and causes that came with it; how many more may have one."""
     if not most or type(record) not in (dict, tuple):
@@ -93,16 +142,16 @@ def _told_of(exc: BaseException, record: Any) -> Iterator[tuple[BaseException, A
             yield other, record[key]
 
 
-def _traceback(record: Any) -> TracebackType | None:
+def _traceback(record: Any, *, twice: bool = False) -> TracebackType | None:
     """That of an exception's record; all of one base share its frames, and the entries of it but for the first."""
     if not is_light(record):
-        return made_frames.chained(made_frames.steps(record.get("hops") or []))
+        return made_frames.chained(made_frames.steps(record.get("hops") or [], twice=twice))
     base = record[1]
     found = _frames.get(id(base))
     if found is None or found[0] is not base:
         if len(_frames) > build.MAX_PLACES:
             _frames.clear()
-        steps = made_frames.steps([base])
+        steps = made_frames.steps([base], twice=twice)
         found = _frames[id(base)] = base, steps[:1], made_frames.chained(steps[1:])
     return made_frames.chained(found[1], found[2])
 

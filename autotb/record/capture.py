@@ -209,7 +209,7 @@ class Capture:
         # ("twice"): there the record's are better.
         here = [hop for hop in hops if hop.get("live") or hop.get("twice")]
         remote = [hop for hop in hops if not hop.get("live") and not hop.get("twice")]
-        if not remote:
+        if not remote and not any(hop.get("twice") for hop in hops):
             remote = [{**where, "frames": self.frames.read(raw)} for where, raw in frames.made(tb)]
         segments = frames.segments(frames.walk(tb))
         result: list[Hop] = []

@@ -32,7 +32,6 @@ MAX_LOCALS = 30  # variables of a frame
 MAX_KNOWN = 500  # frames that are remembered
 HAS_POSITIONS = sys.version_info >= (3, 11)
 _FILE_LOADER = sys.modules["_frozen_importlib_external"].SourceFileLoader
-_CO_OPTIMIZED = 1  # of inspect, which is large
 
 RawFrame = tuple["Any", int, int]  # frame, tb_lasti, tb_lineno
 
@@ -130,7 +129,7 @@ class Frames:
 
     def _describe(self, result: Frame, code: CodeType, lasti: int, frame: FrameType, has_source: bool) -> None:
         """What does not change from one failure of this line to the next."""
-        is_rebuilt = _is_rebuilt(code)
+        is_rebuilt = static.is_rebuilt(code)
         if HAS_POSITIONS and not is_rebuilt:
             result["qualname"] = static.exact(code.co_qualname)  # type: ignore[attr-defined,unused-ignore]
             _add_position(result, code, lasti)
@@ -461,14 +460,3 @@ def _is_files_own(code: CodeType, loading: dict[str, Any], module: str) -> bool:
     else:
         path = loading.get("__file__") if module == "__mp_main__" else None  # of a spawned worker
     return type(path) is str and os.path.abspath(path) == os.path.abspath(code.co_filename)
-
-
-def _is_rebuilt(code: CodeType) -> bool:
-    """Whether all of ``code`` but its path and name is made up: a module's code that was given the name of a function.
-
-    So do those who make a traceback anew: tblib (and with it Dask, gevent, PySpark), Jinja.
-    """
-    if code.co_flags & _CO_OPTIMIZED or "__qualname__" in code.co_names:
-        return False  # a function, the body of a class
-    is_modules = code.co_name.startswith(("<module>", "<cell line: "))  # the latter of IPython
-    return not is_modules or "__traceback_maker" in code.co_names

@@ -116,11 +116,14 @@ def is_made(frame: FrameType) -> bool:
     return dict.__contains__(frame.f_globals, MARK)
 
 
-def steps(hops: list[Hop]) -> list[_Step]:
-    """The worker's part of a traceback, hop by hop: the frames of the user and of libraries, and the one that raised."""
+def steps(hops: list[Hop], *, twice: bool = False) -> list[_Step]:
+    """The worker's part of a traceback, hop by hop: the frames of the user and of libraries, and the one that raised.
+
+    ``twice``: also of hops whose frames an engine brings along.
+    """
     if not settings.switch("traceback") or sys.implementation.name != "cpython":
         return []
-    remote = [hop for hop in hops if not hop.get("live") and not hop.get("twice")]
+    remote = [hop for hop in hops if not hop.get("live") and (twice or not hop.get("twice"))]
     found: list[_Step] = []
     with _Dropping():
         for hop in remote:

@@ -23,7 +23,7 @@ from types import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
     from collections.abc import Callable
-    from types import FrameType, TracebackType
+    from types import CodeType, FrameType, TracebackType
     from typing import Any, TypeGuard
 
 mro: Callable[[type], tuple[type, ...]] = type.__dict__["__mro__"].__get__
@@ -40,6 +40,7 @@ suppresses = BaseException.__dict__["__suppress_context__"].__get__
 traceback_of = BaseException.__dict__["__traceback__"].__get__
 set_traceback = BaseException.__dict__["__traceback__"].__set__
 
+_OPTIMIZED = 1  # CO_OPTIMIZED of inspect, which is large
 _C_MADE = (WrapperDescriptorType, GetSetDescriptorType, MethodDescriptorType, MemberDescriptorType)
 _ANSWERS = ("__dir__", "__getattribute__", "__getattr__", "__class__", "__bases__", "__dict__")
 
@@ -227,3 +228,14 @@ def _is_stock(answer: object) -> bool:
         return type(answer) in _C_MADE
     enum = sys.modules.get("enum")
     return type(enum) is ModuleType and answer.__globals__ is names_of(enum)
+
+
+def is_rebuilt(code: CodeType) -> bool:
+    """Whether all of ``code`` but its path and name is made up: a module's code that was given the name of a function.
+
+    So do those who make a traceback anew: tblib (and with it Dask, gevent, PySpark), Jinja.
+    """
+    if code.co_flags & _OPTIMIZED or "__qualname__" in code.co_names:
+        return False  # a function, the body of a class
+    is_modules = code.co_name.startswith(("<module>", "<cell line: "))  # the latter of IPython
+    return not is_modules or "__traceback_maker" in code.co_names

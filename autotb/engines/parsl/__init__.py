@@ -250,6 +250,21 @@ def _in_worker() -> bool:
     return os.path.basename(getattr(main, "__file__", None) or "").startswith("process_worker_pool")
 
 
+def _wrap_get_exception(original: Function) -> Function:
+    """The exception is about to be raised in the driver, with a traceback that tblib has made."""
+
+    @functools.wraps(original)
+    def get_exception(self: Any) -> Any:
+        found = original(self)
+        try:
+            annotate.renew(found)
+        except Exception:
+            pass  # its traceback is Parsl's
+        return found
+
+    return get_exception
+
+
 def _wrap_reduce(original: Function) -> Function:
     """The exception is made fit to travel and gets its record without any code of its class being run."""
 
@@ -445,6 +460,7 @@ PATCHES = (
     Patch("parsl.executors.high_throughput.errors", "WorkerLost.__init__", _wrap_lost_init, costs=Lost.DEATH),
     Patch("parsl.app.errors", "RemoteExceptionWrapper.__init__", _wrap_remote_init, costs=Lost.RECORD),
     Patch("parsl.app.errors", "RemoteExceptionWrapper.__reduce_ex__", _wrap_reduce, costs=Lost.FIT),
+    Patch("parsl.app.errors", "RemoteExceptionWrapper.get_exception", _wrap_get_exception, optional=True, costs=Lost.FRAMES),
     Patch("parsl.dataflow.dflow", "DataFlowKernel.submit", _wrap_submit, costs=Lost.SITE),
     Patch("parsl.dataflow.dflow", "DataFlowKernel.launch_task", _wrap_launch, optional=True, costs=Lost.RETRY),
 )
