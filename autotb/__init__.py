@@ -21,6 +21,7 @@ __all__ = [
     "collect_async",
     "excepthook",
     "explain",
+    "imap",
     "install",
     "load",
     "map",

@@ -1,7 +1,7 @@
 """The public names with their types.  A file of its own, since start-up reads ``__init__.py`` and a type checker reads this."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal, Protocol, TypeVar, overload
 
 from autotb.api import install as install
@@ -165,6 +165,26 @@ def map(
     progress: Progress | bool | None = ...,
     **constants: Any,
 ) -> list[Any]: ...
+@overload
+def imap(
+    fn: Callable[..., _T],
+    *iterables: Iterable[Any],
+    executor: Any = ...,
+    error_handling: Literal["raise"] = ...,
+    chunksize: int | None = ...,
+    progress: Progress | bool | None = ...,
+    **constants: Any,
+) -> Iterator[_T]: ...
+@overload
+def imap(
+    fn: Callable[..., _T],
+    *iterables: Iterable[Any],
+    executor: Any = ...,
+    error_handling: str = ...,
+    chunksize: int | None = ...,
+    progress: Progress | bool | None = ...,
+    **constants: Any,
+) -> Iterator[Any]: ...
 @overload
 async def map_async(
     fn: Callable[..., _T],

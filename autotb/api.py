@@ -21,6 +21,7 @@ HOMES = {
     "Collected": "autotb.futures.collect",
     "Failure": "autotb.futures.collect",
     "WorkerDied": "autotb.postmortem.died",
+    "imap": "autotb.flow.mapping",
     "map": "autotb.flow.mapping",
     "map_async": "autotb.flow.mapping",
     "Flow": "autotb.flow.flow",

@@ -16,6 +16,7 @@ from autotb.flow.pace import MOST_CALLS, Pace
 from autotb.flow.step_inputs import MOST_LOADED, Work
 from autotb.flow.steps import ELEMENT
 
+_UNKNOWN = 1 << 30  # elements of a stream, which are as many as anybody knows
 _LOOKED_AT = 64  # elements that are looked at one by one before the first of them is sent
 
 
@@ -48,14 +49,23 @@ class Flights:
         self.pace = Pace(
             workers, 1 if self._is_single else work.step.chunksize, MOST_LOADED if work.loads else MOST_CALLS, queues
         )
-        self._ats = deque([(work.missing(), 0)])  # elements that nobody has looked at, and where of them to go on
-        self._left = len(self._ats[0][0])
+        self._reader = work.reader
+        if self._reader is not None:
+            self._reader.ahead = 2 * workers * (work.step.chunksize or MOST_LOADED)
+        # Elements that nobody has looked at, and where of them to go on.
+        self._ats: deque[tuple[Sequence[int], int]] = deque([(work.missing(), 0)] if self._reader is None else [])
+        self._left = sum(len(ats) for ats, _ in self._ats)
         self._calls: deque[tuple[Settling, Task]] = deque()  # those that were looked at, and are to be made
 
     @property
     def is_done(self) -> bool:
         """Whether all calls are made and settled."""
-        return not (self.flying or self._left or self._calls)
+        return not (self.flying or self._left or self._calls) and (self._reader is None or self._reader.is_over)
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether others are to have their turn, since reading takes its time."""
+        return self._reader is not None and self._reader.is_slow and not self._reader.is_over
 
     @property
     def may_fly(self) -> bool:
@@ -65,7 +75,7 @@ class Flights:
     def next(self) -> Flight | None:
         """The next chunk; None where there is nothing left to be called."""
         while True:
-            size = self.pace.size(self._left + len(self._calls))
+            size = self.pace.size(self._left + len(self._calls) + (_UNKNOWN if self._reader is not None else 0))
             if self._calls:
                 return self._alike(size)
             ats = self._taken(size)
@@ -83,6 +93,8 @@ class Flights:
                 task = sent(call, None)
                 if task is not None:
                     self._calls.append((call, task))
+                else:
+                    self.drop((at,))
 
     def back(self, flight: Flight, made: int) -> None:
         """A worker has made the first calls of a chunk and hands the others back."""
@@ -92,8 +104,15 @@ class Flights:
         self._ats.appendleft((flight.task.ats, made))
         self._left += len(flight.task.ats) - made
 
+    def drop(self, ats: Sequence[int]) -> None:
+        """These are settled."""
+        if self._reader is not None:
+            self._reader.drop(ats)
+
     def _taken(self, size: int) -> Sequence[int]:
         """Some elements that nobody has looked at, in a row."""
+        if not self._ats and size > 0 and self._reader is not None:
+            return self._reader.read(size)
         if not self._ats or size <= 0:
             return ()
         ats, start = self._ats.popleft()

@@ -9,10 +9,10 @@ import asyncio
 import functools
 import os
 import warnings
-from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from typing import Any, overload
 
-from autotb.flow import executors, notebook, scheduler
+from autotb.flow import executors, notebook, scheduler, streams
 from autotb.flow import over as along
 from autotb.flow.attempts import UNSET
 from autotb.flow.cache import Cache
@@ -53,12 +53,13 @@ class Flow:
             dicts.
         progress: None for a bar on a terminal, False for none, or a function that is called with (done, failed, skipped, total).
 
-    ``error_snapshot`` is the newest snapshot of a call that failed.
+    ``error_snapshot`` is the newest snapshot of a call that failed, ``results`` are those of the newest run that came to its end.
 
     Raises ValueError and TypeError for other values of these, and FileExistsError for a run folder that exists.
     """
 
     error_snapshot: ErrorSnapshot | None = None
+    results: Results | None = None
 
     def __init__(
         self,
@@ -162,7 +163,7 @@ class Flow:
         checked_outputs(outputs)
         if not iterables_or_outputs:
             raise TypeError(f"{made.name}: map takes at least one iterable or output after the step")
-        inputs = tuple([self._input(made, one) for one in iterables_or_outputs])
+        inputs = tuple([self._input(made, one, product) for one in iterables_or_outputs])
         found = self._added(made, True, inputs, constants, product, axes)
         return self._parts(found, outputs, functools.partial(self.map, over=()))
 
@@ -234,6 +235,25 @@ class Flow:
             scheduler.drive(one)
         return self._results(one, heard)
 
+    def iterate(self, output: Output) -> Iterator[Any]:
+        """:meth:`run`, as far as the results of one step are asked for: they come in order, those of a product one after the
+        other, while the other steps run as well.  With the last one the run is at its end, and ``results`` has all.
+
+        Who leaves it before its end, or closes it, cancels what is not begun.  Raises as :meth:`run` does, and KeyError for what
+        is no output of this flow; where a step's exception is raised, the results before it that are there come first.
+        """
+        if not isinstance(output, Output) or output.flow is not self:
+            raise KeyError(f"{output!r} is no output of this flow")
+        return self._iterated(output.name)
+
+    def _iterated(self, name: str) -> Iterator[Any]:
+        heard = listener(self._progress)
+        with heard:
+            one = self._running(heard.tell)
+            heard.begin(one.tallies)
+            yield from scheduler.iterate(one, name)
+        self._results(one, heard)
+
     async def run_async(self) -> Results:
         """:meth:`run`, awaited: other tasks of the event loop run meanwhile."""
         heard = listener(self._progress)
@@ -288,16 +308,16 @@ class Flow:
 
     def _results(self, one: Running, heard: Any) -> Results:
         columns = {name: one.store.columns[name] for name in self._nodes}
-        results = Results(self, columns, one.tallies, one.store.folder, dict(self._nodes))
+        self.results = results = Results(self, columns, one.tallies, one.store.folder, dict(self._nodes))
         heard.finish(results)
         return results
 
-    def _input(self, step: Step, value: Any) -> Any:
+    def _input(self, step: Step, value: Any, product: bool) -> Any:
         if isinstance(value, Output):
             return value
         if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
             raise TypeError(f"{step.name}: map takes iterables and outputs, not {value!r}; give constants by name")
-        return list(value)
+        return list(value) if product or step.takes_wholes or not streams.is_one(value) else streams.of(value)
 
     def _added(
         self,
@@ -342,9 +362,14 @@ class Flow:
                 raise ValueError(f"{step.name}: {output!r} is of another flow")
         return found
 
+    def _shape_of(self, value: Any, over: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        if isinstance(value, streams.Stream):
+            return None
+        return self._axis(value, over) if isinstance(value, Output) else (len(value),)
+
     def _shape(self, step: Step, inputs: tuple[Any, ...], product: bool, over: tuple[int, ...] | None) -> tuple[int, ...] | None:
         """The shape of a map, where it is known by now.  Raises ValueError where it has none."""
-        shapes = [self._axis(one, over) if isinstance(one, Output) else (len(one),) for one in inputs]
+        shapes = [self._shape_of(one, over) for one in inputs]
         known = [shape for shape in shapes if shape is not None]
         if len(known) < len(shapes) and (product or not known):
             return None

@@ -16,6 +16,7 @@ from typing import Any
 from autotb.flow.cache import form_of
 from autotb.flow.snapshots import ERRORS
 from autotb.flow.steps import Nest, Node, Output
+from autotb.flow.streams import Stream
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,8 @@ def _told(value: Any) -> str:
             return repr((value.kind.__name__, value.names, [_told(item) for item in value.items]))
         if isinstance(value, ERRORS):
             return repr(value)
+        if isinstance(value, Stream):
+            return "<stream>"  # nobody has read it
         if isinstance(value, FunctionType):
             return f"{value.__module__}.{value.__qualname__}"
         return repr(form_of(value))

@@ -144,6 +144,10 @@ class Index:
         """The elements of a step, and the state of each."""
         return iter(self.connection.execute("SELECT at, state FROM elements WHERE step = ?", (step,)))
 
+    def extent(self, step: int) -> int:
+        """How many elements a step has at least: up to the last that is known."""
+        return int(self.execute("SELECT COALESCE(MAX(at) + 1, 0) FROM elements WHERE step = ?", (step,))[0][0])
+
     def _shard(self, name: str) -> int:
         if name not in self._shards:
             self.execute("INSERT OR IGNORE INTO shards (name) VALUES (?)", (name,))

@@ -1,16 +1,16 @@
-"""``map`` and ``map_async``: a flow of one step, whose errors are raised, or are values.
+"""``map``, ``imap`` and ``map_async``: a flow of one step, whose errors are raised, or are values.
 
-Flows in: a function, iterables, an executor.  Flows out: a list of results (nested for a product).
+Flows in: a function, iterables, an executor.  Flows out: a list of results (nested for a product), or they as they come.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from autotb.flow import executors, scheduler
+from autotb.flow import executors, scheduler, streams
 from autotb.flow.attempts import UNSET
 from autotb.flow.context import RAISE, check_mode
 from autotb.flow.flow import Progress, Types, check_progress
@@ -18,7 +18,8 @@ from autotb.flow.progress import listener
 from autotb.flow.scheduler import Running
 from autotb.flow.step_inputs import shape_of
 from autotb.flow.steps import Node, Step, as_step, checked_chunksize, user_place
-from autotb.flow.store import Memory, nested
+from autotb.flow.store import Memory, Passing, nested
+from autotb.flow.streams import Stream
 from autotb.render.logs import say
 
 log = logging.getLogger("autotb.flow")
@@ -91,6 +92,41 @@ async def map_async(
     return _result(one)
 
 
+def imap(
+    fn: Callable[..., Any],
+    *iterables: Iterable[Any],
+    executor: Any = "threads",
+    error_handling: str = RAISE,
+    chunksize: int | None = None,
+    progress: Progress | bool | None = None,
+    timeout: float | None = UNSET,
+    retries: int = UNSET,
+    retry_on: Types = UNSET,
+    wait: float = UNSET,
+    **constants: Any,
+) -> Iterator[Any]:
+    """:func:`map`, whose results are handed over in order, as they are asked for: of inputs that may have no end, so much is read
+    as keeps the workers busy, and no result is kept.
+
+    Returns an iterator.  Where an error is raised, the results before it that are there come first.  Who leaves it before its
+    end, or closes it, cancels what is not begun.
+
+    Raises as :func:`map` does; what is wrong use at once.
+    """
+    options = {"timeout": timeout, "retries": retries, "retry_on": retry_on, "wait": wait}
+    store = Passing()
+    one, heard = _prepared(fn, iterables, executor, error_handling, chunksize, False, progress, options, constants, store)
+    return _handed_over(one, heard)
+
+
+def _handed_over(one: Running, heard: Any) -> Iterator[Any]:
+    with heard:
+        heard.begin(one.tallies)
+        name = next(iter(one.tallies))
+        yield from scheduler.iterate(one, name)
+    _tell_left_out(one, name)
+
+
 def _prepared(
     fn: Any,
     iterables: tuple[Iterable[Any], ...],
@@ -101,6 +137,7 @@ def _prepared(
     progress: Any,
     options: dict[str, Any],
     constants: dict[str, Any],
+    store: Memory | None = None,
 ) -> tuple[Running, Any]:
     if not callable(fn) and not isinstance(fn, Step):
         raise TypeError(f"map takes a function first, not {fn!r}")
@@ -113,19 +150,31 @@ def _prepared(
     check_mode(mode)
     check_progress(progress)
     executors.check(executor)
-    inputs = tuple([list(iterable) for iterable in iterables])
+    inputs = tuple([_input(made, iterable, product, store is not None) for iterable in iterables])
     made.check(len(inputs), constants)
-    shape = shape_of(made.name, [(len(values),) for values in inputs], product)
+    known: list[tuple[int, ...]] = [(len(values),) for values in inputs if not isinstance(values, Stream)]
+    shape = shape_of(made.name, known, product) if known else None
     node = Node(made.name, made, True, inputs, constants, product, frozenset(), 1, user_place())
     heard = listener(progress, shows_table=False)
-    return Running([node], executor, mode, Memory(), shapes={made.name: shape}, tell=heard.tell), heard
+    shapes = {made.name: shape if len(known) == len(inputs) else None}
+    return Running([node], executor, mode, store or Memory(), shapes=shapes, tell=heard.tell), heard
+
+
+def _input(step: Step, values: Iterable[Any], product: bool, passes: bool) -> Any:
+    if product or step.takes_wholes or not (passes or streams.is_one(values)):
+        return list(values)
+    return Stream(values)
 
 
 def _result(one: Running) -> list[Any]:
     column = next(iter(one.store.columns.values()))
     assert column.values is not None
-    tally = one.tallies[column.name]
-    if tally.left_out:
-        say(log, logging.WARNING, "%d errors were left out of the inputs of %s", tally.left_out, column.name)
+    _tell_left_out(one, column.name)
     found: list[Any] = nested(column.values, column.shape)
     return found
+
+
+def _tell_left_out(one: Running, name: str) -> None:
+    count = one.tallies[name].left_out
+    if count:
+        say(log, logging.WARNING, "%d errors were left out of the inputs of %s", count, name)

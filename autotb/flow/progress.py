@@ -103,11 +103,11 @@ class Bars(Silent):
         for name in names if self.bars is not None else ():
             tally = tallies[name]
             if name not in self.tasks:
-                self.tasks[name] = self.bars.add_task(name, total=tally.total, failed="", skipped="")
+                self.tasks[name] = self.bars.add_task(name, total=None if tally.is_open else tally.total, failed="", skipped="")
             self.bars.update(
                 self.tasks[name],
                 completed=tally.done,
-                total=tally.total,
+                total=None if tally.is_open else tally.total,
                 failed=f"{tally.failed} failed" if tally.failed else "",
                 skipped=f"{tally.skipped} skipped" if tally.skipped else "",
             )

@@ -83,6 +83,9 @@ def _going_on(index: Index, tallies: dict[str, Tally]) -> str:
     settled, total = (sum(getattr(tally, name) for tally in tallies.values()) for name in ("done", "total"))
     unknown = _checked(index.execute("SELECT COUNT(*) FROM steps WHERE shape IS NULL")[0][0], int)
     said = f"the run goes on: {settled:,} of {total:,} calls are settled"
+    more = sum(tally.is_open for tally in tallies.values())
+    if more:
+        said += f", and {more:,} {'step reads a stream' if more == 1 else 'steps read streams'} of unknown length"
     if unknown:
         said += f", and {unknown:,} {'step' if unknown == 1 else 'steps'} of unknown size to come"
     begun, before = index.noted("begun"), index.noted("before")
@@ -91,7 +94,7 @@ def _going_on(index: Index, tallies: dict[str, Tally]) -> str:
     elapsed = max(time.time() - begun, 0.001)
     pace = (settled - before) / elapsed
     said += f"; {pace:,.1f} a second since it began {table.seconds(elapsed)} ago"
-    return said if unknown else f"{said}, {table.seconds((total - settled) / pace)} left at this pace"
+    return said if unknown or more else f"{said}, {table.seconds((total - settled) / pace)} left at this pace"
 
 
 def _tallies(index: Index) -> dict[str, Tally]:
@@ -103,13 +106,15 @@ def steps(index: Index) -> Iterator[tuple[int, str, tuple[int, ...], Tally]]:
 
     Raises ValueError for an index that says what cannot be.
     """
-    tries = store.tries_of(index)
+    tries, flowing = store.tries_of(index), index.noted("open")
+    flowing = flowing if type(flowing) is list else []
     rows = index.execute("SELECT id, name, shape, seconds FROM steps WHERE shape IS NOT NULL ORDER BY id")
     for step, name, told, seconds in rows:
         counts = dict(index.execute("SELECT state & ?, COUNT(*) FROM elements WHERE step = ? GROUP BY 1", (STATE, step)))
         shape = _shape(told)
         tally = Tally(int(_checked(math.prod(shape), int)))
         tally.done, tally.failed, tally.skipped = sum(counts.values()), counts.get(FAILED, 0), counts.get(SKIPPED, 0)
+        tally.is_open = name in flowing
         tally.retried, tally.timed_out = tries.get(name, (0, 0))
         for _, made in left_out.read(os.path.dirname(index.path), index, step, every=False):
             tally.took(made)

@@ -12,7 +12,7 @@ import os
 import queue
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_EXCEPTION, BrokenExecutor, Future, wait
 from typing import Any
 
@@ -76,6 +76,7 @@ class Running:
     def pump(self) -> list[Future[Any]]:
         """Begin the steps that are ready, settle what is not to be called, and submit what is: the futures of that."""
         new: list[Future[Any]] = []
+        slow: dict[str, None] = {}
         while self._ready or self._touched:
             ready, self._ready = self._ready, []
             for node in ready:
@@ -87,8 +88,17 @@ class Running:
                 new += self._submit(active)
                 if active.is_done:
                     self._finish(active.work)
+                elif (active.is_slow and active.may_fly) or not active.flying:
+                    slow[name] = None
+        self._touched = slow
         self._emit()
         return new
+
+    @property
+    def has_more(self) -> bool:
+        """Whether :meth:`pump` has left something to be submitted: reading it takes its time, and others were to have their
+        turn."""
+        return bool(self._touched)
 
     def _begin(self, node: Node) -> None:
         work = Work(node, self.store, self.mode, self.containers)
@@ -103,13 +113,21 @@ class Running:
         new = []
         while active.may_fly:
             flight = active.next()
+            self._read(active.work)
             if flight is None:
                 break
             future = self._submitted(flight, active.pace.seconds)
             active.flying += 1
             self.flying[future] = flight
             new.append(future)
+            if active.is_slow:
+                break
         return new
+
+    def _read(self, work: Work) -> None:
+        """So much of a stream is known by now."""
+        if work.reader is not None:
+            self.tallies.expect(work.node.name, max(work.reader.count, work.size), is_open=not work.reader.is_over)
 
     def _submitted(self, flight: Flight, seconds: float | None) -> Future[Any]:
         work, task = flight.work, flight.task
@@ -150,6 +168,7 @@ class Running:
         if took.seconds is not None:
             active.pace.learn(made, took.seconds)
         flight.land(answer)
+        active.drop(flight.task.ats[:made])
         if made < len(flight.task.ats):
             active.back(flight, made)
         self._emit()
@@ -168,6 +187,8 @@ class Running:
 
     def _finish(self, work: Work) -> None:
         node = work.node
+        if work.reader is not None:
+            work.reader.end()
         tally = self.tallies[node.name]
         tally.seconds = time.monotonic() - work.begun
         self.tallies.took(node.name, work.column.made.values())
@@ -226,10 +247,33 @@ def drive(running: Running) -> None:
         while not running.is_done:
             for future in running.pump():
                 future.add_done_callback(arrived.put)
-            if running.flying:
+            if running.flying and not (running.has_more and arrived.empty()):
                 running.complete(_arrived(running, arrived))
     except BaseException as error:
         running.abandon(wait=isinstance(error, Exception))  # whoever interrupts does not want to wait
+        raise
+    running.close()
+
+
+def iterate(running: Running, name: str) -> Iterator[Any]:
+    """Run it as far as the results of one step are asked for, which come in order; with the last of them to its end."""
+    arrived: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
+    results = running.store.results(name)
+    try:
+        while not running.is_done:
+            for future in running.pump():
+                future.add_done_callback(arrived.put)
+            while running.flying and not (running.has_more and arrived.empty()):
+                running.complete(_arrived(running, arrived))
+                if arrived.empty():
+                    break
+            yield from results.ready()
+    except Exception:
+        running.abandon(wait=True)
+        yield from results.ready()  # those before the error are not lost
+        raise
+    except BaseException:
+        running.abandon(wait=False)  # nobody asks for more, or wants to wait
         raise
     running.close()
 
@@ -269,7 +313,9 @@ async def drive_async(running: Running) -> None:
         while not running.is_done:
             for future in running.pump():
                 watch(future)
-            if running.flying:
+            if running.has_more and arrived.empty():
+                await asyncio.sleep(0)
+            elif running.flying:
                 running.complete(await _arrived_async(running, arrived))
     except BaseException:
         running.abandon(wait=False)  # an event loop does not wait for threads

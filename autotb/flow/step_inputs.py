@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from autotb.flow import left_out, resources
+from autotb.flow import left_out, resources, streams
 from autotb.flow.binding import Names
 from autotb.flow.context import CONTINUE, Array, Element, ErrorContext, Held, ResourcesEval, Sources, scan, unravelled
 from autotb.flow.left_out import DROP, PASS, SKIP, Lineage
@@ -159,10 +159,24 @@ class Work:
             self.on_error = SKIP
             self.lineage.is_no_map()
         self.singles = [] if self.is_map else [self._whole(value) for value in node.inputs]
-        self.shape = shape_of(node.name, [axis.shape for axis in self.axes], node.product) if self.is_map else ()
+        is_flowing = any(isinstance(axis, streams.Flowing) for axis in self.axes)
+        self.reader = streams.Reader(node.name, self._in_a_row(), store) if is_flowing else None
+        self.shape = self._shape() if self.is_map else ()
         self.size = math.prod(self.shape)
         self._strides = [math.prod(self.shape[at + 1 :]) for at in range(len(self.shape))]
         self._map_resources: ResourcesEval | None = None
+
+    def _shape(self) -> tuple[int, ...]:
+        if self.reader is not None:
+            return (0,)  # it grows
+        return shape_of(self.node.name, [axis.shape for axis in self.axes], self.node.product)
+
+    def _in_a_row(self) -> list[Any]:
+        """The axes, which are to be of one dimension each.  Raises ValueError where one is not."""
+        for axis in self.axes:
+            if len(axis.shape) != 1:
+                raise ValueError(f"{self.node.name}: the iterables have different lengths: {axis.shape}, a stream")
+        return self.axes
 
     def _whole(self, value: Any) -> tuple[Any, Any]:
         """An argument, and what is known of it."""
@@ -196,6 +210,8 @@ class Work:
             return Gathered([inner for inner, _ in wholes], [known for _, known in wholes])
         if not isinstance(value, Output):
             self.lineage.along(None, None)
+            if isinstance(value, streams.Stream):
+                return streams.Flowing(value)
             return Given(value)
         column = self.store.columns[value.name]
         if len(column.shape) > 1 and self.node.over:
@@ -223,8 +239,10 @@ class Work:
 
     def begin(self, run_again: tuple[int, ...]) -> None:
         """Take the step's place in the store; elements in these states, of an earlier run, are called again."""
-        column = self.store.begin(self.node.name, self.shape)
+        column = self.store.begin(self.node.name, self.shape, self.reader is not None)
         self.column = column
+        if self.reader is not None:
+            self.reader.column, self.size = column, len(column.states)
         if run_again and column.states.count(MISSING) != self.size:
             column.states[:] = column.states.translate(bytes.maketrans(bytes(run_again), bytes([MISSING]) * len(run_again)))
         for at, made in list(column.made.items()):

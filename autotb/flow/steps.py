@@ -41,6 +41,11 @@ class Step:
         """Whether nothing has to be looked at call by call."""
         return self.resources is None and not self.cache
 
+    @property
+    def takes_wholes(self) -> bool:
+        """Whether a map of it is to know all its inputs: to ask once what it needs."""
+        return callable(self.resources) and self.resources_scope == MAP
+
     def check(self, count: int, constants: Iterable[str]) -> None:
         """Whether it can be called with so many positional arguments and these keywords.  Raises TypeError."""
         injected = [self.resources_variable] if self.resources_variable is not None else []

@@ -89,11 +89,28 @@ class Memory:
         before = self.tries.get(name, [0, 0])
         self.tries[name] = [before[0] + retried, before[1] + timed_out]
 
-    def begin(self, name: str, shape: tuple[int, ...]) -> Column:
+    def begin(self, name: str, shape: tuple[int, ...], grows: bool = False) -> Column:  # noqa: ARG002  Folder's
         """A step's place; its elements are missing until they are put there."""
         size = math.prod(shape)
         self.columns[name] = column = Column(name, shape, bytearray([MISSING]) * size, [None] * size)
         return column
+
+    def waiting(self, column: Column, count: int) -> int:  # noqa: ARG002  Passing's
+        """How many of so many elements of a step nobody has taken who is to."""
+        return 0
+
+    def grow(self, column: Column, count: int) -> None:
+        """A step that is mapped over a stream has so many elements by now."""
+        new = count - len(column.states)
+        column.shape = (count,)
+        if new > 0:
+            column.states.extend(bytes([MISSING]) * new)
+            if column.values is not None:
+                column.values.extend([None] * new)
+
+    def results(self, name: str) -> Coming:
+        """The results of a step, as they come."""
+        return Coming(self, name)
 
     def put(self, column: Column, ats: Sequence[int], values: list[Any], places: Places) -> bytes:  # noqa: ARG002  Folder's
         """What some elements came to; ``places`` says where workers have kept them.  Returns their states."""
@@ -142,6 +159,51 @@ class Memory:
         """Nothing to do in memory."""
 
 
+class Coming:
+    """The results of one step that are there by now, in order; those of a product one after the other."""
+
+    def __init__(self, store: Memory, name: str) -> None:
+        self.store, self.name, self._at = store, name, 0
+
+    def ready(self) -> Iterator[Any]:
+        """Those that have come since they were last asked for."""
+        column = self.store.columns.get(self.name)
+        while column is not None and self._at < math.prod(column.shape) and column.states[self._at] != MISSING:
+            self._at += 1
+            yield self.store.read(column, self._at - 1, self._at)[0]
+
+
+class Passing(Memory):
+    """Results of one step that is mapped over a stream, each of which is given away in its turn."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._given = 0
+        self._values: dict[int, Any] = {}
+
+    def waiting(self, column: Column, count: int) -> int:  # noqa: ARG002  there is one
+        """How many are still to be given away."""
+        return count - self._given
+
+    def grow(self, column: Column, count: int) -> None:
+        """What is not there takes no room."""
+
+    def put(self, column: Column, ats: Sequence[int], values: list[Any], places: Places) -> bytes:  # noqa: ARG002
+        """What some elements came to.  Returns their states."""
+        self._values.update(zip(ats, values, strict=True))
+        return bytes(map(state_of, values))
+
+    def results(self, name: str) -> Any:  # noqa: ARG002  there is one
+        """Itself."""
+        return self
+
+    def ready(self) -> Iterator[Any]:
+        """What is next, as far as it is there."""
+        while self._given in self._values:
+            self._given += 1
+            yield self._values.pop(self._given - 1)
+
+
 class Folder(Memory):
     """Results in a run folder; ``keeps`` tells whether their values stay in memory as well.
 
@@ -156,6 +218,8 @@ class Folder(Memory):
         self._steps: dict[str, Identity] = {}
         self._checks_all = checks_all
         self._wholes: dict[str, _Whole] = {}
+        self._grown: set[str] = set()  # steps that have become longer
+        self._flowing: set[str] = set()  # those that may become longer still
         if not resume:
             refuse_existing(self.folder)
         self.index = self._resumed() if _holds(self.folder) else self._begun(resume)
@@ -213,14 +277,21 @@ class Folder(Memory):
         self.index.commit()
         self._steps = {one.name: one for one in steps}
 
-    def begin(self, name: str, shape: tuple[int, ...]) -> Column:
+    def begin(self, name: str, shape: tuple[int, ...], grows: bool = False) -> Column:
         """A step's place, with what an earlier run of the folder has of it.  Raises ValueError where that was another step."""
-        column = super().begin(name, shape)
+        if grows:
+            super().grow(column := super().begin(name, (0,)), self.index.extent(self.index.step(name)[0]))
+            shape = column.shape
+            self._grown.add(name)
+            self._flowing.add(name)
+            self.index.note(open=sorted(self._flowing))
+        else:
+            column = super().begin(name, shape)
         if not self.keeps:
             column.values = None
         known = self.index.step(name)
         column.step, told = known[0], json.dumps(shape)
-        if known[4] is None:
+        if known[4] is None or grows:
             self.index.change("UPDATE steps SET shape = ? WHERE id = ?", (told, column.step))
             self._is_urgent = True
             known = (*known[:4], told)
@@ -232,6 +303,11 @@ class Folder(Memory):
             for at, value in Elements(self.folder, name, self).all(len(column.states)):
                 column.values[at] = value
         return column
+
+    def grow(self, column: Column, count: int) -> None:
+        """The same; how many they are is noted with the next commit."""
+        super().grow(column, count)
+        self._grown.add(column.name)
 
     def _check(self, known: Any, function: str, inputs: str, shape: tuple[int, ...]) -> None:
         _, name, before, given, form = known
@@ -295,6 +371,9 @@ class Folder(Memory):
     def finish(self, column: Column, seconds: float) -> None:
         """A step is done: how long it took is noted."""
         self.index.change("UPDATE steps SET seconds = seconds + ? WHERE id = ?", (seconds, column.step))
+        if column.name in self._flowing:
+            self._flowing.discard(column.name)
+            self.index.note(open=sorted(self._flowing))
         self._commit_in_time()
 
     def settle(self) -> None:
@@ -318,6 +397,9 @@ class Folder(Memory):
     def _commit(self) -> None:
         self._last, self._is_urgent = time.monotonic(), False
         self._note_wholes()
+        while self._grown:
+            column = self.columns[self._grown.pop()]
+            self.index.change("UPDATE steps SET shape = ? WHERE id = ?", (json.dumps([len(column.states)]), column.step))
         if self._has_tries:
             self.index.note(tries=self.tries)
             self._has_tries = False

@@ -26,8 +26,9 @@ def html(tallies: dict[str, Any], causes: Sequence[str] = (), *, bars: bool = Fa
     head = "".join(f'<th style="{_CELL.format("left" if name == "step" else "right")}">{name}</th>' for name in names)
     rows = []
     for name, tally in tallies.items():
-        bar = (f'<progress value="{tally.done}" max="{max(tally.total, 1)}"></progress>',) if bars else ()
-        cells = (*bar, *_counts(tally, columns))
+        far = "" if tally.is_open else f' value="{tally.done}" max="{max(tally.total, 1)}"'
+        bar = (f"<progress{far}></progress>",)
+        cells = (*(bar if bars else ()), *_counts(tally, columns))
         first = f'<td style="{_CELL.format("left")}">{escape(name)}</td>'
         rows.append(f"<tr>{first}" + "".join(f'<td style="{_CELL.format("right")}">{cell}</td>' for cell in cells) + "</tr>")
     stories = "".join(f"<pre>{escape(cause)}</pre>" for cause in causes)
@@ -55,7 +56,8 @@ def counts_of(tallies: dict[str, Any]) -> list[str]:
 
 def _counts(tally: Any, columns: Sequence[str]) -> list[str]:
     told = {name: getattr(tally, COUNTS[name]) for name in columns}
-    return [seconds(count) if name == "time" else f"{count:,}" for name, count in told.items()]
+    more = "+" if tally.is_open else ""  # of a stream, as far as it is read
+    return [seconds(count) if name == "time" else f"{count:,}{more if name == 'of' else ''}" for name, count in told.items()]
 
 
 def _table(tallies: dict[str, Any], width: int) -> str:

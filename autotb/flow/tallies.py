@@ -17,6 +17,7 @@ class Tally:
         self.left_out = self.passed = 0  # errors among the inputs of calls that were made in spite of them
         self.total = total
         self.seconds = 0.0
+        self.is_open = False  # more may come, as far as anybody knows
 
     def took(self, made: Any) -> None:
         """A call was made in spite of errors."""
@@ -37,10 +38,10 @@ class Tallies(dict[str, Tally]):
         self.all = Tally(sum(sizes.values()))
         self.changed: set[str] = set()
 
-    def expect(self, name: str, size: int) -> None:
-        """A step has so many calls, as is known now that it begins."""
+    def expect(self, name: str, size: int, is_open: bool = False) -> None:
+        """A step has so many calls, as is known now that it begins; or so many by now."""
         self.all.total += size - self[name].total
-        self[name].total = size
+        self[name].total, self[name].is_open = size, is_open
 
     def tried(self, name: str, retried: int = 0, timed_out: int = 0) -> None:
         """So many more calls of a step took more than one attempt, of so many one took too long."""

@@ -80,6 +80,7 @@ def test_what_it_comes_to(expected):
         ("rows", 1),
     ]
     assert expected["memory"]["rest"] == 1 + 11 + 21 + 41 + 61 + 71
+    assert expected["streamed"] == [number * number for number in range(30)]
     assert expected["tried"] == {
         "lines": [
             "attempt 3 of 3, before: ConnectionError: 2 is reset; KeyError: 2",

@@ -213,6 +213,7 @@ def main(name):
             assert left_out(results) == left_out(autotb.load(kept)) == out["left out"]
             again = flow_of(tasks, "threads", run_folder=kept, resume=True).run()  # nothing is called but what was skipped
             out["resumed"] = {step: told(again[step]) for step in again}
+        out["streamed"] = list(autotb.imap(tasks.pair, iter(range(30)), iter(range(30)), executor=executor, progress=False))
         with tempfile.TemporaryDirectory() as folder:
             out["tried"] = tried(tasks, executor, folder)
         out["map"] = told(autotb.map(tasks.load, range(8), executor=executor, error_handling="continue", progress=False))
