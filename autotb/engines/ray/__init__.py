@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from autotb import assumption, engine_facts, settings, surface
 from autotb.assumption import Attributes, Frame, Lost, Text
 from autotb.engines.ray import data, returned, waiting
-from autotb.instrument import engine_frames, exception_wrappers, inherited_settings, lazy, task_events
+from autotb.instrument import attempts, engine_frames, exception_wrappers, inherited_settings, lazy, task_events
 from autotb.instrument.patch import Patch, noise_is_kept
 from autotb.record import annotate, build, callsite, pickling, static, wrappers
 from autotb.record.capture import KEY, attached
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from autotb.instrument.types import Function
     from autotb.record.callsite import Site
-    from autotb.record.schema import Light, Tree
+    from autotb.record.schema import Hop, Light, Tree
 
     class Reference(Protocol):
         """``ray.ObjectRef``."""
@@ -178,15 +178,39 @@ def _record(live: BaseException, kwargs: dict[str, Any], args: tuple[Any, ...]) 
         return {**upstream, "broken": [skipped, *upstream.get("broken", ())]}
     actor = kwargs.get("actor_id")
     failed = static.traceback_of(wrappers.innermost(live))
+    is_datas = name.startswith("ray.data.") or live is not wrappers.innermost(live)
+    task = _current_task()
     hop = build.hop(
         "ray",
         f"in a Ray {'actor' if actor else 'worker'}",
         call=engine_frames.frame_call(failed) or (None if name.startswith("ray.data.") else f"{name}(…)"),
-        label=_operator() if name.startswith("ray.data.") or live is not wrappers.innermost(live) else None,
-        task=_current_task(),
+        label=_operator() if is_datas else _which_attempt(live, task),
+        task=task,
         actor=actor if isinstance(actor, str) else None,
     )
     return build.record(live, static.traceback_of(live), hop)
+
+
+_attempt = 0  # of the task that this worker runs: 0 for the first
+_attempts = attempts.Attempts()  # in a worker: those of its own that failed, by the task's id
+
+
+def _wrap_log_start(original: Function) -> Function:
+    """A worker begins a task, and is told which attempt it is."""
+
+    @functools.wraps(original)
+    def record_task_log_start(self: Any, task_id: object, attempt_number: int) -> Any:
+        global _attempt
+        _attempt = attempt_number
+        return original(self, task_id, attempt_number)
+
+    return record_task_log_start
+
+
+def _which_attempt(live: BaseException, task: str | None) -> str | None:
+    """``attempt 3, all failed alike``, of a task that was run before."""
+    _attempts.failed_of(task, attempts.headline(live))
+    return attempts.said(_attempt + 1, 0, _attempts.failed[task]) if _attempt else None
 
 
 def _operator() -> str | None:
@@ -278,6 +302,22 @@ def _note_submitted(tree: Tree) -> None:
             place = engine_frames.place_of(_sites.get(bytes.fromhex(key))) if key else None
             if place is not None and "made" not in hop:  # Ray Data submits when it likes to
                 hop.setdefault("submitted", place)
+        _note_most_attempts(hop)
+
+
+_NUMBERED = re.compile(r"attempt \d+(?! of)")
+
+
+def _note_most_attempts(hop: Hop) -> None:
+    """Of how many attempts it was one, where this process submitted the task."""
+    known = _calls.get(bytes.fromhex(hop.get("task") or ""))
+    label = hop.get("label") or ""
+    if known is None or not _NUMBERED.match(label):
+        return
+    remote, _, kwargs = known
+    most = kwargs.get("max_retries", (getattr(remote, "_default_options", None) or {}).get("max_retries"))
+    if type(most) is int and most > 0:
+        hop["label"] = _NUMBERED.sub(lambda match: f"{match[0]} of {most + 1}", label, count=1)
 
 
 def _wrap_actor_died_init(original: Function) -> Function:
@@ -522,6 +562,7 @@ PATCHES = (
     Patch("ray.remote_function", "RemoteFunction._remote", _wrap_remote, costs=Lost.SITE),
     Patch("ray.actor", "ActorClass._remote", _wrap_remote, costs=Lost.SITE),
     Patch("ray.actor", "ActorMethod._remote", _wrap_remote, costs=Lost.SITE),
+    Patch("ray._private.worker", "Worker.record_task_log_start", _wrap_log_start, optional=True, costs=Lost.ATTEMPTS),
     Patch("ray._private.worker", "_unhandled_error_handler", _wrap_unhandled, costs=Lost.UNRETRIEVED),
     Patch("ray._private.worker", "init", inherited_settings.telling, costs=Lost.SETTINGS),
     *data.PATCHES,

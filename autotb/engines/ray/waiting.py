@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from autotb import assumption, settings
 from autotb.assumption import Attributes, Frame
-from autotb.instrument import engine_frames
+from autotb.instrument import engine_frames, task_events
+from autotb.instrument.waited_tasks import CANCELLED, NOT_DONE, RUNNING, Task, told
+from autotb.postmortem.death_report import duration
 from autotb.record import safe_repr, static
 
 if TYPE_CHECKING:
@@ -18,8 +20,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 GET = Frame("ray._private.worker", "get", "object_refs", costs="what a ray.get waited for that timed out")
-CANCELLED = Attributes("ray.exceptions", "TaskCancelledError", "task_id", costs="which task was cancelled")
-MOST = 3  # calls that are named
+TASK_ID = Attributes("ray.exceptions", "TaskCancelledError", "task_id", costs="which task was cancelled")
 
 
 def lines(exc: BaseException, sites: Mapping[bytes, Any], calls: Mapping[bytes, Any]) -> tuple[str, ...]:
@@ -31,9 +32,12 @@ def lines(exc: BaseException, sites: Mapping[bytes, Any], calls: Mapping[bytes, 
         asked = _asked(static.traceback_of(exc))
         if kind == "GetTimeoutError":
             return _not_ready(asked, sites, calls)
-        (task,) = CANCELLED.read(exc) or (None,)
+        (task,) = TASK_ID.read(exc) or (None,)
         task = asked[0].task_id() if task is None and len(asked) == 1 else task
-        return (f"cancelled: {_named(task.binary(), sites, calls)}",) if task is not None else ()
+        if task is None:
+            return ()
+        place = engine_frames.place_of(sites.get(task.binary()))
+        return told([Task(CANCELLED, _call(task.binary(), calls), place=place)])
     except Exception:
         pass  # then Ray's message is all
     return ()
@@ -57,23 +61,39 @@ def _not_ready(references: list[Any], sites: Mapping[bytes, Any], calls: Mapping
     _, missing = ray.wait(unique, num_returns=len(unique), timeout=0, fetch_local=False)
     if not missing:
         return ("all results are ready by now",)
-    named = list(dict.fromkeys(_named(reference.task_id().binary(), sites, calls) for reference in missing))
-    more = f", and {len(named) - MOST:,} more" if len(named) > MOST else ""
-    return (f"{len(missing):,} of {len(unique):,} results are not ready: {'; '.join(named[:MOST])}{more}",)
+    run = _running()
+    tasks = {reference.task_id().binary(): None for reference in missing}  # some have several results
+    return (
+        f"{len(missing):,} of {len(unique):,} results are not ready:",
+        *told(_task(task, run, sites, calls) for task in tasks),
+    )
 
 
-def _named(task: bytes, sites: Mapping[bytes, Any], calls: Mapping[bytes, Any]) -> str:
-    """The call of a task, where it is kept, and where it was submitted."""
-    call = "a task"
-    if task in calls and settings.switch("args"):
-        remote, args, kwargs = calls[task]
-        name = str(getattr(remote, "_function_name", "") or getattr(remote, "_method_name", "")).rpartition(".")[2]
-        given = kwargs.get("args") or (args[0] if args else ())
-        named = kwargs.get("kwargs") or (args[1] if len(args) > 1 else {})
-        shown = [*map(safe_repr.brief, given), *(f"{key}={safe_repr.brief(value, key)}" for key, value in named.items())]
-        call = f"{name}({', '.join(shown)})" if name else call
-    place = engine_frames.place_of(sites.get(task))
-    return f"{call} submitted at {place['path']}:{place['line']} in {place['name']}" if place else call
+def _running() -> dict[int, Any]:
+    """What the workers of this machine run, by the numbers of the tasks."""
+    from autotb.postmortem import status_file, status_reader
+
+    return {left.words[status_file.JOB]: left for left in status_reader.every() if left.running and status_file.lives(left.pid)}
 
 
-ASSUMPTIONS = (GET, CANCELLED)
+def _task(task: bytes, run: dict[int, Any], sites: Mapping[bytes, Any], calls: Mapping[bytes, Any]) -> Task:
+    left = run.get(task_events.number(task))
+    call, place = _call(task, calls), engine_frames.place_of(sites.get(task))
+    if left is None:
+        return Task(NOT_DONE, call, place=place)
+    return Task(RUNNING, call, f"for {duration(left.seconds)}, pid {left.pid}", place)
+
+
+def _call(task: bytes, calls: Mapping[bytes, Any]) -> str:
+    """The call of a task, where it is kept."""
+    if task not in calls or not settings.switch("args"):
+        return ""
+    remote, args, kwargs = calls[task]
+    name = str(getattr(remote, "_function_name", "") or getattr(remote, "_method_name", "")).rpartition(".")[2]
+    given = kwargs.get("args") or (args[0] if args else ())
+    named = kwargs.get("kwargs") or (args[1] if len(args) > 1 else {})
+    shown = [*map(safe_repr.brief, given), *(f"{key}={safe_repr.brief(value, key)}" for key, value in named.items())]
+    return f"{name}({', '.join(shown)})" if name else ""
+
+
+ASSUMPTIONS = (GET, TASK_ID)

@@ -12,6 +12,7 @@ from tests.engines import kit
 from tests.programs import Ran, sections
 
 PROGRAM = """
+import os
 import sys
 import time
 
@@ -20,13 +21,18 @@ import ray
 
 @ray.remote
 def nap(seconds):
+    if seconds == 60:
+        open("begun", "w").close()
     time.sleep(seconds)
 
 
 def timed_out():
     done = nap.remote(0)
     ray.get(done)
-    ray.get([done, nap.remote(60)], timeout=0.2)
+    running = nap.remote(60)
+    while not os.path.exists("begun"):
+        time.sleep(0.05)
+    ray.get([done, running, nap.remote(seconds=5)], timeout=0.2)
 
 
 def cancelled():
@@ -35,8 +41,17 @@ def cancelled():
     ray.get(reference)
 
 
+@ray.remote(max_retries=2, retry_exceptions=True)
+def divide(number):
+    return 1 / number
+
+
+def again():
+    ray.get(divide.remote(0))
+
+
 ray.init(num_cpus=1, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
-for case in (timed_out, cancelled):
+for case in (again, timed_out, cancelled):
     sys.stderr.write(f"=== {case.__name__}\\n")
     sys.stderr.flush()
     try:
@@ -56,7 +71,9 @@ def stories(tmp_path_factory):
 def test_a_time_out_says_what_was_waited_for(stories):
     text = stories["timed_out"]
 
-    assert re.search(r"^1 of 2 results are not ready: nap\(60\) submitted at \S+main.py:\d+ in timed_out$", text, re.M), text
+    assert "\n2 of 3 results are not ready:\n" in text
+    assert re.search(r"^running: nap\(60\), for \d+\.\d s, pid \d+, submitted at \S+main.py:\d+ in timed_out$", text, re.M), text
+    assert re.search(r"^not done: nap\(seconds=5\), submitted at \S+main.py:\d+ in timed_out$", text, re.M), text
     assert "GetTimeoutError" in Ran(1, "", text, None).last
 
 
@@ -65,10 +82,16 @@ def test_a_time_out_says_what_was_waited_for(stories):
 def test_a_cancelled_task_is_named(stories):
     text = stories["cancelled"]
 
-    assert re.search(r"^cancelled: nap\(50\) submitted at \S+main.py:\d+ in cancelled$", text, re.M), text
+    assert re.search(r"^cancelled: nap\(50\), submitted at \S+main.py:\d+ in cancelled$", text, re.M), text
     assert "TaskCancelledError" in text
+
+
+@kit.newer
+@pytest.mark.on_main()
+def test_attempts_are_counted(stories):
+    assert "attempt 3 of 3, all failed alike" in " ".join(stories["again"].replace("│", "").split()), stories["again"]
 
 
 def test_other_errors_are_let_be():
     assert waiting.lines(ValueError("x"), {}, {}) == ()
-    assert waiting._named(b"unknown", {}, {}) == "a task"
+    assert waiting._call(b"unknown", {}) == ""
