@@ -30,7 +30,8 @@ def parser() -> argparse.ArgumentParser:
     show = commands.add_parser("show", help="print a failure again that was kept in a file, or how far a flow's run is")
     show.add_argument(
         "file",
-        help="of AUTOTB_DIR, of unwrap(log_to=…), of collect's to_json() or jsonl=…, of AUTOTB_STYLE=json, or a run folder",
+        help="of AUTOTB_DIR, of unwrap(log_to=…), of collect's to_json() or jsonl=…, of AUTOTB_STYLE=json, a run folder, "
+        "or - for text on stdin that has tracebacks in it",
     )
     show.add_argument("--failed", action="store_true", help="list the calls that failed in a run folder, by what they failed of")
     report = commands.add_parser("report", help="one HTML page for the failures of a night, grouped by root cause")

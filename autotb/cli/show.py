@@ -1,11 +1,12 @@
-"""``python -m autotb show PATH``: print kept failures again.  Reads JSON only: nothing is unpickled, nothing is run.
+"""``python -m autotb show PATH``: print kept failures again, or (``-``) the tracebacks of a text.  Nothing is unpickled or run.
 
 Flows in: a file of ``AUTOTB_DIR``, of ``unwrap(log_to=…)``, of ``collect``'s ``to_json`` or ``jsonl``, or of the JSON style; or
-the run folder of a flow.  Flows out: the stories on stdout, in the style that the settings ask for.
+the run folder of a flow; stdin.  Flows out: the stories on stdout, in the style that the settings ask for.
 """
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from autotb.render import clean, terminal
 def command(options: Any) -> int:
     """Print; 2 where the file cannot be read as stories."""
     lists_failed = getattr(options, "failed", False)
+    if options.file == "-" and not lists_failed:
+        return _pasted()
     if Path(options.file).is_dir():
         return _folder(options.file, lists_failed)
     if lists_failed:
@@ -28,6 +31,24 @@ def command(options: Any) -> int:
         return _refused(options.file, error)
     texts = [_text(story) for story in told]
     terminal.write(sys.stdout, "\n".join(texts) if texts else f"{clean.line(options.file)}: no failure in it\n")
+    return 0
+
+
+def _pasted() -> int:
+    """What is read from stdin, which may be any program's output."""
+    import importlib
+
+    from autotb._triggers import TRIGGERS
+    from autotb.cli import pasted
+
+    for name in sorted({name for names in TRIGGERS.values() for name in names}):
+        with contextlib.suppress(Exception):  # whose frames are a library's then
+            importlib.import_module(name)
+    text = sys.stdin.buffer.read(pasted.MOST).decode("utf-8", "replace")
+    told = [render.draw(trace, sys.stdout) for trace in pasted.traces(text)]
+    if not told:
+        return _refused("-", ValueError("there is no traceback in it"))
+    terminal.write(sys.stdout, "\n".join(told))
     return 0
 
 

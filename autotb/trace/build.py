@@ -75,7 +75,7 @@ def _located(stack: Stack) -> Stack:
         return stack
     place = hop.submitted
     asked = next((frame for frame in reversed(stack.frames) if frame.kind == ownership.USER), None)
-    there = Frame(place.path, place.line, place.name, source=_local_source(place.path, place.line))
+    there = Frame(place.path, place.line, place.name, source=local_source(place.path, place.line))
     more = () if asked is not None and (asked.path, asked.line) == (place.path, place.line) else (there,)
     located = replace(hop, where="", submitted=None, call="", frames=(*hop.frames, *more))
     return replace(stack, hops=(*stack.hops[:-1], located, *((Hop(call=hop.call),) if hop.call else ())))
@@ -143,10 +143,10 @@ def _sourced(frame: Frame | Gap) -> Frame | Gap:
         return frame
     path = frame.path if frame.path != shipped_code.NAME else shipped_code.found_again(frame.name, frame.line)
     kind = ownership.kind_of(path, ownership.module_of(path))
-    return Frame(sources.called(path), frame.line, frame.name, kind=kind, source=_local_source(path, frame.line) or frame.source)
+    return Frame(sources.called(path), frame.line, frame.name, kind=kind, source=local_source(path, frame.line) or frame.source)
 
 
-def _local_source(path: str, line: int) -> tuple[tuple[int, str], ...]:
+def local_source(path: str, line: int) -> tuple[tuple[int, str], ...]:
     around = settings.value("context")
     lines = sources.lines_from_elsewhere(path)
     if not 1 <= line <= len(lines):
@@ -202,10 +202,10 @@ def _source(frame: schema.Frame) -> tuple[tuple[int, str], ...]:
     sent = frame.get("source")
     line = frame["line"]
     if not sent:
-        return _local_source(frame["path"], line) if frame.get("kind") not in (ownership.ENGINE, ownership.OWN) else ()
+        return local_source(frame["path"], line) if frame.get("kind") not in (ownership.ENGINE, ownership.OWN) else ()
     numbered = tuple((sent[0] + i, text_) for i, text_ in enumerate(sent[1]))
     if numbered[0][0] > max(1, line - wanted) or numbered[-1][0] < line + wanted:
-        here = dict(_local_source(frame["path"], line))
+        here = dict(local_source(frame["path"], line))
         if all(here.get(number, text_) == text_ for number, text_ in numbered) and len(here) > len(numbered):
             return tuple(here.items())
     last = max(line + wanted, frame.get("end_line", line))

@@ -21,11 +21,11 @@ _CARETS = re.compile(r"^\s*[~^]+[~^\s]*$")
 def parse(text: str) -> Stack | None:
     """The last exception of ``text``, chained to those before it."""
     lines = without_colours(text).expandtabs(8).replace("\r\n", "\n").split("\n")
-    blocks = _blocks([_without_margin(line) for line in lines])
+    found = blocks([without_margin(line) for line in lines])
     stack: Stack | None = None
     joint = ""
-    for sentence, block in blocks:
-        current = _block(block)
+    for sentence, inside in found:
+        current = block(inside)
         if current is None:
             continue
         if stack is not None:
@@ -35,7 +35,7 @@ def parse(text: str) -> Stack | None:
     return stack
 
 
-def _without_margin(line: str) -> str:
+def without_margin(line: str) -> str:
     """A line of a group's own traceback, without the bars that CPython draws before it."""
     stripped = line.lstrip(" ")
     if stripped.startswith("| ") and len(line) - len(stripped) >= 2:
@@ -45,22 +45,23 @@ def _without_margin(line: str) -> str:
     return line
 
 
-def _blocks(lines: list[str]) -> list[tuple[str, list[str]]]:
+def blocks(lines: list[str]) -> list[tuple[str, list[str]]]:
     """Cut at ``Traceback`` headers; each block with the joining sentence that stood before it."""
-    blocks: list[tuple[str, list[str]]] = []
+    found: list[tuple[str, list[str]]] = []
     sentence = ""
     for line in lines:
         if line.strip() in (CAUSED, DURING):
             sentence = line.strip()
         elif _HEADER.match(line.strip()):
-            blocks.append((sentence, []))
+            found.append((sentence, []))
             sentence = ""
-        elif blocks:
-            blocks[-1][1].append(line)
-    return blocks
+        elif found:
+            found[-1][1].append(line)
+    return found
 
 
-def _block(lines: list[str]) -> Stack | None:
+def block(lines: list[str]) -> Stack | None:
+    """One exception, of the lines below its header."""
     frames: list[Frame | Gap] = []
     at = 0
     while at < len(lines):
@@ -73,7 +74,7 @@ def _block(lines: list[str]) -> Stack | None:
         elif match := _REPEATED.match(line):
             frames.append(Gap(repeated=int(match[1]), cycle=1))
             at += 1
-        elif line.startswith("  ") or not line.strip():
+        elif line.startswith("  ") or not line.strip() or _CARETS.match(line):  # below a line that tblib has rebuilt
             at += 1
         else:
             break

@@ -17,6 +17,7 @@ ADAPTERS = [name for name in sorted(triggers.adapters()) if ".engines." in name]
 #: Other files in which an installed engine's name stands, each with its reason: none is a list of engines to be added to.
 ELSEWHERE = {
     "autotb/_triggers.py": "generated",
+    "autotb/cli/pasted.py": "texts that engines print",
     "autotb/engines/dask.py": "Dask and its cluster are two adapters",
     "autotb/engines/datasets.py": "it runs on multiprocess",
     "autotb/engines/distributed.py": "Dask and its cluster are two adapters",

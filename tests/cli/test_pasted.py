@@ -1,0 +1,246 @@
+"""Text that is pasted, of any engine and machine, with anything around it, is told as the story that it has."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from autotb.cli import pasted
+from autotb.record import ownership
+from tests import programs
+
+LIB = "/home/me/.venv/lib/python3.11/site-packages"
+PLAIN = """Traceback (most recent call last):
+  File "/app/main.py", line 9, in <module>
+    main()
+  File "/app/main.py", line 5, in main
+    return 1 / 0
+           ~~^~~
+ZeroDivisionError: division by zero
+"""
+POOL = '''{module}RemoteTraceback: 
+"""
+Traceback (most recent call last):
+  File "/usr/lib/python3.11/concurrent/futures/process.py", line 263, in _process_worker
+    r = call_item.fn(*call_item.args, **call_item.kwargs)
+  File "/app/main.py", line 5, in work
+    return 1 / x
+           ~~^~~
+ZeroDivisionError: division by zero
+"""
+
+The above exception was the direct cause of the following exception:
+
+Traceback (most recent call last):
+  File "/app/main.py", line 9, in <module>
+    pool.submit(work, 0).result()
+  File "/usr/lib/python3.11/concurrent/futures/_base.py", line 456, in result
+    return self.__get_result()
+ZeroDivisionError: division by zero
+'''  # noqa: W291
+RAY = f"""Traceback (most recent call last):
+  File "/app/main.py", line 23, in <module>
+    ray.get(outer.remote(0))
+  File "{LIB}/ray/_private/worker.py", line 2822, in get
+    values = worker.get_objects(object_refs)
+ray.exceptions.RayTaskError(ZeroDivisionError): \x1b[36mray::outer()\x1b[39m (pid=4242, ip=10.0.0.3)
+  File "/app/main.py", line 27, in outer
+    return ray.get(inner.remote(x))
+ray.exceptions.RayTaskError(ZeroDivisionError): \x1b[36mray::inner()\x1b[39m (pid=4243, ip=10.0.0.3)
+  File "/app/main.py", line 4, in inner
+    return 1 / x
+ZeroDivisionError: division by zero
+"""
+RAY_CHAINED = """Traceback (most recent call last):
+  File "/app/main.py", line 23, in <module>
+    ray.get(chained.remote(0))
+ray.exceptions.RayTaskError(ValueError): ray::chained() (pid=4242, ip=10.0.0.3)
+  File "/app/main.py", line 9, in chained
+    {}["a"]
+KeyError: 'a'
+
+The above exception was the direct cause of the following exception:
+
+ray::chained() (pid=4242, ip=10.0.0.3)
+  File "/app/main.py", line 11, in chained
+    raise ValueError("b") from error
+ValueError: b
+"""
+DASK = r"""2026-11-26 10:12:03,260 - distributed.worker - ERROR - Compute Failed
+Key:       work-8bf9
+State:     executing
+Task:  <Task 'work-8bf9' work(...)>
+Exception: "ZeroDivisionError('division by zero')"
+Traceback: '  File "/app/main.py", line 4, in work\n    return 1 / x\n           ~~^~~\n'
+"""
+SPARK = f"""26/11/26 10:12:03 ERROR Executor: Exception in task 0.0
+Traceback (most recent call last):
+  File "/app/main.py", line 41, in <module>
+    rdd.map(work).collect()
+  File "{LIB}/py4j/protocol.py", line 327, in get_return_value
+    raise Py4JJavaError(
+py4j.protocol.Py4JJavaError: An error occurred while calling z:org.apache.spark.api.python.PythonRDD.collectAndServe.
+: org.apache.spark.SparkException: Job aborted due to stage failure: org.apache.spark.api.python.PythonException: Traceback (most recent call last):
+  File "{LIB}/pyspark/worker.py", line 1247, in main
+    process()
+  File "/app/main.py", line 4, in work
+    return 1 / x
+ZeroDivisionError: division by zero
+
+	at org.apache.spark.api.python.BasePythonRunner$ReaderIterator.handlePythonException(PythonRunner.scala:572)
+	... 1 more
+Driver stacktrace:
+	at org.apache.spark.scheduler.DAGScheduler.failJobAndIndependentStages(DAGScheduler.scala:2856)
+Caused by: org.apache.spark.api.python.PythonException: Traceback (most recent call last):
+  File "{LIB}/pyspark/worker.py", line 1247, in main
+    process()
+  File "/app/main.py", line 4, in work
+    return 1 / x
+ZeroDivisionError: division by zero
+
+	at org.apache.spark.api.python.BasePythonRunner$ReaderIterator.handlePythonException(PythonRunner.scala:572)
+"""
+PARSL = f"""Traceback (most recent call last):
+  File "/app/main.py", line 37, in <module>
+    work(0).result()
+  File "{LIB}/parsl/app/errors.py", line 138, in wrapper
+    return func(*args, **kwargs)
+^^^^^^^^^^^^^^^
+  File "/app/main.py", line 4, in work
+    return 1 / x
+      ^^^^^^^^^^^
+ZeroDivisionError: division by zero
+"""
+
+
+@pytest.fixture(autouse=True)
+def facts(monkeypatch):
+    known = pasted.engine_facts.facts
+    monkeypatch.setattr(known, "own_modules", known.own_modules | {"ray", "parsl", "pyspark", "py4j"})
+
+
+def told(text):
+    """Of each story the hops: where, and the lines of the user's frames."""
+    return [
+        [(hop.where, [frame.line for frame in hop.frames if frame.kind == ownership.USER]) for hop in trace.stack.hops]
+        for trace in pasted.traces(text)
+    ]
+
+
+def test_cpythons_own():
+    (trace,) = pasted.traces(PLAIN)
+    assert (trace.stack.headline, [frame.line for frame in trace.frames]) == ("ZeroDivisionError: division by zero", [9, 5])
+    assert trace.frames[-1].failing_line == "return 1 / 0"
+
+
+@pytest.mark.parametrize(
+    ("module", "where"),
+    [
+        ("concurrent.futures.process._", "in a process-pool worker"),
+        ("multiprocessing.pool.", "in a pool worker"),
+        ("joblib.externals.loky.process_executor._", "in a loky worker"),
+        ("another.pool._", "in a worker"),
+    ],
+)
+def test_pools(module, where):
+    text = POOL.replace("{module}", module)
+    assert told(text) == [[("", [9]), (where, [5])]]
+    (trace,) = pasted.traces(text)
+    assert (trace.stack.message, trace.stack.cause) == ("division by zero", None)
+    assert [frame.kind for frame in trace.frames] == ["user", "engine", "engine", "user"]
+
+
+def test_ray():
+    outer, inner = (f"in a Ray worker, pid={pid}, ip=10.0.0.3, {name}" for pid, name in ((4242, "outer"), (4243, "inner")))
+    assert told(RAY) == [[("", [23]), (outer, [27]), (inner, [4])]]
+
+    (trace,) = pasted.traces(RAY_CHAINED)
+    assert (trace.stack.headline, trace.root_cause.headline) == ("ValueError: b", "KeyError: 'a'")
+    assert [[frame.line for frame in hop.frames] for hop in trace.stack.hops] == [[23], [11]]
+
+
+def test_dask_parsl_and_spark():
+    assert told(DASK) == [[("in a Dask worker, work-8bf9", [4])]]
+    assert pasted.traces(DASK)[0].stack.headline == "ZeroDivisionError: division by zero"
+    assert told(PARSL) == [[("", [37, 4])]]
+    assert told(SPARK) == [[("", [41]), ("in a PySpark worker", [4])]]
+    (trace,) = pasted.traces(SPARK)
+    assert (trace.stack.headline, trace.stack.raised_as) == ("ZeroDivisionError: division by zero", "py4j.protocol.Py4JJavaError")
+
+
+@pytest.mark.parametrize("prefix", ["> ", "    ", "web-1  | ", "(work pid=7) ", "\x1b[36m(work pid=7)\x1b[0m "])
+def test_what_stands_before_every_line_is_left_out(prefix):
+    text = "".join(prefix + line + "\n" for line in PLAIN.splitlines())
+    (trace,) = pasted.traces(f"begun\n{text}")
+    assert (trace.stack.headline, [frame.line for frame in trace.frames]) == ("ZeroDivisionError: division by zero", [9, 5])
+
+
+def test_several_in_a_log_are_several_and_what_follows_is_no_message():
+    log = "2026-11-26 10:12:03 INFO all is well\n"
+    found = pasted.traces(log + PLAIN + log + PLAIN.replace("Zero", "Other") + "$ ls\n")
+    assert [trace.stack.headline for trace in found] == [
+        "ZeroDivisionError: division by zero",
+        "OtherDivisionError: division by zero",
+    ]
+
+
+def test_lines_that_only_look_like_dasks_are_kept():
+    assert (
+        pasted.traces("Key: 7\n" + PLAIN.replace("ZeroDivisionError:", "Exception:"))[0].stack.headline
+        == "Exception: division by zero"
+    )
+
+
+def test_the_lines_around_are_this_machines_only_where_they_agree(tmp_path):
+    path = tmp_path / "main.py"
+    path.write_text("# before\nreturn 1 / 0\n# after\n")
+    text = PLAIN.replace("/app/main.py", str(path)).replace("line 5", "line 2")
+    assert [text for _, text in pasted.traces(text)[0].frames[-1].source][:3] == ["# before", "return 1 / 0", "# after"]
+
+    (tmp_path / "other.py").write_text("# before\nanother\n")
+    assert pasted.traces(text.replace("main.py", "other.py"))[0].frames[-1].source == ((2, "return 1 / 0"),)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "no traceback", "Traceback: it", "Traceback (most recent call last):\n", '"""\n', "\0" * 100]
+)
+def test_no_traceback(text):
+    assert pasted.traces(text) == []
+
+
+def test_hostile_text_ends():
+    text = "Traceback (most recent call last):\n" * 5_000 + 'x._RemoteTraceback: \n"""\n' * 5_000 + PLAIN * 200
+    assert len(pasted.traces(text)) >= 1
+
+
+def shown(text, folder):
+    command = [sys.executable, "-m", "autotb", "show", "-"]
+    return subprocess.run(command, input=text, cwd=folder, env=programs.environment(), capture_output=True, text=True, timeout=60)
+
+
+def test_from_stdin(tmp_path):
+    ran = shown(RAY, tmp_path)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.startswith("╭")
+    assert "ray/_private" not in ran.stdout
+    assert "1 engine frame hidden" in ran.stdout
+
+    ran = shown("nothing", tmp_path)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (2, "", "autotb show: -: there is no traceback in it\n")
+
+
+def test_what_a_real_pool_prints_without_autotb(tmp_path):
+    code = """
+        from concurrent.futures import ProcessPoolExecutor
+
+        def work(x):
+            return 1 / x
+
+        if __name__ == "__main__":
+            with ProcessPoolExecutor(1) as pool:
+                pool.submit(work, 0).result()
+        """
+    ran = programs.run(tmp_path, code, autotb="0")
+    assert told(ran.stderr) == [[("", [9]), ("in a process-pool worker", [5])]]
