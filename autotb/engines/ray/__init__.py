@@ -184,7 +184,7 @@ def _record(live: BaseException, kwargs: dict[str, Any], args: tuple[Any, ...]) 
         "ray",
         f"in a Ray {'actor' if actor else 'worker'}",
         call=engine_frames.frame_call(failed) or (None if name.startswith("ray.data.") else f"{name}(…)"),
-        label=_operator() if is_datas else _which_attempt(live, task),
+        label=_operator() if is_datas else returned.trial(static.traceback_of(live)) or _which_attempt(live, task),
         task=task,
         actor=actor if isinstance(actor, str) else None,
     )

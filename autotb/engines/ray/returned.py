@@ -21,6 +21,7 @@ from autotb.record.capture import attached
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import TracebackType
 
     from autotb.instrument.types import Function
 
@@ -62,6 +63,18 @@ def _rank() -> str | None:
         return f"rank {sys.modules['ray.train'].get_context().get_world_rank()}"
     except Exception:
         return None
+
+
+def trial(tb: TracebackType | None) -> str | None:
+    """The trial of Ray Tune's that this actor runs, whose frames are in the traceback."""
+    while tb is not None:
+        if static.name_of(tb.tb_frame).startswith("ray.tune."):
+            try:
+                return f"trial {sys.modules['ray.tune'].get_context().get_trial_name()}"
+            except Exception:
+                return None  # of a version that has no such function
+        tb = tb.tb_next
+    return None
 
 
 def _open_group(exc: BaseException) -> engine_facts.Opened | None:

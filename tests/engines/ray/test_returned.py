@@ -12,10 +12,12 @@ from tests.engines import kit
 from tests.programs import Ran, sections
 
 PROGRAM = """
+import os
 import sys
 
 import ray
 import ray.train
+import ray.tune
 import ray.util.multiprocessing
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
@@ -51,9 +53,14 @@ def in_train():
     DataParallelTrainer(loop, train_loop_config={"value": 0}, scaling_config=scaling).fit()
 
 
+def in_tune():
+    tuner = ray.tune.Tuner(loop, param_space={"value": 0}, run_config=ray.tune.RunConfig(storage_path=os.getcwd(), verbose=0))
+    raise tuner.fit()[0].error
+
+
 if __name__ == "__main__":
     ray.init(num_cpus=2, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
-    for case in (in_pool, pickled_again, in_train):
+    for case in (in_pool, pickled_again, in_train, in_tune):
         sys.stderr.write(f"=== {case.__name__}\\n")
         sys.stderr.flush()
         try:
@@ -65,6 +72,12 @@ if __name__ == "__main__":
 
 #: case: its frames, where it ran, the call, what the program catches
 EXPECTED = {
+    "in_tune": (
+        ["in_tune", "loop", "inverse"],
+        r"in a Ray actor, pid \d+, trial loop_\w+",
+        "loop(config={'value': 0})",
+        "True False",
+    ),
     "in_pool": (["in_pool", "inverse"], r"in a Ray pool's actor, pid \d+", "inverse(value=0)", "True False"),
     "pickled_again": (["pickled_again", "task", "inverse"], r"in a Ray worker, pid \d+", "task(value=0)", "True False"),
     "in_train": (
