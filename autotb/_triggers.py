@@ -33,6 +33,7 @@ TRIGGERS = {
     "distributed.process": ("autotb.engines.distributed",),
     "distributed.scheduler": ("autotb.engines.distributed",),
     "distributed.worker": ("autotb.engines.distributed",),
+    "django.views.debug": ("autotb.environments.django",),
     "exceptiongroup._formatting": ("autotb.environments.exceptiongroup",),
     "executorlib.executor.base": ("autotb.engines.executorlib",),
     "executorlib.standalone.hdf": ("autotb.engines.executorlib",),
@@ -109,6 +110,8 @@ TRIGGERS = {
     "speedy_utils.common.exceptions": ("autotb.engines.speedy_utils",),
     "speedy_utils.multi_worker._mp_backends": ("autotb.engines.speedy_utils",),
     "speedy_utils.multi_worker.thread": ("autotb.engines.speedy_utils",),
+    "starlette.middleware.errors": ("autotb.environments.starlette",),
+    "streamlit.elements.exception": ("autotb.environments.streamlit",),
     "structlog.tracebacks": ("autotb.environments.structlog",),
     "threading": ("autotb.engines.threads",),
     "torch._utils": ("autotb.engines.torch",),
@@ -121,4 +124,5 @@ TRIGGERS = {
     "torch.utils.data._utils.worker": ("autotb.engines.torch",),
     "torch.utils.data.dataloader": ("autotb.engines.torch",),
     "trio._core": ("autotb.engines.trio",),
+    "werkzeug.debug.tbtools": ("autotb.environments.werkzeug",),
 }

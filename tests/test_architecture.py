@@ -136,6 +136,9 @@ ELSEWHERE = {
     "engines/threads": "with processes, which fail alike: tests/engines/test_threads_and_processes.py",
     "engines/torchelastic": "PyTorch's, of two adapters: tests/engines/test_torch.py",
     "engines/trio": "with anyio, which runs on it: tests/engines/test_trio_and_anyio.py",
+    "environments/django": "a page, as others: tests/environments/test_web.py",
+    "environments/starlette": "a page, as others: tests/environments/test_web.py",
+    "environments/werkzeug": "a page, as others: tests/environments/test_web.py",
     "frozen/hook-autotb": "PyInstaller runs it: tests/test_frozen.py",
     "cli/assumed": "so far through doctor: tests/engines/test_degrading.py",
 }

@@ -91,6 +91,8 @@ class _Stack(traceback.StackSummary):
     """Frames with lines between them."""
 
     lines: list[tuple[int, str]]
+    after: list[str]
+    keys: list[tuple[str, int]]  # of its frames, some of which whoever has it may take out
 
     @classmethod
     def of(cls, frames: traceback.StackSummary, told: Retold, first: int, count: int) -> _Stack:
@@ -98,17 +100,24 @@ class _Stack(traceback.StackSummary):
         stack = cls(frames)
         lines = [(at - first, line) for at, lines in told.places for line in lines if at >= first]
         shown = [(at, line) for at, line in lines if at < len(frames) or at == count - first]
-        stack.lines = [(at, f"  [{line}]\n") for at, line in [*shown, *((len(frames), line) for line in told.after)]]
+        stack.lines = [(at, f"  [{line}]\n") for at, line in shown]
+        stack.after = [f"  [{line}]\n" for line in told.after]
+        stack.keys = _keys(stack)
         return stack
 
     def format(self, **options: Any) -> list[str]:
         """As Python's, a list of text."""
+        from autotb.render import retold
+
+        lines, keys = self.lines, _keys(self)
+        if keys != self.keys:
+            lines = retold.realigned(lines, self.keys, keys)
         result: list[str] = []
         done = 0
-        for at, line in self.lines:
+        for at, line in lines:
             result += [*self._part(done, at).format(**options), line]
             done = at
-        return result + self._part(done, len(self)).format(**options)
+        return [*result, *self._part(done, len(self)).format(**options), *self.after]
 
     def _part(self, start: int, end: int) -> traceback.StackSummary:
         return traceback.StackSummary(self[start:end])
@@ -116,6 +125,10 @@ class _Stack(traceback.StackSummary):
     def __reduce__(self) -> Any:
         """Where it is unpickled it is Python's."""
         return traceback.StackSummary, (list(self),)
+
+
+def _keys(frames: list[Any]) -> list[tuple[str, int]]:
+    return [(frame.name, frame.lineno) for frame in frames]
 
 
 def _give_workers_chains(shown: Any, error: Any, options: dict[str, Any]) -> None:
@@ -142,7 +155,7 @@ def _has_workers_chain(shown: Any, error: BaseException, options: dict[str, Any]
         return False
     from autotb.render import retold
 
-    chain = retold.workers_chain(error)
+    chain = None if retold.is_silent() else retold.workers_chain(error)
     if chain is None:
         return False
     kind, more = type(shown), {name: value for name, value in options.items() if name != "_seen"}

@@ -31,9 +31,12 @@ if TYPE_CHECKING:
 
     _Changing = Callable[[TracebackType | None], TracebackType | None]
     _Read = TypeVar("_Read")
+    _Lines = TypeVar("_Lines")
+    _Key = tuple[str, int]  # a function's name, and the line
 
 NOTES = "__notes__"
 _quiet = threading.local()  # .on: this thread shows an error in another way already
+_reading = threading.local()  # .told: what is told of the exceptions that somebody reads in this thread, by their ids
 
 
 class Retold:
@@ -57,13 +60,7 @@ class Retold:
 
     def places_among(self, shown: list[tuple[str, int]]) -> list[tuple[int, list[str]]]:
         """The places among frames of which whoever shows them has left some out, each by its function's name and line."""
-        entries = [(each.tb_frame.f_code.co_name, each.tb_lineno) for each in _entries(self.tb)]
-        kept: list[int] = []  # the numbers of the entries that are shown
-        at = len(entries)
-        for key in reversed(shown):
-            at = next((number for number in range(at - 1, -1, -1) if entries[number] == key), -1)
-            kept.insert(0, at)
-        return [(sum(number < place for number in kept), lines) for place, lines in self.places]
+        return realigned(self.places, [(each.tb_frame.f_code.co_name, each.tb_lineno) for each in _entries(self.tb)], shown)
 
     @property
     def lines(self) -> list[str]:
@@ -79,14 +76,36 @@ class Retold:
         return clean.text(stack.message if stack.type.rpartition(".")[2] in kind else stack.headline)
 
 
+def realigned(places: list[tuple[int, _Lines]], before: list[_Key], shown: list[_Key]) -> list[tuple[int, _Lines]]:
+    """Places among what is left of the frames before which they stood."""
+    kept: list[int] = []  # the numbers of those that are left
+    at = len(before)
+    for key in reversed(shown):
+        at = next((number for number in range(at - 1, -1, -1) if before[number] == key), -1)
+        kept.append(at)
+    return [(sum(number < place for number in kept), lines) for place, lines in places]
+
+
 def of(error: BaseException | None, tb: TracebackType | None) -> Retold | None:
     """How others are to show an exception with this traceback; None: as it is."""
-    if tb is None or error is None or not issubclass(type(error), BaseException) or getattr(_quiet, "on", False):
+    if tb is None or error is None or not issubclass(type(error), BaseException) or is_silent():
         return None
     if attached(error) is None or not settings.switch("traceback"):
         return None
+    known: Retold | None = getattr(_reading, "told", {}).get(id(error))
+    if known is not None:
+        return known  # it is not as it was while it is read
     with own:
         return Retold(error, tb)
+
+
+@contextlib.contextmanager
+def _told_so(told: dict[int, Retold | None]) -> Iterator[None]:
+    before, _reading.told = getattr(_reading, "told", {}), told
+    try:
+        yield
+    finally:
+        _reading.told = before
 
 
 @contextlib.contextmanager
@@ -97,6 +116,11 @@ def silence() -> Iterator[None]:
         yield
     finally:
         _quiet.on = before
+
+
+def is_silent() -> bool:
+    """Whether that is so in this thread."""
+    return getattr(_quiet, "on", False)
 
 
 def is_whole(error: BaseException) -> bool:
@@ -156,6 +180,7 @@ def read(
                 notes = {key: tale.lines for key, tale in told.items() if in_notes and tale is not None}
                 tales = [told[id(each)] for each in chain.line(error)]
                 until_read.enter_context(for_a_while(error, notes=notes, engines=engines))
+                until_read.enter_context(_told_so(told))
                 tb = tb if tales[0] is None or engines else tales[0].tb
         except Exception:
             tales = []  # it is read as it is

@@ -96,6 +96,9 @@ if __name__ == "__main__":
         tell("last", shown(error, limit=-1))
         tell("locals", "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format()))
         tell("only", "".join(traceback.format_exception_only(type(error), error)))
+        taken = traceback.TracebackException.from_exception(asked(nested))
+        del taken.stack[0]
+        tell("taken", "".join(taken.format()))
         copied = pickle.loads(pickle.dumps(traceback.TracebackException.from_exception(error).stack))
         tell("pickled", f"{type(copied) is traceback.StackSummary} {[frame.name for frame in copied]}")
         if hasattr(__builtins__, "ExceptionGroup"):
@@ -208,6 +211,20 @@ def test_with_a_limit_the_lines_of_frames_that_are_not_shown_are_not_either(told
     assert "in ratio" not in told[0]["first"]
     assert "[ratio(" not in told[0]["first"]
     assert "in asked\n" not in told[0]["last"]
+
+
+def test_lines_stay_with_their_frames_where_others_are_taken_out(told):
+    lines = [line.strip() for line in told[0]["taken"].split("\n") if line.strip().startswith(("[", "File"))]
+
+    assert [line.partition(",")[0] + line.rpartition(",")[2] for line in lines] == [
+        "[in a process-pool worker submitted at main.py:N in asked]",
+        "[nested()][nested()]",
+        'File "main.py" in nested',
+        "[in a process-pool worker submitted at main.py:N in nested]",
+        "[ratio(clicks=2 views=0)]",
+        'File "main.py" in ratio',
+        "[N engine frames hidden AUTOTB_FRAMES=all]",
+    ]
 
 
 def test_a_stack_that_is_pickled_is_pythons(told):
