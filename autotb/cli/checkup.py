@@ -196,8 +196,11 @@ def _with_ours() -> str:
     return os.pathsep.join(filter(None, (str(PACKAGE.parent), os.environ.get("PYTHONPATH", ""))))
 
 
-def trial(style: str, by_itself: bool) -> list[str]:
-    """Fail one task on a process pool and look at what is shown; ``by_itself``: a start-up file switches autotb on."""
+def trial(style: str, by_itself: bool) -> tuple[list[str], str]:
+    """Fail one task on a process pool and look at what is shown, which is returned too.
+
+    ``by_itself``: a start-up file switches autotb on.
+    """
     with tempfile.TemporaryDirectory(prefix="autotb-trial-", ignore_cleanup_errors=True) as folder:
         script = Path(folder, "job.py")
         script.write_text(_JOB, encoding="utf-8")
@@ -205,7 +208,7 @@ def trial(style: str, by_itself: bool) -> list[str]:
         ours = {} if by_itself else {"PYTHONPATH": _with_ours()}
         done = _child(command, Path(folder), AUTOTB="1", AUTOTB_STYLE=style, COLUMNS="100", PYTHONIOENCODING="utf-8", **ours)
     if isinstance(done, str):
-        return [f"a trial could not be run: {done}"]
+        return [f"a trial could not be run: {done}"], ""
     lacking = [what for sign, what in _SIGNS if sign not in done.stderr]
     if style == "rich" and "╭" not in done.stderr:
         lacking.insert(0, "the panel")
@@ -214,7 +217,7 @@ def trial(style: str, by_itself: bool) -> list[str]:
         problems.append(f"a trial, one task that fails on a process pool: what is shown lacks {', '.join(lacking)}")
     if done.returncode != 1:
         problems.append(f"a trial, one task that fails on a process pool: the program ended with status {done.returncode}, not 1")
-    return problems
+    return problems, done.stderr
 
 
 def _own_lines(stderr: str) -> list[str]:

@@ -20,7 +20,7 @@ import sysconfig
 from typing import Any
 
 from autotb import __version__, api, boot, first_use, plain_errors, runtime, settings
-from autotb.cli import checkup
+from autotb.cli import checkup, holders
 from autotb.instrument import patch
 
 _DRAWN = "every uncaught error on a terminal; elsewhere those of workers and engines, a plain one is Python's own text"
@@ -64,13 +64,14 @@ def examine() -> dict[str, Any]:
         autotb.install()
         if not started:
             problems.append("start-up did not switch autotb on in this interpreter: see the start-up files")
+    held = holders.now()  # before engines are imported, which may put their own there
     report: dict[str, Any] = {
         "autotb": __version__,
         "python": f"{platform.python_implementation()} {platform.python_version()} at {sys.executable}",
         "active": boot.started,
         "versions": _versions(problems),
         "startup_files": _startup_files(problems),
-        "excepthook": _hook(problems, off),
+        "excepthook": "autotb" if held["sys.excepthook"] is boot.excepthook else holders.name(held["sys.excepthook"]),
         "drawn": _drawn(started, off),
         "engines": _engines(problems, off),
         "noise": patch.noise,
@@ -79,9 +80,14 @@ def examine() -> dict[str, Any]:
         "workers": _workers(problems, off),
         "problems": problems,
     }
+    shown = ""
     if not off:
         report["asked"] = _asked(problems)
-        problems += _trial(report)
+        found, shown = _trial(report)
+        problems += found
+    report["hooks"] = holders.of(held, shown, report["drawn"], off=off)
+    if not off:
+        _hook(problems, report["hooks"]["sys.excepthook"])
     problems += runtime.problems
     _status_files(problems)
     return report
@@ -93,7 +99,7 @@ def _drawn(started: bool, off: bool) -> str:
     return _NOT_BY_ITSELF if not started else _DRAWN_BY_ALL if plain_errors.style_is_set() else _DRAWN
 
 
-def _trial(report: dict[str, Any]) -> list[str]:
+def _trial(report: dict[str, Any]) -> tuple[list[str], str]:
     """One task that fails on a process pool, with what this environment has."""
     style = "plain" if report["versions"].get("rich") == "missing" else "rich"
     return checkup.trial(style, by_itself=bool(report["startup_files"]))
@@ -131,15 +137,13 @@ def _startup_files(problems: list[str]) -> list[dict[str, str]]:
     return files
 
 
-def _hook(problems: list[str], off: bool) -> str:
-    hook = sys.excepthook
-    if hook is boot.excepthook:
-        return "autotb"
-    where = getattr(getattr(hook, "__code__", None), "co_filename", "")
-    name = f"{getattr(hook, '__module__', '?')}.{getattr(hook, '__qualname__', type(hook).__name__)}"
-    if not off:
-        problems.append(f"sys.excepthook belongs to {name}{f' ({where})' if where else ''}: uncaught errors go to it")
-    return name
+def _hook(problems: list[str], told: dict[str, str]) -> None:
+    """What there is to know, and to do, of a hook that is another's."""
+    if told["holder"] != holders.OURS:
+        problems.append(
+            f"sys.excepthook belongs to {told['holder']}: uncaught errors go to it, which shows {told['seen']}"
+            " (a hook of yours may hand on to autotb.excepthook)"
+        )
 
 
 def _engines(problems: list[str], off: bool) -> list[dict[str, Any]]:
@@ -300,8 +304,10 @@ def _text(report: dict[str, Any]) -> str:
         "",
         "start-up files",
         *(f"  {file['path']}: {file['state']}" for file in report["startup_files"]),
-        f"  sys.excepthook: {report['excepthook']}",
         f"  drawn: {report['drawn']}",
+        "",
+        "hooks that show errors, who holds them, and what is seen",
+        *(f"  {name}: {hook['holder']}: {hook['seen']}" for name, hook in report["hooks"].items()),
         "",
         "engines",
     ]

@@ -98,7 +98,7 @@ def test_a_trial_tells_what_its_story_lacks(tmp_path):
     shutil.copytree(PACKAGE, target, ignore=shutil.ignore_patterns("__pycache__"))
     panels = target / "render" / "panels.py"
     panels.write_text(panels.read_text().replace("def draw(", "def draw(*_):\n    raise OSError('no')\n\n\ndef _draw("))
-    code = "from autotb.cli import checkup; print(*checkup.trial('rich', by_itself=False), sep='\\n')"
+    code = "from autotb.cli import checkup; print(*checkup.trial('rich', by_itself=False)[0], sep='\\n')"
     ran = programs.start([sys.executable, "-c", code], tmp_path / "site", PYTHONPATH=str(tmp_path / "site"))
 
     assert "drawing with rich failed" in ran.stdout

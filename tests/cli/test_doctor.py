@@ -28,6 +28,7 @@ def test_doctor_under_the_opt_out_says_that_nothing_is_drawn(tmp_path):
     ran = programs.start([sys.executable, "-m", "autotb", "doctor"], tmp_path, autotb="0")
 
     assert "  drawn: nothing, while AUTOTB switches autotb off\n" in ran.stdout
+    assert "  sys.excepthook: Python: Python's own text\n" in ran.stdout
     assert "settings that were asked for here" not in ran.stdout
 
 
@@ -41,6 +42,11 @@ def test_doctor_says_what_is_off(tmp_path):
     report = json.loads(ran.stdout)
 
     assert ran.status == 1
-    assert any("sys.excepthook belongs to sitecustomize.hook" in problem for problem in report["problems"])
+    assert report["hooks"]["sys.excepthook"]["seen"] == "nothing at all"
+    assert report["hooks"]["threading.excepthook"]["holder"] == "autotb"
+    assert any(
+        problem.startswith("sys.excepthook belongs to sitecustomize.hook") and "which shows nothing at all" in problem
+        for problem in report["problems"]
+    )
     assert any("AUTOTB_STYLE='x'" in problem for problem in report["problems"])
     assert report["settings"]["style"]["from"] == "default"
