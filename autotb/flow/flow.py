@@ -51,7 +51,8 @@ class Flow:
         return_results: with False results stay in the run folder, written by the workers, and are read when they are asked for.
         scan: ``"values"`` looks for errors among arguments and in arrays; ``"containers"`` also one level into lists, tuples and
             dicts.
-        progress: None for a bar on a terminal, False for none, or a function that is called with (done, failed, skipped, total).
+        progress: None for a table of the steps on a terminal, False for none, or a function that is called with (done, failed,
+            skipped, total).
 
     ``error_snapshot`` is the newest snapshot of a call that failed, ``results`` are those of the newest run that came to its end.
 

@@ -1,4 +1,5 @@
-"""Who is told how far a run is: a bar on a terminal, a table in a notebook, a function of the user's, or nobody.
+"""Who is told how far a run is: a table of the steps or a bar on a terminal, a table in a notebook, a function of the user's, or
+nobody.
 
 Flows in: counts by step.  Flows out: lines of stderr that are redrawn, calls; at the end a table, or one log record.
 """
@@ -10,8 +11,8 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-from autotb import render
 from autotb.flow import notebook
+from autotb.flow.live_table import LiveTable, tell_failures
 from autotb.flow.tallies import Tallies
 from autotb.render import bars, terminal
 from autotb.render.logs import failed, say
@@ -120,11 +121,7 @@ class Bars(Silent):
     def finish(self, results: Any) -> None:
         """The run is done."""
         if self.shows_table and results.has_errors:
-            try:
-                told = results.told(lambda trace: render.draw(trace, sys.stderr))
-                terminal.write(sys.stderr, f"\n{told}\n")
-            except Exception as error:
-                failed("drawing the table of the run", error)
+            tell_failures(results)
 
 
 def listener(progress: Any, shows_table: bool = True) -> Any:
@@ -135,4 +132,10 @@ def listener(progress: Any, shows_table: bool = True) -> Any:
         return notebook.LiveTable()
     if progress is False or (progress is None and not terminal.is_terminal(sys.stderr)):
         return Silent(says_failures=progress is None)
-    return Bars(shows_table)
+    return LiveTable() if shows_table and _is_redrawn() else Bars(shows_table)
+
+
+def _is_redrawn() -> bool:
+    """Whether stderr is a terminal on which lines can be written over."""
+    can = terminal.abilities(sys.stderr)
+    return terminal.is_terminal(sys.stderr) and not can.dumb

@@ -106,6 +106,7 @@ class Running:
         self.tallies.expect(node.name, work.size)
         self._count(node.name, bytes(work.column.states))
         self.tallies.tried(node.name, *self.store.tries.get(node.name, ()))
+        self.tallies.begin(node.name)
         self.active[node.name] = Flights(self, work, self.runner.workers, self.runner.queues)
         self._touched[node.name] = None
 

@@ -28,7 +28,7 @@ def html(tallies: dict[str, Any], causes: Sequence[str] = (), *, bars: bool = Fa
     for name, tally in tallies.items():
         far = "" if tally.is_open else f' value="{tally.done}" max="{max(tally.total, 1)}"'
         bar = (f"<progress{far}></progress>",)
-        cells = (*(bar if bars else ()), *_counts(tally, columns))
+        cells = (*(bar if bars else ()), *counts(tally, columns))
         first = f'<td style="{_CELL.format("left")}">{escape(name)}</td>'
         rows.append(f"<tr>{first}" + "".join(f'<td style="{_CELL.format("right")}">{cell}</td>' for cell in cells) + "</tr>")
     stories = "".join(f"<pre>{escape(cause)}</pre>" for cause in causes)
@@ -54,7 +54,8 @@ def counts_of(tallies: dict[str, Any]) -> list[str]:
     return [name for name in COUNTS if name not in _RARE or any(getattr(tally, COUNTS[name]) for tally in tallies.values())]
 
 
-def _counts(tally: Any, columns: Sequence[str]) -> list[str]:
+def counts(tally: Any, columns: Sequence[str]) -> list[str]:
+    """What stands in these columns."""
     told = {name: getattr(tally, COUNTS[name]) for name in columns}
     more = "+" if tally.is_open else ""  # of a stream, as far as it is read
     return [seconds(count) if name == "time" else f"{count:,}{more if name == 'of' else ''}" for name, count in told.items()]
@@ -72,7 +73,7 @@ def _table(tallies: dict[str, Any], width: int) -> str:
     for name in columns:
         table.add_column(name, justify="right", no_wrap=True)
     for name, tally in tallies.items():
-        table.add_row(Text(name), *_counts(tally, columns))
+        table.add_row(Text(name), *counts(tally, columns))
     # Nor does it write into a notebook's page of itself.
     console = Console(file=io.StringIO(), width=width, color_system=None, legacy_windows=False, force_jupyter=False)
     console.print(table)

@@ -5,6 +5,7 @@ Flows in: how many calls of a step are settled.  Flows out: :class:`Tallies`, wh
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -17,6 +18,8 @@ class Tally:
         self.left_out = self.passed = 0  # errors among the inputs of calls that were made in spite of them
         self.total = total
         self.seconds = 0.0
+        self.begun: float | None = None  # when it began, by the clock of time.monotonic; so many calls were settled ``before``
+        self.before = 0
         self.is_open = False  # more may come, as far as anybody knows
 
     def took(self, made: Any) -> None:
@@ -42,6 +45,10 @@ class Tallies(dict[str, Tally]):
         """A step has so many calls, as is known now that it begins; or so many by now."""
         self.all.total += size - self[name].total
         self[name].total, self[name].is_open = size, is_open
+
+    def begin(self, name: str) -> None:
+        """A step begins, in which some calls may be settled already."""
+        self[name].begun, self[name].before = time.monotonic(), self[name].done
 
     def tried(self, name: str, retried: int = 0, timed_out: int = 0) -> None:
         """So many more calls of a step took more than one attempt, of so many one took too long."""

@@ -31,7 +31,7 @@ def tallies(**counts):
     ("asked", "is_terminal", "kind"),
     [
         (None, False, progress.Silent),
-        (None, True, progress.Bars),
+        (None, True, progress.LiveTable),
         (True, False, progress.Bars),
         (False, True, progress.Silent),
         (print, True, progress.Called),
@@ -99,7 +99,7 @@ def test_failures_are_logged_once_where_there_is_no_terminal(caplog):
     ]
 
 
-def test_a_bar_for_each_step(monkeypatch):
+def test_a_row_for_each_step(monkeypatch):
 
     class Terminal(io.StringIO):
         def isatty(self):
@@ -113,6 +113,4 @@ def test_a_bar_for_each_step(monkeypatch):
     flow.run()
     shown = screen.getvalue()
     assert "invert" in shown
-    assert "2 failed" in shown
-    assert "1 skipped" in shown
-    assert "root cause of 2 failures:" in shown
+    assert shown.count("root cause of 2 failures:") == 1

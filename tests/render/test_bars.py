@@ -38,3 +38,31 @@ def test_a_bar_that_cannot_be_ended_ends_nothing_else(monkeypatch, capsys):
     assert capsys.readouterr().err == (
         "autotb: drawing the progress bar failed (OSError: the terminal is gone); Python goes on without it\n"
     )
+
+
+def test_what_is_printed_to_a_file_goes_there_while_a_bar_is_drawn(monkeypatch):
+    screen, file = io.StringIO(), io.StringIO()
+    screen.isatty = lambda: True
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setattr(sys, "stdout", file)
+    monkeypatch.setenv("TERM", "xterm")
+
+    drawn = bars.begun()
+    print("a result")
+    print("a log line", end="", file=sys.stderr)
+    bars.ended(drawn)
+
+    assert sys.stdout is file
+    assert file.getvalue() == "a result\n"
+    assert screen.getvalue().endswith("a log line")
+    assert sys.stderr is screen
+
+
+def test_colours_that_are_forced_make_no_terminal_of_a_pipe(monkeypatch):
+    pipe = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", pipe)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+
+    bars.ended(bars.begun())
+
+    assert "\x1b[?25l" not in pipe.getvalue()
