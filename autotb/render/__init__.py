@@ -5,6 +5,7 @@ Flows in: a :class:`Trace`.  Flows out: text on a stream.  ``panels`` is the onl
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import Any
 
@@ -87,7 +88,13 @@ def for_rich(trace: Trace, options: Any) -> Any:
         in_force = settings.used("style", "frames", "context", "args", "locals")
         abilities = terminal.Abilities(colour=True, width=options.max_width, unicode=not options.ascii_only, exact=True)
         drawn = panels.draw(tracebacklimit.limited(trace), abilities, in_force)
+    # A colour that is said to be the default one is black on white in a notebook, also where the page is dark.
+    drawn = re.sub("\x1b\\[([0-9;]*)m", lambda found: f"\x1b[{_but_defaults(found[1])}m", drawn)
     yield Text.from_ansi(drawn.rstrip("\n"), no_wrap=True, overflow="ignore")
+
+
+def _but_defaults(codes: str) -> str:
+    return ";".join(code for code in codes.split(";") if code not in ("39", "49"))
 
 
 def as_html(trace: Trace) -> str:

@@ -82,3 +82,20 @@ def test_rich_prints_the_story_as_wide_as_its_console(width):
     assert len(lines[0]) == width
     assert lines[1].startswith("│ /load.py:12 in parse ")
     assert lines[-1] == "KeyError: 'id'"
+
+
+def test_rich_prints_it_in_a_notebook_in_the_pages_own_colours():
+    """What rich says of a default colour is black on white in HTML, also where the page is dark."""
+    import io
+
+    from rich.console import Console
+
+    source = ((12, "    return value['id'] # here"),)
+    trace = Trace(Stack("KeyError", "'id'", (Hop((Frame("/load.py", 12, "parse", source=source),)),)))
+    console = Console(file=io.StringIO(), width=80, force_terminal=True, record=True, legacy_windows=False)
+    console.print(trace)
+    page = console.export_html(inline_styles=True, code_format="{code}")
+
+    assert "value" in page
+    assert "background-color" not in page
+    assert "color: #000000" not in page
