@@ -6,6 +6,8 @@ import contextlib
 import importlib.util
 import io
 import pickle
+import subprocess
+import sys
 import tempfile
 import time
 import tracemalloc
@@ -64,7 +66,7 @@ def rows() -> list[Row]:
         found.append(pairs("the scan where errors exist in the process", lambda: ours("continue"), ours, 1.05))
         del errors
     found += _beside_pipefunc()
-    found += [_linear(), _resumed(), _steps(), _submissions(), _roots()]
+    found += [_linear(), _resumed(), _steps(), _submissions(), _roots(), _parent()]
     return found
 
 
@@ -200,6 +202,45 @@ def _resumed() -> Row:
             0.4,
             3,
         )
+
+
+_PASSING = """
+import resource, sys, tempfile
+import autotb
+
+COUNT, SIZE = 48, 8_000_000
+
+def made(number):
+    return bytes(SIZE)
+
+def size(value):
+    return len(value)
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder:
+        flow = autotb.Flow("processes", run_folder=folder, return_results=False, progress=False)
+        flow.map(size, flow.map(autotb.step(str, name="small"), range(COUNT)))
+        flow.run()
+    before = peak()
+    with tempfile.TemporaryDirectory() as folder:
+        flow = autotb.Flow("processes", run_folder=folder, return_results=False, progress=False)
+        sizes = flow.map(size, flow.map(made, range(COUNT)))
+        assert list(flow.run()[sizes]) == [SIZE] * COUNT
+    print((peak() - before) / (COUNT * SIZE))
+"""
+
+
+def _parent() -> Row:
+    """By how much the process that runs the flow grows, beside what goes from one map to the next."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "passing.py"
+        path.write_text(_PASSING)
+        told = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, timeout=600, check=True).stdout
+    share = float(told)
+    return Row("memory of the parent beside 384 MB that go from map to map", share, share, share, 0.05)
 
 
 class _Counting(Executor):

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from autotb import engine_facts
 from autotb.flow import attempts, packing
 from autotb.flow.attempts import Attempts
-from autotb.flow.messages import Failed, Partly, Sink, Terms, Took, fit, rows_of
+from autotb.flow.messages import Failed, Partly, Sink, Terms, Took, Unread, fit, rows_of
 from autotb.flow.messages import Kept as Kept  # pickles of earlier versions name these classes here
 from autotb.postmortem import status_file
 from autotb.record import annotate, build, safe_repr
@@ -72,7 +72,7 @@ def run(
     args: tuple[Any, ...] = ()
     keeper = _keeper(sink, function, columns, constants, ats, is_here)
     tries = _tries(terms, function, constants, is_here)
-    last = begun
+    last, unread = begun, 0
     while len(results) < total:
         try:
             if tries is not None:
@@ -84,6 +84,9 @@ def run(
             else:
                 for args in itertools.islice(rest, looks):
                     add(function(*args))
+        except Unread as found:  # the arguments of the next call cannot be had here
+            unread = found.why
+            break
         except Exception as error:
             if type(results) is not Partly:
                 results = Partly(results)
@@ -99,7 +102,7 @@ def run(
             last = now
         if now > until or _is_over(terms, is_here):
             break
-    counts = tries.end() if tries is not None else ()
+    counts = (*(tries.end() if tries is not None else (0, 0)), unread)
     if keeper is not None:
         kept = keeper.end(results)
         return Took(kept if is_here else packing.dumps(kept), time.perf_counter() - begun, *counts)

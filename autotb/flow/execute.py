@@ -18,6 +18,7 @@ from autotb.flow.result_log import Place
 from autotb.flow.snapshots import ErrorSnapshot
 from autotb.flow.step_inputs import Call, Work
 from autotb.flow.store import Memory
+from autotb.flow.stored import value_of
 from autotb.record import annotate
 
 
@@ -99,7 +100,7 @@ def settle_chunk(run: Run, work: Work, ats: Sequence[int], columns: tuple[list[A
         if type(value) is Failed:
             if run.mode == RAISE:  # what came before it is not lost
                 run.store.put(work.column, ats[:index], results[:index], answer.places[:index] if answer.places else None)
-            results[index] = _wrapped(run, work, tuple([one[index] for one in columns]), work.constants, value)
+            results[index] = _wrapped(run, work, tuple([value_of(one, index) for one in columns]), work.constants, value)
     run.tell(work, run.store.put(work.column, ats, results, answer.places))
 
 

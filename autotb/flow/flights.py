@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from autotb.flow import execute
 from autotb.flow.context import Leaving
 from autotb.flow.execute import Answer, Run, Settling, Task
+from autotb.flow.messages import UNSEEN
 from autotb.flow.pace import MOST_CALLS, Pace
 from autotb.flow.step_inputs import MOST_LOADED, Work
 from autotb.flow.steps import ELEMENT
@@ -46,9 +47,8 @@ class Flights:
     def __init__(self, run: Run, work: Work, workers: int, queues: bool) -> None:
         self.work, self.flying = work, 0
         self._run, self._is_single = run, _is_single(work)
-        self.pace = Pace(
-            workers, 1 if self._is_single else work.step.chunksize, MOST_LOADED if work.loads else MOST_CALLS, queues
-        )
+        most = MOST_LOADED if work.loads and not work.is_read_by_workers else MOST_CALLS
+        self.pace = Pace(workers, 1 if self._is_single else work.step.chunksize, most, queues)
         self._reader = work.reader
         if self._reader is not None:
             self._reader.ahead = 2 * workers * (work.step.chunksize or MOST_LOADED)
@@ -70,7 +70,7 @@ class Flights:
     @property
     def may_fly(self) -> bool:
         """Whether the executor may have one more."""
-        return self.flying < (2 * self.pace.workers if self.work.loads else self.pace.flying)
+        return self.flying < (2 * self.pace.workers if self.work.loads and not self.work.is_read_by_workers else self.pace.flying)
 
     def next(self) -> Flight | None:
         """The next chunk; None where there is nothing left to be called."""
@@ -82,6 +82,11 @@ class Flights:
             if not ats:
                 return None
             columns = self.work.plain_columns(ats)
+            if columns is None and self.work.is_read_by_workers:
+                ats, wrong = self.work.parted(ats)
+                for at in wrong:  # they are not made, mostly
+                    self._look(at)
+                columns = self.work.plain_columns(ats) if ats else None
             if columns is not None:
                 self.work.note_all(ats)
                 settling = execute.settle_chunk(self._run, self.work, ats, columns)
@@ -89,12 +94,16 @@ class Flights:
             if self.pace.fixed is None and not self.work.loads:
                 ats = [*ats, *self._taken(_LOOKED_AT - len(ats))]
             for at in ats:
-                call = execute.settle(self._run, self.work, at)
-                task = sent(call, None)
-                if task is not None:
-                    self._calls.append((call, task))
-                else:
-                    self.drop((at,))
+                self._look(at)
+
+    def _look(self, at: int) -> None:
+        """Look at one call: it is settled, or to be made."""
+        call = execute.settle(self._run, self.work, at)
+        task = sent(call, None)
+        if task is not None:
+            self._calls.append((call, task))
+        else:
+            self.drop((at,))
 
     def back(self, flight: Flight, made: int) -> None:
         """A worker has made the first calls of a chunk and hands the others back."""
@@ -108,6 +117,14 @@ class Flights:
         """These are settled."""
         if self._reader is not None:
             self._reader.drop(ats)
+
+    def unread(self, at: int, why: int) -> None:
+        """A worker could not read the inputs of a call: from now on they are read here."""
+        self.pace.most = MOST_LOADED
+        if why == UNSEEN:
+            self.work.store.is_read_by_workers = False
+        else:
+            self.work.unread.add(at)
 
     def _taken(self, size: int) -> Sequence[int]:
         """Some elements that nobody has looked at, in a row."""

@@ -42,7 +42,8 @@ class Failed:
 class Sink:
     """Where workers keep their results: the shards of a run folder.
 
-    ``owned`` tells whether the errors are kept too, as snapshots, and nothing of a result is sent back but where it stands.
+    ``owned`` tells whether the errors are kept too, as snapshots, and nothing of a result is sent back but where it stands; with
+    ``is_read`` nothing of a value is, also where errors are not kept.
     """
 
     folder: str
@@ -50,6 +51,7 @@ class Sink:
     step: int
     owned: bool
     place: Place | None  # where the step was made part of the flow
+    is_read: bool = False
     made: Mapping[int, Told] | None = None  # of what elements are made, where that is to be told
 
 
@@ -65,12 +67,24 @@ class Terms:
 
 class Took(NamedTuple):
     """What a worker sends back of a chunk: what it came to, and the seconds that this took, where they are known.  There may be
-    fewer results than calls: the last ones were not made.  ``retried`` and ``timed_out`` count calls."""
+    fewer results than calls: the last ones were not made.  ``retried`` and ``timed_out`` count calls;
+    ``unread`` says why the arguments of the next call are to be read elsewhere."""
 
     results: Any
     seconds: float | None
     retried: int = 0
     timed_out: int = 0
+    unread: int = 0
+
+
+UNSEEN, UNREAD = 1, 2  # a worker does not see the run folder; it cannot have a value of it, or that holds errors
+
+
+class Unread(BaseException):
+    """The next call's arguments are to be read by the process that runs the flow; ``why`` is one of the above."""
+
+    def __init__(self, why: int) -> None:
+        self.why = why
 
 
 class Partly(list[Any]):

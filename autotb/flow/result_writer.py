@@ -6,18 +6,17 @@ kept.
 
 from __future__ import annotations
 
-import os
 import time
 from typing import Any
 
 from autotb.flow import packing, result_log, store
 from autotb.flow.context import CONTINUE, maybe_wrap_exception
-from autotb.flow.messages import Failed, Kept, Partly, Sink, fit, rows_of
+from autotb.flow.messages import Failed, Kept, Partly, Sink, fit
 from autotb.flow.snapshots import ErrorStub
+from autotb.flow.stored import value_of
 from autotb.record import annotate
 
 _EVERY = 0.02  # seconds after which results are written; of slower calls each as it comes
-_seen: set[str] = set()  # marks of run folders that this process sees
 
 
 class Keeper:
@@ -26,10 +25,10 @@ class Keeper:
 
     def __init__(self, sink: Sink, function: Any, columns: Any, constants: dict[str, Any], ats: Any, is_here: bool) -> None:
         self.sink, self.function, self.constants, self.is_here = sink, function, constants, is_here
-        self.rest = zip(rows_of(columns), ats, strict=False)
+        self.columns, self.ats = columns, ats
         self.sent: list[Any] = []
         self.places: list[Any] = []
-        self.sees, self._last = _sees(sink), time.perf_counter()
+        self.sees, self._last = store.sees(sink.folder, sink.token), time.perf_counter()
 
     def look(self, results: list[Any], now: float) -> None:
         """Write what has come, if the last time is some time ago."""
@@ -45,8 +44,8 @@ class Keeper:
         try:
             shard = result_log.mine(self.sink.folder, self.sink.token)
             records, kept = [], []
-            for result, (args, at) in zip(new, self.rest, strict=False):
-                value, record = self._record(shard, args, at, result)
+            for result in new:
+                value, record = self._record(shard, len(self.sent), result)
                 self.sent.append(value)
                 kept.append(record is not None)
                 records += [record] if record is not None else []
@@ -65,9 +64,9 @@ class Keeper:
             return results  # the run is over, in this process: nobody asks for them
         return Kept(Partly(self.sent) if Failed in {*map(type, self.sent)} else self.sent, self.places)
 
-    def _record(self, shard: result_log.Shard, args: Any, at: int, result: Any) -> tuple[Any, Any]:
+    def _record(self, shard: result_log.Shard, index: int, result: Any) -> tuple[Any, Any]:
         """What is sent of a result, and what is written."""
-        step, owned = self.sink.step, self.sink.owned
+        step, owned, at = self.sink.step, self.sink.owned, self.ats[index]
         made = self.sink.made.get(at) if self.sink.made else None
         if type(result) is not Failed:
             try:
@@ -75,10 +74,12 @@ class Keeper:
             except Exception as error:  # the result cannot be pickled, which is the error of the function that made it
                 result = Failed(error)
             else:
-                return (_stub(result) if owned else result), store.record_of(shard, step, at, result, data, made)
+                sent = _stub(result) if owned or self.sink.is_read else result
+                return sent, store.record_of(shard, step, at, result, data, made)
         if not owned:
             return result, None
         annotate.note_submitted(result.exception, self.sink.place)
+        args = tuple([value_of(column, index) for column in self.columns])
         snapshot = maybe_wrap_exception(CONTINUE, self.function, args, self.constants, result.exception, (), result.earlier)
         return ErrorStub(False), store.record_of(shard, step, at, snapshot, made=made)
 
@@ -91,10 +92,3 @@ def is_over(sink: Sink) -> bool:
 def _stub(result: Any) -> ErrorStub | None:
     state = store.state_of(result)
     return None if state == result_log.OK else ErrorStub(state == result_log.SKIPPED)
-
-
-def _sees(sink: Sink) -> bool:
-    path = os.path.join(sink.folder, store.mark(sink.token))
-    if path not in _seen and os.path.isfile(path):
-        _seen.add(path)
-    return path in _seen

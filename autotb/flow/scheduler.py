@@ -135,9 +135,18 @@ class Running:
         function = packing.bare(work.function) if self.runner.by_value else work.function
         args: tuple[Any, ...] = (function, task.columns, task.kwargs, self.mode == RAISE, os.getpid())
         if isinstance(self.store, Folder):
-            owned = not self.store.keeps and not work.step.cache and self.mode != RAISE
+            is_read = not self.store.keeps and not work.step.cache  # from the folder, by whom it concerns
+            owned = is_read and self.mode != RAISE
             made = {at: work.column.made[at].kept for at in task.ats if at in work.column.made} if work.column.made else None
-            sink = Sink(self.store.folder, self.store.token, work.column.step, owned, work.node.place, made)
+            sink = Sink(
+                self.store.folder,
+                self.store.token,
+                work.column.step,
+                owned,
+                work.node.place,
+                is_read,
+                made,
+            )
             args += (task.ats, sink)
         else:
             args += (None, None)
@@ -170,6 +179,8 @@ class Running:
             active.pace.learn(made, took.seconds)
         flight.land(answer)
         active.drop(flight.task.ats[:made])
+        if took.unread:
+            active.unread(flight.task.ats[made], took.unread)
         if made < len(flight.task.ats):
             active.back(flight, made)
         self._emit()

@@ -21,6 +21,7 @@ from autotb.flow.result_log import MISSING, OK
 from autotb.flow.snapshots import ERRORS, ArrayReference, ErrorInfo, Noted
 from autotb.flow.steps import MAP, Nest, Node, Output
 from autotb.flow.store import Column, Memory, OneOf, nested
+from autotb.flow.stored import Stored
 
 MOST_LOADED = 100  # elements of a chunk whose inputs are loaded from a run folder
 
@@ -165,6 +166,7 @@ class Work:
         self.size = math.prod(self.shape)
         self._strides = [math.prod(self.shape[at + 1 :]) for at in range(len(self.shape))]
         self._map_resources: ResourcesEval | None = None
+        self.unread: set[int] = set()  # elements whose inputs a worker could not read
 
     def _shape(self) -> tuple[int, ...]:
         if self.reader is not None:
@@ -279,18 +281,45 @@ class Work:
         checks = self.mode == CONTINUE
         if checks and (self._bad_constants or any(axis.has_errors(at) for axis, at in zip(self.axes, places, strict=True))):
             return None
-        taken = [axis.take(at) for axis, at in zip(self.axes, places, strict=True)]
+        if self.is_read_by_workers and self.unread.isdisjoint(ats):
+            taken = [self._stored(axis, at) for axis, at in zip(self.axes, places, strict=True)]
+        else:
+            taken = [axis.take(at) for axis, at in zip(self.axes, places, strict=True)]
         # Where no error was ever made in this process, none can be among values that are in memory.
         if (
             checks
             and Noted.any_made
             and any(
-                self._may_hold_errors(axis.kinds) or (not axis.is_loaded and self._may_hold_errors({*map(type, values)}))
+                self._may_hold_errors(axis.kinds)
+                or (not axis.is_loaded and type(values) is not Stored and self._may_hold_errors({*map(type, values)}))
                 for axis, values in zip(self.axes, taken, strict=True)
             )
         ):
             return None
         return tuple(taken)
+
+    @property
+    def is_read_by_workers(self) -> bool:
+        """Whether workers read inputs that are in a run folder themselves."""
+        may_be = self.loads and self.reader is None and self.store.is_read_by_workers
+        return may_be and self.step.is_plain and not self._bad_constants
+
+    def _stored(self, axis: Any, ats: Sequence[int]) -> Any:
+        """The values at these places: where they stand, if they are in a run folder."""
+        if axis.is_loaded:
+            return axis.take(ats)
+        inner = axis.inner if type(axis) is Rows else None
+        if inner is None:
+            rows = [[one] for one in self.store.places(axis.column, ats)]
+        else:
+            rows = [self.store.places(axis.column, axis.ats(at)) for at in ats]
+        checks = self.mode == CONTINUE and self.on_error != PASS
+        return Stored(str(self.store.folder), self.store.token, axis.column.name, rows, inner, checks, self.containers)
+
+    def parted(self, ats: Sequence[int]) -> tuple[list[int], list[int]]:
+        """Elements whose inputs are sound, and those that have an error among theirs."""
+        wrong = {at for at in ats for axis, place in zip(self.axes, self._at(at), strict=True) if axis.has_errors((place,))}
+        return [at for at in ats if at not in wrong], [at for at in ats if at in wrong]
 
     def note_all(self, ats: Sequence[int]) -> None:
         """Calls that were looked at together are to be made."""

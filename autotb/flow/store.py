@@ -79,6 +79,7 @@ class Memory:
 
     folder: str | None = None
     token = ""
+    is_read_by_workers = False  # what is in a folder: until one has said that it does not see it
 
     def __init__(self) -> None:
         self.columns: dict[str, Column] = {}
@@ -131,6 +132,10 @@ class Memory:
         """The elements from ``start`` on, before ``stop``."""
         assert column.values is not None
         return column.values[start:stop]
+
+    def places(self, column: Column, ats: Sequence[int]) -> list[tuple[int, Place]]:  # noqa: ARG002  Folder's
+        """Where elements stand in a run folder."""
+        raise KeyError(f"{column.name!r} is in memory")
 
     def pick(self, column: Column, ats: Sequence[int]) -> list[Any]:
         """Some elements."""
@@ -213,7 +218,7 @@ class Folder(Memory):
     def __init__(self, folder: str, keeps: bool, resume: bool, checks_all: bool = False) -> None:
         super().__init__()
         self.folder: str = os.path.abspath(folder)
-        self.keeps = keeps
+        self.keeps, self.is_read_by_workers = keeps, True
         self._last, self._is_urgent = time.monotonic(), False
         self._steps: dict[str, Identity] = {}
         self._checks_all = checks_all
@@ -359,6 +364,16 @@ class Folder(Memory):
             return self.read(column, ats[0], ats[-1] + 1)
         return list(Elements(self.folder, column.name, self).pick(ats))
 
+    def places(self, column: Column, ats: Sequence[int]) -> list[tuple[int, Place]]:
+        """Where elements stand.  Raises KeyError where one is missing."""
+        if len(ats) and ats[-1] - ats[0] == len(ats) - 1:
+            found = self.index.places(column.name, ats[0], ats[-1] + 1)
+        else:
+            found = [(at, place) for at in ats if (place := self.index.place(column.step, at)) is not None]
+        if len(found) != len(ats):
+            raise KeyError(f"{self.folder} lacks elements of {column.name!r}: the run did not come so far")
+        return found
+
     def identity(self, column: Column, at: int) -> Any:
         """What tells a result from that of another call of the same."""
         place = self.index.place(column.step, at)
@@ -466,6 +481,17 @@ def refuse_existing(folder: str) -> None:
             "the run folder exists; give resume=True to go on with its run, or a folder that is not there yet",
             folder,
         )
+
+
+_seen: set[str] = set()  # marks of run folders that this process sees
+
+
+def sees(folder: str, token: str) -> bool:
+    """Whether this process sees the folder of a run."""
+    path = os.path.join(folder, mark(token))
+    if path not in _seen and os.path.isfile(path):
+        _seen.add(path)
+    return path in _seen
 
 
 def mark(token: str) -> str:

@@ -1,0 +1,151 @@
+"""Inputs that workers read from the run folder themselves: what comes of it, and where the process that runs the flow reads them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from concurrent.futures import ProcessPoolExecutor
+
+import numpy
+import pytest
+
+import autotb
+from autotb import ErrorSnapshot, Flow, PropagatedErrorSnapshot, step
+from autotb.flow import store, stored
+from autotb.flow.messages import Unread
+from autotb.flow.step_inputs import Upstream
+from autotb.flow.stored import Stored
+from tests.flow.calls import Here, add, double
+
+
+def made(x):
+    if x == 3:
+        raise ValueError(x)
+    return [x] * 3
+
+
+def length(values):
+    if values == [5] * 3:
+        raise KeyError(values[0])
+    return sum(values)
+
+
+def flow_of(folder, executor="threads", **options):
+    return Flow(executor, error_handling="continue", run_folder=folder, return_results=False, progress=False, **options)
+
+
+def told(values):
+    return [type(one).__name__ if isinstance(one, (ErrorSnapshot, PropagatedErrorSnapshot)) else one for one in values]
+
+
+EXPECTED = [0, 3, 6, "PropagatedErrorSnapshot", 12, "ErrorSnapshot", 18, 21]
+
+
+@pytest.fixture
+def loaded(monkeypatch):
+    """The elements that this process reads as inputs of others."""
+    found = []
+    for name in ("take", "_loaded"):
+        original = getattr(Upstream, name)
+
+        def noted(self, ats, original=original):
+            found.append(ats)
+            return original(self, ats)
+
+        monkeypatch.setattr(Upstream, name, noted)
+    return found
+
+
+@pytest.mark.parametrize("executor", ["threads", "processes", "here"])
+@pytest.mark.parametrize("size", [None, 1, 3])
+def test_values_go_past_the_process_that_runs_the_flow(tmp_path, loaded, executor, size):
+    flow = flow_of(tmp_path / "run", Here() if executor == "here" else executor)
+    sums = flow.map(step(length, chunksize=size), flow.map(made, range(8)))
+    results = flow.run()
+
+    assert told(results[sums]) == EXPECTED
+    assert results[sums][5].kwargs == {"values": [5, 5, 5]}
+    assert [root.exception.args for root in results[sums][3].get_root_causes()] == [(3,)]
+    assert {at for ats in loaded for at in (ats if not isinstance(ats, int) else (ats,))} <= {3}
+
+
+def test_a_worker_that_does_not_see_the_folder_is_sent_the_values(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "sees", lambda *_: False)
+    flow = flow_of(tmp_path / "run", Here())
+    sums = flow.map(length, flow.map(made, range(8)))
+    with pytest.warns(RuntimeWarning, match="workers do not see the run folder"):
+        results = flow.run()
+
+    assert told(results[sums]) == EXPECTED
+
+
+def test_what_a_worker_cannot_read_is_read_here(tmp_path, monkeypatch):
+    original, tries = stored.Stored.load, []
+
+    def load(self, index):
+        tries.append(index)
+        if self.rows[index][0][0] in (2, 6):
+            raise AttributeError("no such class in this worker")
+        return original(self, index)
+
+    monkeypatch.setattr(stored.Stored, "load", load)
+    flow = flow_of(tmp_path / "run", Here())
+    sums = flow.map(step(length, chunksize=4), flow.map(made, range(8)))
+
+    assert told(flow.run()[sums]) == EXPECTED
+    assert tries
+
+
+def test_errors_inside_of_values_are_found(tmp_path):
+    def holds(x):
+        error = autotb.map(made, [3], error_handling="continue", progress=False)[0]
+        return numpy.array([x, error], dtype=object) if x == 1 else numpy.array([x], dtype=object)
+
+    flow = flow_of(tmp_path / "run")
+    sizes = flow.map(lambda array: len(array), flow.map(holds, range(3)))
+
+    assert told(flow.run()[sizes]) == [1, "PropagatedErrorSnapshot", 1]
+
+
+def test_rows_and_several_inputs(tmp_path, loaded):
+    flow = flow_of(tmp_path / "run", "processes")
+    grid = flow.map(add, range(3), [10, 20], product=True)
+    sums = flow.map(step(sum, name="sums"), grid, over=1)
+    columns = flow.map(step(sum, name="columns"), grid, over=0)
+    both = flow.map(add, sums, flow.map(double, sums))
+    results = flow.run()
+
+    assert (list(results[sums]), list(results[columns]), list(results[both])) == ([30, 32, 34], [33, 63], [90, 96, 102])
+    assert loaded == []
+
+
+def test_in_raise_mode_the_error_has_its_arguments(tmp_path):
+    flow = Flow("threads", run_folder=tmp_path / "run", return_results=False, progress=False)
+    flow.map(length, flow.map(made, [4, 5]))
+    with pytest.raises(KeyError) as caught:
+        flow.run()
+
+    assert flow.error_snapshot.kwargs == {"values": [5, 5, 5]}
+    assert caught.value.args == (5,)
+
+
+def test_a_column_is_told_of_without_reading(tmp_path):
+    place = store.Place("none.shard", 0, 0)
+    column = Stored(str(tmp_path), "token", "made", [[(7, place)], [(8, place)]], None, False, False)
+
+    assert (len(column), repr(column[1])) == (2, "<element 8 of made>")
+    with pytest.raises(Unread):
+        next(iter(column))
+
+
+def work(x):
+    return (x, os.getpid())
+
+
+def test_a_pool_that_lives_on_reads_the_run_that_is_there(tmp_path):
+    with ProcessPoolExecutor(2) as pool:
+        for base in (0, 100):
+            shutil.rmtree(tmp_path / "run", ignore_errors=True)
+            flow = flow_of(tmp_path / "run", pool)
+            doubled = flow.map(double, flow.map(double, range(base, base + 6)))
+            assert list(flow.run()[doubled]) == [4 * x for x in range(base, base + 6)]
