@@ -68,7 +68,9 @@ def command(options: Any) -> int:
     except Exception as error:
         from autotb import explain
 
-        sys.stdout.write(f"{options.engine}: no worker could be asked\n{explain(error)}\n")
+        story = explain(error)
+        told = [f"{options.engine}: no worker could be asked", str(story), *story.hints]
+        sys.stdout.write("\n".join(told) + "\n")
         return 1
     sys.stdout.write(f"driver: {_python(driver)}\n")
     for name, answer in answers:

@@ -64,7 +64,7 @@ def text(name: str, error: BaseException, trace: Trace, cancelled: bool = False)
     ``cancelled`` says that the future was; a task may raise an error of that name too.
     """
     lines = [f"[{name}] FAILED in worker:", as_text(trace)]
-    for which, said in _outputs_of(error).items():
+    for which, said in (_outputs_of(error) or _outputs_in(trace)).items():
         lines += [f"---- WORKER {which.upper()} ----", said.rstrip("\n")]
     lines.append(f"Exception type: {short_type(trace.stack)}")
     lines.append(f"Exception attributes: {_attributes(error)}")
@@ -94,6 +94,13 @@ def _outputs_of(error: BaseException) -> dict[str, str]:
         except BaseException:
             pass  # an attribute that cannot be read, were it for a SystemExit, is as good as none
     return found
+
+
+def _outputs_in(trace: Trace) -> dict[str, str]:
+    """The same of a command that a task ran, of which the worker tells."""
+    hop = next((hop for hop in reversed(trace.stack.hops) if hop.command), None)
+    told = {"stdout": hop.stdout, "stderr": hop.stderr} if hop is not None else {}
+    return {which: said for which, said in told.items() if said}
 
 
 def _attributes(error: BaseException) -> list[str]:

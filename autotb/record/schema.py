@@ -81,6 +81,10 @@ class Hop(TypedDict, total=False):
     verb: Text  # what happened at that place: `submitted`, `started`, `created`, `spawned`
     frames: Frames  # its frames, the outermost first
     died: Texts  # of a worker that died: what ended it, what it was doing, what it wrote last
+    command: Text  # the shell command that a task ran and that failed
+    files: Pairs  # of that command: the files in which its `stdout` and `stderr` are
+    stdout: Text  # the last lines that it wrote there
+    stderr: Text  # the same of its standard error
     versions: Pairs  # of Python in a worker, and of the packages that its frames are of
     log: Text  # the file in which the worker logged its tasks and its environment
     inputs: Text  # the file in which the call is kept, pickled

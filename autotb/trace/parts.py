@@ -87,6 +87,10 @@ class Hop(Data):
     verb: str = "submitted"
     job: tuple[tuple[str, str], ...] = ()
     died: tuple[str, ...] = ()
+    command: str = ""
+    files: tuple[tuple[str, str], ...] = ()
+    stdout: str = ""
+    stderr: str = ""
     inputs: str = ""
     log: str = ""
     versions: tuple[tuple[str, str], ...] = ()

@@ -9,6 +9,7 @@ from autotb.trace.parts import Frame, Gap, Hop, Stack
 
 CAUSED = "The above exception was the direct cause of the following exception:"
 ALSO = "The same tasks failed of another error as well:"
+MOST_OF_A_COMMAND = 8  # lines
 MOST_CALLS = 5  # that are named of those which failed alike
 DURING = "During handling of the above exception, another exception occurred:"
 
@@ -41,7 +42,27 @@ def beside(hop: Hop) -> list[str]:
     """What stands below a hop's call: which attempt it was, how its worker died, where it logged, and how to call it again."""
     log = [f"the worker's log is {hop.log}"] if hop.log else []
     attempt = [hop.attempt] if hop.attempt else []
-    return [*attempt, *hop.died, *log, *([f"call it again: python -m autotb rerun {hop.inputs}"] if hop.inputs else [])]
+    return [
+        *attempt,
+        *hop.died,
+        *_command(hop),
+        *log,
+        *([f"call it again: python -m autotb rerun {hop.inputs}"] if hop.inputs else []),
+    ]
+
+
+def _command(hop: Hop) -> list[str]:
+    """The shell command that failed, and the last lines that it wrote."""
+    if not hop.command:
+        return []
+    lines = hop.command.split("\n")
+    shown = lines if len(lines) <= MOST_OF_A_COMMAND else _cut(lines, MOST_OF_A_COMMAND, "line")
+    told = ["the command was:", *("  " + line for line in shown)]
+    for which, path in hop.files:
+        said = {"stdout": hop.stdout, "stderr": hop.stderr}.get(which, "")
+        end = "" if said else " (empty, or not there)"
+        told += [f"its {which} is {path}{':' if said else end}", *("  " + line for line in said.split("\n") if said)]
+    return told
 
 
 def noticed(before: Stack) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 
 import pytest
 
@@ -324,3 +325,92 @@ def test_failed_inputs_are_grouped_and_counted(shows):
         assert ran.last == "KeyError: 0"
 
     shows(FAN_IN, check)
+
+
+COMMANDS = """\
+import logging
+import sys
+
+import parsl
+from parsl import Config, bash_app, python_app
+from parsl.executors import ThreadPoolExecutor
+
+import autotb
+
+
+@bash_app
+def convert(n, stdout=parsl.AUTO_LOGNAME, stderr=parsl.AUTO_LOGNAME):
+    return f"echo begun; echo 'model.bin: no such file' >&2\\nexit {n}"
+
+
+@bash_app
+def makes(outputs=()):
+    return "true"
+
+
+calls = []
+
+
+@python_app
+def flaky():
+    calls.append(1)
+    raise TimeoutError("slow") if len(calls) == 1 else ValueError("bad")
+
+
+with parsl.load(Config(executors=[ThreadPoolExecutor()], retries=int(sys.argv[2]))):
+    if sys.argv[1] == "unwrap":
+        logging.basicConfig(format="%(message)s", stream=sys.stdout)
+        try:
+            autotb.unwrap(convert(3), "convert")
+        except Exception:
+            pass
+    elif sys.argv[1] == "makes":
+        makes(outputs=[parsl.File("nowhere.txt")]).result()
+    else:
+        (flaky() if sys.argv[1] == "flaky" else convert(3)).result()
+"""
+
+
+@pytest.mark.behaviour("S1-10", "S1-11")
+def test_a_bash_app_tells_its_command_and_what_it_wrote_last(shows):
+    def check(ran):
+        told = re.sub(r" *│\n│ ?", "\n", ran.stderr)
+        assert "the command was:\n  echo begun; echo 'model.bin: no such file' >&2\n  exit 3\n" in told
+        assert re.search(r"its stderr is /\S*task_0000_convert.stderr:\n  model.bin: no such file\n", told)
+        assert re.search(r"its stdout is /\S*task_0000_convert.stdout:\n  begun\b", told)
+        assert ran.last == "parsl.app.errors.BashExitFailure: bash_app convert failed with unix exit code 3"
+
+    shows(COMMANDS, check, "convert", "0", COLUMNS="200")
+
+
+def test_what_a_bash_app_wrote_is_in_unwraps_report(run):
+    told = run(COMMANDS, "unwrap", "0").stdout
+
+    assert "\n---- WORKER STDOUT ----\nbegun\n" in told
+    assert "\n---- WORKER STDERR ----\nmodel.bin: no such file\n" in told
+
+
+def test_a_task_is_named_by_its_number_and_its_attempts_are_counted(run):
+    ran = run(COMMANDS, "flaky", "2", COLUMNS="300")
+    missing = run(COMMANDS, "makes", "0", COLUMNS="300")
+
+    assert ", task 0, attempt 3 of 3, others failed of TimeoutError: slow, submitted at " in ran.stderr
+    assert "the command was:" in missing.stderr and missing.last.startswith("parsl.app.errors.MissingOutputs: ")
+
+
+def test_programs_that_are_not_on_the_path_are_told_where_they_are(run):
+    """As where the Python of an environment is called by its path, and the environment is not activated."""
+    ran = run(
+        """
+        from parsl import Config, load
+        from parsl.executors import HighThroughputExecutor
+
+        load(Config(executors=[HighThroughputExecutor(address="127.0.0.1")], initialize_logging=False))
+        """,
+        PATH="/usr/bin:/bin",
+    )
+
+    assert ran.last == "FileNotFoundError: [Errno 2] No such file or directory: 'interchange.py'"
+    assert "hint: interchange.py is in " in ran.stderr and "bin/activate`" in ran.stderr
+    asked = programs.start([sys.executable, "-m", "autotb", "doctor", "--engine", "parsl"], ran.folder, PATH="/usr/bin:/bin")
+    assert asked.stdout.splitlines()[-1].startswith("hint: interchange.py is in ")

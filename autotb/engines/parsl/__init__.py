@@ -12,13 +12,15 @@ import copyreg
 import functools
 import inspect
 import os
+import re
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from autotb import assumption, engine_facts
 from autotb.assumption import Attributes, Frame, Lost
-from autotb.instrument import delivery, engine_frames, inherited_settings, task_events
+from autotb.engines.parsl import commands
+from autotb.instrument import attempts, delivery, engine_frames, inherited_settings, task_events
 from autotb.instrument.patch import Patch
 from autotb.record import annotate, build, callsite, pickling, safe_repr, static
 from autotb.record.capture import attached
@@ -44,6 +46,7 @@ NAME = "Parsl"
 DISTRIBUTION = "parsl"
 CAPTURED = "python, bash and join apps; thread and HighThroughput executors; chains, fan-in, diamonds to their root cause"
 TESTED = "2024.11 to 2026.10"
+WORKERS = "in a Parsl worker"
 
 UPSTREAM = Attributes(
     "parsl.dataflow.errors",
@@ -145,7 +148,7 @@ def _depends(trace: Story) -> dict[str, str] | None:
 
 def _in_parsls_worker(trace: Story) -> bool:
     root = trace.root_cause
-    return root.type == "ModuleNotFoundError" and bool(root.hops) and root.hops[-1].where == "in a Parsl worker"
+    return root.type == "ModuleNotFoundError" and bool(root.hops) and root.hops[-1].where == WORKERS
 
 
 def _lacks_module(trace: Story) -> dict[str, str] | None:
@@ -156,6 +159,25 @@ def _lacks_module(trace: Story) -> dict[str, str] | None:
     if build.is_this_python(worker_python) and _is_here(name.strip("'")):
         return None  # the environment is the same: what the worker lacks is a folder, and that is told of any engine's
     return {"name": name}
+
+
+def _output_is_lost(trace: Story) -> dict[str, str] | None:
+    """Of a command on a worker process that wrote to no file: its words went where nobody looks."""
+    hops = trace.root_cause.hops
+    lost = hops and hops[-1].command and hops[-1].where == WORKERS and "stderr" not in dict(hops[-1].files)
+    return {} if lost else None
+
+
+_NO_PROGRAM = re.compile(r"\[Errno 2\] No such file or directory: '(interchange\.py|process_worker_pool\.py)'")
+
+
+def _not_on_the_path(trace: Story) -> dict[str, str] | None:
+    """Parsl's programs are beside this Python, and not on PATH: the environment is not activated."""
+    found = _NO_PROGRAM.match(trace.root_cause.message) if trace.root_cause.type == "FileNotFoundError" else None
+    folder = os.path.dirname(sys.executable or "")
+    if found is None or not os.path.exists(os.path.join(folder, found[1])):
+        return None
+    return {"program": found[1], "folder": folder}
 
 
 def _is_here(name: str) -> bool:
@@ -171,6 +193,14 @@ _UPSTREAM = (
     "a task named in inputs=[...], or given as an argument, failed, and this one was not run: the error above is that earlier "
     "failure's; fix the upstream task (autotb.unwrap of its own future tells of it first)"
 )
+_LOST = (
+    "what the command wrote is among the worker's own output, in submit_scripts of the run's folder: "
+    "stderr=parsl.AUTO_LOGNAME, and stdout= likewise, as arguments of the app give it files of its own"
+)
+_NOT_ACTIVATED = (
+    "{program} is in {folder}, which is not on PATH: this Python's environment is not activated; "
+    "`source {folder}/activate`, or PATH={folder}:$PATH, before the program starts"
+)
 _ENVIRONMENT = (
     "no module named {name} in the worker: perhaps its environment is not activated there, worker_init is missing in the "
     "executor's config, or the module is installed in a different environment; for example "
@@ -179,7 +209,7 @@ _ENVIRONMENT = (
 
 engine_facts.register(
     crashes=("parsl.executors.high_throughput.errors.WorkerLost", "parsl.executors.high_throughput.errors.ManagerLost"),
-    hints=((_depends, _UPSTREAM), (_lacks_module, _ENVIRONMENT)),
+    hints=((_depends, _UPSTREAM), (_lacks_module, _ENVIRONMENT), (_output_is_lost, _LOST), (_not_on_the_path, _NOT_ACTIVATED)),
     scripts=("process_worker_pool.py",),
     own=("parsl", "tblib", "typeguard", "dill"),
     runs=(("parsl.app.errors", "wrapper"),),
@@ -223,7 +253,8 @@ def _record(exc: BaseException, tb: TracebackType | None, caller: FrameType) -> 
         call = _ended
     elif given := assumption.read(caller, APP):
         call = build.call_text(*_app(*given))
-    hop = build.hop("parsl", "in a Parsl worker" if _in_worker() else "in a Parsl worker thread", call=call, twice=True)
+    hop = build.hop("parsl", WORKERS if _in_worker() else "in a Parsl worker thread", call=call, twice=True)
+    hop.update(commands.of(tb))
     tree = build.record(exc, tb, hop)
     if is_of_a_result and isinstance(tree, dict):
         import dill
@@ -319,6 +350,48 @@ def _remember_name(future: Any) -> None:
     number, name = future.tid, future.task_record["func_name"]
     known = _names.get(number, name)
     callsite.remember(_names, number, name if known == name else None)
+
+
+def _wrap_complete(original: Function) -> Function:
+    """Sets the error of a task that is not tried again: which task it was, and how often it was tried."""
+
+    @functools.wraps(original)
+    def _complete_task_exception(self: Any, task_record: dict[str, Any], new_state: object, exception: BaseException) -> Any:
+        try:
+            _note_task(self, task_record, exception)
+        except Exception:
+            pass  # its story goes without
+        return original(self, task_record, new_state, exception)
+
+    return _complete_task_exception
+
+
+_attempts = attempts.Attempts()  # of tasks that Parsl tries again, by kernel and number
+
+
+def _wrap_update(original: Function) -> Function:
+    """Every attempt that has ended comes through here, before it is decided whether there is another."""
+
+    @functools.wraps(original)
+    def handle_exec_update(self: Any, task_record: dict[str, Any], future: Any) -> Any:
+        try:
+            if self._config.retries:
+                error = future._exception or getattr(future._result, "e_value", None)
+                if error is not None:
+                    _attempts.failed_of((id(self), task_record["id"]), attempts.headline(error))
+        except Exception:
+            pass  # its attempts are counted, and no more
+        return original(self, task_record, future)
+
+    return handle_exec_update
+
+
+def _note_task(kernel: Any, task: dict[str, Any], error: BaseException) -> None:
+    failed = _attempts.failed.pop((id(kernel), task["id"]), [])
+    hops = (attached(error) or {}).get("hops") or []
+    if hops and hops[0].get("engine") == "parsl":
+        hops[0].setdefault("label", f"task {task['id']}")
+        attempts.note(error, task["fail_count"], max(task["fail_count"], kernel._config.retries + 1), failed)
 
 
 def _wrap_launch(original: Function) -> Function:
@@ -443,6 +516,7 @@ def _logs() -> list[str]:
 
 #: Imported it by name; before 2025 the worker's script did, which cannot be patched once it runs.
 _UNPACKING = ("parsl.executors.execute_task",)
+_WHICH = "which task failed, and at which attempt"
 PATCHES = (
     Patch("parsl.serialize", "unpack_apply_message", _wrap_unpack, also=_UNPACKING, costs=Lost.DEATH),
     Patch(
@@ -462,9 +536,17 @@ PATCHES = (
     Patch("parsl.app.errors", "RemoteExceptionWrapper.__reduce_ex__", _wrap_reduce, costs=Lost.FIT),
     Patch("parsl.app.errors", "RemoteExceptionWrapper.get_exception", _wrap_get_exception, optional=True, costs=Lost.FRAMES),
     Patch("parsl.dataflow.dflow", "DataFlowKernel.submit", _wrap_submit, costs=Lost.SITE),
+    Patch(
+        "parsl.dataflow.dflow",
+        "DataFlowKernel._complete_task_exception",
+        _wrap_complete,
+        optional=True,
+        costs=_WHICH,
+    ),
+    Patch("parsl.dataflow.dflow", "DataFlowKernel.handle_exec_update", _wrap_update, optional=True, costs=_WHICH),
     Patch("parsl.dataflow.dflow", "DataFlowKernel.launch_task", _wrap_launch, optional=True, costs=Lost.RETRY),
 )
-ASSUMPTIONS = (UPSTREAM, WORKER, APP, SUBMIT, WATCHDOG)
+ASSUMPTIONS = (UPSTREAM, commands.COMMAND, WORKER, APP, SUBMIT, WATCHDOG)
 
 
 def probe(given: dict[str, Any], timeout: float) -> Iterator[Any]:
