@@ -6,6 +6,9 @@ engine frames were left out.
 
 from __future__ import annotations
 
+import os
+import re
+
 from autotb.record import launchers, ownership
 from autotb.trace.data import Data, replace
 from autotb.trace.parts import Frame, Gap, Hop, Stack
@@ -153,7 +156,7 @@ def view(stack: Stack, frames: str = "user", *, bare: bool = False, most: int = 
             items: list[Item] = list(map(_as_item, whole))
             hidden += len(hop.frames) - len(whole)
         else:
-            sorted_ = _Sorted(hop is raised_in, of_libraries)
+            sorted_ = _Sorted(hop is raised_in, of_libraries, is_unsent=bool(stack.culprit))
             sorted_.sort(_merged(list(hop.frames)))
             items = sorted_.items
             hidden += sorted_.hidden
@@ -183,10 +186,11 @@ class _Sorted:
     """The frames of one hop, sorted into what is shown, folded and hidden.
 
     A hop without any frame of the user's, in a story that has some, keeps its last one; so does an error that a library raised.
+    ``is_unsent`` says that it is of what could not be pickled: which part that is says more than how a pickler came upon it.
     """
 
-    def __init__(self, raised_here: bool, of_libraries: bool) -> None:
-        self.raised_here, self.of_libraries = raised_here, of_libraries
+    def __init__(self, raised_here: bool, of_libraries: bool, *, is_unsent: bool = False) -> None:
+        self.raised_here, self.of_libraries, self.is_unsent = raised_here, of_libraries, is_unsent
         self.items: list[Item] = []
         self.folding: list[tuple[Frame, int]] = []  # frames of libraries, each with the times that it stands for
         self.hidden = self.launchers = 0
@@ -199,7 +203,7 @@ class _Sorted:
             elif at == last:
                 self._fold()
                 self.items.append(Shown(frame, short=True))
-            elif frame.kind in HIDDEN:
+            elif frame.kind in HIDDEN or (self.is_unsent and _is_picklers(frame)):
                 self.hidden += 1
                 self.launchers += launchers.are_theirs(frame.path, frame.module)
             elif frame.kind in LIBRARY:
@@ -218,6 +222,8 @@ class _Sorted:
             return -1
         for at in reversed(range(len(frames))):
             frame = frames[at]
+            if isinstance(frame, Frame) and self.is_unsent and _is_picklers(frame):
+                return -1  # it is told which part it could not pickle
             if isinstance(frame, Frame) and not (self.of_libraries and frame.kind == ownership.OWN):
                 return at if frame.kind in LIBRARY or (self.of_libraries and frame.kind == ownership.ENGINE) else -1
         return -1
@@ -247,9 +253,23 @@ class _Sorted:
         self.folding.clear()
 
 
+def _is_picklers(frame: Frame) -> bool:
+    return frame.kind != ownership.USER and frame.module.partition(".")[0] in _PICKLERS
+
+
+_PICKLERS = ("pickle", "cloudpickle", "dill", "copyreg", "copy")
+_INSTALLED = re.compile(r".*/(?:site-packages|dist-packages|[Pp]ython3\.\d+t?)/([^/]+)")
+
+
 def _package(frame: Frame) -> str:
-    if frame.module not in launchers.MAINS:
+    if frame.module not in (*launchers.MAINS, ownership.REBUILT):
         return frame.module.partition(".")[0]
+    if frame.kind in LIBRARY and not frame.path.endswith("__main__.py"):  # read in a text: the path tells, as far as it can
+        path = frame.path.replace("\\", "/")
+        if found := _INSTALLED.match(path):
+            return found[1].removesuffix(".py")
+        if "/" in path and not os.path.isabs(frame.path):  # Cython's
+            return path.partition("/")[0]
     folder, _, file = frame.path.replace("\\", "/").rpartition("/")
     return folder.rpartition("/")[2] if folder and file == "__main__.py" else file.removesuffix(".py")
 

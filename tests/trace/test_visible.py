@@ -82,3 +82,28 @@ def test_a_cause_that_says_more_than_its_frames_is_shown(stack):
 def test_every_frame_is_shown_where_that_is_wanted():
     assert visible.folded_cause(caused(CLIENT), "all", bare=False) is None
     assert visible.folded_cause(caused(CLIENT), "user", bare=True) is None
+
+
+@pytest.mark.parametrize(
+    ("frame", "package"),
+    [
+        (Frame("/v/lib/python3.11/site-packages/pandas/core/frame.py", 1, "f", kind="library"), "pandas"),
+        (Frame("/v/lib/python3.11/site-packages/six.py", 1, "f", kind="library"), "six"),
+        (Frame("C:\\v\\Lib\\site-packages\\pandas\\x.py", 1, "f", kind="library"), "pandas"),
+        (Frame("pandas/_libs/lib.pyx", 1, "f", kind="library"), "pandas"),
+        (Frame("/usr/lib/python3.11/json/decoder.py", 1, "f", kind="stdlib"), "json"),
+        (Frame("/usr/lib/python3.11/socket.py", 1, "f", kind="stdlib", module="?"), "socket"),
+        (Frame("/elsewhere/x.py", 1, "f", kind="library"), "x"),
+        (Frame("/elsewhere/x.py", 1, "f", kind="library", module="box.x"), "box"),
+    ],
+)
+def test_a_package_is_known_by_the_path_of_a_frame_that_was_read_in_a_text(frame, package):
+    assert visible._package(frame) == package
+
+
+def test_how_a_pickler_came_upon_what_it_could_not_pickle_is_counted():
+    save = Frame("/lib/pickle.py", 3, "save", module="pickle", kind="stdlib")
+    stack = Stack("TypeError", "cannot pickle it", (Hop(frames=(ROOT, save, save)),), culprit="x → generator")
+    (view,), hidden = visible.view(stack)
+
+    assert ([item.frame for item in view.items], hidden) == ([ROOT], 2)

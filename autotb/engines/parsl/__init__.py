@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from autotb.engines.parsl.upstream import Task
     from autotb.instrument.types import Function, Process, Story
-    from autotb.record.schema import Light, Tree
+    from autotb.record.schema import Hop, Light, Tree
 
 MODULES = (
     "parsl.app.errors",
@@ -468,11 +468,17 @@ def _wrap_unsent_init(original: Function) -> Function:
 
                 function, given, named = found
                 call = _app(inspect.unwrap(function), given, named)
-                annotate.note(self, culprit=pickle_diagnosis.of_call(*call, dill.Pickler) or None)
+                annotate.note(self, culprit=pickle_diagnosis.of_call(*call, dill.Pickler) or None, hops=_unsent(*call))
         except Exception:
             pass  # what is at fault is not named
 
     return __init__
+
+
+def _unsent(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Hop]:
+    """The call, which no worker has seen."""
+    text = build.call_text(function, args, kwargs)
+    return [{"frames": [], "call": text} if text is not None else {"frames": []}]
 
 
 def _wrap_lost_init(original: Function) -> Function:
