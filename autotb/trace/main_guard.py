@@ -21,7 +21,8 @@ def is_missing(frames: tuple[Frame, ...]) -> bool:
         tree = ast.parse("".join(line if line.endswith("\n") else line + "\n" for line in lines))
     except (SyntaxError, ValueError, RecursionError):
         return False
-    return bool(lines) and not any(_guards(node, main.line) for node in ast.walk(tree))
+    is_there = any(node.lineno <= main.line <= (node.end_lineno or node.lineno) for node in tree.body)
+    return is_there and not any(_guards(node, main.line) for node in ast.walk(tree))
 
 
 def _guards(node: ast.AST, line: int) -> bool:
