@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from autotb.flow import executors, scheduler, streams
+from autotb.flow import executors, scheduler, streams, tallies
 from autotb.flow.attempts import UNSET
 from autotb.flow.context import RAISE, check_mode
 from autotb.flow.flow import Progress, Types, check_progress
@@ -177,4 +177,4 @@ def _result(one: Running) -> list[Any]:
 def _tell_left_out(one: Running, name: str) -> None:
     count = one.tallies[name].left_out
     if count:
-        say(log, logging.WARNING, "%d errors were left out of the inputs of %s", count, name)
+        say(log, logging.WARNING, "%s of the inputs of %s", tallies.left_out(count), name)

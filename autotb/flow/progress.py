@@ -13,7 +13,7 @@ from typing import Any
 
 from autotb.flow import notebook
 from autotb.flow.live_table import LiveTable, tell_failures
-from autotb.flow.tallies import Tallies
+from autotb.flow.tallies import Tallies, left_out
 from autotb.render import bars, terminal
 from autotb.render.logs import failed, say
 
@@ -53,7 +53,7 @@ class Silent:
                 total,
                 skipped,
                 were,
-                f", {left} errors were left out of the inputs of others" if left else "",
+                f", {left_out(left)} of the inputs of others" if left else "",
             )
 
 

@@ -69,3 +69,8 @@ class Tallies(dict[str, Tally]):
             tally.failed += failed
             tally.skipped += skipped
         self.changed.add(name)
+
+
+def left_out(count: int) -> str:
+    """``1 error was left out``."""
+    return f"{count:,} {'error was' if count == 1 else 'errors were'} left out"
