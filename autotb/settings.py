@@ -84,11 +84,21 @@ asked: dict[str, Any] = {}  # which settings were asked for, and the last answer
 def current() -> Settings:
     """The settings in force now; read anew when the environment has changed."""
     global _cache
-    found = tuple(sorted((name, os.environ.get(name, "")) for name in os.environ if name.startswith("AUTOTB")))
+    found = _found()
     key = (found, _program(), _handed)
     if _cache is None or _cache[0] != key:
-        _cache = (key, _read(dict(found)))
+        _cache = (key, _read({name: os.environ[name] for name in list(os.environ) if name.startswith("AUTOTB")}))
     return _cache[1]
+
+
+def _found() -> tuple[tuple[Any, Any], ...]:
+    """The variables that are ours, as the system has them: nothing is decoded, which takes most of the time."""
+    try:
+        variables = dict(os.environ._data)  # type: ignore[attr-defined]
+        prefix = os.environ.encodekey("AUTOTB")
+    except AttributeError:  # an environment of the program's own making
+        variables, prefix = dict(os.environ), "AUTOTB"
+    return tuple(sorted((name, value) for name, value in variables.items() if name.startswith(prefix)))
 
 
 def value(name: str) -> Any:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MODULES = ("rich.traceback",)
 NAME = "rich, typer"
 DISTRIBUTION = "rich"
-TESTED = "12.3 to 15.0"
+TESTED = "15.0"
 CAPTURED = "tracebacks of workers' errors in rich's own look"
 
 

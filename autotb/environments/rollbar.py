@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 MODULES = ("rollbar",)
 NAME = "Rollbar"
 DISTRIBUTION = "rollbar"
-TESTED = "1.4"
+TESTED = "1.5"
 CAPTURED = "items of workers' errors: frames, custom data, fingerprint"
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 MODULES = ("structlog.tracebacks",)
 NAME = "structlog"
 DISTRIBUTION = "structlog"
-TESTED = "23 to 26"
+TESTED = "26.1"
 CAPTURED = "workers' errors as data"
 
 

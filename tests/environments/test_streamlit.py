@@ -1,10 +1,12 @@
-"""A worker's error in a Streamlit app; it is looked at where Streamlit is installed."""
+"""A worker's error in a Streamlit app; Streamlit is installed on the main Python alone."""
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
-pytest.importorskip("streamlit")
+pytestmark = pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="Streamlit is installed on the main Python alone")
 
 APP = """
 from concurrent.futures import ProcessPoolExecutor
