@@ -152,7 +152,8 @@ def _item_of(frame: FrameType | None) -> tuple[Any, str]:
     while frame is not None:
         if RUN.matches(frame) and static.name_of(frame) == RUN.module:
             (item,) = RUN.read(frame) or (None,)
-            return item, place
+            if hasattr(item, "future"):  # from 3.14 on a worker's context has a method of that name, which the item calls
+                return item, place
         if not place and ownership.kind_of_frame(frame) == ownership.USER:
             place = f"at {static.exact(frame.f_code.co_filename)}:{frame.f_lineno} in {static.exact(frame.f_code.co_name)}, "
         frame = frame.f_back
