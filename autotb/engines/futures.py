@@ -232,8 +232,17 @@ def _waiting() -> Any:
     return waiting
 
 
+def _interrupted() -> Any:
+    from autotb.instrument import interrupted
+
+    return interrupted
+
+
 def _open(error: BaseException) -> engine_facts.Opened | None:
-    """A wait that ended without a result is told with what was waited for."""
+    """A wait that ended without a result is told with what was waited for, a Ctrl-C with what the workers were doing."""
+    if type(error) is KeyboardInterrupt:
+        seen: engine_facts.Opened | None = _interrupted().opened(error)
+        return seen
     if static.name(type(error)) not in ("TimeoutError", "CancelledError"):
         return None
     found: engine_facts.Opened | None = _waiting().opened(error)
@@ -243,7 +252,7 @@ def _open(error: BaseException) -> engine_facts.Opened | None:
 engine_facts.register(openers=(_open,))
 
 
-def _wrap_shutdown(original: Function) -> Function:
+def wrap_shutdown(original: Function) -> Function:
     """A pool's end waits for its tasks; those that a passing error waited for are looked up before."""
 
     @functools.wraps(original)
@@ -251,7 +260,7 @@ def _wrap_shutdown(original: Function) -> Function:
         error = sys.exc_info()[1]
         if error is not None:
             try:
-                _waiting().look(error)
+                (_interrupted() if type(error) is KeyboardInterrupt else _waiting()).look(error)
             except Exception:
                 pass  # less is told of what was waited for
         return original(self, *args, **kwargs)
@@ -349,6 +358,8 @@ def _note_failure(future: Future, exc: BaseException, caller: FrameType) -> None
         from autotb.postmortem import executor_deaths
 
         executor_deaths.note(future, broken[0], INTERNALS.manager.read(broken[0]), executor_worker.call_of)
+    if type(exc) is KeyboardInterrupt:
+        _interrupted().ended(exc, getattr(future, SITE, None))
     kind = failure_kinds.of(exc)  # while its record is as it came
     _note_submitted(future.__dict__, exc)
     resubmit.keep_call(future, exc, lambda: _call_of(caller))
@@ -463,8 +474,8 @@ class _Results:
 PATCHES = (
     Patch("concurrent.futures.thread", "ThreadPoolExecutor.submit", _wrap_submit, costs=Lost.SITE),
     Patch("concurrent.futures.process", "ProcessPoolExecutor.submit", _wrap_submit, costs=Lost.SITE),
-    Patch("concurrent.futures.thread", "ThreadPoolExecutor.shutdown", _wrap_shutdown, costs=Lost.WAITED),
-    Patch("concurrent.futures.process", "ProcessPoolExecutor.shutdown", _wrap_shutdown, costs=Lost.WAITED),
+    Patch("concurrent.futures.thread", "ThreadPoolExecutor.shutdown", wrap_shutdown, costs=Lost.WAITED),
+    Patch("concurrent.futures.process", "ProcessPoolExecutor.shutdown", wrap_shutdown, costs=Lost.WAITED),
     Patch("concurrent.futures._base", "Future.result", _wrap_result, costs=Lost.SITE),
     Patch("concurrent.futures._base", "Future.exception", _wrap_exception, costs=Lost.SITE),
     Patch("concurrent.futures._base", "Future.add_done_callback", _wrap_add_done_callback, costs=Lost.UNRETRIEVED),

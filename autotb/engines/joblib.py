@@ -13,6 +13,7 @@ import sys
 
 from autotb import assumption, engine_facts
 from autotb.assumption import Attributes, Frame, Lost
+from autotb.engines.futures import wrap_shutdown
 from autotb.engines.loky import wrap_process_worker, wrap_rebuild, wrap_reduce
 from autotb.instrument import exception_wrappers, executor_worker, inherited_settings, submission
 from autotb.instrument.executor_internals import Internals
@@ -80,7 +81,7 @@ def _wrap_boxed_init(original: Function) -> Function:
 def _record(exc: BaseException, tb: TracebackType | None, caller: FrameType) -> Tree | Light:
     from autotb.record import build
 
-    hop = build.hop("joblib", "in a joblib worker", call=_call(tb) or _unsent(caller))
+    hop = build.hop("joblib", "in a joblib worker", call=_call(tb) or _unsent(caller), ran=executor_worker.ran(exc))
     if "thread" in hop:
         hop["where"] = "in a joblib worker thread"
     return executor_worker.unsent(build.record(exc, tb, hop), caller, INTERNALS)
@@ -177,6 +178,7 @@ PATCHES = (
     Patch("joblib.externals.loky.process_executor", "_ExceptionWithTraceback.__init__", _wrap_boxed_init, costs=Lost.RECORD),
     Patch("joblib.externals.loky.process_executor", "_ExceptionWithTraceback.__reduce__", _wrap_reduce, costs=Lost.FIT),
     Patch("joblib.externals.loky.process_executor", "_rebuild_exc", wrap_rebuild, costs=Lost.RECORD),
+    Patch("joblib.externals.loky.process_executor", "ProcessPoolExecutor.shutdown", wrap_shutdown, costs=Lost.WAITED),
     Patch(
         "joblib._utils",
         "_retrieve_traceback_capturing_wrapped_call",

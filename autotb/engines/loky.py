@@ -107,6 +107,7 @@ PATCHES = (
     Patch("loky.process_executor", "_ExceptionWithTraceback.__reduce__", wrap_reduce, costs=Lost.FIT),
     Patch("loky.process_executor", "_rebuild_exc", wrap_rebuild, costs=Lost.RECORD),
     Patch("loky.process_executor", "ProcessPoolExecutor.submit", _wrap_submit, costs=Lost.SITE),
+    Patch("loky.process_executor", "ProcessPoolExecutor.shutdown", futures.wrap_shutdown, costs=Lost.WAITED),
     Patch("loky.reusable_executor", "_ReusablePoolExecutor.submit", _wrap_submit, costs=Lost.SITE),
 )
 ASSUMPTIONS = INTERNALS.all

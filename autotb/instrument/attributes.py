@@ -164,10 +164,10 @@ TABLE = (
     ),
     Attribute(
         "_autotb_waited",
-        "Waited",
-        "an error by which a wait ended: the future that was asked",
-        ("instrument.waiting",),
-        ("instrument.waiting",),
+        "Waited | Seen",
+        "an error by which a wait ended: the future that was asked; a Ctrl-C: what ran when a pool was left",
+        ("instrument.waiting", "instrument.interrupted"),
+        ("instrument.waiting", "instrument.interrupted"),
     ),
     Attribute(
         "_autotb_waiting",

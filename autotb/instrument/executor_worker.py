@@ -125,7 +125,19 @@ def record(
     (item,) = assumption.read(caller, internals.worker, limit=5) or (None,)
     function, args, kwargs = internals.item.read(item) or (None, (), {})
     call = call_of(function, args, kwargs, tb) if function is not None else None
-    return unsent(build.record(exc, tb, build.hop(engine, where, call=call)), caller, internals)
+    return unsent(build.record(exc, tb, build.hop(engine, where, call=call, ran=ran(exc))), caller, internals)
+
+
+def ran(error: BaseException) -> float | None:
+    """How many seconds the task of this worker has run, if it was a Ctrl-C that ended it."""
+    if type(error) is not KeyboardInterrupt:
+        return None
+    import time
+
+    from autotb.postmortem import status_file
+
+    status = status_file.begin()
+    return (time.time_ns() - status.words[status_file.STARTED]) / 1e9 if status is not None else None
 
 
 def unsent(tree: Tree | Light, caller: FrameType, internals: Internals) -> Tree | Light:

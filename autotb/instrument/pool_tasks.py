@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 from autotb import assumption, settings
 from autotb.instrument import engine_frames, executor_internals, executor_worker
 from autotb.instrument.executor_internals import AS_COMPLETED, CHAINED, QUEUES, RUN, TASK, WORK
-from autotb.instrument.waited_tasks import CANCELLED, DONE, MOST, NEVER, NOT_DONE, RUNNING, WAITING, Task
+from autotb.instrument.waited_tasks import CANCELLED, DONE, INTERRUPTED, MOST, NEVER, NOT_DONE, RUNNING, WAITING, Task
 from autotb.postmortem import status_file, status_reader
 from autotb.postmortem.death_report import duration
 from autotb.record import ownership, safe_repr, static
+from autotb.record.capture import attached
 
 if TYPE_CHECKING:
     from types import FrameType, TracebackType
@@ -29,10 +30,10 @@ if TYPE_CHECKING:
 class _Seen:
     """A pool's work item: what it does, and what else was seen of it."""
 
-    __slots__ = ("item", "more", "state")
+    __slots__ = ("item", "more", "runner", "state")
 
-    def __init__(self, item: Any, state: str, more: str = "") -> None:
-        self.item, self.state, self.more = item, state, more
+    def __init__(self, item: Any, state: str, more: str = "", runner: object = None) -> None:
+        self.item, self.state, self.more, self.runner = item, state, more, runner
 
 
 class Pools:
@@ -61,6 +62,14 @@ class Pools:
         is_done = future.done()
         return Task(DONE if is_done else NOT_DONE, more=_THEN.get(before, "") if is_done else "", place=place) if place else None
 
+    def running(self) -> dict[object, Task]:
+        """All that run now, by their process or thread."""
+        return {
+            seen.runner: Task(RUNNING, _call_of(seen.item), seen.more, _place_of(seen.item.future))
+            for seen in self.seen.values()
+            if seen.state == RUNNING
+        }
+
     def abandoned(self) -> list[Task]:
         """Tasks that run on though the asyncio future that stood for them was cancelled."""
         return [
@@ -74,7 +83,7 @@ class Pools:
         for ident, top in sys._current_frames().items():
             item, at = _item_of(top)
             if item is not None:
-                self.seen[id(item.future)] = _Seen(item, RUNNING, f"{at}in thread {names.get(ident, ident)}")
+                self.seen[id(item.future)] = _Seen(item, RUNNING, f"{at}in thread {names.get(ident, ident)}", ident)
                 self.busy[ident] = f"{_call_of(item)}, {at}".rstrip(", ")
 
     def _look_at_queues(self) -> None:
@@ -102,12 +111,26 @@ class Pools:
         for number, item in items.items():
             left = run.get(number)
             if left is not None:
-                seen = _Seen(item, RUNNING, f"for {duration(left.seconds)}, pid {left.pid}")
+                seen = _Seen(item, RUNNING, f"for {duration(left.seconds)}, pid {left.pid}", ("pid", left.pid))
             elif busy or item.future._state == "PENDING":
                 seen = _Seen(item, WAITING, busy)
             else:
                 seen = _Seen(item, NOT_DONE)
             self.seen[id(item.future)] = seen
+
+
+def interrupted(error: BaseException, site: Any) -> dict[object, Task]:
+    """The task that a Ctrl-C has ended in a worker, by its process; nothing where its record does not say."""
+    hops = (attached(error) or {}).get("hops") or []
+    found: dict[object, Task] = {}
+    for hop in hops[:1]:
+        users = [frame for frame in hop["frames"] if frame.get("kind") == ownership.USER]
+        at = "at {path}:{line} in {name}".format(**users[-1]) if users else ""
+        ran = f"after {duration(hop['ran'])}" if "ran" in hop else ""
+        pid = hop.get("pid")
+        more = ", ".join(filter(None, (at, ran, f"pid {pid}" if pid else "")))
+        found["pid", pid] = Task(INTERRUPTED, hop.get("call", ""), more, engine_frames.place_of(site))
+    return found
 
 
 _THEN = {"RUNNING": "it ran when the wait ended", "PENDING": "it had not started when the wait ended"}

@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from autotb.record.schema import Place
 
 MOST = 3  # tasks that are named
+INTERRUPTED = "interrupted"
 RUNNING, WAITING, NOT_DONE, DONE = "running", "not started", "not done", "done by now"
 CANCELLED, NEVER = "cancelled", "cancelled before it started"
-_ORDER = (RUNNING, WAITING, NOT_DONE, CANCELLED, NEVER, DONE)
+_ORDER = (INTERRUPTED, RUNNING, WAITING, NOT_DONE, CANCELLED, NEVER, DONE)
 
 
 class Task:
@@ -31,11 +32,11 @@ class Task:
         return ", ".join(part for part in (self.call or "a task", self.more, where) if part)
 
 
-def told(tasks: Iterable[Task]) -> tuple[str, ...]:
+def told(tasks: Iterable[Task], most: int = MOST) -> tuple[str, ...]:
     """A line for each of the first few tasks, those that run before others, and one for the rest."""
     known = sorted(tasks, key=lambda task: (_ORDER.index(task.state), task.call))
-    said = [f"{task.state}: {task}" for task in known[:MOST]]
-    rest = known[MOST:]
+    said = [f"{task.state}: {task}" for task in known[:most]]
+    rest = known[most:]
     if rest:
         counts = [(state, sum(task.state == state for task in rest)) for state in _ORDER]
         said.append(f"and {len(rest):,} more: {', '.join(f'{count:,} {state}' for state, count in counts if count)}")

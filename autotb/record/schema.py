@@ -75,6 +75,7 @@ class Hop(TypedDict, total=False):
     job: Pairs  # `RANK`, `SLURM_JOB_ID` and their like
     call: Text  # the failing call with its arguments, secrets masked: `ratio(clicks=3, views=0)`
     label: Text  # what the engine calls the task
+    ran: Number  # seconds that the task had run, of one that a Ctrl-C has ended
     attempt: Text  # which attempt of the call it was, and what those before failed of
     submitted: Place  # where the work was submitted
     made: Place  # where a lazy collection's operation was made whose function failed
