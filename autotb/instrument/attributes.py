@@ -124,6 +124,7 @@ TABLE = (
             "engines.celery",
             "engines.futures",
             "engines.multiprocessing.driver",
+            "engines.multiprocessing.recovery",
             "engines.parsl.upstream",
             "engines.pebble",
             "engines.prefect",

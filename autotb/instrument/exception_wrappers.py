@@ -94,6 +94,10 @@ def wrap_rebuild(original: Function, remote_text: Callable[[str], BaseException]
             from autotb.record import annotate
 
             annotate.arrived(exc)
+            if type(exc) is KeyboardInterrupt:
+                from autotb.instrument import interrupted
+
+                interrupted.ended(exc, None)
         except Exception:
             pass  # its story is told all the same
         try:

@@ -137,7 +137,11 @@ def ran(error: BaseException) -> float | None:
     from autotb.postmortem import status_file
 
     status = status_file.begin()
-    return (time.time_ns() - status.words[status_file.STARTED]) / 1e9 if status is not None else None
+    if status is None:
+        return None
+    words = status.words
+    words[status_file.STOPPED] = now = time.time_ns()
+    return (now - words[status_file.STARTED]) / 1e9
 
 
 def unsent(tree: Tree | Light, caller: FrameType, internals: Internals) -> Tree | Light:

@@ -48,16 +48,16 @@ def ended(error: BaseException, site: Any) -> None:
         _ended.append((error, site))
 
 
-def look(error: BaseException | None) -> None:
-    """A pool is left while an error passes; it waits for what runs, or ends it."""
-    if error is None or not is_one(error):
+def look(error: BaseException, tasks: dict[object, Task] | None = None) -> None:
+    """A pool is left while an error passes; it waits for what runs, or ends it.  ``tasks`` are of a pool that knows its own."""
+    if not is_one(error):
         return
     from autotb.instrument import pool_tasks
 
     fields = static.fields_of(error)
     seen = dict.get(fields, KEY)
     before = seen.tasks if type(seen) is Seen else {}
-    fields[KEY] = Seen({**pool_tasks.Pools().running(), **before})
+    fields[KEY] = Seen({**(tasks or pool_tasks.Pools().running()), **before})
 
 
 def opened(error: BaseException) -> engine_facts.Opened | None:

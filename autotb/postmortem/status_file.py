@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # every worker imports this
 
 PAGE = 4096
 WORDS = 16
-MARK, PID, STATE, JOB, INDEX, READS, WRITES, OOM, BEGUN, STARTED, TAKEN, PARENT, GROUP = range(13)
+MARK, PID, STATE, JOB, INDEX, READS, WRITES, OOM, BEGUN, STARTED, TAKEN, PARENT, GROUP, STOPPED = range(14)
 IDLE, RUNNING, FAILING, STARTING = range(4)  # of STATE; FAILING: no task could be unpickled; STARTING: its initializer runs
 UNKNOWN = -1  # of JOB: a task was received, and which is not known yet
 MARKED = 0x0000_6175_746F_7462  # "autotb"

@@ -358,6 +358,7 @@ def use(modules):
         said += [caught(pool.submit(work, x).result) for x in (1, 0)]
     with modules["multiprocessing.pool"].ThreadPool(1) as pool:
         said += [caught(pool.apply, work, (x,)) for x in (1, 0)]
+    pool.join()  # no thread may be ending while its module is loaded anew
     return said
 
 first = loaded()

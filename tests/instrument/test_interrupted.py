@@ -53,6 +53,11 @@ def threads():
             future.result()
 
 
+def pool():
+    with multiprocessing.Pool(3) as pool:
+        pool.map(slow, range(2))
+
+
 def loky():
     import joblib
 
@@ -122,20 +127,21 @@ def interrupted(folder, way: str, **environment: str) -> programs.Ran:
     return programs.Ran(process.returncode, stdout, stderr, folder)
 
 
-@pytest.mark.parametrize("way", ["fork", "spawn", "mapped", "threads", "loky", "flow"])
+@pytest.mark.parametrize("way", ["fork", "spawn", "mapped", "pool", "threads", "loky", "flow"])
 def test_each_task_is_told_with_its_line(tmp_path, way):
     ours, bare = (interrupted(tmp_path / autotb, way, autotb=autotb) for autotb in "10")
 
     told = re.findall(r"^(interrupted|running): slow\(item=(\d)\), at \S*main.py:(\d+) in slow, (.*)$", ours.stderr, re.M)
-    if way == "flow":  # whose chunk is a call of its own
-        told = re.findall(r"^(interrupted): slow\(item=(\d)\)(), (.*)$", ours.stderr, re.M)
+    if way in ("flow", "pool"):  # a chunk is a call of its own; a Pool ends its workers at once
+        told = re.findall(r"^(interrupted|running): slow\((?:item=)?(\d)\)(), (.*)$", ours.stderr, re.M)
     assert sorted(item for _, item, _, _ in told) == ["0", "1"], ours.stderr
-    assert {state for state, *_ in told} == {"running" if way == "threads" else "interrupted"}
+    if way != "pool":
+        assert {state for state, *_ in told} == {"running" if way == "threads" else "interrupted"}
     for _, _, number, more in told:
         assert number in (str(line("# here")), str(line("# here") - 1), "")
-        assert re.search("thread ThreadPoolExecutor" if way == "threads" else r"after \d+\.\d s, pid \d+", more)
+        assert re.search("thread ThreadPoolExecutor" if way == "threads" else r"(after|for) \d+\.\d s, pid \d+", more)
         place = re.search(r"submitted at \S*main.py:(\d+) in ", more)
-        assert way == "loky" or re.search(r"submit\(|map\(", PROGRAM.splitlines()[int(place[1]) - 1]), more
+        assert way in ("loky", "pool") or re.search(r"submit\(|map\(", PROGRAM.splitlines()[int(place[1]) - 1]), more
     assert ours.status == bare.status
     assert "interrupted: slow" not in bare.stderr
     assert ours.stderr.count("Traceback") == 1

@@ -33,6 +33,7 @@ def declare(package: str, **more: Any) -> None:
         runs=((f"{package}.pool", "worker"),),
         crashes=("autotb.WorkerDied",),
         remote_texts=(f"{package}.pool.RemoteTraceback",),
+        openers=(driver.open_interrupted,),
         **more,
     )
 

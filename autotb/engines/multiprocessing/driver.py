@@ -19,6 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:  # every worker imports this: what only failures need is imported where they are handled
     from typing import Any
 
+    from autotb.engine_facts import Opened
     from autotb.engines.multiprocessing.types import Job, Pool, SimpleQueue
     from autotb.instrument.types import Function, Process
 
@@ -154,12 +155,35 @@ def wrap_terminate(original: Function) -> Function:
 
     @functools.wraps(original)
     def terminate(self: Any) -> Any:
+        if type(error := sys.exc_info()[1]) is KeyboardInterrupt:
+            _note_running(self, error)
+            del error  # whose traceback leads to this frame
         result = original(self)
         if hasattr(getattr(self, "_outqueue", None), "_wlock"):  # processes, not threads
             _forget(self)
         return result
 
     return terminate
+
+
+def _note_running(pool: Pool, error: BaseException) -> None:
+    """A Ctrl-C ends the pool: what its workers do."""
+    try:
+        from autotb.engines.multiprocessing import recovery
+        from autotb.instrument import interrupted
+
+        interrupted.look(error, recovery.running(pool))
+    except Exception:
+        pass  # then it is not told
+
+
+def open_interrupted(error: BaseException) -> Opened | None:
+    """A Ctrl-C is told with what the workers were doing."""
+    if type(error) is not KeyboardInterrupt:
+        return None
+    from autotb.instrument import interrupted
+
+    return interrupted.opened(error)
 
 
 def _forget(pool: Pool) -> None:

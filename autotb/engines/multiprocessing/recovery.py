@@ -23,6 +23,7 @@ from autotb.postmortem.status_file import READS, WRITES
 if TYPE_CHECKING:
     from autotb.engines.multiprocessing.types import Message, Pool, SimpleQueue
     from autotb.instrument.types import Process
+    from autotb.instrument.waited_tasks import Task
 
 BROKEN = "_autotb_broken"
 _POOL = "multiprocessing.Pool"
@@ -113,6 +114,34 @@ def _left(pool: Pool, process: Process) -> status_reader.Remains | None:
         known[process.pid] = left
     found: status_reader.Remains | None = known.get(process.pid)
     return found
+
+
+def running(pool: Pool) -> dict[object, Task]:
+    """What its workers do when a Ctrl-C ends it, or did until then, by their process."""
+    found: dict[object, Task] = {}
+    for process in list(pool._pool):
+        left = _left(pool, process) if process.exitcode is not None else status_reader.of_child(process)
+        if left is not None and left.words[status_file.JOB] >= 0 and (task := _running(pool, left)):
+            found["pid", left.pid] = task
+    return found
+
+
+def _running(pool: Pool, left: status_reader.Remains) -> Task | None:
+    from autotb.instrument import engine_frames
+    from autotb.instrument.waited_tasks import INTERRUPTED, RUNNING, Task
+    from autotb.postmortem.death_report import duration
+
+    started, stopped = left.words[status_file.STARTED], left.words[status_file.STOPPED]
+    if left.running:
+        state, ran = RUNNING, f"for {duration(left.seconds)}"
+    elif stopped >= started > 0:
+        state, ran = INTERRUPTED, f"after {duration((stopped - started) / 1e9)}"
+    else:
+        return None
+    job = pool._cache.get(left.words[status_file.JOB])
+    place = engine_frames.place_of(getattr(job, "_autotb_site", None))
+    call = left.text if settings.switch("args") else left.text.partition("(")[0]
+    return Task(state, call, f"{ran}, pid {left.pid}", place)
 
 
 def _living(pool: Pool) -> list[status_reader.Remains]:

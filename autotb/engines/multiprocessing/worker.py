@@ -316,7 +316,12 @@ def _record(exc: BaseException, tb: TracebackType | None, caller: FrameType) -> 
 
     function, args, kwargs = assumption.read(caller, LOOP, limit=5) or (None, None, None)
     call = _call_of(function, args, kwargs, tb) if function is not None else None
-    return build.record(exc, tb, build.hop("multiprocessing.Pool", "in a pool worker", call=call))
+    ran = None
+    if type(exc) is KeyboardInterrupt:
+        from autotb.instrument import executor_worker
+
+        ran = executor_worker.ran(exc)
+    return build.record(exc, tb, build.hop("multiprocessing.Pool", "in a pool worker", call=call, ran=ran))
 
 
 _POOLS = ("multiprocessing.pool", "multiprocess.pool")
