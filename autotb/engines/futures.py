@@ -189,6 +189,8 @@ def _asked(future: Future, error: BaseException) -> None:
     if error is not fields.get("_exception", error):
         # A timeout or a cancellation of the waiting, not the task's own error.  After a Ctrl-C nobody asks for what it took down.
         if issubclass(type(error), KeyboardInterrupt):
+            if type(error) is KeyboardInterrupt:
+                _interrupted().noticed(error)
             if fields.get(SITE) is not None:
                 fields[SITE][2].pool.was_interrupted()
         else:

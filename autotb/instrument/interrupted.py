@@ -9,29 +9,31 @@ lines beside it.
 
 from __future__ import annotations
 
+import collections
+import time
+from typing import Any
+
 from autotb import engine_facts
+from autotb.instrument import pool_tasks, waited_tasks
+from autotb.instrument.waited_tasks import Task
 from autotb.record import static
 from autotb.record.capture import attached
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
-    from autotb.instrument.waited_tasks import Task
-
 KEY = "_autotb_waited"
 MOST = 10  # tasks that are named
-_KEPT = 100
-_ended: list[tuple[BaseException, Any]] = []  # what workers' tasks raised, and where these were submitted
+_LEEWAY = 5.0  # seconds by which an outcome may come before the waiting ends: older ones are of another Ctrl-C
+_ended: collections.deque[tuple[float, BaseException, Any]] = collections.deque(
+    maxlen=100
+)  # when it came, where it was submitted
 
 
 class Seen:
-    """On a KeyboardInterrupt: what ran when a pool was left."""
+    """On a KeyboardInterrupt: when it ended the waiting, and what ran when pools were left."""
 
-    __slots__ = ("tasks",)
+    __slots__ = ("tasks", "when")
 
-    def __init__(self, tasks: dict[object, Task]) -> None:
-        self.tasks = tasks
+    def __init__(self) -> None:
+        self.when, self.tasks = time.monotonic(), dict[object, Task]()
 
     def __reduce__(self) -> tuple[type, tuple[()]]:
         return (dict, ())  # elsewhere nobody knows these pools
@@ -44,32 +46,33 @@ def is_one(error: object) -> bool:
 
 def ended(error: BaseException, site: Any) -> None:
     """A worker's task has raised KeyboardInterrupt."""
-    if len(_ended) < _KEPT:
-        _ended.append((error, site))
+    _ended.append((time.monotonic(), error, site))
+
+
+def noticed(error: BaseException) -> Seen:
+    """The waiting for a task was ended by this."""
+    fields = static.fields_of(error)
+    seen = dict.get(fields, KEY)
+    if type(seen) is not Seen:
+        seen = fields[KEY] = Seen()
+    return seen
 
 
 def look(error: BaseException, tasks: dict[object, Task] | None = None) -> None:
     """A pool is left while an error passes; it waits for what runs, or ends it.  ``tasks`` are of a pool that knows its own."""
-    if not is_one(error):
-        return
-    from autotb.instrument import pool_tasks
-
-    fields = static.fields_of(error)
-    seen = dict.get(fields, KEY)
-    before = seen.tasks if type(seen) is Seen else {}
-    fields[KEY] = Seen({**(tasks or pool_tasks.Pools().running()), **before})
+    if is_one(error):
+        seen = noticed(error)
+        seen.tasks = {**(pool_tasks.Pools().running() if tasks is None else tasks), **seen.tasks}
 
 
 def opened(error: BaseException) -> engine_facts.Opened | None:
     """What the story of a KeyboardInterrupt says beside it."""
     if not is_one(error):
         return None
-    from autotb.instrument import pool_tasks, waited_tasks
-
-    seen = dict.get(static.fields_of(error), KEY)
-    tasks = {**pool_tasks.Pools().running(), **(seen.tasks if type(seen) is Seen else {})}
-    for other, site in _ended:
-        if other is not error:
+    seen = noticed(error)
+    tasks = {**pool_tasks.Pools().running(), **seen.tasks}
+    for when, other, site in list(_ended):
+        if other is not error and when >= seen.when - _LEEWAY:
             tasks.update(pool_tasks.interrupted(other, site))
     said = waited_tasks.told(tasks.values(), MOST)
     return engine_facts.Opened(broken=said) if said else None

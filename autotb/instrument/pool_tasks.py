@@ -63,11 +63,11 @@ class Pools:
         return Task(DONE if is_done else NOT_DONE, more=_THEN.get(before, "") if is_done else "", place=place) if place else None
 
     def running(self) -> dict[object, Task]:
-        """All that run now, by their process or thread."""
+        """All that run now, or that a Ctrl-C has ended just now, by their process or thread."""
         return {
-            seen.runner: Task(RUNNING, _call_of(seen.item), seen.more, _place_of(seen.item.future))
+            seen.runner: Task(seen.state, _call_of(seen.item), seen.more, _place_of(seen.item.future))
             for seen in self.seen.values()
-            if seen.state == RUNNING
+            if seen.state in (RUNNING, INTERRUPTED)
         }
 
     def abandoned(self) -> list[Task]:
@@ -107,10 +107,14 @@ class Pools:
     def _look_at_pool(self, items: dict[int, Any], processes: list[Any]) -> None:
         told = [left for process in processes if (left := status_reader.of_child(process)) is not None]
         run = {left.words[status_file.INDEX]: left for left in told if left.running}
+        stopped = {left.words[status_file.INDEX]: left for left in told if left.stopped_after is not None}
         busy = _others(run, items) if run and len(run) == len(processes) else ""
         for number, item in items.items():
             left = run.get(number)
-            if left is not None:
+            if left is None and (ended := stopped.get(number)) is not None:
+                more = f"after {duration(ended.stopped_after or 0.0)}, pid {ended.pid}"
+                seen = _Seen(item, INTERRUPTED, more, ("pid", ended.pid))
+            elif left is not None:
                 seen = _Seen(item, RUNNING, f"for {duration(left.seconds)}, pid {left.pid}", ("pid", left.pid))
             elif busy or item.future._state == "PENDING":
                 seen = _Seen(item, WAITING, busy)
@@ -187,6 +191,14 @@ def _call_of(item: Any) -> str:
     function, args, kwargs = (TASK.read(item) or (None,))[0] or WORK.read(item) or (None, (), {})
     if function is None:
         return ""
+    batch = ownership.batch_of(function)
+    if batch:
+        (function, args, kwargs), *others = batch
+        return _call(function, args, kwargs) + (f" and {len(others):,} more" if others else "")
+    return _call(function, args, kwargs)
+
+
+def _call(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
     called = executor_worker.called(function)
     if not settings.switch("args"):
         return safe_repr.function_name(called)

@@ -21,6 +21,7 @@ from autotb.postmortem.status_file import (
     RUNNING,
     STARTED,
     STATE,
+    STOPPED,
     TEXT_AT,
     UNKNOWN,
     WORDS,
@@ -65,6 +66,12 @@ class Remains:
     def seconds(self) -> float:
         """Since the task that runs, or ran last, began."""
         return max(0.0, (time.time_ns() - self.words[STARTED]) / 1e9)
+
+    @property
+    def stopped_after(self) -> float | None:
+        """Seconds from the begin of the task that ran last to the Ctrl-C that ended it; None where none did."""
+        started, stopped = self.words[STARTED], self.words[STOPPED]
+        return (stopped - started) / 1e9 if stopped >= started > 0 else None
 
     @property
     def crashed_after(self) -> float | None:

@@ -131,11 +131,10 @@ def _running(pool: Pool, left: status_reader.Remains) -> Task | None:
     from autotb.instrument.waited_tasks import INTERRUPTED, RUNNING, Task
     from autotb.postmortem.death_report import duration
 
-    started, stopped = left.words[status_file.STARTED], left.words[status_file.STOPPED]
     if left.running:
         state, ran = RUNNING, f"for {duration(left.seconds)}"
-    elif stopped >= started > 0:
-        state, ran = INTERRUPTED, f"after {duration((stopped - started) / 1e9)}"
+    elif left.stopped_after is not None:
+        state, ran = INTERRUPTED, f"after {duration(left.stopped_after)}"
     else:
         return None
     job = pool._cache.get(left.words[status_file.JOB])
