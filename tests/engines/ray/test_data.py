@@ -92,7 +92,7 @@ EXPECTED = {
         ["main", "in_column", "rows", "<lambda>", "get_loc"],
         "ReadRange->MapBatches(add_column)",
         "<lambda>(df=DataFrame(shape=(20, 1)))",
-        "caused by KeyError: 'nope'",
+        "KeyError: 'nope'",
     ),
 }
 
