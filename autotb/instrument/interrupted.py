@@ -69,7 +69,8 @@ def opened(error: BaseException) -> engine_facts.Opened | None:
     """What the story of a KeyboardInterrupt says beside it."""
     if not is_one(error):
         return None
-    seen = noticed(error)
+    found = dict.get(static.fields_of(error), KEY)
+    seen = found if type(found) is Seen else Seen()  # to be told does not alter it
     tasks = {**pool_tasks.Pools().running(), **seen.tasks}
     for when, other, site in list(_ended):
         if other is not error and when >= seen.when - _LEEWAY:

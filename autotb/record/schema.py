@@ -135,7 +135,7 @@ MOST = {"final": 200, "broken": 1_000, "lost": 50, "died": 40}  # texts of these
 # What is needed only until the story is told, which shows it in another way or not at all.
 _ON_THE_WAY = {
     Tree: ("v", "text", "where", "suppress", "told", "submitted", "asked", "time"),
-    Hop: ("live", "twice", "task", "actor", "brought"),
+    Hop: ("live", "twice", "task", "actor", "brought", "ran"),
     Frame: ("first", "end_line", "col", "end_col", "code", "repeated", "cycle", "omitted"),
 }
 
