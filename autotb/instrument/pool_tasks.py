@@ -106,21 +106,27 @@ class Pools:
 
     def _look_at_pool(self, items: dict[int, Any], processes: list[Any]) -> None:
         told = [left for process in processes if (left := status_reader.of_child(process)) is not None]
+        known = {left.words[status_file.INDEX]: (left.pid, *does) for left in told if (does := doing(left)) is not None}
         run = {left.words[status_file.INDEX]: left for left in told if left.running}
-        stopped = {left.words[status_file.INDEX]: left for left in told if left.stopped_after is not None}
         busy = _others(run, items) if run and len(run) == len(processes) else ""
         for number, item in items.items():
-            left = run.get(number)
-            if left is None and (ended := stopped.get(number)) is not None:
-                more = f"after {duration(ended.stopped_after or 0.0)}, pid {ended.pid}"
-                seen = _Seen(item, INTERRUPTED, more, ("pid", ended.pid))
-            elif left is not None:
-                seen = _Seen(item, RUNNING, f"for {duration(left.seconds)}, pid {left.pid}", ("pid", left.pid))
+            if number in known:
+                pid, state, more = known[number]
+                seen = _Seen(item, state, more, ("pid", pid))
             elif busy or item.future._state == "PENDING":
                 seen = _Seen(item, WAITING, busy)
             else:
                 seen = _Seen(item, NOT_DONE)
             self.seen[id(item.future)] = seen
+
+
+def doing(left: status_reader.Remains) -> tuple[str, str] | None:
+    """What a worker does by its status file, where and how long: its task runs, or a Ctrl-C ended it; None for neither."""
+    if left.running:
+        return RUNNING, f"for {duration(left.seconds)}, pid {left.pid}"
+    if left.stopped_after is not None:
+        return INTERRUPTED, f"after {duration(left.stopped_after)}, pid {left.pid}"
+    return None
 
 
 def interrupted(error: BaseException, site: Any) -> dict[object, Task]:

@@ -11,7 +11,7 @@ from autotb.record.capture import KEY, VERSION, attached, fields_of, is_light, t
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import TracebackType
     from typing import Any
 
@@ -48,7 +48,7 @@ def arrived(exc: BaseException) -> None:
     """
     share(exc)
     try:
-        _give(exc, dict.get(fields_of(exc), KEY), made_frames.MOST_EXCEPTIONS)
+        _everywhere(_give, exc, dict.get(fields_of(exc), KEY))
     except Exception:
         pass  # its record tells its story all the same
 
@@ -72,7 +72,7 @@ def raised(exc: BaseException) -> None:
 def renew(exc: BaseException) -> None:
     """An engine has brought an exception's traceback along: see ``renewed``; so have its causes, and members of a group."""
     try:
-        _renew(exc, dict.get(fields_of(exc), KEY), made_frames.MOST_EXCEPTIONS)
+        _everywhere(_renew, exc, dict.get(fields_of(exc), KEY))
     except Exception:
         pass  # its record tells its story all the same
 
@@ -88,14 +88,8 @@ def renewed(exc: BaseException, tb: TracebackType | None) -> TracebackType | Non
         return tb
 
 
-def _renew(exc: BaseException, record: Any, most: int) -> int:
-    if not most or type(record) not in (dict, tuple):
-        return most
+def _renew(exc: BaseException, record: Any) -> None:
     static.set_traceback(exc, _renewed(static.traceback_of(exc), record))
-    most -= 1
-    for other, told in _told_of(exc, record) if type(record) is dict else ():
-        most = _renew(other, told, most)
-    return most
 
 
 def _renewed(tb: TracebackType | None, record: Any) -> TracebackType | None:
@@ -118,17 +112,23 @@ def _line(tb: TracebackType) -> tuple[int, str]:
     return last.tb_lineno, static.exact(last.tb_frame.f_code.co_name)
 
 
-def _give(exc: BaseException, record: Any, most: int) -> int:
-    """A traceback for an exception, and for the members and causes that came with it; how many more may have one."""
-    if not most or type(record) not in (dict, tuple):
-        return most
+def _give(exc: BaseException, record: Any) -> None:
     if static.traceback_of(exc) is None:
         made = _traceback(record)
         if made is not None:
             static.set_traceback(exc, made)
+
+
+def _everywhere(
+    change: Callable[[BaseException, Any], None], exc: BaseException, record: Any, most: int = made_frames.MOST_EXCEPTIONS
+) -> int:
+    """Change an exception, and the members and causes that came with it; how many more there may be."""
+    if not most or type(record) not in (dict, tuple):
+        return most
+    change(exc, record)
     most -= 1
     for other, told in _told_of(exc, record) if type(record) is dict else ():
-        most = _give(other, told, most)
+        most = _everywhere(change, other, told, most)
     return most
 
 

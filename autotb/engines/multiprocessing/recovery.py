@@ -127,20 +127,17 @@ def running(pool: Pool) -> dict[object, Task]:
 
 
 def _running(pool: Pool, left: status_reader.Remains) -> Task | None:
-    from autotb.instrument import engine_frames
-    from autotb.instrument.waited_tasks import INTERRUPTED, RUNNING, Task
-    from autotb.postmortem.death_report import duration
+    from autotb.instrument import engine_frames, pool_tasks
+    from autotb.instrument.waited_tasks import Task
 
-    if left.running:
-        state, ran = RUNNING, f"for {duration(left.seconds)}"
-    elif left.stopped_after is not None:
-        state, ran = INTERRUPTED, f"after {duration(left.stopped_after)}"
-    else:
+    does = pool_tasks.doing(left)
+    if does is None:
         return None
+    state, more = does
     job = pool._cache.get(left.words[status_file.JOB])
     place = engine_frames.place_of(getattr(job, "_autotb_site", None))
     call = left.text if settings.switch("args") else left.text.partition("(")[0]
-    return Task(state, call, f"{ran}, pid {left.pid}", place)
+    return Task(state, call, more, place)
 
 
 def _living(pool: Pool) -> list[status_reader.Remains]:
