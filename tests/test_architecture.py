@@ -139,6 +139,12 @@ ELSEWHERE = {
     "environments/django": "a page, as others: tests/environments/test_web.py",
     "environments/starlette": "a page, as others: tests/environments/test_web.py",
     "environments/werkzeug": "a page, as others: tests/environments/test_web.py",
+    "environments/better_exceptions": "a printer of tracebacks, as others: tests/environments/test_printers.py",
+    "environments/friendly_traceback": "a printer of tracebacks, as others: tests/environments/test_printers.py",
+    "environments/pretty_errors": "a printer of tracebacks, as others: tests/environments/test_printers.py",
+    "environments/stackprinter": "a printer of tracebacks, as others: tests/environments/test_printers.py",
+    "environments/tbvaccine": "a printer of tracebacks, as others: tests/environments/test_printers.py",
+    "environments/ultratb": "a printer of tracebacks, as others: tests/environments/test_printers.py",
     "frozen/hook-autotb": "PyInstaller runs it: tests/test_frozen.py",
     "cli/assumed": "so far through doctor: tests/engines/test_degrading.py",
 }

@@ -75,6 +75,16 @@ class Retold:
         kind = type(self.error).__name__
         return clean.text(stack.message if stack.type.rpartition(".")[2] in kind else stack.headline)
 
+    def shortened(self, text: str) -> str:
+        """Text in which somebody shows the exception, with that message."""
+        if 'File "' not in text:
+            return text
+        try:
+            said = str(self.error)  # whoever shows it has asked for it as well
+        except Exception:
+            return text
+        return text.replace(said, self.message(said)) if said else text
+
 
 def realigned(places: list[tuple[int, _Lines]], before: list[_Key], shown: list[_Key]) -> list[tuple[int, _Lines]]:
     """Places among what is left of the frames before which they stood."""
@@ -97,6 +107,24 @@ def of(error: BaseException | None, tb: TracebackType | None) -> Retold | None:
         return known  # it is not as it was while it is read
     with own:
         return Retold(error, tb)
+
+
+def is_read(error: object) -> bool:
+    """Whether somebody reads this exception just now, who shows the others of a chain by further calls."""
+    return id(error) in getattr(_reading, "told", {})
+
+
+def being_read(error: object) -> Retold | None:
+    """What is told of an exception that somebody reads just now."""
+    known: Retold | None = getattr(_reading, "told", {}).get(id(error))
+    return known
+
+
+def shortened(parts: list[str], tales: list[Retold | None]) -> list[str]:
+    """Text in parts in which somebody shows a chain, without engines' texts in its messages."""
+    for tale in tales:
+        parts = parts if tale is None else [tale.shortened(part) for part in parts]
+    return parts
 
 
 @contextlib.contextmanager
