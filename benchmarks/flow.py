@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib.util
 import io
 import pickle
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import autotb
-from benchmarks.measure import Row, pairs
+from benchmarks.measure import Row, pairs, row
 
 MANY, CHUNK = 100_000, 1_000
 
@@ -25,6 +26,11 @@ MANY, CHUNK = 100_000, 1_000
 def successor(x: int) -> int:
     """As little as a call can do."""
     return x + 1
+
+
+def both(x: int, y: int = 0) -> int:
+    """As little as a call of two can do."""
+    return x + y
 
 
 def fails(x: int, weight: bytes = b"") -> int:
@@ -66,6 +72,7 @@ def rows() -> list[Row]:
         found.append(pairs("the scan where errors exist in the process", lambda: ours("continue"), ours, 1.05))
         del errors
     found += _beside_pipefunc()
+    found += [_many_steps(kind, schedule) for kind in ("independent", "chain", "tree") for schedule in ("eager", "generation")]
     found += [_linear(), _resumed(), _steps(), _submissions(), _roots(), _parent()]
     return found
 
@@ -132,6 +139,25 @@ def _steps() -> Row:
         return timed(run) / count
 
     return pairs("a step of a chain of 4,000, beside one of 400", lambda: per_step(4_000), lambda: per_step(400), 1.3, 5)
+
+
+def _many_steps(kind: str, schedule: str) -> Row:
+    """10,000 single calls: built and run."""
+
+    def seconds() -> float:
+        gc.collect()
+        begun = time.process_time()
+        flow = autotb.Flow("threads", schedule=schedule, progress=False)
+        level: list[Any] = [flow.call(successor, at) for at in range({"tree": 5_000, "chain": 1, "independent": 10_000}[kind])]
+        if kind == "chain":
+            for _ in range(9_999):
+                level = [flow.call(successor, level[0])]
+        while kind == "tree" and len(level) > 1:
+            level = [flow.call(both, *level[at : at + 2]) for at in range(0, len(level), 2)]
+        flow.run()
+        return time.process_time() - begun
+
+    return row(f"10,000 calls, a step each, {kind}, {schedule}: CPU", [seconds() for _ in range(5)], 1.0, "s")
 
 
 def timed(call: Callable[[], object]) -> float:

@@ -17,7 +17,7 @@ class Names:
     """The names of a function's parameters, looked up once."""
 
     def __init__(self, function: Any) -> None:
-        self.signature = _signature(function)
+        self.signature, self._simple, self._least = _known_of(function)
 
     def takes(self, name: str) -> bool:
         """Whether the function has a parameter of this name, which can be given by it."""
@@ -30,6 +30,8 @@ class Names:
         What goes to ``*args`` is one tuple under that name, with ``spread`` ``args[0]``, ``args[1]``…; what goes to ``**kwargs``
         stands by itself.
         """
+        if not kwargs and self._least <= len(args) <= len(self._simple):
+            return dict(zip(self._simple, args, strict=False))
         signature = self.signature
         try:
             bound = signature.bind(*args, **kwargs) if signature is not None else None
@@ -68,12 +70,26 @@ class Names:
 
     def check(self, what: str, count: int, keywords: Any) -> None:
         """Whether the function can be called with so many positional arguments and these keywords.  Raises TypeError."""
-        if self.signature is None:
+        if self.signature is None or (not keywords and self._least <= count <= len(self._simple)):
             return
         try:
             self.signature.bind(*([None] * count), **dict.fromkeys(keywords))
         except TypeError as error:
             raise TypeError(f"{what}: {error}") from None
+
+
+def _simple_of(signature: inspect.Signature | None) -> tuple[tuple[str, ...], int]:
+    """The names of parameters that are given by position, and how many of them have to be: enough to bind most calls.  No names,
+    and more of them than there are, where the function has others that have to be given."""
+    names, least = list[str](), 0
+    for parameter in signature.parameters.values() if signature is not None else ():
+        has_default = parameter.default is not parameter.empty
+        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
+            names.append(parameter.name)
+            least += not has_default
+        elif parameter.kind is parameter.KEYWORD_ONLY and not has_default:
+            return (), 1
+    return (tuple(names), least) if names else ((), 1)
 
 
 def bind(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -86,11 +102,13 @@ def unbind(function: Any, named: dict[str, Any]) -> tuple[tuple[Any, ...], dict[
     return Names(function).unbind(named)
 
 
-# Thousands of calls of a function may fail.
-_known: weakref.WeakKeyDictionary[FunctionType, inspect.Signature | None] = weakref.WeakKeyDictionary()
+_Known = tuple["inspect.Signature | None", tuple[str, ...], int]
+
+# Thousands of calls of a function may be made, or fail.
+_known: weakref.WeakKeyDictionary[FunctionType, _Known] = weakref.WeakKeyDictionary()
 
 
-def _signature(function: Any) -> inspect.Signature | None:
+def _known_of(function: Any) -> _Known:
     if type(function) is FunctionType:
         known = _known.get(function)
         if known is None:
@@ -99,7 +117,12 @@ def _signature(function: Any) -> inspect.Signature | None:
     return _looked_up(function)
 
 
-def _looked_up(function: Any) -> inspect.Signature | None:
+def _looked_up(function: Any) -> _Known:
+    signature = _signature(function)
+    return (signature, *_simple_of(signature))
+
+
+def _signature(function: Any) -> inspect.Signature | None:
     try:
         return inspect.signature(function)
     except Exception:

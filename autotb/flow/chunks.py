@@ -20,6 +20,7 @@ from autotb.flow import attempts, packing
 from autotb.flow.attempts import Attempts
 from autotb.flow.messages import Failed, Partly, Sink, Terms, Took, Unread, fit, rows_of
 from autotb.flow.messages import Kept as Kept  # pickles of earlier versions name these classes here
+from autotb.instrument import call_snapshot
 from autotb.postmortem import status_file
 from autotb.record import annotate, build, safe_repr
 
@@ -128,6 +129,7 @@ def _keeper(sink: Sink | None, *call: Any) -> Any:
 
 
 safe_repr.chunk_runner = run.__code__
+call_snapshot.chunk_runner = run
 status_file.chunk_of = safe_repr.chunk_of
 
 

@@ -53,8 +53,9 @@ class Flights:
         if self._reader is not None:
             self._reader.ahead = 2 * workers * (work.step.chunksize or MOST_LOADED)
         # Elements that nobody has looked at, and where of them to go on.
-        self._ats: deque[tuple[Sequence[int], int]] = deque([(work.missing(), 0)] if self._reader is None else [])
-        self._left = sum(len(ats) for ats, _ in self._ats)
+        missing = work.missing() if self._reader is None else ()
+        self._ats: deque[tuple[Sequence[int], int]] = deque([(missing, 0)] if missing else [])
+        self._left = len(missing)
         self._calls: deque[tuple[Settling, Task]] = deque()  # those that were looked at, and are to be made
 
     @property
@@ -69,7 +70,9 @@ class Flights:
 
     @property
     def may_fly(self) -> bool:
-        """Whether the executor may have one more."""
+        """Whether there is one more, as far as that is known, and the executor may have it."""
+        if not (self._left or self._calls or self._reader is not None):
+            return False
         return self.flying < (2 * self.pace.workers if self.work.loads and not self.work.is_read_by_workers else self.pace.flying)
 
     def next(self) -> Flight | None:

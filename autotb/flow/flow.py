@@ -24,7 +24,7 @@ from autotb.flow.scheduler import Running
 from autotb.flow.schedules import SCHEDULES
 from autotb.flow.snapshots import ErrorSnapshot
 from autotb.flow.step_inputs import shape_of
-from autotb.flow.steps import Nest, Node, Output, Step, as_step, checked_outputs, nest_of, part, user_place
+from autotb.flow.steps import Nest, Node, Output, Step, as_step, checked_outputs, nest_of, part, user_site
 from autotb.flow.store import Folder, Memory, refuse_existing
 
 Progress = Callable[[int, int, int, int], object]
@@ -342,7 +342,7 @@ class Flow:
             self._named[step.name] = count = self._named.get(step.name, 1) + 1
             name = f"{step.name}#{count}"
         generation = 1 + max((self._nodes[one].generation for one in before), default=0)
-        self._nodes[name] = Node(name, step, is_map, inputs, constants, product, before, generation, user_place(), over)
+        self._nodes[name] = Node(name, step, is_map, inputs, constants, product, before, generation, user_site(), over)
         self._shapes[name] = shape
         self._dimensions[name] = self._counted(inputs, product, over) if is_map else 0
         return Output(self, name)

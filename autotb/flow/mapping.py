@@ -17,7 +17,7 @@ from autotb.flow.flow import Progress, Types, check_progress
 from autotb.flow.progress import listener
 from autotb.flow.scheduler import Running
 from autotb.flow.step_inputs import shape_of
-from autotb.flow.steps import Node, Step, as_step, checked_chunksize, user_place
+from autotb.flow.steps import Node, Step, as_step, checked_chunksize, user_site
 from autotb.flow.store import Memory, Passing, nested
 from autotb.flow.streams import Stream
 from autotb.render.logs import say
@@ -154,7 +154,7 @@ def _prepared(
     made.check(len(inputs), constants)
     known: list[tuple[int, ...]] = [(len(values),) for values in inputs if not isinstance(values, Stream)]
     shape = shape_of(made.name, known, product) if known else None
-    node = Node(made.name, made, True, inputs, constants, product, frozenset(), 1, user_place())
+    node = Node(made.name, made, True, inputs, constants, product, frozenset(), 1, user_site())
     heard = listener(progress, shows_table=False)
     shapes = {made.name: shape if len(known) == len(inputs) else None}
     return Running([node], executor, mode, store or Memory(), shapes=shapes, tell=heard.tell), heard

@@ -55,8 +55,7 @@ class Sink:
     made: Mapping[int, Told] | None = None  # of what elements are made, where that is to be told
 
 
-@dataclass(frozen=True)
-class Terms:
+class Terms(NamedTuple):
     """On which terms a worker makes the calls of a chunk: ``run`` names the run, by which a worker in its process knows whether
     it is over; after so many ``seconds`` the worker hands back what is left; the ``policy`` says what may be tried again."""
 

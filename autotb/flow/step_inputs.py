@@ -147,7 +147,6 @@ class Work:
         self.on_error = node.step.on_error if mode == CONTINUE else SKIP
         self.store, self.mode, self.containers = store, mode, containers or self.on_error == DROP
         self.lineage = Lineage(store, self.on_error)
-        self.names = Names(self.function)
         self.begun = time.monotonic()
         self.constants: dict[str, Any] = {}
         self.known: dict[str, Any] = {}
@@ -159,6 +158,7 @@ class Work:
         if node.is_map and not self.is_map:
             self.on_error = SKIP
             self.lineage.is_no_map()
+        self.loads = bool(self.axes) and not all(axis.is_loaded for axis in self.axes)  # from a run folder, as the calls are made
         self.singles = [] if self.is_map else [self._whole(value) for value in node.inputs]
         is_flowing = any(isinstance(axis, streams.Flowing) for axis in self.axes)
         self.reader = streams.Reader(node.name, self._in_a_row(), store) if is_flowing else None
@@ -234,10 +234,10 @@ class Work:
                 f"{self.node.name!r} is mapped over what {value.name!r} gave, which is no iterable but {type(values).__name__}"
             ) from error
 
-    @property
-    def loads(self) -> bool:
-        """Whether inputs are loaded from a run folder as the calls are made."""
-        return not all(axis.is_loaded for axis in self.axes)
+    @functools.cached_property
+    def names(self) -> Names:
+        """Those of the function's parameters."""
+        return Names(self.function)
 
     def begin(self, run_again: tuple[int, ...]) -> None:
         """Take the step's place in the store; elements in these states, of an earlier run, are called again."""
@@ -275,8 +275,10 @@ class Work:
     def plain_columns(self, ats: Sequence[int]) -> tuple[list[Any], ...] | None:
         """The positional arguments of these elements; None where something is to be looked at call by call: errors, resources,
         a cache."""
-        if not self.is_map or not self.step.is_plain:
+        if not self.step.is_plain:
             return None
+        if not self.is_map:
+            return self._plain_single()
         places = [self._places(which, ats) for which in range(len(self.axes))]
         checks = self.mode == CONTINUE
         if checks and (self._bad_constants or any(axis.has_errors(at) for axis, at in zip(self.axes, places, strict=True))):
@@ -297,6 +299,15 @@ class Work:
         ):
             return None
         return tuple(taken)
+
+    def _plain_single(self) -> tuple[list[Any], ...] | None:
+        """The same of a single call."""
+        if self.mode == CONTINUE:
+            values = [*[value for value, _ in self.singles], *self.constants.values()]
+            known = [*[one for _, one in self.singles], *self.known.values()]
+            if any(map(_is_wrong, known)) or (Noted.any_made and self._may_hold_errors({*map(type, values)})):
+                return None
+        return tuple([[value] for value, _ in self.singles])
 
     @property
     def is_read_by_workers(self) -> bool:
@@ -402,7 +413,7 @@ class Work:
 
 def _is_wrong(known: Any) -> bool:
     """Whether what is known of an input is that it is an error, or holds some."""
-    return bool(known.indices) if type(known) is Array else known is not None and known.is_error
+    return known is not None and (bool(known.indices) if type(known) is Array else known.is_error)
 
 
 def _without(args: tuple[Any, ...], known: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:

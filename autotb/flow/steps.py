@@ -5,6 +5,7 @@ Flows in: functions and options, checked here.  Flows out: :class:`Step`, :class
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -104,10 +105,7 @@ def step(
 
     Raises TypeError and ValueError for what is none of these.
     """
-    if not callable(fn):
-        raise TypeError(f"a step is a function, not {fn!r}")
-    if inspect.iscoroutinefunction(fn):
-        raise TypeError(f"{fn!r} is a coroutine function, which a worker would have to await: give a function that runs it")
+    _check_function(fn)
     if resources is not None and not callable(resources) and not isinstance(resources, Mapping):
         raise TypeError(f"resources is a mapping, or a function that gives one, not {resources!r}")
     if resources_scope not in (ELEMENT, MAP):
@@ -122,7 +120,17 @@ def step(
 
 def as_step(fn: Any) -> Step:
     """The step itself, or that of a bare function."""
-    return fn if isinstance(fn, Step) else step(fn)
+    if isinstance(fn, Step):
+        return fn
+    _check_function(fn)
+    return Step(fn, name_of(fn))  # there may be thousands
+
+
+def _check_function(fn: Any) -> None:
+    if not callable(fn):
+        raise TypeError(f"a step is a function, not {fn!r}")
+    if inspect.iscoroutinefunction(fn):
+        raise TypeError(f"{fn!r} is a coroutine function, which a worker would have to await: give a function that runs it")
 
 
 def checked_chunksize(chunksize: Any) -> int | None:
@@ -218,8 +226,8 @@ def _items(value: Any) -> Any:
 @dataclass(frozen=True)
 class Node:
     """A step in its place: ``inputs`` are its positional arguments (a map's: one for each axis or column), ``constants`` those by
-    name; each a value, an :class:`Output` or a :class:`Nest`.  ``place`` is the user's line that made it, ``over`` the axes along
-    which outputs of several dimensions are taken."""
+    name; each a value, an :class:`Output` or a :class:`Nest`.  ``site`` is where the user made it, ``over`` the axes along which
+    outputs of several dimensions are taken."""
 
     name: str
     step: Step
@@ -229,13 +237,21 @@ class Node:
     product: bool
     predecessors: frozenset[str]
     generation: int
-    place: Place | None = None
+    site: callsite.Site | None = None
     over: tuple[int, ...] | None = None
 
+    @functools.cached_property
+    def place(self) -> Place | None:
+        """The user's line that made it: path, line, name."""
+        try:
+            return callsite.decode(self.site)
+        except Exception:
+            return None  # a nicety of the story
 
-def user_place() -> Place | None:
-    """The user's line that calls us: path, line, name."""
+
+def user_site() -> callsite.Site | None:
+    """Where the user's code calls us."""
     try:
-        return callsite.decode(callsite.here(2))
+        return callsite.here(2)
     except Exception:
-        return None  # a nicety of the story
+        return None  # as above

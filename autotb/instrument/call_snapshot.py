@@ -52,11 +52,16 @@ class _UnknownError(Exception):
     """Something that cannot be compared."""
 
 
+chunk_runner: Any = None  # the function that makes the calls of a flow, which submits them again itself: nobody else does
+
+
 def of(function: Any, args: Any, kwargs: Any) -> tuple[Any, ...] | None:
     """The snapshot of a call: empty where nothing of it can change, else one part for the function and each argument.
 
     None where the program has not imported autotb so far: most never will, and submit nothing again.
     """
+    if function is chunk_runner:
+        return (None,)
     return of_values((function, *args, *kwargs.values())) if is_imported() else None
 
 

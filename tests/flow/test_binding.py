@@ -18,6 +18,10 @@ def positional(x, /, y):
     pass
 
 
+def needs(x, *, key):
+    pass
+
+
 class Touchy:
     """Answers to any name with an error."""
 
@@ -40,6 +44,10 @@ class Touchy:
         (type, (1,), {}, {"arg0": 1}),  # a built-in that tells no names
         (positional, (), {"z": 1}, {"z": 1}),  # a call that is wrong, and has failed of that
         (positional, (1, 2, 3), {}, {"arg0": 1, "arg1": 2, "arg2": 3}),
+        (positional, (1, 2), {}, {"x": 1, "y": 2}),
+        (plain, (1, 2), {}, {"x": 1, "by": 2}),
+        (needs, (1,), {}, {"arg0": 1}),
+        (needs, (1,), {"key": 2}, {"x": 1, "key": 2}),
     ],
 )
 def test_arguments_by_name_and_back(function, args, kwargs, named):
@@ -67,6 +75,11 @@ def test_args_may_be_spread_over_names_of_their_own():
 def test_a_call_that_does_not_fit_is_refused_under_the_steps_name(count, keywords, says):
     with pytest.raises(TypeError, match=f"load: .*{says}"):
         Names(positional).check("load", count, keywords)
+
+
+def test_what_has_to_be_given_by_name_is_missed():
+    with pytest.raises(TypeError, match="load: missing a required.* argument: 'key'"):
+        Names(needs).check("load", 1, ())
 
 
 def test_what_tells_no_names_may_be_called_anyhow():

@@ -172,3 +172,36 @@ def test_the_two_savings_are_measured():
 
     assert benchmark._submissions().value == 0
     assert benchmark._roots().ok
+
+
+def test_a_step_of_its_own_takes_few_calls_of_ours():
+    def ours(count):
+        seen = 0
+
+        def look(frame, event, _):
+            nonlocal seen
+            seen += event == "call" and frame.f_globals.get("__name__", "").startswith("autotb.flow")
+
+        flow = Flow("threads", progress=False)
+        before = sys.getprofile()
+        sys.setprofile(look)
+        try:
+            for at in range(count):
+                flow.call(double, at)
+            flow.run()
+        finally:
+            sys.setprofile(before)
+        return seen
+
+    assert (ours(300) - ours(100)) / 200 < 110
+
+
+def test_what_a_chunk_was_given_is_not_looked_through():
+    from autotb.flow import chunks
+    from autotb.instrument import call_snapshot
+
+    class Touchy:
+        def __getattribute__(self, name):
+            raise AssertionError(name)
+
+    assert call_snapshot.of(chunks.run, (double, ([Touchy()],)), {}) == (None,)

@@ -65,6 +65,15 @@ def test_the_arguments_of_one_call():
     assert (call.args, call.named, call.inputs) == ((2, 20), {"x": 2, "y": 20}, {})
 
 
+def test_a_single_call_is_looked_at_only_where_its_arguments_may_be_errors():
+    _, error = flow_map(invert, [1, 0], error_handling="continue", progress=False)
+
+    assert work(double, 5, is_map=False).plain_columns(range(1)) == ([5],)
+    assert work(double, error, is_map=False).plain_columns(range(1)) is None
+    assert work(double, 5, is_map=False, y=error).plain_columns(range(1)) is None
+    assert work(double, error, is_map=False, mode="raise").plain_columns(range(1)) == ([error],)
+
+
 def test_a_product_goes_through_its_last_axis_first():
     made = work(add, [1, 2], [10, 20, 30], product=True)
 

@@ -9,6 +9,7 @@ import pytest
 
 from autotb.flow import steps
 from autotb.flow.steps import Output, Step, nest_of, step
+from autotb.record import callsite
 from tests.flow.calls import add, double
 
 
@@ -80,13 +81,13 @@ def test_an_output_says_whose_it_is():
 
 
 def test_the_users_line_is_known():
-    assert steps.user_place()["name"] == "test_the_users_line_is_known"
+    assert callsite.decode(steps.user_site())["name"] == "test_the_users_line_is_known"
 
 
 def test_a_place_that_cannot_be_had_stops_nothing(monkeypatch):
     monkeypatch.setattr(steps.callsite, "here", lambda _: 1 / 0)
 
-    assert steps.user_place() is None
+    assert steps.user_site() is None
 
 
 def test_a_nest_is_what_holds_outputs_at_some_depth():
