@@ -46,8 +46,7 @@ _WORKER = "\0"  # the path of a frame that is none: its name says where the fram
 def traces(text: str) -> list[Trace]:
     """Every story of a text, in its order."""
     lines = without_colours(text[:MOST]).replace("\0", "").expandtabs(8).replace("\r\n", "\n").split("\n")
-    whole = map(parse_traceback.without_margin, _plain(_of_dask(_without_prefixes(lines))))
-    return [Trace(_told(stack)) for stack in _stacks(list(whole))]
+    return [Trace(_told(stack)) for stack in _stacks(list(_plain(_of_dask(_without_prefixes(lines)))))]
 
 
 # The text, made CPython's own
@@ -132,10 +131,11 @@ def _marker(where: str) -> str:
 
 def _stacks(lines: list[str]) -> Iterator[Stack]:
     """The last exception of each chain."""
+    lines = [parse_traceback.without_margin(line) for line in parse_traceback.folded(lines)]
     pools = [match["module"] for match in map(_REMOTE.match, lines) if match is not None]
     stack: Stack | None = None
     for sentence, block in parse_traceback.blocks(lines):
-        current = parse_traceback.block(_cut(block))
+        current = parse_traceback.block(_cut(block), lambda member: next(_stacks(member), None))
         if current is None:
             continue
         where, current = _marked(current)
@@ -200,7 +200,8 @@ def _told(stack: Stack) -> Stack:
     hops = tuple(replace(hop, frames=tuple(map(_frame, hop.frames))) for hop in stack.hops)
     cause = _told(stack.cause) if stack.cause is not None else None
     context = _told(stack.context) if stack.context is not None else None
-    return replace(stack, hops=hops, cause=cause, context=context, message=arrival.shortened(stack.message))
+    members = tuple(map(_told, stack.members)) if stack.members is not None else None
+    return replace(stack, hops=hops, cause=cause, context=context, members=members, message=arrival.shortened(stack.message))
 
 
 def _frame(frame: Frame | Gap) -> Frame | Gap:

@@ -59,6 +59,24 @@ def _will_log() -> bool:
         return True
 
 
+def _wrap_convert(original: Function) -> Function:
+    """Up to 3.12 a thread's or a process's TimeoutError is made anew for who awaits it, and has lost where it was raised."""
+
+    @functools.wraps(original)
+    def _convert_future_exc(exc: BaseException) -> BaseException:
+        made: BaseException = original(exc)
+        if made is not exc:
+            try:
+                from autotb.record import annotate
+
+                annotate.handed_on(exc, made)
+            except Exception:
+                pass  # it is told where it was awaited
+        return made
+
+    return _convert_future_exc
+
+
 def _wrap_create_task(original: Function) -> Function:
     """With the setting ``asyncio`` tasks remember where they were created."""
 
@@ -120,6 +138,7 @@ def begins(module: str) -> None:
 PATCHES = (
     Patch("asyncio.base_events", "BaseEventLoop.default_exception_handler", _wrap_default_handler, costs=Lost.UNRETRIEVED),
     Patch("asyncio.base_events", "BaseEventLoop.__init__", _wrap_loop_init, costs=Lost.SITE),
+    Patch("asyncio.futures", "_convert_future_exc", _wrap_convert, optional=True, costs=Lost.RECORD),
     Patch("asyncio.base_events", "BaseEventLoop.shutdown_default_executor", _wrap_shutdown, costs=Lost.WAITED),
 )
 

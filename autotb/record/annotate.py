@@ -5,7 +5,7 @@ Flows in: an exception, and what is known of it.  Flows out: the same exception 
 
 from __future__ import annotations
 
-from autotb import surface
+from autotb import settings, surface
 from autotb.record import build, made_frames, ownership, static
 from autotb.record.capture import KEY, VERSION, attached, fields_of, is_light, type_name
 
@@ -67,6 +67,17 @@ def raised(exc: BaseException) -> None:
     record = dict.get(fields_of(exc), KEY)
     if not made_frames.is_made(last.tb_frame) and type(record) in (dict, tuple):
         last.tb_next = _traceback(record)
+
+
+def handed_on(exc: BaseException, to: BaseException) -> None:
+    """An engine has made an exception of Python's own anew, of its type and arguments: what else it had is put on that one."""
+    record = dict.get(fields_of(exc), KEY)
+    if record is not None:
+        dict.__setitem__(fields_of(to), KEY, record)
+    if static.traceback_of(to) is None and settings.switch("traceback"):
+        static.set_traceback(to, static.traceback_of(exc))
+        to.__context__, to.__cause__ = static.context_of(exc), static.cause_of(exc)
+        to.__suppress_context__ = static.suppresses(exc)
 
 
 def renew(exc: BaseException) -> None:
@@ -145,13 +156,13 @@ def _told_of(exc: BaseException, record: Any) -> Iterator[tuple[BaseException, A
 def _traceback(record: Any, *, twice: bool = False) -> TracebackType | None:
     """That of an exception's record; all of one base share its frames, and the entries of it but for the first."""
     if not is_light(record):
-        return made_frames.chained(made_frames.steps(record.get("hops") or [], twice=twice))
+        return made_frames.chained(made_frames.steps(record.get("hops") or [], twice=twice, told=record))
     base = record[1]
     found = _frames.get(id(base))
     if found is None or found[0] is not base:
         if len(_frames) > build.MAX_PLACES:
             _frames.clear()
-        steps = made_frames.steps([base], twice=twice)
+        steps = made_frames.steps([base], twice=twice, told=base)
         found = _frames[id(base)] = base, steps[:1], made_frames.chained(steps[1:])
     return made_frames.chained(found[1], found[2])
 

@@ -57,6 +57,8 @@ class Capture:
             record = attached(opened.headline)
         record = arrival.tree(record) if record is not None else None
         told = record if record is not None and "type" in record else None
+        if record is None:
+            told = _by_its_frames(exc, tb or static.traceback_of(exc))
         headline = opened.headline if opened is not None and opened.headline is not None else exc
         tree = _headline(headline, told, wrapped=opened is not None)
         tree["hops"] = self._hops(tb or static.traceback_of(exc), record, place)
@@ -98,15 +100,8 @@ class Capture:
         return inner
 
     def _chain(self, tree: Tree, exc: BaseException, told: Tree | None, opened: Opened | None) -> None:
-        members = static.members(exc)
         if told is not None:
             _carry(told, tree)
-            if members is not None and _own_members(members):
-                self._members(tree, members)
-            else:
-                tree["members"] = told.get("members")
-        elif members is not None:
-            self._members(tree, members)
         if opened is not None and opened.text and told is None:
             tree["text"], tree["where"] = opened.text, opened.where
         cause, context = static.cause_of(exc), static.context_of(exc)
@@ -131,6 +126,11 @@ class Capture:
         self._add(tree, "context", context)
         if static.suppresses(exc) and cause is None and told is None:
             tree["suppress"] = True
+        members = static.members(exc)
+        if told is not None and told.get("members") and (members is None or not _own_members(members)):
+            tree["members"] = told["members"]
+        elif members is not None:  # after the chain, which a member may share: it is told once
+            self._members(tree, members)
 
     def _add(self, tree: Any, key: str, exc: BaseException | None) -> None:
         if exc is None or id(exc) in self.seen or tree.get(key):
@@ -254,6 +254,18 @@ def _unsent(exc: BaseException, tb: TracebackType | None, name: str) -> str:
             return pickle_diagnosis.of_traceback(tb, name)
         each = each.tb_next
     return ""
+
+
+def _by_its_frames(exc: BaseException, tb: TracebackType | None) -> Tree | None:
+    """What is known of one that has another's traceback and not its record, as the part of a group that ``except*`` passes on."""
+    found = frames.told(tb)
+    if type(found) is not dict or found.get("type") != type_name(type(exc)):
+        return None
+    is_group = static.members(exc) is not None
+    if not is_group and found.get("message") != safe_repr.cut(message_of(exc), MAX_MESSAGE):
+        return None
+    told = arrival.tree(found)
+    return schema.without(told, "members", "unlisted", "final", "culprit") if is_group else told
 
 
 def _carry(told: Any, tree: Any) -> None:

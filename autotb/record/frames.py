@@ -12,7 +12,7 @@ import sys
 from types import CodeType, TracebackType
 
 from autotb import engine_facts, settings
-from autotb.record import made_frames, ownership, safe_repr, shipped_code, sources, static
+from autotb.record import made_frames, ownership, safe_repr, schema, shipped_code, sources, static
 from autotb.record.process_start import own_start
 
 TYPE_CHECKING = False
@@ -209,10 +209,16 @@ def made(tb: TracebackType | None) -> list[tuple[Hop, list[RawFrame]]]:
         if made_frames.is_made(tb.tb_frame):
             last, mark = mark, tb.tb_frame.f_globals[made_frames.MARK]
             if mark is not last:
-                found.append((mark.where, []))
+                found.append((schema.without(mark.hop, "live", "twice"), []))
             found[-1][1].append((tb.tb_frame, tb.tb_lasti, tb.tb_lineno))
         tb = tb.tb_next
     return found
+
+
+def told(tb: TracebackType | None) -> Any:
+    """The record that the last frame of a traceback was made of; None where it was not made of one."""
+    last = static.innermost(tb)
+    return last.tb_frame.f_globals[made_frames.MARK].told if last is not None and made_frames.is_made(last.tb_frame) else None
 
 
 def segments(raw: list[RawFrame]) -> list[tuple[bool, list[RawFrame]]]:

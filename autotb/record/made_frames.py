@@ -70,10 +70,10 @@ class Text:
 class Mark(Text):
     """Says of a frame where it ran; in its globals, where it is told from others by it, and beside its variables."""
 
-    __slots__ = ("where",)
+    __slots__ = ("hop", "told")
 
-    def __init__(self, hop: Hop) -> None:
-        self.where: Hop = {key: hop[key] for key in ("where", "engine", "pid", "host") if key in hop}  # type: ignore[assignment, literal-required]
+    def __init__(self, hop: Hop, told: Any = None) -> None:
+        self.hop, self.told = hop, told  # the record's own, to which the place of submission is added later
         pid = f", pid {hop['pid']}" if "pid" in hop else ""
         super().__init__(f"<{hop.get('where') or 'in another process'}{pid}: these values are texts>")
 
@@ -116,10 +116,10 @@ def is_made(frame: FrameType) -> bool:
     return dict.__contains__(frame.f_globals, MARK)
 
 
-def steps(hops: list[Hop], *, twice: bool = False) -> list[_Step]:
+def steps(hops: list[Hop], *, twice: bool = False, told: Any = None) -> list[_Step]:
     """The worker's part of a traceback, hop by hop: the frames of the user and of libraries, and the one that raised.
 
-    ``twice``: also of hops whose frames an engine brings along.
+    ``twice``: also of hops whose frames an engine brings along; ``told``: the record that the hops are of.
     """
     if not settings.switch("traceback") or sys.implementation.name != "cpython":
         return []
@@ -127,7 +127,7 @@ def steps(hops: list[Hop], *, twice: bool = False) -> list[_Step]:
     found: list[_Step] = []
     with _Dropping():
         for hop in remote:
-            found += _of_hop(hop, is_last=hop is remote[-1])
+            found += _of_hop(hop, Mark(hop, told), is_last=hop is remote[-1])
         if len(found) > MOST:
             left_out = _gap(len(found) - MOST, Mark(remote[-1]))
             found = [*found[: MOST // 2], left_out, *found[-MOST // 2 :]]
@@ -141,8 +141,7 @@ def chained(steps: list[_Step], below: TracebackType | None = None) -> Traceback
     return below
 
 
-def _of_hop(hop: Hop, *, is_last: bool) -> list[_Step]:
-    mark = Mark(hop)
+def _of_hop(hop: Hop, mark: Mark, *, is_last: bool) -> list[_Step]:
     namespaces: dict[tuple[str, str], dict[str, Any]] = {}
     frames = hop.get("frames") or []
     every: list[_Step | None] = []  # with those that are not shown, which a recursion may go through

@@ -112,8 +112,15 @@ def _with_text(stack: Stack, remote: str, where: str) -> Stack:
         hops=(*hops, worker),
         cause=stack.cause or cause,
         context=stack.context or context,
-        members=stack.members if stack.members is not None else parsed.members,
+        members=_sourced_members(parsed) if _tell_nothing(stack.members, parsed.members) else stack.members,
     )
+
+
+def _tell_nothing(members: tuple[Stack, ...] | None, told: tuple[Stack, ...] | None) -> bool:
+    """Whether the members of a group are known by the worker's text alone: they came without their tracebacks."""
+    if told is None:
+        return False
+    return members is None or (len(members) == len(told) and not any(member.frames for member in members))
 
 
 def _is_another(parsed: Stack, stack: Stack) -> bool:
@@ -134,8 +141,12 @@ def _all_sourced(stack: Stack | None) -> Stack | None:
         hops,
         cause=_all_sourced(stack.cause),
         context=_all_sourced(stack.context),
-        members=stack.members,
+        members=_sourced_members(stack),
     )
+
+
+def _sourced_members(stack: Stack) -> tuple[Stack, ...] | None:
+    return None if stack.members is None else tuple(filter(None, map(_all_sourced, stack.members)))
 
 
 def _sourced(frame: Frame | Gap) -> Frame | Gap:

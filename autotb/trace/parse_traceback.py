@@ -7,6 +7,7 @@ traceback.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from autotb.record.cpython_text import FRAME, HEADLINE, without_colours
 from autotb.trace.data import replace
@@ -16,16 +17,24 @@ from autotb.trace.phrases import CAUSED, DURING
 _HEADER = re.compile(r"^(?:Exception Group )?Traceback \(most recent call last\):$")
 _REPEATED = re.compile(r"^  \[Previous line repeated (\d{1,12}) more times?\]$")
 _CARETS = re.compile(r"^\s*[~^]+[~^\s]*$")
+_FIRST_MEMBER = re.compile(r"^(?P<margin> *)\+-\+-+ (?:\d+|\.\.\.) -+$")
+_NEXT_MEMBER = re.compile(r"^ *\+-+ (?:\d+|\.\.\.) -+$")
+_AND_MORE = re.compile(r"^and (?P<count>\d{1,12}) more exceptions?$")
+_DEEPEST = 100  # columns before a member: CPython itself nests no more than ten groups
+_MEMBERS = "\0"  # begins a line that stands for all lines of a group's members
 
 
 def parse(text: str) -> Stack | None:
     """The last exception of ``text``, chained to those before it."""
-    lines = without_colours(text).expandtabs(8).replace("\r\n", "\n").split("\n")
-    found = blocks([without_margin(line) for line in lines])
+    return _chained(without_colours(text).replace("\0", "").expandtabs(8).replace("\r\n", "\n").split("\n"))
+
+
+def _chained(lines: list[str]) -> Stack | None:
+    found = blocks([without_margin(line) for line in folded(lines)])
     stack: Stack | None = None
     joint = ""
     for sentence, inside in found:
-        current = block(inside)
+        current = block(inside, _chained)
         if current is None:
             continue
         if stack is not None:
@@ -33,6 +42,40 @@ def parse(text: str) -> Stack | None:
             current = replace(current, cause=stack) if joint == CAUSED else replace(current, context=stack)
         stack = current
     return stack
+
+
+def folded(lines: list[str]) -> list[str]:
+    """The same with one line, which ``block`` reads, in place of all those of a group's members, which have margins."""
+    result: list[str] = []
+    at = 0
+    while at < len(lines):
+        first = _FIRST_MEMBER.match(lines[at])
+        end = at + 1
+        if first is None or len(first["margin"]) > _DEEPEST:
+            result.append(lines[at])
+        else:
+            margin = first["margin"] + "  "
+            while end < len(lines) and lines[end].startswith(margin) and lines[end].lstrip(" ")[:1] in ("|", "+"):
+                end += 1
+            result.append(_MEMBERS + "\n".join(lines[at:end]))
+        at = end
+    return result
+
+
+def _members(lines: list[str], read: Callable[[list[str]], Stack | None]) -> tuple[tuple[Stack, ...], int]:
+    """A group's members of their lines, and how many more of them there are."""
+    margin = lines[0].partition("+")[0] + "  "
+    sections: list[list[str]] = [[]]
+    for line in lines[1:]:
+        if line.startswith(margin + "|"):
+            sections[-1].append(line[len(margin) + 2 :])
+        elif line.startswith(margin + "+") and _NEXT_MEMBER.match(line):
+            sections.append([])
+        elif not line.startswith(margin + "+--"):
+            sections[-1].append(line)  # of a group in this one
+    found = (read(section) or block(folded(section), read) for section in sections)
+    more = [_AND_MORE.match(section[0]) for section in sections if section]
+    return tuple(stack for stack in found if stack is not None), sum(int(match["count"]) for match in more if match)
 
 
 def without_margin(line: str) -> str:
@@ -60,8 +103,13 @@ def blocks(lines: list[str]) -> list[tuple[str, list[str]]]:
     return found
 
 
-def block(lines: list[str]) -> Stack | None:
-    """One exception, of the lines below its header."""
+def block(lines: list[str], read: Callable[[list[str]], Stack | None] = lambda _: None) -> Stack | None:
+    """One exception, of the lines below its header; ``read`` reads the lines of a group's member."""
+    inside = next((line for line in lines if line.startswith(_MEMBERS)), None)
+    if inside is not None:
+        stack = block([line for line in lines if not line.startswith(_MEMBERS)])
+        members, more = _members(inside.removeprefix(_MEMBERS).split("\n"), read)
+        return replace(stack, members=members, unlisted=more) if stack is not None and members else stack
     frames: list[Frame | Gap] = []
     at = 0
     while at < len(lines):
@@ -102,8 +150,7 @@ def _last_lines(lines: list[str]) -> tuple[str, str, tuple[str, ...]] | None:
         lines = lines[:-1]
     for number, line in enumerate(lines):
         if match := HEADLINE.match(line):
-            rest = [text for text in lines[number + 1 :] if not text.startswith("  +-")]
-            message = "\n".join([match["message"] or "", *rest]).rstrip("\n")
+            message = "\n".join([match["message"] or "", *lines[number + 1 :]]).rstrip("\n")
             final = tuple(lines) if number else ()
             return match["type"], message, final
         if not line.startswith("  "):

@@ -251,3 +251,39 @@ def test_the_first_loops_bring_the_adapter_whoever_has_wrapped_them(run, how):
 
     assert ran.stdout.replace("True\n", "") == bare.stdout.replace("True\n", "")
     assert (ran.stderr.count("╭"), "╭" in bare.stderr) == (0 if how == "replaced" else 6, False)
+
+
+TIMEOUT = """
+import asyncio
+import sys
+import traceback
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+
+def fetch(url):
+    try:
+        raise OSError("no route")
+    except OSError as error:
+        raise TimeoutError(f"no answer of {url}") from error
+
+async def ask(pool, url):
+    return await asyncio.get_running_loop().run_in_executor(pool, fetch, url)
+
+async def main(case):
+    with {"thread": ThreadPoolExecutor, "process": ProcessPoolExecutor}[case](1) as pool:
+        (error,) = await asyncio.gather(ask(pool, "a"), return_exceptions=True)
+        print(type(error), error.args, vars(error).keys() - {"__autotb__"})
+        await ask(pool, "b")
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize("case", ["thread", "process"])
+def test_a_timeout_error_that_asyncio_makes_anew_has_its_story(run, case):
+    ran, bare = run(TIMEOUT, case), run(TIMEOUT, case, autotb="0")
+
+    assert (ran.stdout, ran.status) == (bare.stdout, bare.status) == (ran.stdout, 1)
+    assert [head.rpartition(" ")[2] for head in ran.heads] == ["fetch", "<module>", "main", "ask", "fetch"]
+    assert "fetch(url='b')" in ran.stderr and f"in a {case}-pool worker" in ran.stderr and "submitted at" in ran.stderr
+    assert ran.last.startswith("caused by OSError: no route, at ")

@@ -436,3 +436,72 @@ def test_a_group_from_a_worker_is_a_tree_whose_members_keep_their_causes(run):
     assert "│ │ TypeError: t" in ran.stderr
     assert "│ ExceptionGroup: inner (1 sub-exception)" in ran.stderr
     assert len([head for head in ran.heads if head.endswith("in load")]) == 4
+
+
+SPLIT = """
+import multiprocessing as mp
+from concurrent.futures import ProcessPoolExecutor
+
+def load(x):
+    try:
+        return {}["id"]
+    except KeyError as error:
+        raise ValueError(f"row {x}") from error
+
+def inner(count):
+    errors = []
+    for x in range(count):
+        try:
+            load(x)
+        except ValueError as error:
+            errors.append(error)
+    raise ExceptionGroup("inner", errors)
+
+def work(count):
+    try:
+        open("/missing")
+    except OSError as missing:
+        try:
+            inner(count)
+        except ExceptionGroup as error:
+            raise ExceptionGroup("rows", [error, TypeError("t")]) from missing
+
+if __name__ == "__main__":
+    with POOL as pool:
+        try:
+            pool.ASKS
+        except* TypeError:
+            print("handled")
+"""
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="except* came with Python 3.11")
+@pytest.mark.parametrize(
+    ("pool", "asks"), [("ProcessPoolExecutor(1)", "submit(work, 2).result()"), ("mp.Pool(1)", "apply(work, (2,))")]
+)
+def test_what_except_star_leaves_of_a_workers_group_has_the_whole_story(shows, pool, asks):
+    def check(ran):
+        assert (ran.status, ran.stdout) == (1, "handled\n")
+        assert ran.last.startswith("caused by FileNotFoundError")
+        assert "submitted at" in ran.stderr and "│ work(count=2)" in ran.stderr
+        assert "During handling of the above exception" not in ran.stderr  # nor is any member told in a chain
+        assert ran.stderr.count("direct cause") == 3  # of each row, and of the group
+        assert ran.stderr.index("FileNotFoundError") < ran.stderr.index("KeyError: 'id'")
+        assert "+---" not in ran.stderr
+        assert [head.rpartition(" ")[2] for head in ran.heads if head.endswith((" work", " inner"))][:3] == [
+            "work",
+            "work",
+            "work",
+        ]
+
+    shows(SPLIT.replace("POOL", pool).replace("ASKS", asks), check)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="3.10 has no exception groups of its own")
+def test_the_cause_of_a_group_which_a_member_was_raised_in_as_well_is_told_once(shows):
+    def check(ran):
+        assert ran.stderr.count("No such file or directory: '/missing'") == 2  # the last line names it
+        assert ran.stderr.index("FileNotFoundError") < ran.stderr.index("in a process-pool worker")
+
+    code = SPLIT.replace("POOL", "ProcessPoolExecutor(1)").replace("ASKS", "submit(work, 2).result()")
+    shows(code.replace("except* TypeError", "except LookupError"), check)

@@ -9,6 +9,9 @@ import pytest
 
 from autotb.trace import parse_traceback
 
+if sys.version_info < (3, 11):
+    from exceptiongroup import ExceptionGroup
+
 CARETS = """Traceback (most recent call last):
   File "/a/pool.py", line 3, in run
     return fn()
@@ -189,3 +192,84 @@ def test_a_workers_text_that_is_no_traceback_keeps_its_last_lines(run, style):
     )
 
     assert ran.lines[-4:] == ["RuntimeError: the worker failed", "in a worker:", "line of a log", "segfault in libcuda"]
+
+
+GROUP = """  + Exception Group Traceback (most recent call last):
+  |   File "/a/x.py", line 10, in step
+  |     raise ExceptionGroup("rows", errors)
+  | ExceptionGroup: rows (4 sub-exceptions)
+  +-+---------------- 1 ----------------
+    | Traceback (most recent call last):
+    |   File "/a/x.py", line 5, in one
+    |     int("x")
+    | ValueError: bad
+    |
+    | The above exception was the direct cause of the following exception:
+    |
+    | Traceback (most recent call last):
+    |   File "/a/x.py", line 6, in one
+    |     raise KeyError("k")
+    | KeyError: 'k'
+    | while row 0
+    +---------------- 2 ----------------
+    | Exception Group Traceback (most recent call last):
+    |   File "/a/x.py", line 7, in two
+    |     raise ExceptionGroup("inner", errors)
+    | ExceptionGroup: inner (1 sub-exception)
+    +-+---------------- 1 ----------------
+      | TypeError: never raised
+      +------------------------------------
+    +---------------- 3 ----------------
+    | IndexError: 3
+    +---------------- ... ----------------
+    | and 7 more exceptions
+    +------------------------------------
+
+The above exception was the direct cause of the following exception:
+
+Traceback (most recent call last):
+  File "/a/x.py", line 20, in main
+    step()
+RuntimeError: after
+"""
+
+
+@pytest.mark.behaviour("S0-34")
+@pytest.mark.parametrize("stripped", [False, True])
+def test_members_of_a_group_are_its_own_and_no_chain(stripped):
+    stack = parse_traceback.parse(GROUP if stripped else GROUP.replace("|\n", "| \n"))
+
+    assert (stack.headline, stack.context, stack.members) == ("RuntimeError: after", None, None)
+    group = stack.cause
+    assert (group.message, group.unlisted, frames(group)) == ("rows (4 sub-exceptions)", 7, [("/a/x.py", 10, "step")])
+    first, inner, bare = group.members
+    assert (first.headline, first.cause.headline) == ("KeyError: 'k'\nwhile row 0", "ValueError: bad")
+    assert [frame.name for each in (first, inner, bare) for frame in each.frames] == ["one", "two"]
+    assert (inner.message, [each.headline for each in inner.members]) == ("inner (1 sub-exception)", ["TypeError: never raised"])
+    assert bare.headline == "IndexError: 3"
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="ExceptionGroup came with Python 3.11")
+def test_groups_are_read_as_this_python_writes_them():
+    def group(depth):
+        return ExceptionGroup(f"g{depth}", [ValueError(depth), *([group(depth - 1)] if depth else [])])
+
+    try:
+        raise group(4)
+    except ExceptionGroup as error:
+        stack = parse_traceback.parse("".join(traceback.format_exception(error)))
+    read = []
+    while stack is not None:
+        read.append([member.headline for member in stack.members])
+        stack = stack.members[1] if len(stack.members) > 1 else None
+
+    assert read == [[f"ValueError: {at}", f"ExceptionGroup: g{at - 1} (2 sub-exceptions)"] for at in (4, 3, 2)] + [
+        ["ValueError: 1", "ExceptionGroup: g0 (1 sub-exception)"],
+        ["ValueError: 0"],
+    ]
+
+
+def test_groups_without_end_are_read_to_an_end():
+    text = "\n".join(" " * 2 * at + "+-+---------------- 1 ----------------" for at in range(3_000))
+
+    assert parse_traceback.parse("Traceback (most recent call last):\nValueError: x\n" + text).type == "ValueError"
