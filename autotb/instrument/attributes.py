@@ -110,6 +110,7 @@ TABLE = (
         "a future, a task, a thread: where the work was submitted",
         (
             "engines.asyncio",
+            "engines.celery.results",
             "engines.futures",
             "engines.joblib",
             "engines.loky",
@@ -122,6 +123,7 @@ TABLE = (
         ),
         (
             "engines.celery",
+            "engines.celery.results",
             "engines.futures",
             "engines.multiprocessing.driver",
             "engines.multiprocessing.recovery",
@@ -157,6 +159,13 @@ TABLE = (
         ("engines.distributed",),
     ),
     Attribute(
+        "_autotb_task",
+        "tuple[str, Any, Any]",
+        "a result of Celery's: the task's name and, where they are small, its arguments",
+        ("engines.celery.results",),
+        ("engines.celery.results",),
+    ),
+    Attribute(
         "_autotb_uncertain",
         "set[int]",
         "a Pool's queue of results: processes that leave no word of what they do",
@@ -165,10 +174,10 @@ TABLE = (
     ),
     Attribute(
         "_autotb_waited",
-        "Waited | Seen",
-        "an error by which a wait ended: the future that was asked; a Ctrl-C: what ran when a pool was left",
-        ("instrument.waiting", "instrument.interrupted"),
-        ("instrument.waiting", "instrument.interrupted"),
+        "Waited | Seen | Asked",
+        "an error by which a wait ended: the future or the results that were asked; a Ctrl-C: what ran when a pool was left",
+        ("engines.celery.results", "instrument.waiting", "instrument.interrupted"),
+        ("engines.celery.results", "instrument.waiting", "instrument.interrupted"),
     ),
     Attribute(
         "_autotb_waiting",

@@ -15,7 +15,7 @@ MOST = 3  # tasks that are named
 INTERRUPTED = "interrupted"
 RUNNING, WAITING, NOT_DONE, DONE = "running", "not started", "not done", "done by now"
 CANCELLED, NEVER = "cancelled", "cancelled before it started"
-_ORDER = (INTERRUPTED, RUNNING, WAITING, NOT_DONE, CANCELLED, NEVER, DONE)
+_ORDER = (INTERRUPTED, RUNNING, NOT_DONE, WAITING, CANCELLED, NEVER, DONE)
 
 
 class Task:

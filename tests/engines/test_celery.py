@@ -56,7 +56,7 @@ def main():
         job.delay("ok", 1).get(timeout=60)
         cases.run(globals())
     finally:
-        worker.terminate()
+        worker.kill()  # to end well takes it five seconds
         worker.wait(30)
 
 

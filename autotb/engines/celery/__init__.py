@@ -9,21 +9,24 @@ Source: https://docs.celeryq.dev/en/stable/userguide/calling.html
 from __future__ import annotations
 
 import functools
+import sys
 from typing import TYPE_CHECKING, Any
 
 from autotb import engine_facts
 from autotb.assumption import Attributes, Lost
+from autotb.engines.celery import requests, results
 from autotb.instrument import engine_frames, submission
 from autotb.instrument.patch import Patch
 from autotb.record import annotate, build, capture, pickling, static
 
 if TYPE_CHECKING:
     from autotb.instrument.types import Function
+    from autotb.record.schema import Light, Tree
 
-MODULES = ("celery.backends.base", "celery.result", "celery.app.task")
+MODULES = ("celery.backends.base", "celery.result", "celery.app.base", "celery.app.task", "celery.canvas")
 NAME = "Celery"
 DISTRIBUTION = "celery"
-CAPTURED = "AsyncResult.get, group results, eager tasks; JSON and pickle results"
+CAPTURED = "AsyncResult.get, chains, groups, chords, retries, eager tasks; JSON and pickle results"
 TESTED = "5.3 to 5.7"
 
 FIELD = "autotb"  # the record's key in a stored result
@@ -49,7 +52,20 @@ def _open(exc: BaseException) -> engine_facts.Opened | None:
     return engine_facts.Opened(headline=engine_frames.named(f"{module}.{name}", message))
 
 
-engine_facts.register(openers=(_open,), own=("celery", "kombu", "billiard", "vine", "amqp"))
+def _open_chord(exc: BaseException) -> engine_facts.Opened | None:
+    """A task before the body of a chord failed, and the body is not called: that one's error is the story."""
+    cause, known = static.cause_of(exc), capture.attached(exc)
+    if cause is not None:
+        return engine_facts.Opened(roots=(cause,))
+    return engine_facts.Opened() if known is not None and known.get("type") not in (None, CHORD) else None
+
+
+CHORD = "celery.exceptions.ChordError"
+engine_facts.register(
+    openers=(_open, results.opened),
+    wrappers={CHORD: _open_chord},
+    own=("celery", "kombu", "billiard", "vine", "amqp"),
+)
 
 
 def _wrap_prepare(original: Function) -> Function:
@@ -59,10 +75,9 @@ def _wrap_prepare(original: Function) -> Function:
     def prepare_exception(self: Any, exc: BaseException, serializer: object = None) -> Any:
         stored = original(self, exc, serializer)
         try:
-            tb = static.traceback_of(exc)
-            if tb is None or not engine_frames.has_user_frame(tb):
+            tree = _record(self, exc)
+            if tree is None:
                 return stored
-            tree = build.record(exc, tb, build.hop("celery", "in a Celery worker", call=engine_frames.frame_call(tb)))
             if isinstance(stored, dict):
                 return {**stored, FIELD: tree} if isinstance(tree, dict) else stored
             return pickling.carrying(stored, tree)
@@ -70,6 +85,27 @@ def _wrap_prepare(original: Function) -> Function:
             return stored  # then as Celery does it
 
     return prepare_exception
+
+
+def _record(backend: object, exc: BaseException) -> Tree | Light | None:
+    before = (static.cause_of(exc) or sys.exc_info()[1]) if capture.type_name(type(exc)) == CHORD else None
+    known = capture.attached(before) if before is not None else None
+    if known is not None and "type" in known:
+        return known  # the failed task's own
+    tb = static.traceback_of(exc)
+    has_frame = tb is not None and engine_frames.has_user_frame(tb)
+    task = requests.Known(backend)
+    if not has_frame and not task.is_known:
+        return None
+    call = engine_frames.frame_call(tb) if has_frame else task.call()
+    hop = build.hop("celery", "in a Celery worker", call=call, label=task.label(exc))
+    if not task.is_here:
+        del hop["pid"]
+    tree = build.record(exc, tb, hop)
+    skipped = task.skipped()
+    if skipped and isinstance(tree, dict):
+        tree["broken"] = [*tree.get("broken", ()), *skipped]
+    return tree
 
 
 def _wrap_to_python(original: Function) -> Function:
@@ -98,15 +134,29 @@ def _note(error: BaseException, result: Any) -> None:
         annotate.attach(error, {"v": capture.VERSION, "hops": [], "type": kind, "message": str(error), "text": text})
     annotate.raised(error)  # Celery raises it with a traceback of its own, or none
     annotate.note_submitted(error, engine_frames.place_of(result.__dict__.get("_autotb_site")))
+    results.note_revoked(error, result)
 
 
 PATCHES = (
     Patch("celery.backends.base", "Backend.prepare_exception", _wrap_prepare, costs=Lost.FIT),
     Patch("celery.backends.base", "Backend.exception_to_python", _wrap_to_python, costs=Lost.RECORD),
+    Patch("celery.backends.base", "Backend.mark_as_failure", requests.storing, costs=requests.COSTS),
+    Patch("celery.backends.base", "Backend.mark_as_retry", requests.retrying, costs=Lost.ATTEMPTS),
     Patch("celery.result", "AsyncResult.maybe_throw", submission.when_raised(_note, Exception), costs=Lost.SITE),
-    Patch("celery.app.task", "Task.apply_async", submission.on_result, costs=Lost.SITE),
+    Patch("celery.result", "AsyncResult.get", submission.when_raised(results.note_wait, Exception), costs=Lost.WAITED),
+    *(
+        Patch("celery.result", f"ResultSet.{name}", submission.when_raised(results.note_group, Exception), costs=results.COSTS)
+        for name in ("join", "join_native")
+    ),
+    Patch("celery.app.base", "Celery.send_task", results.sending, costs=Lost.SITE),
+    Patch("celery.app.task", "Task.apply_async", results.submitting, costs=Lost.SITE),
+    Patch("celery.canvas", "Signature.freeze", results.freezing, costs=results.SIGNATURE.costs),
+    *(
+        Patch("celery.canvas", f"{kind}.apply_async", results.submitting, costs=Lost.SITE)
+        for kind in ("_chain", "group", "_chord")
+    ),
 )
-ASSUMPTIONS = (UNPICKLEABLE, CACHE)
+ASSUMPTIONS = (UNPICKLEABLE, CACHE, requests.REQUEST, requests.TASK, results.RESULT, results.SIGNATURE)
 
 #: What ``python -m autotb demo --engine celery`` runs: a user's script.
 DEMO = '''\
