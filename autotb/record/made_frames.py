@@ -11,7 +11,7 @@ the record's frame                              the made one
 ``line``, ``end_line``, ``col``, ``end_col``    the position of each instruction in it
 ``module``                                      ``__name__`` of its globals, in which ``__autotb_hop__`` says where it ran
 ``locals``                                      its variables: objects whose ``repr`` is the text; the last one says so
-``source``                                      what ``__loader__.get_source()`` gives where this machine has no such file
+``source``                                      what ``__loader__.get_source()`` gives where this machine has no such file, and linecache
 ``repeated``, ``cycle``                         the same frames so many times over
 ``omitted``                                     a frame whose name is their count
 ==============================================  ======================================================================
@@ -105,10 +105,13 @@ class Source:
         self.added[first] = text
         if new.items() <= self.lines.items():
             return
+        is_new = self.is_asked or not self.lines
         self.lines.update(new)
         if self.is_asked:  # what linecache has of it are the lines of before
             self.is_asked = False
             linecache.cache.pop(path, None)
+        if is_new:  # debugpy asks linecache by the path alone
+            linecache.lazycache(path, {"__name__": path, "__loader__": self})
 
 
 def is_made(frame: FrameType) -> bool:

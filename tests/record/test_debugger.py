@@ -8,6 +8,7 @@ import pytest
 
 from tests import programs
 from tests.engines import kit
+from tests.record import dap
 
 TASKS = """
 class Model:
@@ -96,3 +97,41 @@ def test_it_stands_in_the_workers_line(tmp_path, engine):
     assert re.search(r"7  ->\s+return ratio\(clicks, self.views\)", around), around
 
     assert not any("views = 0" in answer for answer in said("0"))
+
+
+EDITED = """
+import os
+import sys
+from concurrent.futures import ProcessPoolExecutor, wait
+
+import tasks
+
+if __name__ == "__main__":
+    with ProcessPoolExecutor(1) as pool:
+        future = pool.submit(tasks.train, {"clicks": 3, "views": 0})
+        wait([future])
+        os.remove(tasks.__file__)
+        future.result()
+"""
+
+
+@kit.on_main
+def test_an_editor_shows_the_workers_frames_variables_and_the_source_that_was_elsewhere(tmp_path):
+    pytest.importorskip("debugpy")
+    (tmp_path / "tasks.py").write_text(TASKS)
+    (tmp_path / "main.py").write_text(EDITED)
+
+    with dap.Session(tmp_path, str(tmp_path / "main.py")) as session:
+        stack = session.stack()
+        places = [(frame["name"], frame["source"]["path"].rpartition("/")[2], frame["line"]) for frame in stack]
+        variables = session.variables(stack[0])
+        special = session.below(variables["special variables"]["variablesReference"])
+        asked = session.ask("evaluate", expression="batch", frameId=stack[2]["id"], context="watch")
+        source = session.source(stack[0])
+
+    assert places[:3] == [("ratio", "tasks.py", 11), ("score", "tasks.py", 7), ("train", "tasks.py", 16)]
+    assert ("<module>", "main.py", 13) in places
+    assert [variables[name]["value"] for name in ("clicks", "views")] == ["3", "0"]
+    assert "these values are texts" in special["__autotb_hop__"]["value"]
+    assert asked["result"] == "{'clicks': 3, 'views': 0}"
+    assert source.split("\n")[10] == "    share = clicks / views"
