@@ -63,20 +63,42 @@ class Groups:
         """Each group's first story, how many failures are of it, and what else they said."""
         groups = self.sorted()
         found = [_text(group, draw) for group in groups[:MOST_STORIES]]
-        if len(groups) > MOST_STORIES:
-            rest = groups[MOST_STORIES:]
-            found.append(f"and {len(rest)} more root causes, of {sum(group.count for group in rest):,} failures")
-        return found
+        return [*found, _more(groups[MOST_STORIES:])] if groups[MOST_STORIES:] else found
+
+    def html(self) -> str:
+        """The same for a page, with stories that open."""
+        from autotb.render import html
+
+        groups = self.sorted()
+        found = [_html(group) for group in groups[:MOST_STORIES]]
+        if groups[MOST_STORIES:]:
+            found.append(html.note(_more(groups[MOST_STORIES:])))
+        return html.styled("".join(found)) if found else ""
 
 
-def _text(group: Group, draw: Callable[[Trace], str]) -> str:
+def _more(rest: list[Group]) -> str:
+    return f"and {len(rest)} more root causes, of {sum(group.count for group in rest):,} failures"
+
+
+def _html(group: Group) -> str:
+    from autotb.render import html
+
+    head, *others = _around(group)
+    story = html.story(group.trace) if group.trace is not None else ""
+    return f'<p class="joint">{html.line(head)}</p>{story}{"".join(map(html.note, others))}'
+
+
+def _around(group: Group) -> list[str]:
+    """The lines before and after a group's story."""
     lines = list(group.lines)
     head = "root cause of 1 failure:" if group.count == 1 else f"root cause of {group.count:,} failures:"
     if group.trace is None:
-        return "\n".join([head, *lines[:MOST_LINES]])
-    parts = [head, draw(group.trace).rstrip("\n")]
+        return [head, *lines[:MOST_LINES]]
     others = lines[1:]
-    parts += [f"also: {line}" for line in others[:MOST_LINES]]
-    if len(others) > MOST_LINES:
-        parts.append(f"also: {len(others) - MOST_LINES:,} other messages of this kind")
-    return "\n".join(parts)
+    more = [f"also: {len(others) - MOST_LINES:,} other messages of this kind"] if len(others) > MOST_LINES else []
+    return [head, *(f"also: {line}" for line in others[:MOST_LINES]), *more]
+
+
+def _text(group: Group, draw: Callable[[Trace], str]) -> str:
+    head, *others = _around(group)
+    return "\n".join([head, *([draw(group.trace).rstrip("\n")] if group.trace is not None else []), *others])

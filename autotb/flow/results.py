@@ -6,7 +6,7 @@ Flows in: the columns of a run, the counts.  Flows out: values, errors, root cau
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autotb.flow.context import unravelled
 from autotb.flow.left_out import Made
@@ -14,6 +14,9 @@ from autotb.flow.packing import headline
 from autotb.flow.snapshots import ErrorInfo, ErrorSnapshot, PropagatedErrorSnapshot
 from autotb.flow.steps import Node, Output
 from autotb.flow.store import Column, Elements, Lazy, nested
+
+if TYPE_CHECKING:
+    from autotb.flow.failure_groups import Groups
 
 MOST_EXPLAINED = 1_000  # failures, one after the other; of more, their first lines tell which of these they are like
 
@@ -118,19 +121,18 @@ class Results(Mapping[Any, Any]):
         return self.told(render.as_text)
 
     def _repr_html_(self) -> str:
-        from autotb import render
         from autotb.flow import table
 
-        return table.html(self.tallies, self._causes(render.as_text))
+        return table.html(self.tallies) + self._groups().html()
 
     def told(self, draw: Callable[[Any], str]) -> str:
         """The table and the root causes; ``draw`` makes text of a Trace."""
         from autotb.flow import table
 
-        return table.text(self.tallies, self._causes(draw))
+        return table.text(self.tallies, self._groups().texts(draw))
 
-    def _causes(self, draw: Callable[[Any], str]) -> list[str]:
-        """The stories of the root causes, grouped."""
+    def _groups(self) -> Groups:
+        """The root causes, grouped."""
         from autotb import render
         from autotb.flow.failure_groups import Groups
 
@@ -140,7 +142,7 @@ class Results(Mapping[Any, Any]):
                 groups.add(render.explain(snapshot.exception))
             else:
                 groups.add_line(headline(snapshot.exception))
-        return groups.texts(draw)
+        return groups
 
     def __repr__(self) -> str:
         return f"<results of {len(self)} {'step' if len(self) == 1 else 'steps'}: {', '.join(self)}>"

@@ -7,7 +7,6 @@ pickled, called again, and asked for their root causes, which are read only then
 from __future__ import annotations
 
 import enum
-import html
 import json
 import os
 import pickle
@@ -23,6 +22,8 @@ from autotb.flow import binding, packing
 from autotb.flow.packing import Opaque, Packed, pack, unpack
 from autotb.record import build, safe_repr, static
 from autotb.record.capture import attached
+
+MOST_SHOWN = 20  # root causes of one that was not called, in a notebook
 
 _MAGIC = b"autotb error snapshot 1\n"
 
@@ -154,10 +155,14 @@ class ErrorSnapshot(Noted):
         return _harmless(f"<ErrorSnapshot of {self.call}: {safe_repr.cut(packing.headline(self.exception), 300)}>")
 
     def _repr_html_(self) -> str:
-        from autotb import render
+        from autotb.render import html
 
-        story = html.escape(render.as_text(render.explain(self.exception)))
-        return f"<details><summary><code>{html.escape(repr(self))}</code></summary><pre>{story}</pre></details>"
+        return html.styled(self._html())
+
+    def _html(self, *, is_open: bool = True) -> str:
+        from autotb.render import explain, html
+
+        return html.opens(repr(self), html.story(explain(self.exception)), is_open=is_open)
 
     @property
     def call(self) -> str:
@@ -274,11 +279,16 @@ class PropagatedErrorSnapshot(Noted):
         return _harmless(f"<PropagatedErrorSnapshot: {name} was not called, {self.reason}: {inputs}>")
 
     def _repr_html_(self) -> str:
+        from autotb.render import html
+
         try:
-            roots = "".join(root._repr_html_() for root in self.get_root_causes()[:20])
+            roots = self.get_root_causes()
+            told = "".join(root._html(is_open=len(roots) == 1) for root in roots[:MOST_SHOWN])
+            more = len(roots) - MOST_SHOWN
+            told += html.note(f"and {more:,} more") if more > 0 else ""
         except OSError as error:
-            roots = html.escape(str(error))
-        return f"<details><summary><code>{html.escape(repr(self))}</code></summary>{roots}</details>"
+            told = html.note(str(error))
+        return html.styled(html.opens(repr(self), told))
 
     def __getstate__(self) -> dict[str, Any]:
         state = {

@@ -19,8 +19,8 @@ def text(tallies: dict[str, Any], causes: list[str], width: int = 100) -> str:
 _CELL = "text-align:{};padding:0.1em 0.6em"
 
 
-def html(tallies: dict[str, Any], causes: Sequence[str] = (), *, bars: bool = False) -> str:
-    """The same for a page, with a bar for each step where it is still running; in the page's own colours."""
+def html(tallies: dict[str, Any], *, bars: bool = False) -> str:
+    """The table for a page, with a bar for each step where it is still running; in the page's own colours."""
     columns = counts_of(tallies)
     names = ("step", *(("",) if bars else ()), *columns)
     head = "".join(f'<th style="{_CELL.format("left" if name == "step" else "right")}">{name}</th>' for name in names)
@@ -31,8 +31,7 @@ def html(tallies: dict[str, Any], causes: Sequence[str] = (), *, bars: bool = Fa
         cells = (*(bar if bars else ()), *counts(tally, columns))
         first = f'<td style="{_CELL.format("left")}">{escape(name)}</td>'
         rows.append(f"<tr>{first}" + "".join(f'<td style="{_CELL.format("right")}">{cell}</td>' for cell in cells) + "</tr>")
-    stories = "".join(f"<pre>{escape(cause)}</pre>" for cause in causes)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>{stories}"
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
 
 
 COUNTS = {

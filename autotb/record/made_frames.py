@@ -11,7 +11,7 @@ the record's frame                              the made one
 ``line``, ``end_line``, ``col``, ``end_col``    the position of each instruction in it
 ``module``                                      ``__name__`` of its globals, in which ``__autotb_hop__`` says where it ran
 ``locals``                                      its variables: objects whose ``repr`` is the text; the last one says so
-``source``                                      what ``__loader__.get_source()`` gives where this machine has no such file, and linecache
+``source``                                      what ``__loader__`` and linecache give where this machine has no such file
 ``repeated``, ``cycle``                         the same frames so many times over
 ``omitted``                                     a frame whose name is their count
 ==============================================  ======================================================================

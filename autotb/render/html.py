@@ -41,6 +41,21 @@ def story(trace: Trace) -> str:
     return f'<div class="autotb">{told.story()}</div>'
 
 
+def styled(parts: str) -> str:
+    """Stories, and what stands between them, as a notebook shows them."""
+    return f'<style>{style()}</style><div class="autotb">{parts}</div>'
+
+
+def opens(head: str, inside: str, *, is_open: bool = True) -> str:
+    """A line that opens to stories."""
+    return f"<details{' open' if is_open else ''}><summary><code>{line(head)}</code></summary>{inside}</details>"
+
+
+def note(text: str) -> str:
+    """A line beside stories."""
+    return f'<p class="note">{line(text)}</p>'
+
+
 def line(text: str) -> str:
     """Text of the program's for one line of a page."""
     return escape(clean.line(text))

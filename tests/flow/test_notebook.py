@@ -52,7 +52,8 @@ def test_run_works_in_a_cell_and_shows_the_steps_while_it_goes_on(outputs):
 def test_results_have_a_table_for_the_page_with_their_root_causes(outputs):
     (shown,) = outputs["results"]
     assert shown.data["text/html"].startswith("<table>")
-    assert "<pre>root cause of 1 failure:" in shown.data["text/html"]
+    assert "root cause of 1 failure:" in shown.data["text/html"]
+    assert '<details class="frame"' in shown.data["text/html"]
     assert shown.data["text/plain"] == "<results of 2 steps: slow, sum>"
 
 

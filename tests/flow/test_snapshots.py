@@ -15,6 +15,7 @@ import autotb
 from autotb.flow import binding
 from autotb.flow.packing import Opaque
 from autotb.flow.snapshots import ErrorInfo, ErrorSnapshot, ErrorStub, PropagatedErrorSnapshot, Reason
+from tests.render import pages
 
 
 def divide(x, by=0, *more, note=None, **rest):
@@ -37,7 +38,8 @@ def test_what_notebooks_show_of_it_has_no_control_character():
         assert "\\x1b" in text
         assert "\x1b" not in text
         assert "\u202e" not in text
-    assert "<b>" not in snapshot._repr_html_()
+    assert "<b>\\u202e" not in snapshot._repr_html_()
+    pages.is_harmless(snapshot._repr_html_())
 
 
 @pytest.mark.parametrize(
@@ -76,7 +78,8 @@ def test_what_a_snapshot_carries():
     assert isinstance(snapshot.exception, ZeroDivisionError)
     assert snapshot.timestamp.endswith("+00:00")
     assert repr(snapshot) == "<ErrorSnapshot of divide(x=3, by=0): ZeroDivisionError: division by zero>"
-    assert "<pre>" in snapshot._repr_html_()
+    assert pages.Page(snapshot._repr_html_()).tags[:4] == ["style", "div", "details", "summary"]
+    assert "ZeroDivisionError: division by zero" in pages.Page(snapshot._repr_html_()).text
     assert snapshot.get_root_causes() == [snapshot]
 
 

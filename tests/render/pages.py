@@ -45,7 +45,7 @@ OURS = {
         "svg",
         "path",
     ),
-    *("table", "tr", "th", "td"),
+    *("table", "thead", "tbody", "tr", "th", "td"),
 }
 CHROMIUM = shutil.which("chromium")
 
