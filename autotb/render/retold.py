@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 from autotb import settings
 from autotb.imports import own
 from autotb.record import chain, made_frames, ownership, static
-from autotb.record.capture import attached, fields_of
+from autotb.record.capture import KEY, attached, fields_of, is_light
 from autotb.render import clean
 from autotb.trace import build, phrases, visible
 from autotb.trace.parts import Frame, Hop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import TypeVar
 
     from autotb.record.schema import Tree
@@ -46,17 +46,35 @@ class Retold:
     """
 
     def __init__(self, error: BaseException, tb: TracebackType | None) -> None:
-        self.error = error
-        self.trace = trace = build.build(error, tb)
+        self.error, self._given = error, tb
+        self._trace: Trace | None = None
+        light: Any = dict.get(fields_of(error), KEY)
+        key = _key(light, tb) if is_light(light) and static.members(error) is None else None
+        alike = _patterns.get(key) if key is not None else None
+        if alike is not None:
+            self.tb, self.places, self.after = alike.applied(tb, light[2])
+            return
+        self._make(tb)
+        if key is not None:
+            _remember(key, self, light)
+
+    def _make(self, tb: TracebackType | None) -> None:
         in_force = settings.used("frames", "args")
-        stack = trace.stack
+        stack = self.trace.stack
         is_bare = visible.is_bare(stack)
         hidden = visible.view(stack, in_force.frames, bare=is_bare)[1]
         self.tb = tb if is_bare or in_force.frames == "all" else without_engines(tb)
-        self.places = _places(trace, list(_entries(self.tb)), with_call=bool(in_force.args))
+        self.places = _places(self.trace, list(_entries(self.tb)), with_call=bool(in_force.args))
         alike, _ = phrases.fan_in(stack)
         told = [phrases.lost(stack), *phrases.counted(alike), phrases.hidden(hidden, hidden.launchers)]
         self.after = [clean.line(line) for line in told if line]
+
+    @property
+    def trace(self) -> Trace:
+        """The whole story; of many that are alike it is made for those that ask for it."""
+        if self._trace is None:
+            self._trace = build.build(self.error, self._given)
+        return self._trace
 
     def places_among(self, shown: list[tuple[str, int]]) -> list[tuple[int, list[str]]]:
         """The places among frames of which whoever shows them has left some out, each by its function's name and line."""
@@ -69,8 +87,10 @@ class Retold:
 
     def message(self, own: str) -> str:
         """What the exception says, where its own message is an engine's text of the error that the story ends in; else that."""
+        if 'File "' not in own:
+            return own
         stack = self.trace.stack
-        if stack.message == own or stack.message not in own or 'File "' not in own or stack.members is not None:
+        if stack.message == own or stack.message not in own or stack.members is not None:
             return own
         kind = type(self.error).__name__
         return clean.text(stack.message if stack.type.rpartition(".")[2] in kind else stack.headline)
@@ -84,6 +104,54 @@ class Retold:
         except Exception:
             return text
         return text.replace(said, self.message(said)) if said else text
+
+
+class _Pattern:
+    """What is retold alike of all failures of one place whose records share their base: they differ in the call alone.
+
+    ``held`` are the objects by whose ids it is known: the base, and the code of the traceback's entries.
+    """
+
+    def __init__(self, told: Retold, held: list[Any], call: str) -> None:
+        self.held = held
+        left = list(_entries(told.tb))
+        entries = list(_entries(told._given))
+        self.kept = [at for at, each in enumerate(entries) if any(each.tb_frame is one.tb_frame for one in left)]
+        self.is_whole = len(left) == len(entries)
+        self.places = [(at, [None if line == call else line for line in lines]) for at, lines in told.places]
+        self.after = told.after
+
+    def applied(self, tb: TracebackType | None, call: Any) -> tuple[TracebackType | None, list[tuple[int, list[str]]], list[str]]:
+        """The same of another one."""
+        if not self.is_whole:
+            entries = list(_entries(tb))
+            tb = _joined(entries[at] for at in reversed(self.kept))
+        said = clean.line(call) if type(call) is str else ""
+        return tb, [(at, [said if line is None else line for line in lines]) for at, lines in self.places], self.after
+
+
+_patterns: dict[tuple[Any, ...], _Pattern] = {}
+_MOST_PATTERNS = 200
+
+
+def _key(light: Any, tb: TracebackType | None) -> tuple[Any, ...]:
+    in_force = settings.used("frames", "args")
+    places = [(id(each.tb_frame.f_code), each.tb_lineno) for each in _entries(tb)]
+    return id(light[1]), type(light[2]) is str, in_force.frames, in_force.args, *places
+
+
+def _remember(key: tuple[Any, ...], told: Retold, light: Any) -> None:
+    """Where nothing but the call, in a line of its own, is this one's."""
+    calls = [hop.call for hop in told.trace.stack.hops if hop.call]
+    if calls != ([light[2]] if type(light[2]) is str else []):
+        return
+    call = clean.line(light[2]) if calls else ""
+    if sum(lines.count(call) for _, lines in told.places) != bool(calls and settings.value("args")):
+        return
+    if len(_patterns) >= _MOST_PATTERNS:
+        _patterns.clear()
+    codes = [each.tb_frame.f_code for each in _entries(told._given)]
+    _patterns[key] = _Pattern(told, [light[1], *codes], call)
 
 
 def realigned(places: list[tuple[int, _Lines]], before: list[_Key], shown: list[_Key]) -> list[tuple[int, _Lines]]:
@@ -283,11 +351,15 @@ def _put(error: BaseException, values: list[Any]) -> None:
 
 def without_engines(tb: TracebackType | None) -> TracebackType | None:
     """A traceback without engines' frames, unless it has no others."""
-    kept = [each for each in _entries(tb) if not is_engines(each)]
+    return _joined(each for each in reversed([*_entries(tb)]) if not is_engines(each)) or tb
+
+
+def _joined(entries: Iterable[TracebackType]) -> TracebackType | None:
+    """A traceback of entries of others, the last of them first."""
     result: TracebackType | None = None
-    for each in reversed(kept):
+    for each in entries:
         result = TracebackType(result, each.tb_frame, each.tb_lasti, each.tb_lineno)
-    return result or tb
+    return result
 
 
 def is_engines(entry: TracebackType) -> bool:

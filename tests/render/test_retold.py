@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import concurrent.futures
+import gc
 import os
 import re
 import traceback
+import types
+import weakref
 
 import pytest
 
-from autotb.record import ownership
+from autotb.record import build, ownership
 from autotb.render import retold
 
 
@@ -142,3 +145,64 @@ def test_the_text_of_a_worker_that_died_stays(pool):
     told = retold.of(error, error.__traceback__)
 
     assert any("exit status 3" in line for line in told.lines)
+
+
+@pytest.fixture(scope="module")
+def errors():
+    with concurrent.futures.ProcessPoolExecutor(1) as pool:
+        futures = [pool.submit(fails, number) for number in range(build.FULL_RECORDS + 20)]
+        return [raised(future) for future in futures]
+
+
+class TestFailuresOfOnePlace:
+    """Many of them are described once; their calls are each one's own."""
+
+    def texts(self, errors):
+        return ["".join(traceback.format_exception(error)) for error in errors]
+
+    def test_they_are_told_as_each_alone(self, errors):
+        retold._patterns.clear()
+        together = self.texts(errors)
+        alone = []
+        for error in errors:
+            retold._patterns.clear()
+            alone += self.texts([error])
+
+        assert together == alone
+        assert retold._patterns
+        assert f"[fails(number={build.FULL_RECORDS + 19})]" in together[-1]
+
+    def test_the_settings_hold(self, errors, monkeypatch):
+        self.texts(errors)
+        monkeypatch.setenv("AUTOTB_ARGS", "0")
+        assert "[fails(" not in self.texts(errors[-1:])[0]
+        monkeypatch.setenv("AUTOTB_FRAMES", "all")
+        assert "_base.py" in self.texts(errors[-1:])[0]
+
+    def test_nothing_of_the_programs_is_kept(self):
+        with concurrent.futures.ProcessPoolExecutor(1) as pool:
+            futures = [pool.submit(fails, number) for number in range(build.FULL_RECORDS + 5)]
+            errors = [raised(future) for future in futures]
+        planted = errors[-1].planted = Planted()
+        seen = weakref.ref(planted)
+        self.texts(errors)
+        del planted, errors, futures
+        gc.collect()
+
+        assert seen() is None
+        assert {type(each) for pattern in retold._patterns.values() for each in pattern.held} <= {dict, types.CodeType}
+
+
+class Planted:
+    pass
+
+
+def fails(number):
+    raise KeyError(number)
+
+
+def raised(future):
+    try:
+        future.result()
+    except KeyError as error:
+        return error
