@@ -17,13 +17,14 @@ from types import (
     MethodDescriptorType,
     MethodType,
     ModuleType,
+    TracebackType,
     WrapperDescriptorType,
 )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
     from collections.abc import Callable
-    from types import CodeType, FrameType, TracebackType
+    from types import CodeType, FrameType
     from typing import Any, TypeGuard
 
 mro: Callable[[type], tuple[type, ...]] = type.__dict__["__mro__"].__get__
@@ -50,6 +51,18 @@ def innermost(tb: TracebackType | None) -> TracebackType | None:
     while tb is not None and tb.tb_next is not None:
         tb = tb.tb_next
     return tb
+
+
+def in_place_of_copy(exc: BaseException, tb: Any) -> Any:
+    """The exception's own traceback, where ``tb`` is no traceback but somebody's copy of it that can be pickled (billiard's)."""
+    if tb is None or type(tb) is TracebackType:
+        return tb
+    own, copied = traceback_of(exc), tb
+    while own is not None and copied is not None:
+        if (own.tb_lineno, own.tb_frame.f_code.co_name) != (copied.tb_lineno, copied.tb_frame.f_code.co_name):
+            return tb
+        own, copied = own.tb_next, copied.tb_next
+    return traceback_of(exc) if own is None and copied is None else tb
 
 
 def exact(text: str) -> str:

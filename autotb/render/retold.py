@@ -174,7 +174,7 @@ def of(error: BaseException | None, tb: TracebackType | None) -> Retold | None:
     if known is not None:
         return known  # it is not as it was while it is read
     with own:
-        return Retold(error, tb)
+        return Retold(error, static.in_place_of_copy(error, tb))
 
 
 def is_read(error: object) -> bool:

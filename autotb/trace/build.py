@@ -26,6 +26,7 @@ def build(exc: BaseException, tb: TracebackType | None = None) -> Trace:
     """The story of ``exc`` as it is now; ``tb`` where its traceback is not the one that it carries."""
     with own:
         in_force = settings.used("context", "locals")
+        tb = static.in_place_of_copy(exc, tb)
         tree = capture.Capture(context=in_force.context, local_variables=in_force.locals != "0").tree(exc, tb)
         return from_tree(tree)
 

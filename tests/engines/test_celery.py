@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import logging
+import traceback
+
 import pytest
 
 from tests.engines import kit
@@ -125,3 +129,25 @@ def test_a_driver_without_autotb_reads_what_a_worker_with_it_stored(tmp_path):
 
     assert ran.stdout == bare.stdout
     assert "__autotb__" not in ran.stderr
+
+
+def test_a_copy_of_a_traceback_is_told_once(pool_error):
+    """billiard's, which Celery logs: what it copies of a worker's frames does not say that they are one's."""
+    from billiard.einfo import Traceback
+
+    copied = Traceback(pool_error.__traceback__)
+    text = logging.Formatter().formatException((type(pool_error), pool_error, copied))
+    assert text == logging.Formatter().formatException((type(pool_error), pool_error, pool_error.__traceback__))
+    assert text.count("in inverse") == 1
+    assert "".join(traceback.format_exception(type(pool_error), pool_error, copied)).count("in inverse") == 1
+
+
+@pytest.fixture
+def pool_error():
+    pytest.importorskip("billiard")
+    with concurrent.futures.ProcessPoolExecutor(1) as pool:
+        return pool.submit(inverse, 0).exception()
+
+
+def inverse(x):
+    return 1 / x
