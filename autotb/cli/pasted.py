@@ -143,7 +143,8 @@ def _stacks(lines: list[str]) -> Iterator[Stack]:
             stack = current
         elif sentence == CAUSED and _is_sent(stack, current) and pools:
             worker = replace(stack.hops[-1], where=_POOLS.get(pools.pop(0), "in a worker"))
-            stack = replace(current, hops=(*current.hops, *stack.hops[:-1], worker), cause=stack.cause, context=stack.context)
+            hops = (*current.hops, *stack.hops[:-1], worker)
+            stack = replace(stack, hops=hops, final=current.final)  # a group's members have their frames in the worker's text
         elif sentence in (CAUSED, DURING):
             outer = stack.hops[:-1] if where else ()
             inner = replace(stack, hops=stack.hops[-1:]) if where else stack

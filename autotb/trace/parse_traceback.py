@@ -21,6 +21,7 @@ _FIRST_MEMBER = re.compile(r"^(?P<margin> *)\+-\+-+ (?:\d+|\.\.\.) -+$")
 _NEXT_MEMBER = re.compile(r"^ *\+-+ (?:\d+|\.\.\.) -+$")
 _AND_MORE = re.compile(r"^and (?P<count>\d{1,12}) more exceptions?$")
 _DEEPEST = 100  # columns before a member: CPython itself nests no more than ten groups
+_MOST_LOOSE = 200  # lines of a message without bars
 _MEMBERS = "\0"  # begins a line that stands for all lines of a group's members
 
 
@@ -54,12 +55,26 @@ def folded(lines: list[str]) -> list[str]:
         if first is None or len(first["margin"]) > _DEEPEST:
             result.append(lines[at])
         else:
-            margin = first["margin"] + "  "
-            while end < len(lines) and lines[end].startswith(margin) and lines[end].lstrip(" ")[:1] in ("|", "+"):
-                end += 1
+            end = _end_of_members(lines, end, first["margin"] + "  ")
             result.append(_MEMBERS + "\n".join(lines[at:end]))
         at = end
     return result
+
+
+def _end_of_members(lines: list[str], at: int, margin: str) -> int:
+    """The first line that is not of a group's members.
+
+    Up to 3.11 a message's further lines have no bars; such lines are of a member where one with bars follows.
+    """
+    loose, is_closed = 0, False
+    for number, line in enumerate(lines[at:], at):
+        if line.startswith(margin) and line.lstrip(" ")[:1] in ("|", "+"):
+            loose, is_closed = 0, line.strip(" +-") == ""
+        elif is_closed or loose == _MOST_LOOSE or _HEADER.match(without_margin(line).strip()) or line.strip() in (CAUSED, DURING):
+            return number - loose
+        else:
+            loose += 1
+    return len(lines) - loose
 
 
 def _members(lines: list[str], read: Callable[[list[str]], Stack | None]) -> tuple[tuple[Stack, ...], int]:

@@ -244,3 +244,64 @@ def test_what_a_real_pool_prints_without_autotb(tmp_path):
         """
     ran = programs.run(tmp_path, code, autotb="0")
     assert told(ran.stderr) == [[("", [9]), ("in a process-pool worker", [5])]]
+
+
+GROUP = """  + Exception Group Traceback (most recent call last):
+  |   File "/app/main.py", line 9, in work
+  |     raise ExceptionGroup("parts", errors)
+  | ExceptionGroup: parts (2 sub-exceptions)
+  +-+---------------- 1 ----------------
+    | Traceback (most recent call last):
+    |   File "/app/main.py", line 4, in step
+    |     raise ValueError("bad row")
+    | ValueError: bad row
+{bar}id: 17
+{bar}views: 0
+    +---------------- 2 ----------------
+    | Traceback (most recent call last):
+    |   File "/app/main.py", line 5, in step
+    |     return 1 / 0
+    | ZeroDivisionError: division by zero
+    +------------------------------------
+"""
+#: As it comes from a worker: the members' frames stayed there.
+ARRIVED = """
+The above exception was the direct cause of the following exception:
+
+  + Exception Group Traceback (most recent call last):
+  |   File "/app/main.py", line 20, in <module>
+  |     future.result()
+  | ExceptionGroup: parts (2 sub-exceptions)
+  +-+---------------- 1 ----------------
+    | ValueError: bad row
+{bar}id: 17
+{bar}views: 0
+    +---------------- 2 ----------------
+    | ZeroDivisionError: division by zero
+    +------------------------------------
+"""
+
+
+@pytest.mark.parametrize("bar", ["    | ", ""])  # CPython up to 3.11 has none before a message's further lines
+def test_members_of_a_group_have_their_whole_messages(bar):
+    first, second = pasted.traces(GROUP.format(bar=bar) + f"2026-11-26 13:00 the next line of a log\n{PLAIN}")
+    group = first.stack
+
+    assert group.headline == "ExceptionGroup: parts (2 sub-exceptions)"
+    assert [member.headline for member in group.members] == [
+        "ValueError: bad row\nid: 17\nviews: 0",
+        "ZeroDivisionError: division by zero",
+    ]
+    assert [member.hops[0].frames[0].line for member in group.members] == [4, 5]
+    assert second.stack.headline == "ZeroDivisionError: division by zero"
+
+
+@pytest.mark.parametrize("bar", ["    | ", ""])
+def test_a_group_from_a_worker_has_its_members_frames(bar):
+    worker = GROUP.format(bar="    | ")
+    (trace,) = pasted.traces(f'concurrent.futures.process._RemoteTraceback: \n"""\n{worker}"""\n{ARRIVED.format(bar=bar)}')
+
+    assert trace.stack.cause is None
+    assert [hop.where for hop in trace.stack.hops] == ["", "in a process-pool worker"]
+    assert [member.hops[0].frames[0].line for member in trace.stack.members] == [4, 5]
+    assert trace.stack.message == "parts (2 sub-exceptions)"

@@ -30,7 +30,7 @@ from autotb.render import clean, panels, plain, terminal
 from autotb.trace import build as stories
 from autotb.trace import model
 from tests import programs
-from tests.fuzz import RAW, exceptions, hostile, outlets, records
+from tests.fuzz import RAW, exceptions, hostile, outlets, records, reports
 from tests.fuzz.chance import Chance
 
 MOST_LINES = 300
@@ -536,8 +536,18 @@ def folder(found: Found, chance: Chance) -> None:
     outlets.folder(found, chance)
 
 
+def pasted(found: Found, chance: Chance) -> None:
+    """``show -``."""
+    reports.pasted(found, chance)
+
+
+def reported(found: Found, chance: Chance) -> None:
+    """``report FILE``."""
+    reports.reported(found, chance, _real_story())
+
+
 DOORS: dict[str, tuple[float, Callable[..., None]]] = {
-    "told": (0.31, told_here),
+    "told": (0.28, told_here),
     "recorded": (0.18, recorded),
     "carried": (0.13, carried),
     "text": (0.07, text),
@@ -551,6 +561,8 @@ DOORS: dict[str, tuple[float, Callable[..., None]]] = {
     "handled": (0.03, handled),
     "shown": (0.02, shown),
     "folder": (0.01, folder),
+    "pasted": (0.02, pasted),
+    "reported": (0.01, reported),
 }
 
 
