@@ -108,6 +108,7 @@ TRIGGERS = {
     "ray.data.grouped_data": ("autotb.engines.ray",),
     "ray.exceptions": ("autotb.engines.ray",),
     "ray.remote_function": ("autotb.engines.ray",),
+    "ray.serve.handle": ("autotb.engines.ray",),
     "ray.train.v2._internal.exceptions": ("autotb.engines.ray",),
     "ray.util.multiprocessing.pool": ("autotb.engines.ray",),
     "rich.traceback": ("autotb.environments.rich",),

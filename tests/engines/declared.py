@@ -19,7 +19,7 @@ class Engine:
     """One engine, by what the tests need to know of it.
 
     ``requires`` are the packages that it is, with the oldest versions that are supported; ``heavy`` ones are installed and tested
-    on the main Python only.  ``oldest`` pins what the version matrix installs, ``older`` does so for further rows, ``also`` are
+    on the main Python only, as are those of ``parts``, which only some of its tests need.  ``oldest`` pins what the version matrix installs, ``older`` does so for further rows, ``also`` are
     tests of other files that such a row runs.  ``needs`` is a command of the system (``programs.SYSTEM``).
 
     ``main`` is a program as ``kit.Program`` takes it and ``cases`` what it runs, some that succeed and some that fail, after
@@ -28,6 +28,7 @@ class Engine:
     """
 
     requires: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
     heavy: bool = False
     oldest: tuple[str, ...] = ()
     older: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -63,4 +64,5 @@ def engines() -> dict[str, Engine]:
 
 def extra(*, heavy: bool) -> list[str]:
     """The requirements of one of the two extras of engines."""
-    return sorted({wanted for engine in engines().values() if engine.heavy == heavy for wanted in engine.requires})
+    found = {wanted for engine in engines().values() if engine.heavy == heavy for wanted in engine.requires}
+    return sorted(found | {wanted for engine in engines().values() if heavy for wanted in engine.parts})

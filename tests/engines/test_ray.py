@@ -203,6 +203,7 @@ if __name__ == "__main__":
 ENGINES = {
     "ray": Engine(
         requires=("ray>=2.9",),
+        parts=("grpcio-reflection", "mmh3"),  # for Serve, whose own extra wants a newer FastAPI than Prefect takes
         oldest=("ray==2.9.3", "setuptools<80"),
         also=("../postmortem/test_engines.py", "-k", "ray or actor"),
         costly=True,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from autotb import assumption, engine_facts, settings, surface
 from autotb.assumption import Attributes, Frame, Lost, Text
-from autotb.engines.ray import data, returned, waiting
+from autotb.engines.ray import data, returned, serve, waiting
 from autotb.instrument import attempts, engine_frames, exception_wrappers, inherited_settings, lazy, task_events
 from autotb.instrument.patch import Patch, noise_is_kept
 from autotb.record import annotate, build, callsite, pickling, static, wrappers
@@ -52,10 +52,11 @@ MODULES = (
     "ray.data.grouped_data",
     "ray.util.multiprocessing.pool",
     "ray.train.v2._internal.exceptions",
+    "ray.serve.handle",
 )
 NAME = "Ray"
 DISTRIBUTION = "ray"
-CAPTURED = "tasks, nested tasks, actors, async actors, failed actor __init__, generators, lists, wait, awaited refs"
+CAPTURED = "tasks, nested tasks, actors, async actors, failed actor __init__, generators, lists, wait, awaited refs, Serve"
 TESTED = "2.9 to 2.60"
 NOISE = {"RAY_DEDUP_LOGS": "1"}  # equal lines of many workers are one with a count, whatever this version's default is
 
@@ -67,7 +68,7 @@ _PLAIN = frozenset({int, float, bool, str, bytes, type(None)})
 def _open(exc: BaseException) -> engine_facts.Opened | None:
     errors = sys.modules.get("ray.exceptions")
     if errors is None or not issubclass(type(exc), errors.RayError):
-        return None
+        return serve.opened(exc)
     if issubclass(type(exc), errors.RayTaskError):
         cause = getattr(exc, "cause", None)
         return engine_facts.Opened(
@@ -177,18 +178,19 @@ def _record(live: BaseException, kwargs: dict[str, Any], args: tuple[Any, ...]) 
         skipped = f"{name} was not called: a task whose result it takes failed"
         return {**upstream, "broken": [skipped, *upstream.get("broken", ())]}
     actor = kwargs.get("actor_id")
-    failed = static.traceback_of(wrappers.innermost(live))
+    tb, failed = static.traceback_of(live), static.traceback_of(wrappers.innermost(live))
     is_datas = name.startswith("ray.data.") or live is not wrappers.innermost(live)
-    task = _current_task()
+    replica = serve.replica() if actor else None
+    task = serve.request(tb) if replica else _current_task()
     hop = build.hop(
         "ray",
-        f"in a Ray {'actor' if actor else 'worker'}",
+        serve.WHERE if replica else f"in a Ray {'actor' if actor else 'worker'}",
         call=engine_frames.frame_call(failed) or (None if name.startswith("ray.data.") else f"{name}(…)"),
-        label=_operator() if is_datas else returned.trial(static.traceback_of(live)) or _which_attempt(live, task),
+        label=replica or (_operator() if is_datas else returned.trial(tb) or _which_attempt(live, task)),
         task=task,
         actor=actor if isinstance(actor, str) else None,
     )
-    return build.record(live, static.traceback_of(live), hop)
+    return build.record(live, tb, hop)
 
 
 _attempt = 0  # of the task that this worker runs: 0 for the first
@@ -567,6 +569,7 @@ PATCHES = (
     Patch("ray._private.worker", "init", inherited_settings.telling, costs=Lost.SETTINGS),
     *data.PATCHES,
     *returned.PATCHES,
+    *serve.patches(_sites),
 )
 ASSUMPTIONS = (
     TASK,
@@ -577,6 +580,7 @@ ASSUMPTIONS = (
     ACTOR,
     *data.ASSUMPTIONS,
     *returned.ASSUMPTIONS,
+    *serve.ASSUMPTIONS,
     *waiting.ASSUMPTIONS,
 )
 
