@@ -68,7 +68,8 @@ _PLAIN = frozenset({int, float, bool, str, bytes, type(None)})
 def _open(exc: BaseException) -> engine_facts.Opened | None:
     errors = sys.modules.get("ray.exceptions")
     if errors is None or not issubclass(type(exc), errors.RayError):
-        return serve.opened(exc)
+        waited = waiting.lines(exc, _sites, _calls)
+        return engine_facts.Opened(broken=waited) if waited else serve.opened(exc)
     if issubclass(type(exc), errors.RayTaskError):
         cause = getattr(exc, "cause", None)
         return engine_facts.Opened(

@@ -82,6 +82,8 @@ def remembering(sites: dict[bytes, Any]) -> Function:
     """Wraps ``handle.remote``: the line that called it is kept in ``sites`` by the request's id."""
 
     def wrap(original: Function) -> Function:
+        """A request is made far from the user's line, in the thread of Serve's router."""
+
         @functools.wraps(original)
         def remote(self: Any, *args: object, **kwargs: object) -> Any:
             response = original(self, *args, **kwargs)

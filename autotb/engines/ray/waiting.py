@@ -1,4 +1,4 @@
-"""What a ``ray.get`` waited for that timed out, and which task was cancelled: Ray's own errors name neither.
+"""What a ``ray.get`` waited for that timed out or that a Ctrl-C ended, and which task was cancelled: Ray names neither.
 
 Source: https://docs.ray.io/en/latest/ray-core/fault_tolerance/tasks.html
 """
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from autotb import assumption, settings
 from autotb.assumption import Attributes, Frame
-from autotb.instrument import engine_frames, task_events
-from autotb.instrument.waited_tasks import CANCELLED, NOT_DONE, RUNNING, Task, told
+from autotb.instrument import engine_frames, interrupted, task_events
+from autotb.instrument.waited_tasks import CANCELLED, MOST, NOT_DONE, RUNNING, Task, told
 from autotb.postmortem.death_report import duration
 from autotb.record import safe_repr, static
 
@@ -20,18 +20,23 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 GET = Frame("ray._private.worker", "get", "object_refs", costs="what a ray.get waited for that timed out")
+WAIT = Frame("ray._private.worker", "wait", "ray_waitables", costs="what a ray.wait waited for at a Ctrl-C", optional=True)
 TASK_ID = Attributes("ray.exceptions", "TaskCancelledError", "task_id", costs="which task was cancelled")
 
 
 def lines(exc: BaseException, sites: Mapping[bytes, Any], calls: Mapping[bytes, Any]) -> tuple[str, ...]:
-    """What the story says of a time-out or a cancellation beside Ray's message."""
+    """What the story says of a time-out, a Ctrl-C or a cancellation beside Ray's message."""
     try:
         kind = static.name(type(exc))
-        if kind not in ("GetTimeoutError", "TaskCancelledError"):
+        if kind not in ("GetTimeoutError", "TaskCancelledError", "KeyboardInterrupt"):
+            return ()
+        if kind == "KeyboardInterrupt" and not interrupted.is_one(exc):
             return ()
         asked = _asked(static.traceback_of(exc))
         if kind == "GetTimeoutError":
-            return _not_ready(asked, sites, calls)
+            return _not_ready(asked, sites, calls) or ("all results are ready by now",) * bool(asked)
+        if kind == "KeyboardInterrupt":
+            return _not_ready(asked, sites, calls, interrupted.MOST)
         (task,) = TASK_ID.read(exc) or (None,)
         task = asked[0].task_id() if task is None and len(asked) == 1 else task
         if task is None:
@@ -44,28 +49,30 @@ def lines(exc: BaseException, sites: Mapping[bytes, Any], calls: Mapping[bytes, 
 
 
 def _asked(tb: TracebackType | None) -> list[Any]:
-    """The references that ``ray.get`` was given."""
+    """The references that ``ray.get`` or ``ray.wait`` was given."""
     found: Any = None
     while tb is not None:
         if static.name_of(tb.tb_frame) == GET.module:
-            (found,) = assumption.read(tb.tb_frame, GET) or (found,)
+            (found,) = assumption.read(tb.tb_frame, GET, WAIT) or (found,)
         tb = tb.tb_next
     return found if type(found) is list else [found] if found is not None else []
 
 
-def _not_ready(references: list[Any], sites: Mapping[bytes, Any], calls: Mapping[bytes, Any]) -> tuple[str, ...]:
+def _not_ready(
+    references: list[Any], sites: Mapping[bytes, Any], calls: Mapping[bytes, Any], most: int = MOST
+) -> tuple[str, ...]:
     ray: Any = sys.modules["ray"]
     unique = list(dict.fromkeys(references))
     if not unique or not ray.is_initialized():
         return ()
     _, missing = ray.wait(unique, num_returns=len(unique), timeout=0, fetch_local=False)
     if not missing:
-        return ("all results are ready by now",)
+        return ()
     run = _running()
     tasks = {reference.task_id().binary(): None for reference in missing}  # some have several results
     return (
-        f"{len(missing):,} of {len(unique):,} results are not ready:",
-        *told(_task(task, run, sites, calls) for task in tasks),
+        f"{len(missing):,} of {len(unique):,} results {'is' if len(missing) == 1 else 'are'} not ready:",
+        *told([_task(task, run, sites, calls) for task in tasks], most),
     )
 
 
@@ -96,4 +103,4 @@ def _call(task: bytes, calls: Mapping[bytes, Any]) -> str:
     return f"{name}({', '.join(shown)})" if name else ""
 
 
-ASSUMPTIONS = (GET, TASK_ID)
+ASSUMPTIONS = (GET, WAIT, TASK_ID)

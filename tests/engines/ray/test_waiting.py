@@ -1,4 +1,4 @@
-"""A ``ray.get`` that times out says what it waited for, a cancelled task which it was; both where it was submitted."""
+"""A ``ray.get`` that times out or that a Ctrl-C ends says what it waited for, a cancelled task which it was; both where submitted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from tests.programs import Ran, sections
 
 PROGRAM = """
 import os
+import signal
 import sys
+import threading
 import time
 
 import ray
@@ -21,17 +23,21 @@ import ray
 
 @ray.remote
 def nap(seconds):
-    if seconds == 60:
-        open("begun", "w").close()
+    if seconds >= 60:
+        open(f"begun {seconds}", "w").close()
     time.sleep(seconds)
+
+
+def begun(seconds):
+    while not os.path.exists(f"begun {seconds}"):
+        time.sleep(0.05)
 
 
 def timed_out():
     done = nap.remote(0)
     ray.get(done)
     running = nap.remote(60)
-    while not os.path.exists("begun"):
-        time.sleep(0.05)
+    begun(60)
     ray.get([done, running, nap.remote(seconds=5)], timeout=0.2)
 
 
@@ -39,6 +45,27 @@ def cancelled():
     reference = nap.remote(50)
     ray.cancel(reference)
     ray.get(reference)
+
+
+def stopped(ask, **options):
+    references = [nap.options(num_cpus=0).remote(61), nap.options(num_cpus=0).remote(0)]
+
+    def stop():
+        begun(61)
+        ray.get(references[1])
+        time.sleep(0.2)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=stop).start()
+    ask(references, **options)
+
+
+def stopped_get():
+    stopped(ray.get)
+
+
+def stopped_wait():
+    stopped(ray.wait, num_returns=2)
 
 
 @ray.remote(max_retries=2, retry_exceptions=True)
@@ -51,12 +78,12 @@ def again():
 
 
 ray.init(num_cpus=1, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
-for case in (again, timed_out, cancelled):
+for case in (again, timed_out, cancelled, stopped_get, stopped_wait):
     sys.stderr.write(f"=== {case.__name__}\\n")
     sys.stderr.flush()
     try:
         case()
-    except Exception as error:
+    except BaseException as error:
         sys.excepthook(type(error), error, error.__traceback__)
 """
 
@@ -75,6 +102,18 @@ def test_a_time_out_says_what_was_waited_for(stories):
     assert re.search(r"^running: nap\(60\), for \d+\.\d s, pid \d+, submitted at \S+main.py:\d+ in timed_out$", text, re.M), text
     assert re.search(r"^not done: nap\(seconds=5\), submitted at \S+main.py:\d+ in timed_out$", text, re.M), text
     assert "GetTimeoutError" in Ran(1, "", text, None).last
+
+
+@kit.newer
+@pytest.mark.on_main()
+@pytest.mark.parametrize("case", ["stopped_get", "stopped_wait"])
+def test_after_a_ctrl_c_it_is_told_what_ran(stories, case):
+    ran = Ran(1, "", stories[case], None)
+
+    assert ran.lines[-3] == "1 of 2 results is not ready:"
+    assert re.match(r"running: nap\(61\), for \d+\.\d s, pid \d+, submitted at \S+main.py:\d+ in stopped$", ran.lines[-2])
+    assert ran.last == "KeyboardInterrupt"
+    assert ran.stderr.count("KeyboardInterrupt") == 1
 
 
 @kit.newer
