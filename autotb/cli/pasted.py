@@ -24,6 +24,8 @@ MOST = 20 << 20  # characters
 HEADER = "Traceback (most recent call last):"
 _BEFORE = re.compile(rf"^(?P<before>.*?)(?P<header>(?:\+ Exception Group )?{re.escape(HEADER)})$")
 _RAY = re.compile(r"^(?:[\w.]*RayTaskError(?:\(\w+\))?: |[\w.]*Error: )?ray::(?P<task>\S+?)(?:\(\))? ?\((?P<job>pid=\d+.*)\)$")
+# Of an actor: its id, and a ``repr`` that says its class alone, which its task says too.
+_ACTOR = re.compile(r", actor_id=\w+(?:, repr=<\S+ object at 0x\w+>)?")
 _REMOTE = re.compile(r"^(?P<module>[\w.]+)\._?RemoteTraceback: *$")
 _JVM = re.compile(r"^\s+at \S+\(.*\)$|^\s+\.\.\. \d+ (?:more|common frames omitted)$|^Driver stacktrace:$|^Caused by: ")
 _DASK = re.compile(r"^(?P<key>Key|State|Task|Function|args|kwargs|Exception|Traceback): +\S")
@@ -113,7 +115,9 @@ def _plain(lines: Iterator[str]) -> Iterator[str]:
     for line in lines:
         task = _RAY.match(line)
         if task is not None:
-            yield from (HEADER, _marker(f"in a Ray worker, {task['job']}, {task['task']}"))
+            job = _ACTOR.sub("", task["job"])
+            kind = "worker" if job == task["job"] else "actor"
+            yield from (HEADER, _marker(f"in a Ray {kind}, {job}, {task['task']}"))
         elif is_spark and line.strip() == HEADER:
             yield from (HEADER, _marker("in a PySpark worker"))
         elif not _JVM.match(line):

@@ -68,6 +68,53 @@ ray::chained() (pid=4242, ip=10.0.0.3)
     raise ValueError("b") from error
 ValueError: b
 """
+#: As Ray 2.60 prints it, but for a few of its frames.
+REPLICA = (
+    "pid=23969, ip=192.0.2.2, actor_id=04df075811b22bc993f08c6201000000"
+    ", repr=<ray.serve._private.replica.ServeReplica:b:Back object at 0x7f55e62d65d0>"
+)
+RAY_SERVE = f"""Traceback (most recent call last):
+  File "/app/main.py", line 83, in main
+    case(x)
+  File "/app/main.py", line 46, in handle
+    answer.result()
+  File "{LIB}/ray/serve/handle.py", line 595, in result
+    return replica_result.get(remaining_timeout_s)
+           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+  File "{LIB}/ray/serve/_private/replica_result.py", line 210, in get
+    return ray.get(self.to_object_ref(), timeout=timeout_s)
+           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+  File "{LIB}/ray/_private/worker.py", line 3009, in get
+    values, debugger_breakpoint = worker.get_objects(
+                                  ^^^^^^^^^^^^^^^^^^^
+  File "{LIB}/ray/_private/worker.py", line 1053, in get_objects
+    raise value.as_instanceof_cause()
+ray.exceptions.RayTaskError(ZeroDivisionError): \x1b[36mray::ServeReplica:b:Back.handle_request_with_rejection()\x1b[39m ({REPLICA})
+    async for result in self._replica_impl.handle_request_with_rejection(
+  File "{LIB}/ray/serve/_private/replica.py", line 1820, in handle_request_with_rejection
+    self._raise_user_exception(e, request_metadata)
+  File "{LIB}/ray/serve/_private/replica.py", line 1756, in _raise_user_exception
+    raise e
+  File "{LIB}/ray/serve/_private/replica.py", line 1816, in handle_request_with_rejection
+    yield await self._user_callable_wrapper.call_user_method(
+          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+  File "{LIB}/ray/serve/_private/replica.py", line 4612, in call_user_method
+    result, _ = await self._call_func_or_gen(
+                ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+  File "{LIB}/ray/serve/_private/replica.py", line 3994, in _call_func_or_gen
+    result = await to_thread.run_sync(run_callable)
+             ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+  File "{LIB}/ray/serve/_private/replica.py", line 3977, in run_callable
+    result = callable(*args, **kwargs)
+             ^^^^^^^^^^^^^^^^^^^^^^^^^
+  File "/app/main.py", line 14, in go
+    return inner(x)
+           ^^^^^^^^
+  File "/app/main.py", line 8, in inner
+    return 1 / x
+           ~~^~~
+ZeroDivisionError: division by zero
+"""
 DASK = r"""2026-11-26 10:12:03,260 - distributed.worker - ERROR - Compute Failed
 Key:       work-8bf9
 State:     executing
@@ -159,6 +206,16 @@ def test_ray():
     (trace,) = pasted.traces(RAY_CHAINED)
     assert (trace.stack.headline, trace.root_cause.headline) == ("ValueError: b", "KeyError: 'a'")
     assert [[frame.line for frame in hop.frames] for hop in trace.stack.hops] == [[23], [11]]
+
+
+def test_an_actor_of_rays():
+    where = "in a Ray actor, pid=23969, ip=192.0.2.2, ServeReplica:b:Back.handle_request_with_rejection"
+    (trace,) = pasted.traces(RAY_SERVE)
+
+    assert told(RAY_SERVE) == [[("", [83, 46]), (where, [14, 8])]]
+    assert trace.stack.headline == "ZeroDivisionError: division by zero"
+    named = RAY_SERVE.replace("<ray.serve._private.replica.ServeReplica:b:Back object at 0x7f55e62d65d0>", "Worker(rank=3)")
+    assert told(named)[0][1][0] == where.replace("192.0.2.2", "192.0.2.2, repr=Worker(rank=3)")
 
 
 def test_dask_parsl_and_spark():
