@@ -42,6 +42,24 @@ def in_map(ds):
     rows(made)
 
 
+def keep(row):
+    return inverse(row["id"]) > 0
+
+
+def in_filter(ds):
+    made = ds.filter(keep)
+    rows(made)
+
+
+def split(row):
+    return [{"id": inverse(row["id"])}]
+
+
+def in_flat_map(ds):
+    made = ds.flat_map(split)
+    rows(made)
+
+
 def in_class(ds):
     made = ds.map_batches(Model, fn_constructor_args=(2,), concurrency=1)
     rows(made)
@@ -55,7 +73,7 @@ def in_column(ds):
 def main():
     ray.init(num_cpus=1, include_dashboard=False, logging_level="ERROR")
     ray.data.DataContext.get_current().enable_progress_bars = False
-    for case in (in_map, in_column, in_class):  # its actor keeps the one CPU for a while
+    for case in (in_map, in_filter, in_flat_map, in_column, in_class):  # its actor keeps the one CPU for a while
         sys.stderr.write(f"=== {case.__name__}\\n")
         sys.stderr.flush()
         try:
@@ -80,6 +98,18 @@ EXPECTED = {
         ["main", "in_map", "rows", "clean", "inverse"],
         "ReadRange->Map(clean)",
         "clean(row={'id': 7})",
+        "ZeroDivisionError: division by zero",
+    ),
+    "in_filter": (
+        ["main", "in_filter", "rows", "keep", "inverse"],
+        "ReadRange->Filter(keep)",
+        "keep(row={'id': 7})",
+        "ZeroDivisionError: division by zero",
+    ),
+    "in_flat_map": (
+        ["main", "in_flat_map", "rows", "split", "inverse"],
+        "ReadRange->FlatMap(split)",
+        "split(row={'id': 7})",
         "ZeroDivisionError: division by zero",
     ),
     "in_class": (
