@@ -1,13 +1,15 @@
 """``python -m tests.kills [ROUNDS] [--executors NAME,…] [--seed N]``: flows that are killed at random moments and resumed.
 
-Flows in: a random flow a round, its executor, one to three moments at which its process (and all of its group) is killed, every
-other time within 100 ms of its beginning.  Flows out: a line a round; each difference from the same flow that nobody killed, and each
-call that was made twice though its result had been kept.  The status is 1 where there is any.
+Flows in: a random flow a round, its executor, one to three moments at which something is killed, every other time within 100 ms of
+its beginning: its process with all of its group, or it alone, or the process of one worker, with whose end it is to end by itself
+or go on.  Flows out: a line a round; each difference from the same flow that nobody killed, and each call that was made twice
+though its result had been kept.  The status is 1 where there is any.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -21,14 +23,15 @@ from typing import Any
 
 from tests import programs
 
-EXECUTORS = ("threads", "processes", "loky", "dask", "parsl", "ray")
+EXECUTORS = ("threads", "processes", "loky", "dask", "parsl", "htex", "ray")
+KINDS = ("group", "group", "alone", "worker")
 LIMIT = 120  # seconds of one run
 
 
 def work(*args: Any, step: int, width: int, at_least: float, log: str, divisor: int) -> Any:
     """A number of all arguments, after a while; fails where it can be divided.  ``width`` says how its place follows from them."""
     value, at = step + total(args), args[0] * width + args[1] if width > 0 else args[-1] if width == 0 else 0
-    noted(log, f"begun {step} {at}")
+    noted(log, f"begun {step} {at} {os.getpid()}")
     time.sleep(at_least * (value % 5))
     if divisor and value % divisor == 0:
         raise ValueError(step, value)
@@ -85,15 +88,30 @@ def executor_of(name: str) -> Any:
         from distributed import Client, LocalCluster
 
         return Client(LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None))
-    if name == "parsl":
+    if name in ("parsl", "htex"):
         import parsl
 
-        return parsl.load(parsl.Config([parsl.ThreadPoolExecutor(max_threads=2)], run_dir=tempfile.mkdtemp()))
+        threads = parsl.ThreadPoolExecutor(max_threads=2)
+        return parsl.load(parsl.Config([htex() if name == "htex" else threads], run_dir=tempfile.mkdtemp()))
     if name == "ray":
         import ray
 
         ray.init(num_cpus=2, log_to_driver=False, include_dashboard=False)
     return name
+
+
+def htex() -> Any:
+    """Parsl's executor of processes on this machine."""
+    from parsl.executors import HighThroughputExecutor
+    from parsl.providers import LocalProvider
+
+    return HighThroughputExecutor(
+        max_workers_per_node=2,
+        address="127.0.0.1",
+        provider=LocalProvider(init_blocks=1, max_blocks=1),
+        heartbeat_period=1,
+        heartbeat_threshold=3,
+    )
 
 
 def child(folder: str, log: str, seed: int, executor: str, at_least: float, is_returned: bool) -> None:
@@ -143,6 +161,7 @@ class Round:
         self.log = folder / "log"
         self.faults: list[str] = []
         self.moments: list[str] = []
+        self.before: set[tuple[str, int]] = set()  # what was kept when it was last looked at
 
     def started(self, folder: Path, log: Path, executor: str, at_least: float) -> subprocess.Popen[str]:
         """A process that runs the flow."""
@@ -173,14 +192,9 @@ class Round:
     def run(self) -> list[str]:
         """What was wrong."""
         whole = self.ended(self.folder / "whole", self.folder / "whole.log", "threads", 0.0)
-        before: set[tuple[str, int]] = set()
         for _ in range(self.chance.randint(1, 3)):
             self.kill()
-            now = kept(str(self.folder / "run"))
-            if not before <= now:
-                self.faults.append(f"lost what was kept: {sorted(before - now)[:3]}")
-            before = now
-            noted(str(self.log), "kept " + json.dumps(sorted(before)))
+            self.note_kept()
         last = self.ended(self.folder / "run", self.log, self.executor, 0.01)
         if last != whole:
             self.faults.append(f"came to {last[:300]}\n  instead of {whole[:300]}")
@@ -188,14 +202,42 @@ class Round:
         return self.faults
 
     def kill(self) -> None:
-        """Start it, and kill it at some moment."""
+        """Start it, and kill it, or a part of it, at some moment."""
         process = self.started(self.folder / "run", self.log, self.executor, 0.01)
         assert process.stdout is not None
         process.stdout.readline()  # it begins
-        moment = self.chance.uniform(0, 0.1 if self.chance.random() < 0.5 else 1.5)
-        self.moments.append(f"{moment:.3f} s")
+        moment, kind = self.chance.uniform(0, 0.1 if self.chance.random() < 0.5 else 1.5), self.chance.choice(KINDS)
+        self.moments.append(f"{kind} {moment:.3f} s")
         time.sleep(moment)
+        if kind == "worker":
+            self.kill_worker(process)
+        if kind == "alone":
+            process.kill()
+            process.wait(LIMIT)
+            time.sleep(self.chance.choice([0, 0.5]))  # its workers may write still
         end(process)
+
+    def kill_worker(self, process: subprocess.Popen[str]) -> None:
+        """Kill the process that has begun a call last, if that is a worker; the flow is to come to an end."""
+        lines = self.log.read_text(encoding="utf-8").splitlines() if self.log.exists() else []
+        pids = [int(line.split()[3]) for line in lines if line.startswith("begun")]
+        if not pids or pids[-1] == process.pid:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pids[-1], signal.SIGKILL)
+        self.note_kept()
+        try:
+            process.communicate(timeout=LIMIT)
+        except subprocess.TimeoutExpired:
+            self.faults.append("it hung when a worker was killed")
+
+    def note_kept(self) -> None:
+        """Write into the log what is kept by now, of which nothing is to be called again.  Nothing may have been lost."""
+        now = kept(str(self.folder / "run"))
+        if not self.before <= now:
+            self.faults.append(f"lost what was kept: {sorted(self.before - now)[:3]}")
+        self.before = now
+        noted(str(self.log), "kept " + json.dumps(sorted(now)))
 
     def compare(self) -> None:
         """Whether a call was made again whose result had been kept."""
@@ -204,7 +246,7 @@ class Round:
             word, _, rest = line.partition(" ")
             if word == "kept":
                 done = {f"{name.removeprefix('step ')} {at}" for name, at in json.loads(rest)}
-            elif rest in done:
+            elif " ".join(rest.split()[:2]) in done:
                 self.faults.append(f"called again though it was kept: {rest}")
 
 
@@ -230,11 +272,14 @@ def main() -> int:
     for number in range(options.rounds):
         executor = options.executors.split(",")[number % len(options.executors.split(","))]
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-            one = Round(options.seed + number, executor, Path(folder))
+            began, one = time.monotonic(), Round(options.seed + number, executor, Path(folder))
             faults = one.run()
             told_by_it = (Path(folder) / "stderr").read_text(encoding="utf-8", errors="replace")
         bad += bool(faults)
-        print(f"{executor} {options.seed + number}: {one.moments} {'ok' if not faults else ''}", flush=True)
+        print(
+            f"{executor} {options.seed + number}: {one.moments} {time.monotonic() - began:.0f} s {'ok' if not faults else ''}",
+            flush=True,
+        )
         for fault in faults[:5]:
             print(f"  {fault}")
         if faults:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from typing import Any
 
-from autotb.flow.result_log import Place
+from autotb.flow.result_log import MISSING, OK, STATE, Place
 
 FILE = "index.sqlite"
 _UNDONE = ".new"  # ends the name of an index that is being made
@@ -24,6 +24,7 @@ _FORMAT = 1
 _APPLICATION = 0x61546246  # "aTbF", so that a foreign database is told from ours
 _BUSY = 5.0  # seconds that another process's lock is waited for by who is to write
 _BRIEFLY = 0.1  # and by who reads
+_AT_ONCE = 100_000  # elements whose states are read at once
 _TRIES, _PAUSE = 150, 0.02  # seconds between two looks at an index that is being written
 
 _TABLES = """
@@ -117,11 +118,8 @@ class Index:
 
     def lasts(self) -> dict[str, int]:
         """Where the last record of each shard begins, as far as the index knows."""
-        return dict(
-            self.execute(
-                "SELECT shards.name, MAX(offset) FROM elements JOIN shards ON shards.id = elements.shard GROUP BY elements.shard"
-            )
-        )
+        names = dict(self.execute("SELECT id, name FROM shards"))
+        return {names[shard]: last for shard, last in self.execute("SELECT shard, MAX(offset) FROM elements GROUP BY shard")}
 
     def rows(self, shard: str) -> Iterator[tuple[int, int, int]]:
         """Step, element and offset of each element that is in a shard."""
@@ -140,9 +138,19 @@ class Index:
         )
         return Place(*found[0]) if found else None
 
-    def states(self, step: int) -> Iterator[tuple[int, int]]:
-        """The elements of a step, and the state of each."""
-        return iter(self.connection.execute("SELECT at, state FROM elements WHERE step = ?", (step,)))
+    def states(self, step: int, size: int) -> bytearray:
+        """The states of so many elements of a step: a byte for each, 0 for a value."""
+        count, extent = self.execute("SELECT COUNT(*), COALESCE(MAX(at) + 1, 0) FROM elements WHERE step = ?", (step,))[0]
+        is_whole = count == extent <= size
+        found = bytearray(count if is_whole else 0) + bytearray([MISSING]) * (size - count if is_whole else size)
+        for start in range(0, min(extent, size), _AT_ONCE):
+            rows = self.execute(
+                "SELECT at, state FROM elements WHERE step = ? AND at >= ? AND at < ? AND state != ?",
+                (step, start, min(start + _AT_ONCE, size), OK if is_whole else -1),
+            )
+            for at, state in rows:
+                found[at] = state & STATE
+        return found
 
     def extent(self, step: int) -> int:
         """How many elements a step has at least: up to the last that is known."""
@@ -189,11 +197,12 @@ class Index:
     def places(self, step: str, start: int, stop: int) -> list[tuple[int, Place]]:
         """The elements of a step from ``start`` on, before ``stop``, in order."""
         rows = self.execute(
-            "SELECT at, state, shards.name, offset FROM elements JOIN shards ON shards.id = elements.shard "
-            "WHERE step = (SELECT id FROM steps WHERE name = ?) AND at >= ? AND at < ? ORDER BY at",
+            "SELECT at, shard, offset, state FROM elements WHERE step = (SELECT id FROM steps WHERE name = ?) "
+            "AND at >= ? AND at < ? ORDER BY at",
             (step, start, stop),
         )
-        return [(at, Place(shard, offset, state)) for at, state, shard, offset in rows]
+        names = dict(self.execute("SELECT id, name FROM shards"))  # after the rows: a run that goes on adds to them
+        return [(at, Place(names[shard], offset, state)) for at, shard, offset, state in rows]
 
 
 class Live(Index):

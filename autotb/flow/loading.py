@@ -9,12 +9,9 @@ import os
 from contextlib import closing
 
 from autotb.flow import left_out, run_report
-from autotb.flow.index import Index, opened
-from autotb.flow.result_log import MISSING, STATE
+from autotb.flow.index import opened
 from autotb.flow.results import Results
 from autotb.flow.store import Column
-
-_AT_ONCE = 100_000  # elements whose states are read at once
 
 
 def load(folder: str | os.PathLike[str]) -> Results:
@@ -30,17 +27,6 @@ def load(folder: str | os.PathLike[str]) -> Results:
     with closing(opened(folder)) as index:
         for step, name, shape, tally in run_report.steps(index):
             made = dict(left_out.read(folder, index, step, every=False))
-            columns[name] = Column(name, shape, _states(index, step, tally.total), None, step, made)
+            columns[name] = Column(name, shape, index.states(step, tally.total), None, step, made)
             tallies[name] = tally
     return Results(None, columns, tallies, folder, {})
-
-
-def _states(index: Index, step: int, size: int) -> bytearray:
-    states = bytearray([MISSING]) * size
-    for start in range(0, size, _AT_ONCE):
-        rows = index.execute(
-            "SELECT at, state FROM elements WHERE step = ? AND at >= ? AND at < ?", (step, start, min(start + _AT_ONCE, size))
-        )
-        for at, state in rows:
-            states[at] = state & STATE
-    return states

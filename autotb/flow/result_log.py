@@ -13,7 +13,6 @@ import threading
 import uuid
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from autotb.record import build
@@ -25,10 +24,12 @@ LEFT_OUT, DERIVED = 4, 8
 
 # mark, state, step, element, time in ns, length of the text, length of the pickle; then the checksum of that and of the contents
 _HEADER, _SUM = struct.Struct("<4sBHQQIQ"), struct.Struct("<I")
-_HEAD = _HEADER.size + _SUM.size
+_WHOLE = struct.Struct(_HEADER.format + _SUM.format[1:])
+_HEAD = _WHOLE.size
 _MARK, _BEFORE = b"aTb2", b"aTb1"  # in those of before the checksum is that of the contents alone
 _BLOCK = 1 << 20  # bytes that are written at once
 _MOST_READ = 64  # shards that are open at once
+_WINDOW = 1 << 16  # bytes that are read at once, at least: what was written together is mostly read together
 
 
 class Place(NamedTuple):
@@ -41,8 +42,7 @@ class Place(NamedTuple):
     size: int = 0
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(NamedTuple):
     """What stands there."""
 
     state: int
@@ -173,37 +173,80 @@ class DamagedError(ValueError):
     """There is no whole record at a place."""
 
 
-def read(folder: str, places: Iterable[Place], only_text: bool = False) -> Iterator[Record]:
-    """The records at some places; each shard is opened once.
+class Reader:
+    """The records of a run folder at their places; each shard is opened once.  Used as a context."""
 
-    Raises DamagedError where one is torn or none, FileNotFoundError where its shard is gone.
-    """
-    with contextlib.ExitStack() as stack:
-        files: dict[str, Any] = {}
+    def __init__(self, folder: str) -> None:
+        self.folder, self._shards, self._files = folder, dict[str, _Window](), contextlib.ExitStack()
+
+    def __enter__(self) -> Reader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._files.close()
+
+    def record(self, place: Place, only_text: bool = False) -> Record:
+        """The record at a place.
+
+        Raises DamagedError where it is torn or none, FileNotFoundError where its shard is gone.
+        """
+        shard = self._shards.get(place.shard) or self._opened(place.shard)
+        found = _next(shard, place.offset, only_text)
+        if found is None:
+            path = os.path.join(self.folder, FOLDER, place.shard)
+            raise DamagedError(f"{path} is torn, or no shard of autotb: there is no whole record at byte {place.offset}")
+        return found[0]
+
+    def _opened(self, name: str) -> _Window:
+        path = os.path.join(self.folder, FOLDER, name)
+        if os.path.basename(name) != name or (os.path.exists(path) and not os.path.isfile(path)):
+            raise ValueError(f"{path!a} is no shard of autotb")  # a pipe or a device would be read for ever
+        if len(self._shards) >= _MOST_READ:
+            self._shards.pop(next(iter(self._shards))).file.close()
+        self._shards[name] = window = _Window(self._files.enter_context(open(path, "rb", buffering=0)))  # noqa: SIM115
+        return window
+
+
+class _Window:
+    """A part of a shard: what is read from it next stands mostly behind what was read before."""
+
+    def __init__(self, file: Any) -> None:
+        self.file, self.start, self.data = file, 0, b""
+
+    def at(self, offset: int, size: int) -> tuple[bytes, int]:
+        """Some bytes, and where that offset is in them: so many are behind it, or as many as there are."""
+        begin = offset - self.start
+        if begin >= 0 and begin + size <= len(self.data):
+            return self.data, begin
+        data = self._read(offset, max(size, _WINDOW))
+        if size <= _WINDOW:  # nobody keeps what is large
+            self.start, self.data = offset, data
+        return data, 0
+
+    def _read(self, offset: int, size: int) -> bytes:
+        self.file.seek(offset)
+        data: bytes = self.file.read(size)
+        while len(data) < size and (more := self.file.read(size - len(data))):
+            data += more
+        return data
+
+
+def read(folder: str, places: Iterable[Place], only_text: bool = False) -> Iterator[Record]:
+    """The records at some places, see :class:`Reader`."""
+    with Reader(folder) as reader:
         for place in places:
-            path = os.path.join(folder, FOLDER, place.shard)
-            if place.shard not in files:
-                if len(files) >= _MOST_READ:
-                    files.popitem()[1].close()
-                if os.path.basename(place.shard) != place.shard or (os.path.exists(path) and not os.path.isfile(path)):
-                    raise ValueError(f"{path!a} is no shard of autotb")  # a pipe or a device would be read for ever
-                files[place.shard] = stack.enter_context(open(path, "rb"))
-            file = files[place.shard]
-            found = _next(file, place.offset, only_text)
-            if found is None:
-                raise DamagedError(f"{path} is torn, or no shard of autotb: there is no whole record at byte {place.offset}")
-            yield found[0]
+            yield reader.record(place, only_text)
 
 
 def scan(folder: str, shard: str, start: int = 0) -> Iterator[Found]:
     """The records of a shard from a byte on, each checked, and what is damaged between whole ones; a torn one at its end is
     passed over."""
-    with open(os.path.join(folder, FOLDER, shard), "rb") as file:
-        offset = start
+    with open(os.path.join(folder, FOLDER, shard), "rb", buffering=0) as file:
+        offset, window = start, _Window(file)
         while True:
-            found = _next(file, offset, only_text=False)
+            found = _next(window, offset, only_text=False)
             if found is not None:
-                yield Found(offset, found[1], replace(found[0], text=b"", data=b""))
+                yield Found(offset, found[1], found[0]._replace(text=b"", data=b""))
                 offset = found[1]
                 continue
             whole = _next_whole(file, offset + 1)
@@ -220,12 +263,12 @@ def heads(folder: str, shard: str) -> list[tuple[int, Record]]:
 
 def _next_whole(file: Any, start: int) -> int | None:
     """Where the next whole record begins."""
-    offset, kept = start, b""
+    offset, kept, window = start, b"", _Window(file)
     file.seek(start)
     while block := file.read(_BLOCK):
         block, at = kept + block, -1
         while (at := min(_where(block, _MARK, at + 1), _where(block, _BEFORE, at + 1))) < len(block):
-            if _next(file, offset + at, only_text=False) is not None:
+            if _next(window, offset + at, only_text=False) is not None:
                 return offset + at
         kept = block[-3:]
         offset += len(block) - len(kept)
@@ -238,23 +281,31 @@ def _where(block: bytes, mark: bytes, start: int) -> int:
     return len(block) if at < 0 else at
 
 
-def _next(file: Any, offset: int, only_text: bool) -> tuple[Record, int] | None:
+def _next(window: _Window, offset: int, only_text: bool) -> tuple[Record, int] | None:
     """The record at a byte, and where it ends; None where there is no whole one."""
-    file.seek(offset)
-    head = file.read(_HEAD)
-    if len(head) < _HEAD or not head.startswith((_MARK, _BEFORE)):
+    data, begin = window.at(offset, _HEAD)
+    if len(data) - begin < _HEAD:
         return None
-    mark, state, step, at, stamp, text_size, data_size = _HEADER.unpack_from(head)
+    mark, state, step, at, stamp, text_size, data_size, checksum = _WHOLE.unpack_from(data, begin)
+    if mark not in (_MARK, _BEFORE):
+        return None
+    size = text_size + data_size
+    if size > _BLOCK and offset + _HEAD + size > os.fstat(window.file.fileno()).st_size:
+        return None
+    head = data[begin : begin + _HEADER.size]
+    size = text_size if only_text else size
+    data, begin = window.at(offset + _HEAD, size)
+    body = data[begin : begin + size]
+    if len(body) < size:
+        return None
     end = offset + _HEAD + text_size + data_size
-    if text_size + data_size > _BLOCK and end > os.fstat(file.fileno()).st_size:
-        return None
-    body = file.read(text_size + (0 if only_text else data_size))
     if only_text:
-        return (Record(state, step, at, stamp, body, b""), end) if len(body) == text_size else None
-    begun = zlib.crc32(head[: _HEADER.size]) if mark == _MARK else 0
-    if len(body) != text_size + data_size or zlib.crc32(body, begun) != _SUM.unpack_from(head, _HEADER.size)[0]:
+        return Record(state, step, at, stamp, body, b""), end
+    if zlib.crc32(body, zlib.crc32(head) if mark == _MARK else 0) != checksum:
         return None
-    return Record(state, step, at, stamp, body[:text_size], body[text_size:] if text_size else body), end
+    if not text_size:
+        return Record(state, step, at, stamp, b"", body), end
+    return Record(state, step, at, stamp, body[:text_size], body[text_size:]), end
 
 
 def names(folder: str) -> list[str]:

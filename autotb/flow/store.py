@@ -14,7 +14,6 @@ import pickle
 import time
 import uuid
 import weakref
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,7 +23,7 @@ from autotb.flow.catching_up import catch_up
 from autotb.flow.identity import Identity, whereabouts
 from autotb.flow.index import FILE, Index, created, is_begun, opened
 from autotb.flow.left_out import Kept, Made
-from autotb.flow.result_log import FAILED, MISSING, OK, SKIPPED, STATE, Place, Record
+from autotb.flow.result_log import FAILED, MISSING, OK, SKIPPED, Place, Record
 from autotb.flow.snapshots import ErrorSnapshot, ErrorStub, PropagatedErrorSnapshot, as_json
 
 Places = Sequence[Place | None] | None  # where workers have kept some elements; None for those that they have not
@@ -301,8 +300,7 @@ class Folder(Memory):
             self._is_urgent = True
             known = (*known[:4], told)
         self._check(known, self._steps[name].function, self._steps[name].inputs, shape)
-        for at, state in self.index.states(column.step):
-            column.states[at] = state & STATE
+        column.states[:] = self.index.states(column.step, len(column.states))
         column.made.update(left_out.read(self.folder, self.index, column.step, every=True))
         if column.values is not None and column.states.count(MISSING) < len(column.states):
             for at, value in Elements(self.folder, name, self).all(len(column.states)):
@@ -530,30 +528,27 @@ def load(folder: str, step: str, rows: Iterable[tuple[int, Place]]) -> Iterator[
 
     Raises ValueError for one that cannot be, and for one that is damaged.
     """
-    asked: deque[int] = deque()
-
-    def places() -> Iterator[Place]:
-        for at, place in rows:
-            asked.append(at)
-            yield place
-
+    at = -1
     try:
-        for record in result_log.read(folder, places()):
-            at = asked.popleft()
-            if record.at != at:
-                raise result_log.DamagedError(f"the record of element {record.at} stands in its place")
-            try:
-                value = pickle.loads(record.data)
-            except Exception as error:
-                raise ValueError(
-                    f"{folder}: element {at} of step {step!r} is there, but cannot be unpickled here: {packing.headline(error)}"
-                ) from error
-            yield at, value
-            del value
+        with result_log.Reader(folder) as reader:
+            for at, place in rows:
+                yield at, _value(reader, step, at, place)  # nobody keeps it here
     except result_log.DamagedError as error:
         raise ValueError(
-            f"{folder}: element {asked[0] if asked else at} of step {step!r} is damaged ({error}): resume the run with "
+            f"{folder}: element {at} of step {step!r} is damaged ({error}): resume the run with "
             f"retry_failed=True to call it again"
+        ) from error
+
+
+def _value(reader: result_log.Reader, step: str, at: int, place: Place) -> Any:
+    record = reader.record(place)
+    if record.at != at:
+        raise result_log.DamagedError(f"the record of element {record.at} stands in its place")
+    try:
+        return pickle.loads(record.data)
+    except Exception as error:
+        raise ValueError(
+            f"{reader.folder}: element {at} of step {step!r} is there, but cannot be unpickled here: {packing.headline(error)}"
         ) from error
 
 

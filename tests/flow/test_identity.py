@@ -52,6 +52,13 @@ def test_what_an_input_is_compared_by(value, told):
     assert identity._told(value) == told
 
 
+@pytest.mark.parametrize("values", [[1, 2.5, "a'b", b"c", None, True, 1j], [1, [2]], [double, 1], [], list(range(25))])
+def test_many_inputs_are_told_as_each_by_itself(monkeypatch, values):
+    monkeypatch.setattr(identity, "_AT_ONCE", 10)
+
+    assert "".join(identity._all_told(values)) == "".join(map(identity._told, values))
+
+
 def test_an_error_is_the_same_that_has_occurred_again():
     one, other = (autotb.map(invert, [0], error_handling="continue", progress=False)[0] for _ in range(2))
 

@@ -9,7 +9,7 @@ import pytest
 
 from autotb.flow import index
 from autotb.flow.index import FILE, Index
-from autotb.flow.result_log import FAILED, OK, Place
+from autotb.flow.result_log import DERIVED, FAILED, LEFT_OUT, MISSING, OK, Place
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_elements_may_be_forgotten(made):
     with closing(Index(made, "rw")) as again:
         again.forget([(1, 2), (1, 7)])
         assert [at for at, _ in again.places("load", 0, 3)] == [0]
-        assert list(again.states(1)) == [(0, OK)]
+        assert again.states(1, 3) == bytes([OK, MISSING, MISSING])
 
 
 def test_what_is_known_of_the_shards(made):
@@ -190,3 +190,20 @@ def test_what_is_noted_and_is_none_of_ours_is_nothing(made):
     with closing(Index(made, "rw")) as run:
         run.change("INSERT INTO meta VALUES (?, ?)", ("begun", "no JSON"))
         assert run.noted("begun") is None
+
+
+@pytest.mark.parametrize(
+    ("states", "size", "told"),
+    [
+        ({0: OK, 1: OK, 2: OK}, 3, [OK, OK, OK]),
+        ({0: OK, 1: FAILED | LEFT_OUT, 2: OK}, 4, [OK, FAILED, OK, MISSING]),
+        ({1: OK, 2: DERIVED}, 3, [MISSING, OK, OK]),
+        ({0: OK, 5: FAILED}, 3, [OK, MISSING, MISSING]),  # the step was longer
+        ({}, 2, [MISSING, MISSING]),
+    ],
+)
+def test_the_states_of_a_step(tmp_path, monkeypatch, states, size, told):
+    monkeypatch.setattr(index, "_AT_ONCE", 2)
+    with closing(index.created(str(tmp_path), "token")) as made:
+        made.add(1, [(at, Place("a.shard", at, state)) for at, state in states.items()])
+        assert made.states(1, size) == bytes(told)

@@ -36,6 +36,37 @@ def test_records_are_read_where_they_stand(tmp_path, shard):
     ]
 
 
+def test_a_shard_is_read_once_in_whatever_order_it_is_written(tmp_path, monkeypatch):
+    (tmp_path / result_log.FOLDER).mkdir()
+    shards = [result_log.Shard(str(tmp_path)) for _ in range(2)]
+    places = [put(shards[at // 50 % 2], OK, 1, at, b"", b"%05d" % at * 20) for at in range(5_000)]
+    for one in shards:
+        one.close()
+    count, read = 0, result_log._Window._read
+
+    def counted(window, offset, size):
+        nonlocal count
+        data = read(window, offset, size)
+        count += len(data)
+        return data
+
+    monkeypatch.setattr(result_log._Window, "_read", counted)
+    assert [record.at for record in result_log.read(str(tmp_path), places)] == list(range(5_000))
+    assert count < 1.02 * sum(os.path.getsize(one.path) for one in shards)
+
+
+@pytest.mark.parametrize(
+    "size", [0, 1, result_log._WINDOW - 1, result_log._WINDOW, result_log._WINDOW + 1, 3 * result_log._WINDOW]
+)
+def test_records_of_any_size_are_read(tmp_path, shard, size):
+    places = [put(shard, OK, 1, at, b"t" * (at % 2), bytes([at]) * size) for at in range(4)]
+
+    for some in (places, places[::-1], places[2:]):
+        assert [(one.text, one.data) for one in result_log.read(str(tmp_path), some)] == [
+            (b"t" * (at % 2), bytes([at]) * size) for at in (places.index(place) for place in some)
+        ]
+
+
 def test_the_text_is_read_without_the_pickle(tmp_path, shard):
     place = put(shard, FAILED, 1, 0, b"text", b"data")
 
