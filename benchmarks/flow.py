@@ -73,7 +73,17 @@ def rows() -> list[Row]:
         del errors
     found += _beside_pipefunc()
     found += [_many_steps(kind, schedule) for kind in ("independent", "chain", "tree") for schedule in ("eager", "generation")]
-    found += [_linear(), _resumed(False), _resumed(True), _iterated(), _steps(), _submissions(), _roots(), _parent()]
+    found += [
+        _linear(),
+        _resumed(False),
+        _resumed(True),
+        _iterated(),
+        _steps(),
+        _submissions(),
+        _roots(),
+        _parent("map"),
+        _parent("call"),
+    ]
     return found
 
 
@@ -257,6 +267,9 @@ def made(number):
 def size(value):
     return len(value)
 
+def size_of_all(values):
+    return sum(map(len, values))
+
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
@@ -268,20 +281,26 @@ if __name__ == "__main__":
     before = peak()
     with tempfile.TemporaryDirectory() as folder:
         flow = autotb.Flow("processes", run_folder=folder, return_results=False, progress=False)
-        sizes = flow.map(size, flow.map(made, range(COUNT)))
-        assert list(flow.run()[sizes]) == [SIZE] * COUNT
+        values = flow.map(made, range(COUNT))
+        if sys.argv[1] == "map":
+            sizes = flow.map(size, values)
+            assert list(flow.run()[sizes]) == [SIZE] * COUNT
+        else:
+            total = flow.call(size_of_all, values)
+            assert flow.run()[total] == SIZE * COUNT
     print((peak() - before) / (COUNT * SIZE))
 """
 
 
-def _parent() -> Row:
-    """By how much the process that runs the flow grows, beside what goes from one map to the next."""
+def _parent(end: str) -> Row:
+    """By how much the process that runs the flow grows, beside what goes from a map to the next, or to a call as a whole."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "passing.py"
         path.write_text(_PASSING)
-        told = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, timeout=600, check=True).stdout
+        command = [sys.executable, str(path), end]
+        told = subprocess.run(command, capture_output=True, text=True, timeout=600, check=True).stdout
     share = float(told)
-    return Row("memory of the parent beside 384 MB that go from map to map", share, share, share, 0.05)
+    return Row(f"memory of the parent beside 384 MB that go from map to {end}", share, share, share, 0.05)
 
 
 class _Counting(Executor):

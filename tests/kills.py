@@ -26,6 +26,7 @@ from tests import programs
 EXECUTORS = ("threads", "processes", "loky", "dask", "parsl", "htex", "ray")
 KINDS = ("group", "group", "alone", "worker")
 LIMIT = 120  # seconds of one run
+MARK = "OF_KILLS"  # the variable by which a process is known that was begun for a round
 
 
 def work(*args: Any, step: int, width: int, at_least: float, log: str, divisor: int) -> Any:
@@ -114,8 +115,8 @@ def htex() -> Any:
     )
 
 
-def child(folder: str, log: str, seed: int, executor: str, at_least: float, is_returned: bool) -> None:
-    """Run the flow of a seed in a folder, or go on with it; tells when it begins, and at last what each step came to."""
+def child(folder: str, log: str, seed: int, executor: str, at_least: float, is_returned: bool, said: str) -> None:
+    """Run the flow of a seed in a folder, or go on with it; says in a file when it begins, and at last what each step came to."""
     import autotb
 
     where = executor_of(executor)
@@ -123,9 +124,9 @@ def child(folder: str, log: str, seed: int, executor: str, at_least: float, is_r
         where, error_handling="continue", run_folder=folder, resume=True, return_results=is_returned, progress=False
     )
     outputs = built(flow, seed, log, at_least)
-    print("begins", flush=True)
+    noted(said, "begins")
     results = flow.run()
-    print(json.dumps([told(results[output]) for output in outputs]), flush=True)
+    noted(said, json.dumps([told(results[output]) for output in outputs]))
     os._exit(0)  # engines take their time
 
 
@@ -158,35 +159,41 @@ class Round:
     def __init__(self, seed: int, executor: str, folder: Path) -> None:
         self.seed, self.executor, self.folder = seed, executor, folder
         self.chance = random.Random(f"{seed} {executor}")
-        self.log = folder / "log"
+        self.log, self.said = folder / "log", folder / "said"
         self.faults: list[str] = []
         self.moments: list[str] = []
         self.before: set[tuple[str, int]] = set()  # what was kept when it was last looked at
 
     def started(self, folder: Path, log: Path, executor: str, at_least: float) -> subprocess.Popen[str]:
-        """A process that runs the flow."""
+        """A process that runs the flow, which is beginning."""
         returned = self.chance.choice(["yes", "no"])
-        given = [str(folder), str(log), str(self.seed), executor, str(at_least), returned]
+        self.said.unlink(missing_ok=True)
+        given = [str(folder), str(log), str(self.seed), executor, str(at_least), returned, str(self.said)]
         command = [sys.executable, "-m", "tests.kills", "--child", *given]
         with open(self.folder / "stderr", "a", encoding="utf-8") as stderr:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 command,
-                stdout=subprocess.PIPE,
+                stdout=stderr,
                 stderr=stderr,
                 text=True,
                 start_new_session=True,
-                env=programs.environment(PYTHONPATH=str(Path(__file__).parent.parent)),
+                env=programs.environment(PYTHONPATH=str(Path(__file__).parent.parent), **{MARK: str(self.folder)}),
             )
+        until = time.monotonic() + LIMIT
+        while process.poll() is None and not self.said.exists() and time.monotonic() < until:
+            time.sleep(0.002)
+        return process
 
     def ended(self, folder: Path, log: Path, executor: str, at_least: float) -> str:
         """What the flow came to."""
         process = self.started(folder, log, executor, at_least)
         try:
-            text, _ = process.communicate(timeout=LIMIT)
+            process.wait(LIMIT)
         except subprocess.TimeoutExpired:
-            text = "it hung"
+            return "it hung"
         finally:
-            end(process)
+            self.end(process)
+        text = self.said.read_text(encoding="utf-8") if self.said.exists() else ""
         return text.rpartition("begins\n")[2].strip() or "ended without a result"
 
     def run(self) -> list[str]:
@@ -204,8 +211,6 @@ class Round:
     def kill(self) -> None:
         """Start it, and kill it, or a part of it, at some moment."""
         process = self.started(self.folder / "run", self.log, self.executor, 0.01)
-        assert process.stdout is not None
-        process.stdout.readline()  # it begins
         moment, kind = self.chance.uniform(0, 0.1 if self.chance.random() < 0.5 else 1.5), self.chance.choice(KINDS)
         self.moments.append(f"{kind} {moment:.3f} s")
         time.sleep(moment)
@@ -215,7 +220,7 @@ class Round:
             process.kill()
             process.wait(LIMIT)
             time.sleep(self.chance.choice([0, 0.5]))  # its workers may write still
-        end(process)
+        self.end(process)
 
     def kill_worker(self, process: subprocess.Popen[str]) -> None:
         """Kill the process that has begun a call last, if that is a worker; the flow is to come to an end."""
@@ -227,7 +232,7 @@ class Round:
             os.kill(pids[-1], signal.SIGKILL)
         self.note_kept()
         try:
-            process.communicate(timeout=LIMIT)
+            process.wait(LIMIT)
         except subprocess.TimeoutExpired:
             self.faults.append("it hung when a worker was killed")
 
@@ -239,6 +244,17 @@ class Round:
         self.before = now
         noted(str(self.log), "kept " + json.dumps(sorted(now)))
 
+    def end(self, process: subprocess.Popen[str]) -> None:
+        """Kill it, its group, and what an engine has begun for it in groups of its own."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait(LIMIT)
+        mark = f"{MARK}={self.folder}".encode()
+        for found in Path("/proc").glob("[0-9]*/environ"):
+            with contextlib.suppress(OSError):
+                if mark in found.read_bytes().split(b"\0"):
+                    os.kill(int(found.parent.name), signal.SIGKILL)
+
     def compare(self) -> None:
         """Whether a call was made again whose result had been kept."""
         done: set[str] = set()
@@ -248,17 +264,6 @@ class Round:
                 done = {f"{name.removeprefix('step ')} {at}" for name, at in json.loads(rest)}
             elif " ".join(rest.split()[:2]) in done:
                 self.faults.append(f"called again though it was kept: {rest}")
-
-
-def end(process: subprocess.Popen[str]) -> None:
-    """Kill it and its group."""
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-    process.wait(LIMIT)
-    if process.stdout is not None:
-        process.stdout.close()
 
 
 def main() -> int:
@@ -290,6 +295,6 @@ def main() -> int:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--child"]:
-        at_folder, at_log, of_seed, on, least, returned = sys.argv[2:]
-        child(at_folder, at_log, int(of_seed), on, float(least), returned == "yes")
+        at_folder, at_log, of_seed, on, least, returned, at_said = sys.argv[2:]
+        child(at_folder, at_log, int(of_seed), on, float(least), returned == "yes", at_said)
     sys.exit(main())

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from autotb import engine_facts
 from autotb.flow import attempts, packing
 from autotb.flow.attempts import Attempts
-from autotb.flow.messages import Failed, Partly, Sink, Terms, Took, Unread, fit, rows_of
+from autotb.flow.messages import Failed, Partly, Sink, Terms, Took, Unread, all_itself, fit, rows_of
 from autotb.flow.messages import Kept as Kept  # pickles of earlier versions name these classes here
 from autotb.instrument import call_snapshot
 from autotb.postmortem import status_file
@@ -27,7 +27,7 @@ from autotb.record import annotate, build, safe_repr
 if TYPE_CHECKING:
     from autotb.record.schema import Hop
 
-engine_facts.register(runs=((__name__, "run"),))  # where a worker's frames begin
+engine_facts.register(runs=((__name__, "run"), (__name__, "make")))  # where a worker's frames begin
 
 
 _LOOK = 32  # calls between two looks at the clock, at most
@@ -64,65 +64,90 @@ def run(
     Returns a :class:`Took`; its results are a :class:`Kept` where there is a ``sink``, ``ats`` being the calls' positions in
     their step, and in a process other than ``parent`` a pickle, in which what cannot be pickled is a :class:`Failed` too.
     """
-    is_here = os.getpid() == parent
-    begun = time.perf_counter()
-    until = begun + terms.seconds if terms is not None and terms.seconds is not None else math.inf
-    total, looks = (len(columns[0]) if columns else 1), 1
-    results: list[Any] = []
-    add, rest = results.append, rows_of(columns)
-    args: tuple[Any, ...] = ()
-    keeper = _keeper(sink, function, columns, constants, ats, is_here)
-    tries = _tries(terms, function, constants, is_here)
-    last, unread = begun, 0
-    while len(results) < total:
-        try:
-            if tries is not None:
-                for args in itertools.islice(rest, looks):
-                    add(tries.call(args))
-            elif constants:
-                for args in itertools.islice(rest, looks):
-                    add(function(*args, **constants))
+    begun, is_here = time.perf_counter(), os.getpid() == parent
+    try:
+        constants = all_itself(constants)
+    except Unread as found:  # they cannot be had here
+        return Took([] if is_here else _pickled([]), 0.0, unread=found.why)
+    calls = _Calls(function, constants, stop, is_here, begun, terms)
+    if sink is not None:
+        calls.keeper = _keeper(sink, function, columns, constants, ats, is_here)
+    unread = calls.make(columns)
+    return calls.took(unread)
+
+
+class _Calls:
+    """The calls of a chunk, and what they have come to so far."""
+
+    def __init__(
+        self, function: Any, constants: dict[str, Any], stop: bool, is_here: bool, begun: float, terms: Terms | None
+    ) -> None:
+        self.function, self.constants, self.stop, self.is_here, self.begun = function, constants, stop, is_here, begun
+        self.until = begun + terms.seconds if terms is not None and terms.seconds is not None else math.inf
+        self.results: list[Any] = []
+        self.keeper: Any = None
+        self.run = terms.run if terms is not None and is_here else None
+        policy = terms.policy if terms is not None else None
+        self.tries = Attempts(policy, function, constants, self.is_over) if policy is not None else None
+
+    def is_over(self) -> bool:
+        """In the process of the run: whether nobody asks for more."""
+        return self.run is not None and self.run not in _alive
+
+    def make(self, columns: tuple[list[Any], ...]) -> int:
+        """Make them, no longer than is allowed.  Returns why the arguments of the next one cannot be had here, or 0."""
+        function, constants, tries = self.function, self.constants, self.tries
+        total, looks, last = (len(columns[0]) if columns else 1), 1, self.begun
+        args: tuple[Any, ...] = ()
+        add, rest = self.results.append, rows_of(columns)
+        while len(self.results) < total:
+            try:
+                if tries is not None:
+                    for args in itertools.islice(rest, looks):
+                        add(tries.call(args))
+                elif constants:
+                    for args in itertools.islice(rest, looks):
+                        add(function(*args, **constants))
+                else:
+                    for args in itertools.islice(rest, looks):
+                        add(function(*args))
+            except Unread as found:
+                return found.why
+            except Exception as error:
+                add = self.failed(error, args)
+                if self.stop:
+                    break
+            now = time.perf_counter()
+            if self.keeper is not None:
+                self.keeper.look(self.results, now)
             else:
-                for args in itertools.islice(rest, looks):
-                    add(function(*args))
-        except Unread as found:  # the arguments of the next call cannot be had here
-            unread = found.why
-            break
-        except Exception as error:
-            if type(results) is not Partly:
-                results = Partly(results)
-                add = results.append
-            add(_failed(error, function, args, constants, stop and is_here, tries))
-            if stop:
+                looks = min(2 * looks, _LOOK) if now - last < _BRIEF else 1
+                last = now
+            if now > self.until or self.is_over():
                 break
-        now = time.perf_counter()
-        if keeper is not None:
-            keeper.look(results, now)
-        else:
-            looks = min(2 * looks, _LOOK) if now - last < _BRIEF else 1
-            last = now
-        if now > until or _is_over(terms, is_here):
-            break
-    counts = (*(tries.end() if tries is not None else (0, 0)), unread)
-    if keeper is not None:
-        kept = keeper.end(results)
-        return Took(kept if is_here else packing.dumps(kept), time.perf_counter() - begun, *counts)
-    return Took(results if is_here else _pickled(results), time.perf_counter() - begun, *counts)
+        return 0
+
+    def failed(self, error: Exception, args: tuple[Any, ...]) -> Any:
+        """One call has.  Returns how further results are added."""
+        if type(self.results) is not Partly:
+            self.results = Partly(self.results)
+        failed = _failed(error, self.function, args, self.constants, self.stop and self.is_here, self.tries)
+        self.results.append(failed)
+        return self.results.append
+
+    def took(self, unread: int) -> Took:
+        """What is sent back."""
+        retried, timed_out = self.tries.end() if self.tries is not None else (0, 0)
+        found: Any = self.results
+        if self.keeper is not None:
+            kept = self.keeper.end(found)
+            found = kept if self.is_here else packing.dumps(kept)
+        elif not self.is_here:
+            found = _pickled(found)
+        return Took(found, time.perf_counter() - self.begun, retried, timed_out, unread)
 
 
-def _is_over(terms: Terms | None, is_here: bool) -> bool:
-    return is_here and terms is not None and terms.run not in _alive
-
-
-def _tries(terms: Terms | None, function: Any, constants: dict[str, Any], is_here: bool) -> Attempts | None:
-    if terms is None or terms.policy is None:
-        return None
-    return Attempts(terms.policy, function, constants, lambda: _is_over(terms, is_here))
-
-
-def _keeper(sink: Sink | None, *call: Any) -> Any:
-    if sink is None:
-        return None
+def _keeper(sink: Sink, *call: Any) -> Any:
     from autotb.flow.result_writer import Keeper
 
     return Keeper(sink, *call)

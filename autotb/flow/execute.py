@@ -18,7 +18,7 @@ from autotb.flow.result_log import Place
 from autotb.flow.snapshots import ErrorSnapshot
 from autotb.flow.step_inputs import Call, Work
 from autotb.flow.store import Memory
-from autotb.flow.stored import value_of
+from autotb.flow.stored import Stored, here, loaded, value_of
 from autotb.record import annotate
 
 
@@ -26,7 +26,7 @@ from autotb.record import annotate
 class Task:
     """Calls of one function that an executor is to make: ``columns`` are their positional arguments, ``ats`` their elements."""
 
-    columns: tuple[list[Any], ...]
+    columns: tuple[Any, ...]
     kwargs: dict[str, Any]
     resources: Any
     ats: Sequence[int]
@@ -70,7 +70,8 @@ def settle(run: Run, work: Work, at: int) -> Settling:
     left, errors = left_out.split(work.on_error, found, call.inputs)
     context = ErrorContext(run.mode, errors)
     context = context.with_resources(work.resources(call, context, run.owners))
-    value: Any = maybe_propagate_before_call(context, work.function, call.named, call.inputs, run.store.folder)
+    named = call.named if not context.error_info else loaded(call.named, call.inputs)
+    value: Any = maybe_propagate_before_call(context, work.function, named, call.inputs, run.store.folder)
     place = None
     if value is not None:
         work.column.made.pop(at, None)
@@ -80,7 +81,8 @@ def settle(run: Run, work: Work, at: int) -> Settling:
         value = run.cache.get(key)
         if value is cache.MISSING:
             kwargs = _with_resources(work, call, context)
-            answer = yield Task(tuple([[value] for value in call.args]), kwargs, context.resources, [at])
+            columns = tuple([value if type(value) is Stored else [value] for value in call.args])
+            answer = yield Task(columns, kwargs, context.resources, [at])
             value, place = answer.results[0], answer.places[0] if answer.places else None
             if type(value) is Failed:
                 value = _wrapped(run, work, call.args, kwargs, value)
@@ -110,6 +112,7 @@ def _wrapped(run: Run, work: Work, args: tuple[Any, ...], kwargs: dict[str, Any]
         annotate.note_submitted(failed.exception, work.node.place)
     except Exception:
         pass  # a nicety of the story
+    args, kwargs = tuple(map(here, args)), loaded(kwargs)
     return wrapped_or_leaving(run.mode, work.function, args, kwargs, failed.exception, run.owners, failed.earlier)
 
 

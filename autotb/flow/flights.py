@@ -108,9 +108,10 @@ class Flights:
         else:
             self.drop((at,))
 
-    def back(self, flight: Flight, made: int) -> None:
-        """A worker has made the first calls of a chunk and hands the others back."""
-        if flight.together is None:
+    def back(self, flight: Flight, made: int, is_unread: bool = False) -> None:
+        """A worker has made the first calls of a chunk and hands the others back: those whose inputs it could not read are looked
+        at anew."""
+        if flight.together is None and not is_unread:
             self._calls.extendleft(reversed(flight.alone[made:]))
             return
         self._ats.appendleft((flight.task.ats, made))
@@ -126,8 +127,7 @@ class Flights:
         self.pace.most = MOST_LOADED
         if why == UNSEEN:
             self.work.store.is_read_by_workers = False
-        else:
-            self.work.unread.add(at)
+        self.work.read_here(at)
 
     def _taken(self, size: int) -> Sequence[int]:
         """Some elements that nobody has looked at, in a row."""

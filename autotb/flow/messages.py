@@ -86,6 +86,26 @@ class Unread(BaseException):
         self.why = why
 
 
+class Elsewhere:
+    """Stands for an argument that is read by the worker that makes the call."""
+
+    def itself(self) -> Any:
+        """The argument.  Raises :class:`Unread` in a worker that cannot have it."""
+        raise Unread(UNREAD)
+
+
+def itself(value: Any) -> Any:
+    """An argument, read where it is stored."""
+    return value.itself() if isinstance(value, Elsewhere) else value
+
+
+def all_itself(constants: dict[str, Any]) -> dict[str, Any]:
+    """The same of arguments by name: they themselves where none is stored."""
+    if not any(isinstance(value, Elsewhere) for value in constants.values()):
+        return constants
+    return {name: itself(value) for name, value in constants.items()}
+
+
 class Partly(list[Any]):
     """Results among which are :class:`Failed` ones; where there are none, the results are a plain list."""
 

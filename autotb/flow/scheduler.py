@@ -182,7 +182,7 @@ class Running:
         if took.unread:
             active.unread(flight.task.ats[made], took.unread)
         if made < len(flight.task.ats):
-            active.back(flight, made)
+            active.back(flight, made, bool(took.unread))
         self._emit()
 
     def _answer(self, received: Any) -> Answer:

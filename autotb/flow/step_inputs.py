@@ -21,8 +21,9 @@ from autotb.flow.result_log import MISSING, OK
 from autotb.flow.snapshots import ERRORS, ArrayReference, ErrorInfo, Noted
 from autotb.flow.steps import MAP, Nest, Node, Output
 from autotb.flow.store import Column, Memory, OneOf, nested
-from autotb.flow.stored import Stored
+from autotb.flow.stored import Places, Stored, here, loaded
 
+_AT_ONCE = 1_000  # elements whose places are asked for at once
 MOST_LOADED = 100  # elements of a chunk whose inputs are loaded from a run folder
 
 
@@ -148,6 +149,7 @@ class Work:
         self.store, self.mode, self.containers = store, mode, containers or self.on_error == DROP
         self.lineage = Lineage(store, self.on_error)
         self.begun = time.monotonic()
+        self.unread: set[int] = set()  # elements whose inputs a worker could not read
         self.constants: dict[str, Any] = {}
         self.known: dict[str, Any] = {}
         for name, value in node.constants.items():
@@ -166,7 +168,6 @@ class Work:
         self.size = math.prod(self.shape)
         self._strides = [math.prod(self.shape[at + 1 :]) for at in range(len(self.shape))]
         self._map_resources: ResourcesEval | None = None
-        self.unread: set[int] = set()  # elements whose inputs a worker could not read
 
     def _shape(self) -> tuple[int, ...]:
         if self.reader is not None:
@@ -180,10 +181,10 @@ class Work:
                 raise ValueError(f"{self.node.name}: the iterables have different lengths: {axis.shape}, a stream")
         return self.axes
 
-    def _whole(self, value: Any) -> tuple[Any, Any]:
-        """An argument, and what is known of it."""
+    def _whole(self, value: Any, is_alone: bool = True) -> tuple[Any, Any]:
+        """An argument, and what is known of it; one that is not ``is_alone`` is an item of another."""
         if isinstance(value, Nest):
-            wholes = [self._whole(item) for item in value.items]
+            wholes = [self._whole(item, False) for item in value.items]
             errors = [at for at, (inner, known) in enumerate(wholes) if _is_wrong(known) or isinstance(inner, ERRORS)]
             held = Sources([_source(*wholes[at]) for at in errors])
             leaves = [at for at in errors if type(wholes[at][1]) is not Array] if self.on_error == DROP else []
@@ -192,6 +193,8 @@ class Work:
             return left_out.without(value) if self.on_error == DROP else (value, None)
         column = self.store.columns[value.name]
         self.lineage.whole(column)
+        if is_alone and self._is_read_as_a_whole(column):
+            return self._stored_whole(column)
         if column.shape:
             return Upstream(self.store, column, self.on_error).whole()
         is_error = column.states[0] != OK
@@ -204,11 +207,31 @@ class Work:
             return found, known or Element(False)
         return found, Element(is_error, source)
 
+    def _is_read_as_a_whole(self, column: Column) -> bool:
+        """Whether workers read all of an output from the run folder: nobody looks at it here, and it is sound."""
+        may_be = column.values is None and self.store.is_read_by_workers and self.step.is_plain
+        return may_be and self.on_error != DROP and not column.errors()
+
+    def _stored_whole(self, column: Column) -> tuple[Stored, Any]:
+        """Where it stands, and that it is sound."""
+        parts = [range(at, min(at + _AT_ONCE, len(column.states))) for at in range(0, len(column.states), _AT_ONCE)]
+        places = Places(place for part in parts for _, place in self.store.places(column, part))
+        known = Array.of(column.name, column.shape, [], self.store.source(column)) if column.shape else Element(False)
+        return self._lying(column, [places], column.shape or None), known
+
+    def read_here(self, at: int) -> None:
+        """A worker could not read the inputs of a call: those, and what is taken whole, are read here from now on."""
+        self.unread.add(at)
+        self.constants = loaded(self.constants)
+        self.singles = [(here(value), known) for value, known in self.singles]
+        for found in ("_of_constants", "_bad_constants"):
+            vars(self).pop(found, None)
+
     def _axis(self, value: Any) -> Any:
         """An axis of a map; None where what it was to be is an error."""
         if isinstance(value, Nest):
             self.lineage.along(None, None)
-            wholes = [self._whole(item) for item in value.items]
+            wholes = [self._whole(item, False) for item in value.items]
             return Gathered([inner for inner, _ in wholes], [known for _, known in wholes])
         if not isinstance(value, Output):
             self.lineage.along(None, None)
@@ -300,14 +323,14 @@ class Work:
             return None
         return tuple(taken)
 
-    def _plain_single(self) -> tuple[list[Any], ...] | None:
+    def _plain_single(self) -> tuple[Any, ...] | None:
         """The same of a single call."""
         if self.mode == CONTINUE:
             values = [*[value for value, _ in self.singles], *self.constants.values()]
             known = [*[one for _, one in self.singles], *self.known.values()]
             if any(map(_is_wrong, known)) or (Noted.any_made and self._may_hold_errors({*map(type, values)})):
                 return None
-        return tuple([[value] for value, _ in self.singles])
+        return tuple([value if type(value) is Stored else [value] for value, _ in self.singles])
 
     @property
     def is_read_by_workers(self) -> bool:
@@ -324,8 +347,11 @@ class Work:
             rows = [[one] for one in self.store.places(axis.column, ats)]
         else:
             rows = [self.store.places(axis.column, axis.ats(at)) for at in ats]
+        return self._lying(axis.column, rows, inner)
+
+    def _lying(self, column: Column, rows: Sequence[Sequence[Any]], inner: tuple[int, ...] | None) -> Stored:
         checks = self.mode == CONTINUE and self.on_error != PASS
-        return Stored(str(self.store.folder), self.store.token, axis.column.name, rows, inner, checks, self.containers)
+        return Stored(str(self.store.folder), self.store.token, column.name, rows, inner, checks, self.containers)
 
     def parted(self, ats: Sequence[int]) -> tuple[list[int], list[int]]:
         """Elements whose inputs are sound, and those that have an error among theirs."""

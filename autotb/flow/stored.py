@@ -6,12 +6,14 @@ one, which the process that runs the flow then does.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from autotb.flow import snapshots, store
-from autotb.flow.context import scan
-from autotb.flow.messages import UNREAD, UNSEEN, Unread
+from autotb.flow.context import Array, scan
+from autotb.flow.messages import UNREAD, UNSEEN, Elsewhere, Unread
 from autotb.flow.result_log import Place
 from autotb.flow.snapshots import Noted
 from autotb.flow.store import nested
@@ -27,15 +29,41 @@ class Reference:
         return self.text
 
 
-class Stored:
-    """A column of arguments: each an element of a step, or with ``inner`` an array of this shape of some."""
+class Places(Sequence[Any]):
+    """Where the elements of a step stand, counted from the first, each with its number: many in little room."""
+
+    def __init__(self, places: Iterable[Place]) -> None:
+        self._names: list[str] = []
+        self._which, self._offsets = array("L"), array("Q")
+        known: dict[str, int] = {}
+        for place in places:
+            if place.shard not in known:
+                known[place.shard] = len(known)
+                self._names.append(place.shard)
+            self._which.append(known[place.shard])
+            self._offsets.append(place.offset)
+
+    def __len__(self) -> int:
+        return len(self._which)
+
+    def __getitem__(self, at: Any) -> Any:
+        return at, Place(self._names[self._which[at]], self._offsets[at], 0)
+
+    def __iter__(self) -> Iterator[tuple[int, Place]]:
+        for at, (which, offset) in enumerate(zip(self._which, self._offsets, strict=True)):
+            yield at, Place(self._names[which], offset, 0)
+
+
+class Stored(Elsewhere):
+    """A column of arguments: each an element of a step, or with ``inner`` an array of this shape of some.  One argument is a
+    column by itself."""
 
     def __init__(
         self,
         folder: str,
         token: str,
         name: str,
-        rows: list[list[tuple[int, Place]]],
+        rows: Sequence[Sequence[tuple[int, Place]]],
         inner: tuple[int, ...] | None,
         checks: bool,
         containers: bool,
@@ -48,8 +76,12 @@ class Stored:
 
     def __getitem__(self, index: int) -> Reference:
         """What is told of an argument without reading it."""
-        what, ats = "elements" if self.inner is not None else "element", [str(at) for at, _ in self.rows[index]]
-        return Reference(f"<{what} {', '.join(ats[:3])}{'…' if len(ats) > 3 else ''} of {self.name}>")
+        what, row = "elements" if self.inner is not None else "element", self.rows[index]
+        ats = [str(at) for at, _ in itertools.islice(row, 3)]
+        return Reference(f"<{what} {', '.join(ats)}{'…' if len(row) > 3 else ''} of {self.name}>")
+
+    def __repr__(self) -> str:
+        return repr(self[0])
 
     def load(self, index: int) -> Any:
         """One argument.  Raises ValueError for one that is damaged or cannot be unpickled, OSError where the folder is gone."""
@@ -58,12 +90,16 @@ class Stored:
 
     def __iter__(self) -> Iterator[Any]:
         """Each argument as it is asked for; none is kept.  Raises :class:`Unread`."""
-        if not store.sees(self.folder, self.token):
-            raise Unread(UNSEEN)
         for index in range(len(self.rows)):
             yield self._read(index)
 
+    def itself(self) -> Any:
+        """The one argument."""
+        return self._read(0)
+
     def _read(self, index: int) -> Any:
+        if not store.sees(self.folder, self.token):
+            raise Unread(UNSEEN)
         try:
             value = self.load(index)
         except Exception:  # it says so there, or can be had there
@@ -76,3 +112,16 @@ class Stored:
 def value_of(column: Any, index: int) -> Any:
     """An argument of a column, read where it is stored."""
     return column.load(index) if type(column) is Stored else column[index]
+
+
+def here(value: Any) -> Any:
+    """An argument, read in the process that runs the flow where it is stored."""
+    return value.load(0) if type(value) is Stored else value
+
+
+def loaded(named: dict[str, Any], inputs: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Arguments by name, those that are stored read here, but for arrays: in place of these something else is told."""
+    if Stored not in map(type, named.values()):
+        return named
+    arrays = [name for name, known in (inputs or {}).items() if type(known) is Array]
+    return {name: here(value) if name not in arrays else value for name, value in named.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import shutil
 from concurrent.futures import ProcessPoolExecutor
 
@@ -149,3 +150,103 @@ def test_a_pool_that_lives_on_reads_the_run_that_is_there(tmp_path):
             flow = flow_of(tmp_path / "run", pool)
             doubled = flow.map(double, flow.map(double, range(base, base + 6)))
             assert list(flow.run()[doubled]) == [4 * x for x in range(base, base + 6)]
+
+
+def count_of(values, more=()):
+    return len(values) + len(more)
+
+
+def sums(x, values=(), only=()):
+    if x == 2:
+        raise KeyError(x)
+    return x + sum(values) + sum(only)
+
+
+@pytest.fixture
+def read_here(monkeypatch):
+    """What this process reads of a run folder that is an argument."""
+    found, original = [], store.Folder.read
+
+    def read(self, column, start, stop):
+        found.append(column.name)
+        return original(self, column, start, stop)
+
+    monkeypatch.setattr(store.Folder, "read", read)
+    return found
+
+
+@pytest.mark.parametrize("executor", ["threads", "processes", "here"])
+@pytest.mark.parametrize("mode", ["raise", "continue"])
+def test_what_is_taken_whole_goes_past_the_process_that_runs_the_flow(tmp_path, read_here, executor, mode):
+    where = Here() if executor == "here" else executor
+    flow = Flow(where, error_handling=mode, run_folder=tmp_path / "run", return_results=False, progress=False)
+    values, one = flow.map(double, range(2_500)), flow.call(double, [7])
+    grid = flow.map(add, range(2), [10, 20, 30], product=True)
+    counts = [flow.call(count_of, values, one), flow.call(count_of, values, more=grid), flow.call(count_of, grid)]
+    mapped = flow.map(sums, [0, 1], values=values, only=one)
+    results = flow.run()
+
+    assert read_here == []
+    assert [results[count] for count in counts] == [2_502, 2_502, 2]
+    assert list(results[mapped]) == [sum(range(0, 5_000, 2)) + 14 + at for at in (0, 1)]
+
+
+@pytest.mark.parametrize("mode", ["raise", "continue"])
+def test_a_call_that_fails_has_what_it_took_whole(tmp_path, mode):
+    flow = Flow("processes", error_handling=mode, run_folder=tmp_path / "run", return_results=False, progress=False)
+    mapped = flow.map(sums, range(4), values=flow.map(double, range(3)))
+    if mode == "raise":
+        with pytest.raises(KeyError):
+            flow.run()
+        found = flow.error_snapshot
+    else:
+        results = flow.run()
+        found = results[mapped][2]
+        assert told(results[mapped]) == [6, 7, "ErrorSnapshot", 9]
+    assert found.kwargs == {"x": 2, "values": [0, 2, 4]}
+
+
+def test_what_is_skipped_has_what_it_would_have_taken(tmp_path):
+    flow = flow_of(tmp_path / "run", "processes")
+    values, one = flow.map(double, range(3)), flow.call(double, [7])
+    mapped = flow.map(sums, flow.map(made, [3, 1]), values=values, only=one)
+    error = flow.run()[mapped][0]
+
+    assert error.attempted_kwargs["only"] == [7, 7]
+    assert repr(error.attempted_kwargs["values"]).startswith("<")
+
+
+def test_what_is_taken_whole_and_cannot_be_read_by_a_worker_is_read_here(tmp_path, monkeypatch):
+    monkeypatch.setattr(stored.Stored, "_read", lambda *_: (_ for _ in ()).throw(Unread(2)))
+    flow = flow_of(tmp_path / "run", Here())
+    values = flow.map(double, range(5))
+    mapped, count = flow.map(sums, range(4), values=values), flow.call(count_of, values)
+    results = flow.run()
+
+    assert (told(results[mapped]), results[count]) == ([20, 21, "ErrorSnapshot", 23], 5)
+
+
+def test_errors_inside_of_what_is_taken_whole_are_found(tmp_path):
+    def holds(_):
+        return [1, autotb.map(made, [3], error_handling="continue", progress=False)[0]]
+
+    flow = flow_of(tmp_path / "run", scan="containers")
+    one = flow.call(holds, 1)
+    counts = [flow.call(count_of, one), flow.call(count_of, (), more=one)]
+    mapped = flow.map(sums, range(2), values=one)
+    results = flow.run()
+
+    assert told([results[count] for count in counts]) == ["PropagatedErrorSnapshot"] * 2
+    assert told(results[mapped]) == ["PropagatedErrorSnapshot"] * 2
+
+
+def test_places_take_little_room():
+    places = stored.Places(store.Place(f"shard {at % 3}", 50 * at, 0) for at in range(10_000))
+
+    assert len(pickle.dumps(places)) < 25 * 10_000
+    again = pickle.loads(pickle.dumps(places))
+    assert (len(again), again[7], list(again)[9_999]) == (
+        10_000,
+        (7, store.Place("shard 1", 350, 0)),
+        (9_999, store.Place("shard 0", 50 * 9_999, 0)),
+    )
