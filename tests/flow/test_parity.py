@@ -81,6 +81,8 @@ def test_what_it_comes_to(expected):
     ]
     assert expected["memory"]["rest"] == 1 + 11 + 21 + 41 + 61 + 71
     assert expected["streamed"] == [number * number for number in range(30)]
+    products = [[2 * at for at in range(start, start + 6)] for start in (0, 10, 20)]
+    assert expected["made again"] == [[one, [at + 1 for at in one], sum(one) + 6] for one in products]
     assert expected["tried"] == {
         "lines": [
             "attempt 3 of 3, before: ConnectionError: 2 is reset; KeyError: 2",

@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import json
 import os
+import shutil
 import sqlite3
 import sys
 import tempfile
@@ -155,6 +156,20 @@ def tried(tasks, executor, folder):
     return {"lines": lines, "earlier": earlier, "counts": counts, "kinds": kinds, "frames": frames}
 
 
+def made_again(tasks, executor, folder):
+    """A run folder that is removed and made again, twice, while the workers live on; what each run comes to is read anew."""
+    found = []
+    for start, returned in ((0, False), (10, False), (20, True)):
+        shutil.rmtree(folder, ignore_errors=True)
+        options = {"error_handling": "continue", "progress": False, "run_folder": folder, "return_results": returned}
+        flow = autotb.Flow(executor, **options)
+        flow.call(tasks.summarise, flow.map(tasks.clean, flow.map(tasks.pair, range(start, start + 6), [2] * 6)))
+        flow.run()
+        kept = autotb.load(folder)
+        found.append([told(kept[step]) for step in kept])
+    return found
+
+
 def indexed(folder):
     """Which elements the run folder has, and in which state."""
     with contextlib.closing(sqlite3.connect(os.path.join(folder, "index.sqlite"))) as index:
@@ -216,6 +231,7 @@ def main(name):
         out["streamed"] = list(autotb.imap(tasks.pair, iter(range(30)), iter(range(30)), executor=executor, progress=False))
         with tempfile.TemporaryDirectory() as folder:
             out["tried"] = tried(tasks, executor, folder)
+            out["made again"] = made_again(tasks, executor, os.path.join(folder, "again"))
         out["map"] = told(autotb.map(tasks.load, range(8), executor=executor, error_handling="continue", progress=False))
         try:
             autotb.map(tasks.load, range(8), executor=executor, progress=False)
