@@ -58,6 +58,8 @@ class Facts:
         self.remote_texts: set[str] = set()
         self.texts: list[Callable[[BaseException], bool]] = []
         self.handles: list[Callable[[Any], Any]] = []
+        self.running: list[Callable[[BaseException], dict[Any, Any]]] = []
+        self.names: list[Callable[[Any, Any], str]] = []
         self.crashes: set[str] = set()
         self.scripts: set[str] = set()
         self.hints: list[tuple[Callable[[Any], Any], str]] = []
@@ -81,6 +83,8 @@ def register(
     crashes: tuple[str, ...] = (),
     hints: tuple[tuple[Callable[[Any], Any], str], ...] = (),
     scripts: tuple[str, ...] = (),
+    running: tuple[Callable[[BaseException], dict[Any, Any]], ...] = (),
+    names: tuple[Callable[[Any, Any], str], ...] = (),
 ) -> None:
     """Add an engine's facts.
 
@@ -89,7 +93,9 @@ def register(
     are qualified names of exceptions that say nothing and that engines raise others from, ``remote_texts`` those
     of the classes that hold a worker's traceback as text, ``texts`` tell such exceptions whose class does not say so, ``handles``
     give the ``engines.handles.Handle`` of a future that is theirs, ``crashes`` are qualified names of the errors that say that a
-    worker process died, ``hints`` rows of ``trace.hints``, ``scripts`` file names of the programs that an engine installs.
+    worker process died, ``hints`` rows of ``trace.hints``, ``scripts`` file names of the programs that an engine installs,
+    ``running`` tell which of an engine's tasks run just now that no pool of this process knows (``instrument.interrupted``),
+    ``names`` what an engine's own function is to do that a pool runs for it, by that and its arguments, in words or not at all.
     """
     facts.own_modules.update(own)
     facts.asks.update(asks)
@@ -102,6 +108,8 @@ def register(
     facts.handles.extend(handle for handle in handles if handle not in facts.handles)
     facts.crashes.update(crashes)
     facts.scripts.update(scripts)
+    facts.names.extend(name for name in names if name not in facts.names)
+    facts.running.extend(tell for tell in running if tell not in facts.running)
     facts.hints.extend(hint for hint in hints if hint not in facts.hints)
     changed()
 

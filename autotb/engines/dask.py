@@ -102,10 +102,50 @@ def _tried(tb: TracebackType | None) -> Any:
     return found
 
 
+WAITING = Frame("queue", "Queue.get", "self", costs=Lost.WAITED)  # Dask takes its own frames out of the traceback
+_MOST = 100  # results that nobody took are looked at
+
+
+def _interrupted(error: BaseException) -> dict[Any, Any]:
+    """What a Ctrl-C has ended in processes of a pool: their outcomes came, and nobody took them."""
+    from autotb.instrument import pool_tasks
+
+    found: dict[Any, Any] = {}
+    tb = static.traceback_of(error)
+    while tb is not None:
+        (queue,) = assumption.read(tb.tb_frame, WAITING) or (None,)
+        for future in list(getattr(queue, "queue", ()))[:_MOST]:
+            for raised in _raised(future):
+                found.update(pool_tasks.interrupted(raised, None))
+        tb = tb.tb_next
+    return found
+
+
+def _raised(future: Any) -> Iterator[KeyboardInterrupt]:
+    """The interrupts among the outcomes of a batch, each a key, what came of it, and whether that is an error."""
+    if static.name(type(future)) != "Future" or future.exception(0) is not None or type(future.result(0)) is not list:
+        return
+    for outcome in future.result(0):
+        if type(outcome) is tuple and len(outcome) == 3 and outcome[2] is True and type(outcome[1]) is bytes:
+            error = sys.modules["dask.multiprocessing"]._loads(outcome[1])[0]
+            if type(error) is KeyboardInterrupt:
+                yield error
+
+
+def _keys(function: Any, args: Any) -> str:
+    """The tasks, by their keys, of a batch that goes to a pool."""
+    if static.module_of(function) != "dask.local" or not args or type(args[0]) is not list or not args[0]:
+        return ""
+    key, more = args[0][0][0], len(args[0]) - 1
+    return f"task {key}" + (f" and {more:,} more" if more else "")
+
+
 engine_facts.register(
     own=("dask", "distributed", "tblib", "toolz", "tlz", "cytoolz"),
     runs=(("dask.local", "execute_task"),),
     openers=(_open, _open_trial),
+    running=(_interrupted,),
+    names=(_keys,),
 )
 
 
@@ -127,13 +167,14 @@ def _wrap_execute_task(original: Function) -> Function:
 
 def _pack(original: Function, loads: Function, exc: BaseException, dumps: Function) -> Any:
     try:
-        from autotb.instrument import engine_frames
+        from autotb.instrument import engine_frames, executor_worker
         from autotb.record import annotate, build, pickling
 
         tb = static.traceback_of(exc)
         in_process = original.__module__ == "dask.multiprocessing"
         where = "in a Dask worker" if in_process else "in a Dask worker thread"
-        tree = build.record(exc, tb, build.hop("dask", where, call=engine_frames.frame_call(tb), twice=True))
+        ran = executor_worker.ran(exc) if in_process else None
+        tree = build.record(exc, tb, build.hop("dask", where, call=engine_frames.frame_call(tb), ran=ran, twice=True))
         if in_process:
             return original(pickling.packed(exc, tree, dumps, loads), dumps)
         annotate.attach(exc, tree)
@@ -197,7 +238,7 @@ PATCHES = (
         for name in names
     ),
 )
-ASSUMPTIONS = (REMOTE, META, DTYPE, TRIAL)
+ASSUMPTIONS = (REMOTE, META, DTYPE, TRIAL, WAITING)
 
 
 def probe(given: dict[str, Any], timeout: float) -> Iterator[Any]:

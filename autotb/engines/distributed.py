@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from autotb import assumption, engine_facts, settings, surface
 from autotb.assumption import Attributes, Frame, Lost, Text
-from autotb.engines import distributed_waits
+from autotb.engines import distributed_interrupts, distributed_waits
 from autotb.instrument import attempts, delivery, engine_frames, lazy, task_events
 from autotb.instrument.patch import Patch, is_applied, noise_is_kept
 from autotb.record import annotate, build, callsite, ownership, pickling, safe_repr, static
@@ -183,7 +183,7 @@ def _resubmit_obstacle(future: Future) -> str:
 
 def _why_not_same(future: Future) -> str:
     """Why a failed task, or one that failed upstream of it, may find other arguments than at first."""
-    shared, made, args = future.client.run_on_scheduler(distributed_waits.by_value(_look), key=future.key)
+    shared, made, args = future.client.run_on_scheduler(distributed_waits.by_value(_look_at), key=future.key)
     for name, kind in made:
         if kind not in _FIXED:
             return (
@@ -204,7 +204,7 @@ _FIXED = frozenset(
 ) | frozenset(f"numpy.{kind}" for kind in ("bool", "bool_", "int32", "int64", "uint8", "uint32", "uint64", "float32", "float64"))
 
 
-def _look(key: object, dask_scheduler: Scheduler) -> Any:
+def _look_at(key: object, dask_scheduler: Scheduler) -> Any:
     """Runs on the scheduler: whether workers share its memory, what tasks to run again work on, whether arguments are fixed."""
     plain = (int, float, complex, bool, str, bytes, type(None))
     seen: set[Any] = set()
@@ -231,6 +231,7 @@ engine_facts.register(
     own=("distributed", "dask", "tornado", "tblib", "zict", "toolz", "tlz"),
     handles=(_handle,),
     crashes=("distributed.scheduler.KilledWorker",),
+    running=(lambda _: distributed_interrupts.running(_sites, RUNS[0]),),
 )
 
 
@@ -426,6 +427,7 @@ def _note_death(pid: int, exitcode: int, address: object) -> None:
 
     left = status_reader.of(pid)
     status_reader.bury(pid)
+    distributed_interrupts.ended(left, _sites)
     _dead_at[str(address)] = hop = death_report.hop("dask", "in a Dask worker", pid, exitcode, left)
     if left is not None and left.running:
         _dead.setdefault(left.words[status_file.JOB], []).append(hop)
@@ -476,6 +478,21 @@ async def _wait_for_death(error: BaseException) -> None:
         pass  # the error is Dask's and goes on
 
 
+def _wrap_close(original: Function) -> Function:
+    """A worker is closed, by a Ctrl-C perhaps, and waits for its threads."""
+
+    @functools.wraps(original)
+    async def close(self: Any, *args: object, **kwargs: object) -> Any:
+        try:
+            if _in_worker_process():
+                task_events.leaves()
+        except Exception:
+            pass  # less is told of what it ran
+        return await original(self, *args, **kwargs)
+
+    return close
+
+
 # The worker's log
 
 
@@ -486,6 +503,7 @@ def _wrap_process_init(original: Function) -> Function:
     def __init__(self: Any, *args: object, **kwargs: object) -> None:
         original(self, *args, **kwargs)
         try:
+            distributed_interrupts.started(self._process)
             if _is_told_here():
                 self._process._autotb_told_by_driver = True
         except Exception:
@@ -511,12 +529,20 @@ def _wrap_local_cluster(original: Function) -> Function:
 
 def _is_new(record: logging.LogRecord) -> bool:
     """A terminal's filter: drops the record of an error that the driver tells there: of a task, or of what could not be sent."""
+    if _is_a_marker(record):
+        return noise_is_kept()
     text = str(record.msg)
     if not (COMPUTE.match(text) or SERIALIZE.match(text)):
         error = record.exc_info[1] if record.exc_info else None
         if not DESERIALIZE.match(text) or not UNSENT.match(str(error)):
             return True
     return not _is_told_here() and not getattr(multiprocessing.current_process(), "_autotb_told_by_driver", False)
+
+
+def _is_a_marker(record: logging.LogRecord) -> bool:
+    """Whether asyncio tells of what ends Dask's own waiting early: a Ctrl-C leaves one for each future."""
+    kind = type(record.exc_info[1]) if record.exc_info else None
+    return kind is not None and static.name(kind) == "AllExit" and static.module(kind) == "distributed.client"
 
 
 def _is_told_here() -> bool:
@@ -537,6 +563,8 @@ def _spare_the_terminal(record: logging.LogRecord) -> bool:
     try:
         if not _is_new(record):
             logger: logging.Logger | None = logging.getLogger(record.name)
+            if logger is not None and not logger.hasHandlers():
+                return False  # then stderr is all that there is
             while logger is not None:
                 for handler in logger.handlers:
                     if _writes_to_terminal(handler) and _is_new not in handler.filters:
@@ -650,13 +678,23 @@ def _wrap_release_key(original: Function) -> Function:
     return _release_key
 
 
+def _look(error: object) -> None:
+    """What runs, and what was waited for, while there is a cluster that knows."""
+    if type(error) is KeyboardInterrupt:
+        from autotb.instrument import interrupted
+
+        interrupted.look(error)
+    else:
+        distributed_waits.look(error, _sites)
+
+
 def _wrap_exit(original: Function) -> Function:
     """A client is closed for an error that it brought: the program most likely ends with it, and the others are one line."""
 
     @functools.wraps(original)
     def __exit__(self: Any, exc_type: object, exc_value: object, traceback: TracebackType | None) -> Any:
         try:
-            distributed_waits.look(exc_value, _sites)
+            _look(exc_value)
             pool = delivery.of(self).pool
             if exc_value is not None and pool.last == id(exc_value):
                 pool.is_over, pool.is_plain = True, False
@@ -673,7 +711,7 @@ def _wrap_cluster_exit(original: Function) -> Function:
     @functools.wraps(original)
     def __exit__(self: Any, exc_type: object, exc_value: object, traceback: TracebackType | None) -> Any:
         try:
-            distributed_waits.look(exc_value, _sites)
+            _look(exc_value)
         except Exception:
             pass  # less is told of what was waited for
         return original(self, exc_type, exc_value, traceback)
@@ -779,9 +817,9 @@ def _note_asking(asked: Any, error: BaseException) -> None:
 
 
 def ready(module: str) -> None:
-    """After Dask's modules have run: loggers that tell a failed task's error get the filter."""
+    """After Dask's modules have run: loggers that tell a failed task's error, or of Dask's own marks, get the filter."""
     if module == "distributed.core":
-        for name in ("distributed.worker", "distributed.protocol.pickle", "distributed.protocol.core"):
+        for name in ("distributed.worker", "distributed.protocol.pickle", "distributed.protocol.core", "asyncio"):
             logger = logging.getLogger(name)
             if _spare_the_terminal not in logger.filters:
                 logger.addFilter(_spare_the_terminal)
@@ -798,6 +836,7 @@ PATCHES = (
         also=("distributed.worker", "distributed.worker_state_machine", "distributed.nanny", "distributed.scheduler"),
         costs=Lost.FIT,
     ),
+    Patch("distributed.worker", "Worker.close", _wrap_close, optional=True, costs=Lost.WAITED),
     Patch("distributed.worker", "Worker.actor_execute", _wrap_actor_execute, costs=Lost.FIT),
     Patch("distributed.process", "AsyncProcess.__init__", _wrap_process_init, costs=Lost.TWICE),
     Patch("distributed.deploy.local", "LocalCluster.__init__", _wrap_local_cluster, costs=Lost.TWICE),

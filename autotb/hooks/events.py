@@ -58,7 +58,8 @@ def process_failed(exc: BaseException, process: Process) -> bool:
     from autotb.trace import build
 
     if issubclass(type(exc), KeyboardInterrupt) and not engine_frames.has_user_frame(static.traceback_of(exc)):
-        told = f"Process {process.name}, pid {os.getpid()}: KeyboardInterrupt while it waited for work"
+        does = _tasks_in_threads() or "waited for work"
+        told = f"Process {process.name}, pid {os.getpid()}: KeyboardInterrupt while it {does}"
         terminal.write(sys.stderr, clean.line(told) + "\n")
         return True
     hop = records.hop(
@@ -67,6 +68,13 @@ def process_failed(exc: BaseException, process: Process) -> bool:
     trace = _trace(exc, static.traceback_of(exc), hop, f"Process {process.name}:")
     render.show_uncaught(build.from_elsewhere(trace))
     return True
+
+
+def _tasks_in_threads() -> str:
+    """What threads of a worker process run whose main thread a Ctrl-C has ended."""
+    task_events = sys.modules.get("autotb.instrument.task_events")
+    calls = task_events.interrupted() if task_events is not None else []
+    return f"ran {', '.join(calls)}" if calls else ""
 
 
 def greenlet_failed(exc: BaseException, tb: TracebackType | None, place: Hop, name: str) -> bool:

@@ -48,6 +48,15 @@ def note_thread(exc: BaseException, engine: str, where: str, call: Callable[[], 
     annotate.note_live(exc, build.hop(engine, where, call=text))
 
 
+def users_line(frame: FrameType | None) -> str:
+    """Where a thread is: the innermost line of the user's, from the frame that it runs; empty where there is none."""
+    while frame is not None:
+        if ownership.kind_of_frame(frame) == ownership.USER:
+            return f"at {static.exact(frame.f_code.co_filename)}:{frame.f_lineno} in {static.exact(frame.f_code.co_name)}"
+        frame = frame.f_back
+    return ""
+
+
 def chunk_call(function: Any, chunk: list[Any], tb: TracebackType | None, *, star: bool) -> str | None:
     """The failing call of a chunk of ``map``: which element it was, the engine does not say.
 

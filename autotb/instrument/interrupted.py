@@ -15,7 +15,7 @@ from typing import Any
 
 from autotb import engine_facts
 from autotb.instrument import pool_tasks, waited_tasks
-from autotb.instrument.waited_tasks import Task
+from autotb.instrument.waited_tasks import INTERRUPTED, NOT_DONE, Task
 from autotb.record import static
 from autotb.record.capture import attached
 
@@ -25,6 +25,7 @@ _LEEWAY = 5.0  # seconds by which an outcome may come before the waiting ends: o
 _ended: collections.deque[tuple[float, BaseException, Any]] = collections.deque(
     maxlen=100
 )  # when it came, where it was submitted
+_left: collections.deque[tuple[float, dict[object, Task]]] = collections.deque(maxlen=100)
 
 
 class Seen:
@@ -49,6 +50,11 @@ def ended(error: BaseException, site: Any) -> None:
     _ended.append((time.monotonic(), error, site))
 
 
+def left(tasks: dict[object, Task]) -> None:
+    """A worker has left word of what a Ctrl-C ended it in; the keys are those under which its tasks were seen to run."""
+    _left.append((time.monotonic(), tasks))
+
+
 def noticed(error: BaseException) -> Seen:
     """The waiting for a task was ended by this."""
     fields = static.fields_of(error)
@@ -62,7 +68,18 @@ def look(error: BaseException, tasks: dict[object, Task] | None = None) -> None:
     """A pool is left while an error passes; it waits for what runs, or ends it.  ``tasks`` are of a pool that knows its own."""
     if is_one(error):
         seen = noticed(error)
-        seen.tasks = {**(pool_tasks.Pools().running() if tasks is None else tasks), **seen.tasks}
+        seen.tasks = {**(_running(error) if tasks is None else tasks), **seen.tasks}
+
+
+def _running(error: BaseException) -> dict[object, Task]:
+    """What runs just now: in the pools of this process, and in the workers of engines."""
+    found = pool_tasks.Pools().running()
+    for tell in engine_facts.facts.running:
+        try:
+            found.update(tell(error))
+        except Exception:
+            pass  # less is told
+    return found
 
 
 def opened(error: BaseException) -> engine_facts.Opened | None:
@@ -71,9 +88,14 @@ def opened(error: BaseException) -> engine_facts.Opened | None:
         return None
     found = dict.get(static.fields_of(error), KEY)
     seen = found if type(found) is Seen else Seen()  # to be told does not alter it
-    tasks = {**pool_tasks.Pools().running(), **seen.tasks}
+    now = _running(error)
+    tasks = {**now, **seen.tasks, **{key: task for key, task in now.items() if task.state == INTERRUPTED}}
     for when, other, site in list(_ended):
         if other is not error and when >= seen.when - _LEEWAY:
             tasks.update(pool_tasks.interrupted(other, site))
-    said = waited_tasks.told(tasks.values(), MOST)
+    for when, of_worker in list(_left):
+        if when >= seen.when - _LEEWAY:
+            tasks.update(of_worker)
+    known = [task for task in tasks.values() if task.state != NOT_DONE]
+    said = waited_tasks.told(known or tasks.values(), MOST)
     return engine_facts.Opened(broken=said) if said else None

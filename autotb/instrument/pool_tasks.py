@@ -9,9 +9,10 @@ from __future__ import annotations
 import gc
 import sys
 import threading
+from types import BuiltinFunctionType
 from typing import TYPE_CHECKING, Any
 
-from autotb import assumption, settings
+from autotb import assumption, engine_facts, settings
 from autotb.instrument import engine_frames, executor_internals, executor_worker
 from autotb.instrument.executor_internals import AS_COMPLETED, CHAINED, QUEUES, RUN, TASK, WORK
 from autotb.instrument.waited_tasks import CANCELLED, DONE, INTERRUPTED, MOST, NEVER, NOT_DONE, RUNNING, WAITING, Task
@@ -28,12 +29,13 @@ if TYPE_CHECKING:
 
 
 class _Seen:
-    """A pool's work item: what it does, and what else was seen of it."""
+    """A pool's work item: what it does, and what else was seen of it; ``call`` where that is known from elsewhere."""
 
-    __slots__ = ("item", "more", "runner", "state")
+    __slots__ = ("call", "item", "more", "runner", "state")
 
-    def __init__(self, item: Any, state: str, more: str = "", runner: object = None) -> None:
+    def __init__(self, item: Any, state: str, more: str = "", runner: object = None, call: str = "") -> None:
         self.item, self.state, self.more, self.runner = item, state, more, runner
+        self.call = call or _call_of(item)
 
 
 class Pools:
@@ -54,7 +56,7 @@ class Pools:
 
     def _task(self, future: Future, before: str) -> Task | None:
         seen, place = self.seen.get(id(future)), _place_of(future)
-        call = _call_of(seen.item) if seen is not None else ""
+        call = seen.call if seen is not None else ""
         if before == "CANCELLED" or (seen is None and future.cancelled()):
             return Task(NEVER if _is_of_pools(future) else CANCELLED, call, place=place)
         if seen is not None:
@@ -65,7 +67,7 @@ class Pools:
     def running(self) -> dict[object, Task]:
         """All that run now, or that a Ctrl-C has ended just now, by their process or thread."""
         return {
-            seen.runner: Task(seen.state, _call_of(seen.item), seen.more, _place_of(seen.item.future))
+            seen.runner: Task(seen.state, seen.call, seen.more, _place_of(seen.item.future))
             for seen in self.seen.values()
             if seen.state in (RUNNING, INTERRUPTED)
         }
@@ -73,7 +75,7 @@ class Pools:
     def abandoned(self) -> list[Task]:
         """Tasks that run on though the asyncio future that stood for them was cancelled."""
         return [
-            Task(RUNNING, _call_of(seen.item), seen.more, _place_of(seen.item.future))
+            Task(RUNNING, seen.call, seen.more, _place_of(seen.item.future))
             for seen in self.seen.values()
             if seen.state == RUNNING and any(map(_is_cancelled, list(seen.item.future._done_callbacks)))
         ]
@@ -81,10 +83,12 @@ class Pools:
     def _look_at_threads(self) -> None:
         names = {thread.ident: thread.name for thread in threading.enumerate()}
         for ident, top in sys._current_frames().items():
-            item, at = _item_of(top)
+            item, users = _item_of(top)
             if item is not None:
-                self.seen[id(item.future)] = _Seen(item, RUNNING, f"{at}in thread {names.get(ident, ident)}", ident)
-                self.busy[ident] = f"{_call_of(item)}, {at}".rstrip(", ")
+                at = f"{engine_frames.users_line(top)}, " if users is not None else ""
+                where = f"{at}in thread {names.get(ident, ident)}"
+                self.seen[id(item.future)] = seen = _Seen(item, RUNNING, where, ident, _call_in(item, users))
+                self.busy[ident] = f"{seen.call}, {at}".rstrip(", ")
 
     def _look_at_queues(self) -> None:
         (queues,) = QUEUES.read(sys.modules.get(QUEUES.module)) or ({},)
@@ -122,10 +126,10 @@ class Pools:
 
 def doing(left: status_reader.Remains) -> tuple[str, str] | None:
     """What a worker does by its status file, where and how long: its task runs, or a Ctrl-C ended it; None for neither."""
-    if left.running:
-        return RUNNING, f"for {duration(left.seconds)}, pid {left.pid}"
     if left.stopped_after is not None:
         return INTERRUPTED, f"after {duration(left.stopped_after)}, pid {left.pid}"
+    if left.running:
+        return RUNNING, f"for {duration(left.seconds)}, pid {left.pid}"
     return None
 
 
@@ -179,24 +183,43 @@ def _first(calls: list[str], count: int) -> str:
     return "; ".join([*calls[:MOST], *([f"{count - MOST:,} more"] if count > MOST else [])])
 
 
-def _item_of(frame: FrameType | None) -> tuple[Any, str]:
-    """What a pool's thread works on, and the user's line where it is; nothing of another thread."""
-    place = ""
+def _item_of(frame: FrameType | None) -> tuple[Any, FrameType | None]:
+    """What a pool's thread works on, and the first frame of the user's in it; nothing of another thread."""
+    users = None
     while frame is not None:
         if RUN.matches(frame) and static.name_of(frame) == RUN.module:
             (item,) = RUN.read(frame) or (None,)
             if hasattr(item, "future"):  # from 3.14 on a worker's context has a method of that name, which the item calls
-                return item, place
-        if not place and ownership.kind_of_frame(frame) == ownership.USER:
-            place = f"at {static.exact(frame.f_code.co_filename)}:{frame.f_lineno} in {static.exact(frame.f_code.co_name)}, "
+                return item, users
+        if ownership.kind_of_frame(frame) == ownership.USER:
+            users = frame
         frame = frame.f_back
-    return None, ""
+    return None, None
+
+
+def _call_in(item: Any, users: FrameType | None) -> str:
+    """The user's call, where a pool runs an engine's function that makes it."""
+    function = _given_to(item)[0]
+    if users is None or not ownership.is_engines(function) or ownership.batch_of(function) or not settings.switch("args"):
+        return ""
+    return safe_repr.frame_call(users) or ""
+
+
+def _given_to(item: Any) -> tuple[Any, Any, Any]:
+    """What a work item calls: the function, which may run in a copy of the context, its arguments and keywords."""
+    function, args, kwargs = (TASK.read(item) or (None,))[0] or WORK.read(item) or (None, (), {})
+    if args and type(function) is BuiltinFunctionType and safe_repr.is_run_of_a_context(function):
+        return args[0], args[1:], kwargs
+    return function, args, kwargs
 
 
 def _call_of(item: Any) -> str:
-    function, args, kwargs = (TASK.read(item) or (None,))[0] or WORK.read(item) or (None, (), {})
+    function, args, kwargs = _given_to(item)
     if function is None:
         return ""
+    named = next(filter(None, (name(function, args) for name in engine_facts.facts.names)), "")
+    if named:
+        return named
     batch = ownership.batch_of(function)
     if batch:
         (function, args, kwargs), *others = batch

@@ -7,7 +7,8 @@ Threads of one worker run several tasks at once; the status file names them all.
 from __future__ import annotations
 
 import functools
-from _thread import get_ident
+from _thread import allocate_lock, get_ident
+from time import time_ns
 
 from autotb import first_use
 
@@ -17,13 +18,14 @@ if TYPE_CHECKING:  # every worker imports this
 
     from autotb.instrument.types import Function
 
-_running: dict[int, tuple[str, str]] = {}  # thread: the call in brief, and as it is logged
+_running: dict[int, tuple[str, str, int, int]] = {}  # thread: the call in brief, and as it is logged; its number, its begin
+_beginning = allocate_lock()
 _here: tuple[Any, Any, Any] | None = None  # this process's status file and log, how a call is told in brief
 
 
 def begins(function: Any, args: Any, kwargs: Any = None, job: int = 0, text: str = "") -> None:
     """A task begins in this thread; ``job`` is a number by which the driver finds it, ``text`` its call where it is known."""
-    status, log, brief = _here or _begin()
+    status, log, brief = _here or _begun()
     logged = ""
     if log is not None:
         logged = text or _call_of(function, args, kwargs)
@@ -32,9 +34,11 @@ def begins(function: Any, args: Any, kwargs: Any = None, job: int = 0, text: str
         return
     if not text:
         text = brief(function, args, kwargs)
-    _running[get_ident()] = text, logged
+    _running[get_ident()] = text, logged, job, time_ns()
     if status is not None:
-        status.runs(job, 0, text if len(_running) == 1 else _several())
+        status.runs(job, 0, text)
+        if len(_running) > 1:
+            status.says(_several())  # whoever writes last has seen all
 
 
 def number(task: bytes) -> int:
@@ -104,6 +108,11 @@ def _end(is_well: Function, result: object = None) -> None:
         pass  # it has ended all the same
 
 
+def _begun() -> tuple[Any, Any, Any]:
+    with _beginning:  # the first tasks of several threads
+        return _here or _begin()
+
+
 def _begin() -> tuple[Any, Any, Any]:
     """This process's status file, taken away when the process ends in good order, and its log."""
     global _here
@@ -128,9 +137,10 @@ def _begin() -> tuple[Any, Any, Any]:
 
 
 def _forget() -> None:
-    global _here
-    _here = None
+    global _beginning, _here
+    _here, _beginning = None, allocate_lock()
     _running.clear()
+    _left.clear()
 
 
 def _call_of(function: Any, args: Any, kwargs: Any) -> str:
@@ -140,5 +150,39 @@ def _call_of(function: Any, args: Any, kwargs: Any) -> str:
 
 
 def _several() -> str:
-    calls = [text for text, _ in list(_running.values())]
-    return calls[0] if len(calls) == 1 else f"one of {', '.join(calls)}"
+    return "\n".join([task[0] for task in list(_running.values())])
+
+
+_left: list[tuple[str, str, int]] = []  # what ran when the process began to end
+
+
+def leaves() -> None:
+    """This process begins to end, of a Ctrl-C perhaps: the tasks that run in its threads may be over before that is known."""
+    _left[:] = _tasks()
+
+
+def interrupted() -> list[str]:
+    """A Ctrl-C ends this process, whose threads run tasks, or did when it began to end: their calls.
+
+    The status file keeps where each was; whoever started the process takes it away.
+    """
+    global _here
+    tasks = _left or _tasks()
+    if _here is not None and _here[0] is not None and tasks:
+        _here[0].is_interrupted(tasks)
+        _here = None, _here[1], _here[2]  # a task that ends now is none of its business
+    return [task[0] for task in tasks]
+
+
+def _tasks() -> list[tuple[str, str, int]]:
+    """The call of each running task, where it is and for how long, and its number."""
+    import sys
+
+    from autotb.instrument import engine_frames
+    from autotb.postmortem.death_report import duration
+
+    frames, now, told = sys._current_frames(), time_ns(), []
+    for thread, (text, _, job, begun) in dict(_running).items():
+        at, seconds = engine_frames.users_line(frames.get(thread)), f"for {duration((now - begun) / 1e9)}"
+        told.append((text, f"{at}, {seconds}" if at else seconds, job))
+    return told

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from _thread import allocate_lock
 from types import CodeType, FunctionType, MethodType
 
 from autotb.postmortem import status_folder
@@ -31,9 +32,11 @@ TEXT_AT, TEXT_BYTES = WORDS * 8, 1024
 HEAD_AT, HEAD_BYTES = TEXT_AT + TEXT_BYTES, 128  # how the message began that was received last (see pipes)
 _PLACE = 0x5A5A_5A5A  # where our descriptor stands in its file: one that was closed and opened anew stands elsewhere
 _HIGH = 200  # descriptors above this one are rarely swept up by others
+_LONGEST = 200  # characters of a call, where those of several threads are told
 _OLD = 600  # seconds after which a dead worker's file may be removed though its parent, who may want to read it, lives
 
 _mine: StatusFile | None = None
+_making = allocate_lock()
 
 
 class StatusFile:
@@ -117,10 +120,28 @@ class StatusFile:
 
         faulthandler.disable()
 
+    def is_interrupted(self, tasks: list[tuple[str, str, int]]) -> None:
+        """A Ctrl-C ends this process in the midst of tasks that run in threads: the call of each, where it is, its number."""
+        lines, size = [], 0
+        for call, where, job in tasks:
+            line = f"{call[:_LONGEST]}\t{where}\t{job}"
+            size += len(line.encode("utf-8", "replace")) + 1
+            if size >= TEXT_BYTES:
+                break
+            lines.append(line)
+        self.says("\n".join(lines))
+        self.words[STATE], self.words[STOPPED] = RUNNING, time.time_ns()
+
     def end(self) -> None:
-        """This process ends in good order; a child that it forked has this object too, and leaves the file alone."""
+        """This process ends in good order; a child that it forked has this object too, and leaves the file alone.
+
+        Where a Ctrl-C ended it in the midst of a task, who started it reads the file, and takes it away.
+        """
+        words = self.words
+        if words[STATE] == RUNNING and words[STOPPED] >= words[STARTED]:
+            return
         try:
-            if self.words[PID] == os.getpid():
+            if words[PID] == os.getpid():
                 status_folder.remove(self.file)
         except OSError:
             pass
@@ -140,12 +161,13 @@ def begin() -> StatusFile | None:
     """This process's status file, made when its first task is near; None where it cannot be."""
     global _mine
     if _mine is None:
-        try:
-            from autotb import settings
+        with _making:  # the first tasks of several threads
+            try:
+                from autotb import settings
 
-            _mine = _made() if settings.switch("postmortem") else None
-        except Exception:
-            return None  # a death will be told without it
+                _mine = _made() if _mine is None and settings.switch("postmortem") else _mine
+            except Exception:
+                return None  # a death will be told without it
     return _mine
 
 
@@ -171,8 +193,8 @@ def _swept(inside: int) -> StatusFile:
 
 def _not_mine() -> None:
     """In a child that a worker has forked."""
-    global _mine
-    found, _mine = _mine, None
+    global _making, _mine
+    found, _mine, _making = _mine, None, allocate_lock()
     if found is not None and found.watching:
         found.watching = False
         import faulthandler

@@ -48,6 +48,10 @@ class Remains:
             raise ValueError("no status file")
         self.pid, self.state = self.words[PID], self.words[STATE]
         self.text = redaction.mask(data[TEXT_AT:HEAD_AT].partition(b"\0")[0].decode("utf-8", "replace"))
+        self.tasks = [line.split("\t") for line in self.text.split("\n")]
+        if self.running:  # of several threads
+            calls = [task[0] for task in self.tasks]
+            self.text = calls[0] if len(calls) == 1 else f"one of {', '.join(calls)}"
         self.head = data[HEAD_AT : HEAD_AT + HEAD_BYTES]
         self.dump = data[PAGE:].decode("utf-8", "replace")
         self.crashed = written if self.dump.startswith("Fatal") else 0

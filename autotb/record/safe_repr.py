@@ -257,7 +257,7 @@ def call(function: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | Non
         args = (*function.args, *args)
         kwargs = {**function.keywords, **kwargs}
         function = function.func
-    if args and type(function) is types.BuiltinFunctionType and _is_run_of_a_context(function):
+    if args and type(function) is types.BuiltinFunctionType and is_run_of_a_context(function):
         return call(args[0], args[1:], kwargs)  # asyncio.to_thread runs the function in a copy of the context
     chunk = chunk_of(function, args)
     if chunk is not None:
@@ -285,7 +285,7 @@ def _unread(args: Any, kwargs: Any) -> list[str]:
     return unread if kwargs is None or static.named(kwargs) is not None else [*unread, f"**{brief(kwargs)}"]
 
 
-def _is_run_of_a_context(function: Any) -> bool:
+def is_run_of_a_context(function: Any) -> bool:
     contextvars = sys.modules.get("contextvars")
     return contextvars is not None and type(function.__self__) is contextvars.Context and function.__name__ == "run"
 

@@ -104,20 +104,20 @@ def line(text: str) -> int:
     return next(number for number, each in enumerate(PROGRAM.splitlines(), 1) if each.endswith(text))
 
 
-def interrupted(folder, way: str, **environment: str) -> programs.Ran:
+def interrupted(folder, way: str, code: str = PROGRAM, **environment: str) -> programs.Ran:
     """Interrupt the whole group once both tasks run, as a terminal does; a thread's task goes on for half a second."""
     folder.mkdir(exist_ok=True)
-    (folder / "main.py").write_text(PROGRAM)
-    process = subprocess.Popen(
-        [sys.executable, "main.py", way],
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        env={**programs.environment(**environment), "AUTOTB_STYLE": "plain"},
-    )
+    (folder / "main.py").write_text(code)
+    with open(folder / "stdout", "w") as stdout, open(folder / "stderr", "w") as stderr:  # workers may outlive the program
+        process = subprocess.Popen(
+            [sys.executable, "main.py", way],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            start_new_session=True,
+            env={**programs.environment(**environment), "AUTOTB_STYLE": "plain"},
+        )
     try:
         limit = time.monotonic() + programs.LIMIT
         while not all((folder / f"begun{item}").exists() for item in range(2)):
@@ -126,13 +126,13 @@ def interrupted(folder, way: str, **environment: str) -> programs.Ran:
         os.killpg(process.pid, signal.SIGINT)
         time.sleep(0.5)
         (folder / "enough").touch()
-        stdout, stderr = process.communicate(timeout=programs.LIMIT)
+        status = process.wait(programs.LIMIT)
     finally:
         try:
             os.killpg(process.pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
-    return programs.Ran(process.returncode, stdout, stderr, folder)
+    return programs.Ran(status, (folder / "stdout").read_text(), (folder / "stderr").read_text(), folder)
 
 
 @pytest.mark.parametrize("way", ["fork", "spawn", "mapped", "pool", "threads", "loky", "flow"])

@@ -95,3 +95,53 @@ def test_tasks_of_several_threads_are_all_named_and_the_file_goes_with_the_proce
     )
     assert ran.stdout.splitlines() == ["one of work(1), work(2), work(3)", "work(1) False", "True True"], ran.stderr
     assert list(tmp_path.iterdir()) == [script]  # the folder has gone with the last file
+
+
+def test_a_process_that_a_ctrl_c_ends_leaves_word_of_the_tasks_of_its_threads(tmp_path):
+    program = """
+        import os, threading, time
+        from autotb.instrument import task_events
+        from autotb.postmortem import status_reader
+
+        def work(x):
+            begun.wait()
+            begun.wait()
+            end.wait()
+
+        begun, end = threading.Barrier(3), threading.Event()
+        run = task_events.around(work, lambda x: (work, (x,), None, x))
+        threads = [threading.Thread(target=run, args=(x,)) for x in (1, 2)]
+        for thread in threads:
+            thread.start()
+        begun.wait()  # both began at once: one file names them
+        print(sorted(task[0] for task in status_reader.of(os.getpid()).tasks))
+        begun.wait()
+        while task_events._tasks()[0][1].startswith("at") is False:
+            time.sleep(0.01)
+        print(sorted(task_events.interrupted()))
+        end.set()
+        for thread in threads:
+            thread.join()
+        left = status_reader.of(os.getpid())
+        print(left.running, left.text.startswith("one of work("), sorted(task[2] for task in left.tasks))
+        print(all(" in work, for " in task[1] for task in left.tasks))
+    """
+    script = tmp_path / "main.py"
+    script.write_text(textwrap.dedent(program))
+    ran = subprocess.run(
+        [sys.executable, str(script)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        stdin=subprocess.DEVNULL,
+        env={"PATH": "/usr/bin:/bin", "XDG_RUNTIME_DIR": str(tmp_path), "AUTOTB": "1"},
+    )
+
+    assert ran.stdout.splitlines() == [
+        "['work(1)', 'work(2)']",
+        "['work(1)', 'work(2)']",
+        "True True ['1', '2']",
+        "True",
+    ], ran.stderr
+    # Who started it takes the file away.
+    assert [file.name for file in (tmp_path / "autotb").iterdir()] != []

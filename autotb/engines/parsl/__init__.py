@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from autotb import assumption, engine_facts
 from autotb.assumption import Attributes, Frame, Lost
-from autotb.engines.parsl import commands
+from autotb.engines.parsl import commands, interrupts
 from autotb.instrument import attempts, delivery, engine_frames, inherited_settings, task_events
 from autotb.instrument.patch import Patch
 from autotb.record import annotate, build, callsite, pickling, safe_repr, static
@@ -210,11 +210,12 @@ _ENVIRONMENT = (
 engine_facts.register(
     crashes=("parsl.executors.high_throughput.errors.WorkerLost", "parsl.executors.high_throughput.errors.ManagerLost"),
     hints=((_depends, _UPSTREAM), (_lacks_module, _ENVIRONMENT), (_output_is_lost, _LOST), (_not_on_the_path, _NOT_ACTIVATED)),
-    scripts=("process_worker_pool.py",),
+    scripts=("process_worker_pool.py", "interchange.py"),
     own=("parsl", "tblib", "typeguard", "dill"),
     runs=(("parsl.app.errors", "wrapper"),),
     openers=(_open,),
     handles=(_handle,),
+    running=(lambda _: interrupts.running(_app),),
 )
 
 _MANAGER = "parsl.executors.high_throughput.process_worker_pool"
@@ -333,6 +334,7 @@ def _wrap_submit(original: Function) -> Function:
             call = None  # then it is not submitted again
         future = original(self, *args, **kwargs)
         try:
+            interrupts.submits(self)
             if call is not None:
                 future._autotb_submitted = call
             _remember_name(future)
@@ -344,6 +346,23 @@ def _wrap_submit(original: Function) -> Function:
         return future
 
     return submit
+
+
+def _wrap_exit(original: Function) -> Function:
+    """The block that has a kernel is left: by a Ctrl-C, perhaps, while its workers can be seen."""
+
+    @functools.wraps(original)
+    def __exit__(self: Any, exc_type: object, exc_value: BaseException | None, traceback: TracebackType | None) -> Any:
+        if type(exc_value) is KeyboardInterrupt:
+            try:
+                from autotb.instrument import interrupted
+
+                interrupted.look(exc_value)
+            except Exception:
+                pass  # less is told of what ran
+        return original(self, exc_type, exc_value, traceback)
+
+    return __exit__
 
 
 def _remember_name(future: Any) -> None:
@@ -542,6 +561,7 @@ PATCHES = (
     Patch("parsl.app.errors", "RemoteExceptionWrapper.__reduce_ex__", _wrap_reduce, costs=Lost.FIT),
     Patch("parsl.app.errors", "RemoteExceptionWrapper.get_exception", _wrap_get_exception, optional=True, costs=Lost.FRAMES),
     Patch("parsl.dataflow.dflow", "DataFlowKernel.submit", _wrap_submit, costs=Lost.SITE),
+    Patch("parsl.dataflow.dflow", "DataFlowKernel.__exit__", _wrap_exit, optional=True, costs=Lost.WAITED),
     Patch(
         "parsl.dataflow.dflow",
         "DataFlowKernel._complete_task_exception",
@@ -552,7 +572,7 @@ PATCHES = (
     Patch("parsl.dataflow.dflow", "DataFlowKernel.handle_exec_update", _wrap_update, optional=True, costs=_WHICH),
     Patch("parsl.dataflow.dflow", "DataFlowKernel.launch_task", _wrap_launch, optional=True, costs=Lost.RETRY),
 )
-ASSUMPTIONS = (UPSTREAM, commands.COMMAND, WORKER, APP, SUBMIT, WATCHDOG)
+ASSUMPTIONS = (UPSTREAM, commands.COMMAND, WORKER, APP, SUBMIT, WATCHDOG, *interrupts.ASSUMPTIONS)
 
 
 def probe(given: dict[str, Any], timeout: float) -> Iterator[Any]:
