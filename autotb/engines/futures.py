@@ -32,7 +32,7 @@ NAME = "concurrent.futures"
 DISTRIBUTION = None
 CAPTURED = "thread, process (fork, spawn, forkserver) and interpreter pools; submit, map; failed futures that are never retrieved"
 
-DEAD = "_autotb_dead"  # hops of the workers that took a future's task with them
+DEAD = "_autotb_dead"  # the workers that took a future's task with them, and what they died of
 SITE = "_autotb_site"
 
 _FUNCTION, _BUILTIN, _MODULE = type(lambda: None), type(len), type(sys)
@@ -209,7 +209,8 @@ def _note_submitted(fields: dict[str, Any], error: BaseException) -> None:
 
         place = engine_frames.place_of(site) if site is not None else None
         if dead is not None:
-            annotate.note_death(error, dead, place)
+            hops, cause = dead
+            annotate.note_death(error, hops, place, cause)
         else:
             annotate.note_submitted(error, place)
 
@@ -415,7 +416,7 @@ def _wrap_process_worker(original: Function) -> Function:
         except Exception:  # our files are gone, or half written
             return original(call_queue, result_queue, initializer, initargs, *more)
         if initializer is not None:
-            initializer = functools.partial(initialize, initializer)
+            initializer = functools.partial(initialize, "process pool", "process-pool worker", initializer)
         return run(original, call_queue, result_queue, initializer, initargs, *more)
 
     return _process_worker

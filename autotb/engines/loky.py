@@ -88,13 +88,15 @@ def wrap_rebuild(original: Function) -> Function:
 
 
 def wrap_process_worker(original: Function) -> Function:
-    """The worker's loop: should it die, the driver learns of which task."""
+    """The worker's loop: should it die, the driver learns of which task, or what its initializer raised."""
 
     @functools.wraps(original)
     def _process_worker(call_queue: Queue, result_queue: Queue, initializer: Function, *more: object) -> Any:
-        run = getattr(executor_worker, "run", None)
-        if run is None:  # our file is half written
+        run, initialize = (getattr(executor_worker, name, None) for name in ("run", "initialize"))
+        if run is None or initialize is None:  # our file is half written
             return original(call_queue, result_queue, initializer, *more)
+        if initializer is not None:
+            initializer = functools.partial(initialize, "loky", "loky worker", initializer)
         return run(original, call_queue, result_queue, initializer, *more)
 
     return _process_worker

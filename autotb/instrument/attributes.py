@@ -64,8 +64,8 @@ TABLE = (
     ),
     Attribute(
         "_autotb_dead",
-        "list[Hop]",
-        "a future: the hops of the workers that took its task with them",
+        "tuple[list[Hop], Tree | None]",
+        "a future: the hops of the workers that took its task with them, and what they died of",
         ("postmortem.executor_deaths",),
         ("engines.futures", "postmortem.executor_deaths"),
     ),
@@ -136,6 +136,7 @@ TABLE = (
             "instrument.future_handles",
             "instrument.pool_tasks",
             "instrument.submission",
+            "postmortem.executor_deaths",
         ),
     ),
     Attribute(

@@ -42,7 +42,7 @@ def run(original: Function, call_queue: Queue, result_queue: Queue, initializer:
     except Exception:
         pass  # should it die, less is known
     result = original(call_queue, result_queue, initializer, *more)
-    if status is not None:
+    if status is not None and status.words[status_file.STATE] != status_file.RAISED:  # which the driver reads
         status.end()
     return result
 
@@ -98,7 +98,7 @@ class _Calls(QueueProxy):
         self.get = get
 
 
-def initialize(initializer: Function, *args: object) -> None:
+def initialize(engine: str, worker: str, initializer: Function, *args: object) -> None:
     """Run the user's initializer; what it raises is logged by the worker, with the place where it ran noted on it."""
     try:
         initializer(*args)
@@ -106,14 +106,30 @@ def initialize(initializer: Function, *args: object) -> None:
         try:
             from autotb.record import annotate, build
 
-            hop = build.hop(
-                "process pool", "in the initializer of a process-pool worker", call=build.call_text(initializer, args)
-            )
+            hop = build.hop(engine, f"in the initializer of a {worker}", call=build.call_text(initializer, args))
+            _leave_word(error, hop.copy())
             annotate.note_live(error, hop)
         except Exception:
             pass  # then the log shows it as ever
         first_use.clean(error)
         raise
+
+
+def _leave_word(error: BaseException, hop: Hop) -> None:
+    """For the driver, who else learns only that a worker has ended."""
+    from autotb.imports import own
+    from autotb.postmortem import status_file
+    from autotb.record import build
+
+    status = status_file.begin()
+    if status is None:
+        return
+    with own:
+        import json
+    tb = static.traceback_of(error)
+    record = build.record(error, tb.tb_next if tb is not None else None, hop)
+    if isinstance(record, dict):
+        status.raised(record["type"], json.dumps(record))
 
 
 def record(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from autotb.record.callsite import Site
-    from autotb.record.schema import Hop
+    from autotb.record.schema import Hop, Tree
 
 Function = Callable[..., Any]  # the user's, or one of an engine's that a patch stands before: called with what came
 Call = tuple[Any, tuple[Any, ...], dict[str, Any]]  # function, args, kwargs
@@ -20,7 +20,7 @@ class Future(Protocol):
     """``concurrent.futures.Future``, and those that are made like it."""
 
     _autotb_call: Call
-    _autotb_dead: list[Hop]
+    _autotb_dead: tuple[list[Hop], Tree | None]
     _autotb_given: tuple[Any, ...] | None
     _autotb_site: Site | None
     _autotb_watch: Any

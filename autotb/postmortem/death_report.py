@@ -33,7 +33,9 @@ def hop(
     """What is known of one dead worker; ``call`` where the driver knows it better than the worker's own few words."""
     call = call or (left.text if left is not None and left.running and settings.switch("args") else None)
     place = {"engine": engine, "where": where, "pid": pid, "host": build.host()}
-    told = [f"{doing(left, engine in _AT_ONCE, engine not in _NOT_ALL)}: {ended_by(exitcode)}{why(exitcode, left)}"]
+    told = [doing(left, engine in _AT_ONCE, engine not in _NOT_ALL)]
+    if exitcode != 0 or left is None or left.state != status_file.RAISED:
+        told = [f"{told[0]}: {ended_by(exitcode)}{why(exitcode, left)}"]
     frames = crashed_at(left.dump) if left is not None else []
     found = {**place, "call": call, "log": _log(place["host"], pid), **more}
     result: Any = {key: value for key, value in found.items() if value is not None} | {"frames": frames, "died": told}
@@ -73,6 +75,8 @@ def doing(left: Remains | None, at_once: bool = True, tells_all: bool = True) ->
         return f"{STARTED}, within {duration(left.seconds)}" if at_once else STARTED
     if left.state == status_file.FAILING:
         return f"could not unpickle a task, and died of {left.text}"
+    if left.state == status_file.RAISED:
+        return f"its initializer raised {left.text}"
     if left.state == status_file.STARTING:
         return "died in its initializer, before its first task"
     if not tells_all:

@@ -11,23 +11,29 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from autotb.postmortem import death_report, status_file, status_reader
-from autotb.record import annotate, ownership
+from autotb.record import annotate, callsite, ownership
 
 if TYPE_CHECKING:
-    from autotb.record.schema import Hop
+    from autotb.record.schema import Hop, Tree
 
 DEAD = "_autotb_dead"
+_SITE = "_autotb_site"
 _KNOWN = "_autotb_autopsy"
 _MOST = 3  # dead workers that are told of
 
 
 class Autopsy:
-    """What was found once, when the pool broke: ``dead``, the hops by work item, and who ran the other items."""
+    """What was found once, when the pool broke: ``dead``, the hops by work item, and who ran the other items.
+
+    ``raised`` is what a worker's initializer raised, of which it ended.
+    """
 
     def __init__(self, manager: Any, state: tuple[Any, Any], call_of: Callable[..., str | None]) -> None:
         pending, processes = state[0], dict(state[1])
         self.engine, self.pool = _names(manager)
         self.dead: dict[int | None, Hop] = {}
+        self.raised: Tree | None = None
+        alike: dict[str, int] = {}  # workers whose initializers raised the same
         self.alive: dict[int, int] = {}
         self.ended: dict[int, int] = {}  # tasks that ran to their end, with their worker, and whose results did not arrive
         self.waiting = {work_id for work_id, item in pending.items() if item.future._state == "PENDING"}  # given to no worker
@@ -56,10 +62,22 @@ class Autopsy:
                 left.state = status_file.IDLE  # its result had arrived
             if left is not None and left.dump.startswith("Fatal") and self.engine == "loky":
                 os.write(2, left.dump.encode())  # where loky's own faulthandler would have written it, had ours not been there
+            if left is not None and left.state == status_file.RAISED:
+                alike[left.text] = alike.get(left.text, 0) + 1
+                if alike[left.text] > 1:
+                    continue
+                self.raised = self.raised or left.raised()
             call = _call(item, call_of) if item is not None else None
             where = f"in a {self.engine} worker" if self.engine == "loky" else "in a process-pool worker"
             self.dead[work_id if item is not None else -pid] = death_report.hop(
-                self.engine, where, pid, process.exitcode, left, call, label=getattr(process, "name", None)
+                self.engine,
+                where,
+                pid,
+                process.exitcode,
+                left,
+                call,
+                label=getattr(process, "name", None),
+                submitted=_place(item) if item is not None else None,
             )
 
     def hops(self, future: Any) -> list[Hop]:
@@ -95,8 +113,8 @@ def note(future: Any, manager: Any, state: tuple[Any, ...] | None, call_of: Call
     """
     found = look(manager, state, call_of)
     hops = found.hops(future) if found is not None else None
-    if hops:
-        setattr(future, DEAD, hops)
+    if found is not None and hops:
+        setattr(future, DEAD, (hops, found.raised))
 
 
 def look(manager: Any, state: tuple[Any, ...] | None, call_of: Callable[..., str | None]) -> Autopsy | None:
@@ -112,7 +130,7 @@ def tell(error: BaseException, manager: Any) -> None:
     """Tell of the dead workers in an error of which no future is: one of ``submit``, of a pool that is broken."""
     found: Autopsy | None = manager.__dict__.get(_KNOWN)
     if found is not None and found.dead:
-        annotate.note_death(error, list(found.dead.values())[:_MOST], None)
+        annotate.note_death(error, list(found.dead.values())[:_MOST], None, found.raised)
 
 
 def _names(manager: Any) -> tuple[str, str]:
@@ -129,6 +147,11 @@ def _gone(processes: dict[int, Any]) -> set[int]:
         if process.sentinel in closed:
             process.join(2)
     return {pid for pid, process in processes.items() if process.exitcode is not None}
+
+
+def _place(item: Any) -> Any:
+    site = item.future.__dict__.get(_SITE)
+    return callsite.decode(site) if site is not None else None
 
 
 def _call(item: Any, call_of: Callable[..., str | None]) -> str | None:

@@ -25,7 +25,8 @@ if TYPE_CHECKING:  # every worker imports this
 PAGE = 4096
 WORDS = 16
 MARK, PID, STATE, JOB, INDEX, READS, WRITES, OOM, BEGUN, STARTED, TAKEN, PARENT, GROUP, STOPPED = range(14)
-IDLE, RUNNING, FAILING, STARTING = range(4)  # of STATE; FAILING: no task could be unpickled; STARTING: its initializer runs
+# Of STATE; FAILING: no task could be unpickled; STARTING: its initializer runs; RAISED: that has failed.
+IDLE, RUNNING, FAILING, STARTING, RAISED = range(5)
 UNKNOWN = -1  # of JOB: a task was received, and which is not known yet
 MARKED = 0x0000_6175_746F_7462  # "autotb"
 TEXT_AT, TEXT_BYTES = WORDS * 8, 1024
@@ -87,6 +88,12 @@ class StatusFile:
         self.says("".join(traceback.format_exception_only(type(error), error)).strip())
         text = "".join(traceback.format_tb(error.__traceback__))
         os.write(self.descriptor, ("Stack (most recent call last):\n" + text).encode("utf-8", "replace"))
+
+    def raised(self, kind: str, record: str) -> None:
+        """The initializer raised an error of this type, and the worker is about to end of it; its record as JSON."""
+        self.words[STATE] = RAISED
+        self.says(kind)
+        os.write(self.descriptor, record.encode())
 
     def says(self, text: str) -> None:
         """What runs, in words."""

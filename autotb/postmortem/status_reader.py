@@ -18,6 +18,7 @@ from autotb.postmortem.status_file import (
     MARKED,
     PAGE,
     PID,
+    RAISED,
     RUNNING,
     STARTED,
     STATE,
@@ -26,12 +27,14 @@ from autotb.postmortem.status_file import (
     UNKNOWN,
     WORDS,
 )
-from autotb.record import redaction
+from autotb.record import arrival, redaction
 from autotb.record.process_start import own_start
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from autotb.record.schema import Tree
 
 _SLACK = 1_000_000_000  # nanoseconds by which clocks may have been set back, far less than it takes to give a number again
 
@@ -65,6 +68,16 @@ class Remains:
     def received(self) -> bool:
         """Whether a task had come that had not begun: it was being unpickled, or was about to be."""
         return self.running and self.words[JOB] == UNKNOWN
+
+    def raised(self) -> Tree | None:
+        """What its initializer raised; None where it raised nothing, or that could not be told."""
+        if self.state != RAISED:
+            return None
+        try:
+            record = arrival.parsed(self.dump)
+        except ValueError:
+            return None
+        return arrival.tree(record) if type(record) is dict else None
 
     @property
     def seconds(self) -> float:

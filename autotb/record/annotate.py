@@ -218,11 +218,14 @@ def note(exc: BaseException, **what: Any) -> None:
     attach(exc, tree)
 
 
-def note_death(exc: BaseException, hops: list[Hop], place: Place | None) -> None:
-    """Tell of workers that died (``postmortem.story.hop``), to one of those who ask; all of a pool get one exception."""
+def note_death(exc: BaseException, hops: list[Hop], place: Place | None, cause: Tree | None = None) -> None:
+    """Tell of workers that died (``death_report.hop``), to one of those who ask; all of a pool get one exception.
+
+    The first hop is of the task that was submitted at ``place``; ``cause`` is what a worker died of, where that is known.
+    """
     if place is not None:
-        hops = [{**hop, "submitted": place} for hop in hops]
-    attach(exc, {"v": VERSION, "hops": hops})
+        hops = [{**hops[0], "submitted": place}, *hops[1:]]
+    attach(exc, {"v": VERSION, "hops": hops} if cause is None else {"v": VERSION, "hops": hops, "cause": cause})
 
 
 def note_live(exc: BaseException, hop: Hop) -> None:

@@ -74,7 +74,7 @@ class Capture:
         if opened is not None and opened.roots:
             tree = self._passed_on(tree, opened.roots)
         else:
-            self._chain(tree, exc, told, opened)
+            self._chain(tree, exc, record, told, opened)
         if is_first and opened is not None and place is None:
             tree["raised_as"] = wrappers.raised_as(exc, tree["type"], opened.headline)
         return tree
@@ -99,9 +99,11 @@ class Capture:
         inner["also"] = others + inner.get("also", [])
         return inner
 
-    def _chain(self, tree: Tree, exc: BaseException, told: Tree | None, opened: Opened | None) -> None:
+    def _chain(self, tree: Tree, exc: BaseException, record: Tree | None, told: Tree | None, opened: Opened | None) -> None:
         if told is not None:
             _carry(told, tree)
+        elif record is not None and record.get("cause"):  # of a worker that died of it
+            tree["cause"] = record["cause"]
         if opened is not None and opened.text and told is None:
             tree["text"], tree["where"] = opened.text, opened.where
         cause, context = static.cause_of(exc), static.context_of(exc)

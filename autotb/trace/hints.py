@@ -174,6 +174,8 @@ def _is_pickler(module: str) -> bool:
 
 def _crashed(trace: Trace) -> dict[str, str] | None:
     for stack in stacks(trace.stack):
+        if any(line.startswith("its initializer raised ") for hop in stack.hops for line in hop.died):
+            return None  # nothing is unknown
         if stack.type in engine_facts.facts.crashes or stack.tells_of_a_death:
             died = next((hop for hop in stack.hops if any(_ENDED.search(line) for line in hop.died)), None)
             what, cause, steps = _death(next(filter(_ENDED.search, died.died)) if died is not None else "")

@@ -132,7 +132,8 @@ class Stack(Data):
         Not so where the worker died of that very error: then that is the cause, as any other.
         """
         died = [line for hop in self.hops for line in hop.died]
-        return bool(died) and not (self.before and any(self.before.headline in line for line in died))
+        of = (self.before.headline, f"raised {self.before.type}") if self.before else ()
+        return bool(died) and not any(error in line for error in of for line in died)
 
     @property
     def before(self) -> Stack | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import pickle
 import queue
 import threading
@@ -39,6 +40,10 @@ class Status:
 
     def fails(self, error):
         self.said.append(("fails", type(error)))
+
+    def raised(self, kind, record):
+        self.words[status_file.STATE] = status_file.RAISED
+        self.said.append((kind, json.loads(record)))
 
     def end(self):
         self.said.append("end")
@@ -209,9 +214,22 @@ def test_the_part_of_a_call_that_could_not_be_sent_is_named():
     assert KEY not in unknown.__dict__
 
 
+def test_what_an_initializer_raises_is_left_for_the_driver(status):
+    def loop(call_queue, result_queue, initializer, *initargs):
+        with pytest.raises(ZeroDivisionError):
+            executor_worker.initialize("loky", "loky worker", initializer, *initargs)
+
+    executor_worker.run(loop, queue.Queue(), None, score, 0)
+    ((kind, tree),) = status.said  # and the file is not taken away
+
+    assert (kind, tree["type"], tree["message"]) == ("ZeroDivisionError", "ZeroDivisionError", "division by zero")
+    assert (tree["hops"][0]["where"], tree["hops"][0]["call"]) == ("in the initializer of a loky worker", "score(x=0)")
+    assert [frame["name"] for frame in tree["hops"][0]["frames"]] == ["score"]
+
+
 def test_what_an_initializer_raises_is_raised_with_the_place_where_it_ran():
     with pytest.raises(ZeroDivisionError) as caught:
-        executor_worker.initialize(score, 0)
+        executor_worker.initialize("process pool", "process-pool worker", score, 0)
     (hop,) = caught.value.__dict__[KEY]["hops"]
 
     assert (hop["where"], hop["call"]) == ("in the initializer of a process-pool worker", "score(x=0)")

@@ -11,7 +11,7 @@ import pytest
 
 from autotb import engine_facts, settings
 from autotb.postmortem import death_report, oom, status_file, status_reader
-from autotb.postmortem.status_file import FAILING, IDLE, RUNNING, STARTING
+from autotb.postmortem.status_file import FAILING, IDLE, RAISED, RUNNING, STARTING
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +41,7 @@ def left(state=RUNNING, text="work(1)", dump="", job=1, started=None, crashed=0,
         (left(started=1_000_000_000, crashed=3_500_000_000), "started and then crashed, after 2.5 s"),
         (left(FAILING, "AttributeError: no x"), "could not unpickle a task, and died of AttributeError: no x"),
         (left(STARTING), "died in its initializer, before its first task"),
+        (left(RAISED, "app.NoModel"), "its initializer raised app.NoModel"),
         (left(IDLE), "died after a task, before another began"),
         (left(IDLE, started=0), "died before its first task began"),
     ],

@@ -161,3 +161,70 @@ def test_a_pool_that_is_broken_tells_in_submit_too_who_broke_it(run, way):
 
     assert ran.last.startswith("concurrent.futures.process.BrokenProcessPool: A child process terminated abruptly")
     assert "died after a task, before another began: killed by signal 9 (SIGKILL)" in flat(ran.stderr)
+
+
+INITIALIZER = """
+import sys
+from concurrent.futures import ProcessPoolExecutor
+import multiprocessing as mp
+
+def load_model(path, api_key):
+    try:
+        return open(path).read()
+    except OSError as error:
+        raise LookupError("no model\\nat all") from error
+
+def predict(x):
+    return x
+
+if __name__ == "__main__":
+    given = {"initializer": load_model, "initargs": ("/missing", "hunter2")}
+    if sys.argv[1] == "joblib":
+        from joblib import Parallel, delayed, parallel_config
+        with parallel_config("loky", **given):
+            Parallel(2)(delayed(predict)(x) for x in range(4))
+    elif sys.argv[1] == "loky":
+        from loky import ProcessPoolExecutor
+        with ProcessPoolExecutor(2, **given) as pool:
+            list(pool.map(predict, range(4)))
+    else:
+        with ProcessPoolExecutor(2, mp_context=mp.get_context(sys.argv[1]), **given) as pool:
+            list(pool.map(predict, range(4)))
+"""
+
+
+@pytest.mark.parametrize("engine", ["fork", "spawn", "loky", "joblib"])
+def test_what_an_initializer_raised_is_the_cause_of_the_broken_pool(shows, engine):
+    def check(ran):
+        story = flat(ran.stderr)
+        assert "load_model(path='/missing', api_key=***)" in story
+        assert re.search(r"in the initializer of a (process-pool|loky) worker, pid \d+", story)
+        assert "its initializer raised LookupError" in story and "never started: the pool broke before" in story
+        assert ran.stderr.count("hint: ") == 0  # nothing is unknown
+        assert [head.rpartition(" ")[2] for head in ran.heads if head.endswith("in load_model")] == ["load_model"] * 2
+        assert ran.last.startswith("caused by FileNotFoundError: ")
+        assert ran.status == 1
+
+    shows(INITIALIZER, check, engine)
+
+
+def test_other_workers_are_not_said_to_have_been_submitted_where_ones_own_task_was(run):
+    ran = run(
+        """
+        import os
+        from concurrent.futures import ProcessPoolExecutor
+
+        def work(how):
+            return os._exit(3) if how == "dies" else how
+
+        if __name__ == "__main__":
+            with ProcessPoolExecutor(1) as pool:
+                first = pool.submit(work, "dies")
+                second = pool.submit(work, "late")
+                second.result()
+        """
+    )
+
+    story = flat(ran.stderr)
+    assert re.search(r"in a process pool, submitted at \S+main.py:11 in <module> never started", story)
+    assert re.search(r"in a process-pool worker, pid \d+, \S+, submitted at \S+main.py:10 in <module> work\(how='dies'\)", story)

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from autotb.postmortem import status_file, status_folder, status_reader
-from autotb.postmortem.status_file import BEGUN, IDLE, MARK, MARKED, PAGE, PID, RUNNING, UNKNOWN
+from autotb.postmortem.status_file import BEGUN, IDLE, MARK, MARKED, PAGE, PID, RAISED, RUNNING, UNKNOWN
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no folder of status files there")
 
@@ -151,3 +151,18 @@ def test_who_is_dead_and_who_will_be(monkeypatch):
     monkeypatch.setattr(status_file, "has_ended", lambda pid: next(answers))
     assert not status_reader.is_dead(5)
     assert status_reader.is_dead(5, within=60)
+
+
+@pytest.mark.parametrize(
+    ("state", "dump", "told"),
+    [
+        (RAISED, b'{"v": 1, "type": "ValueError", "message": "no", "hops": []}', "ValueError"),
+        (RAISED, b'{"v": 1, "type"', None),
+        (RAISED, b"[1]", None),
+        (RUNNING, b'{"type": "ValueError"}', None),
+    ],
+)
+def test_what_an_initializer_raised_is_read_as_any_record_is(state, dump, told):
+    record = remains(dump=dump, STATE=state).raised()
+
+    assert (record and record["type"]) == told
