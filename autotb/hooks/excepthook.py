@@ -6,6 +6,7 @@ Flows in: an uncaught exception.  Flows out: its story on stderr; Python's own d
 from __future__ import annotations
 
 import importlib
+import io
 import sys
 from types import TracebackType
 
@@ -64,6 +65,9 @@ def _show(value: BaseException, traceback: TracebackType | None) -> None:
     from autotb.trace import build
 
     if sys.stderr is None or _is_shown_elsewhere(value):
+        return
+    if type(sys.stderr) is io.TextIOWrapper and sys.stderr.closed:  # Python's own display goes past it
+        runtime.pythons()(type(value), value, traceback)
         return
     is_plain_ctrl_c = issubclass(type(value), KeyboardInterrupt) and static.context_of(value) is None
     if is_plain_ctrl_c and _is_an_engines_process(traceback):

@@ -182,6 +182,9 @@ def call_of(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], tb: Tr
     return engine_frames.frame_call(tb) if ownership.is_engines(function) else build.call_text(function, args, kwargs)
 
 
+_CHUNKS = (".process", ".process_executor")  # how the names of the modules end that cut a map in chunks
+
+
 def called(function: Any) -> Any:
     """The user's function; of a chunk of ``map`` the one that is called for each element."""
     if type(function) is not functools.partial:
@@ -189,7 +192,7 @@ def called(function: Any) -> Any:
     from autotb.record import safe_repr
 
     inner = function.func
-    chunk = static.module_of(inner) == "concurrent.futures.process" and safe_repr.function_name(inner) == "_process_chunk"
+    chunk = static.module_of(inner).endswith(_CHUNKS) and safe_repr.function_name(inner) == "_process_chunk"
     return function.args[0] if chunk else function
 
 

@@ -228,3 +228,31 @@ def test_other_workers_are_not_said_to_have_been_submitted_where_ones_own_task_w
     story = flat(ran.stderr)
     assert re.search(r"in a process pool, submitted at \S+main.py:11 in <module> never started", story)
     assert re.search(r"in a process-pool worker, pid \d+, \S+, submitted at \S+main.py:10 in <module> work\(how='dies'\)", story)
+
+
+MAPPED = """
+import os
+import signal
+import sys
+from concurrent.futures import ProcessPoolExecutor
+
+def work(x):
+    if x == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return x
+
+if __name__ == "__main__":
+    if sys.argv[1] == "loky":
+        from loky import ProcessPoolExecutor
+    with ProcessPoolExecutor(1) as pool:
+        list(pool.map(work, range(6), chunksize=int(sys.argv[2])))
+"""
+
+
+@pytest.mark.parametrize(("engine", "chunk"), [("process", "1"), ("loky", "1"), ("loky", "2")])
+def test_a_worker_that_died_of_a_map_is_told_with_the_call(shows, engine, chunk):
+    def check(ran):
+        call = "work(x=3)" if chunk == "1" else "work, for one of 2 elements: [(2,), (3,)]"
+        assert call in flat(ran.stderr) and re.search(KILLED, flat(ran.stderr))
+
+    shows(MAPPED, check, engine, chunk)

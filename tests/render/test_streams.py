@@ -174,3 +174,21 @@ def test_a_stream_that_fails_is_written_to_once_and_nothing_is_said_of_it(run):
 
     assert ran.stdout == ".\n"
     assert ran.status == 1
+
+
+def test_what_python_tells_where_stderr_is_closed_is_told(run):
+    code = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+if __name__ == "__main__":
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(int, "x")
+        future.exception()
+    sys.stderr.close()
+    future.result()
+"""
+    ran, bare = run(code), run(code, autotb="0")
+
+    assert ran.status == bare.status == 1
+    assert ("ValueError" in ran.stderr) == ("ValueError" in bare.stderr)
