@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +40,7 @@ def _wrap_makereport(original: Function) -> Function:
         told = ""
         with contextlib.ExitStack() as shortened:
             try:
-                if call.excinfo is not None:
+                if call.excinfo is not None and not _is_under_test():
                     told = _story(call.excinfo.value, call.excinfo.tb)
                     if told:
                         shortened.enter_context(_shortened(call))
@@ -51,6 +52,17 @@ def _wrap_makereport(original: Function) -> Function:
         return report
 
     return pytest_runtest_makereport
+
+
+def _is_under_test() -> bool:
+    """Whether this pytest is run by a test of another one, in one process: the report is what that test is about."""
+    from autotb.record import static
+
+    frame, runs = sys._getframe(1), 0
+    while frame is not None and runs < 2:
+        runs += frame.f_code.co_name == "runtestprotocol" and static.name_of(frame) == "_pytest.runner"
+        frame = frame.f_back  # type: ignore[assignment]
+    return runs == 2
 
 
 def _style(item: Any) -> object:

@@ -120,3 +120,40 @@ def test_without_the_workers_frames_in_the_traceback_the_story_is_a_section(tmp_
 
 def test_all_frames_on_request(tmp_path):
     assert "_base.py" in start(tmp_path, "--tb=short", AUTOTB_FRAMES="all").stdout
+
+
+PLUGINS_TEST = """
+pytest_plugins = ["pytester"]
+
+
+def test_a_plugin(pytester):
+    pytester.makepyfile('''
+from concurrent.futures import ProcessPoolExecutor
+
+
+def ratio():
+    return 1 / 0
+
+
+def test_inner():
+    with ProcessPoolExecutor(1) as pool:
+        pool.submit(ratio).result()
+''')
+    result = pytester.runpytest("-p", "no:cacheprovider")
+    result.stdout.fnmatch_lines(["*_RemoteTraceback*", "*__get_result*"])
+    result.stdout.no_fnmatch_line("*autotb*")
+"""
+
+
+def test_a_pytest_that_a_plugins_test_runs_reports_as_ever(tmp_path):
+    (tmp_path / "test_plugin.py").write_text(PLUGINS_TEST)
+    for autotb in "10":
+        ran = programs.run(
+            tmp_path,
+            "import sys, pytest\nsys.exit(pytest.main(sys.argv[1:]))",
+            "-p",
+            "no:cacheprovider",
+            "test_plugin.py",
+            autotb=autotb,
+        )
+        assert ran.status == 0, ran.stdout

@@ -373,6 +373,12 @@ def collected(found: Found, chance: Chance) -> None:
         return
     future: Any = concurrent.futures.Future()
     future.set_exception(exc)
+    try:
+        future.result()
+    except Exception:
+        pass  # itself, or what its class raises instead
+    except BaseException:
+        return  # the future asks whether there is one, and its class ends the program
     logging.getLogger("autotb").handlers[:] = [logging.NullHandler()]
     hostile.called.clear()
     done = autotb.collect([future], names=[chance.text()])
