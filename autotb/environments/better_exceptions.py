@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import sys
 from typing import TYPE_CHECKING, Any
 
 from autotb.assumption import Lost
@@ -33,10 +32,7 @@ def _wrap_format(original: Function) -> Function:
         from autotb.render import retold
 
         parts, tales = retold.read(value, tb, lambda tb: [*original(self, exc, value, tb)], in_notes=True)
-        parts = retold.shortened(parts, tales)
-        if sys.version_info < (3, 11) and tales and tales[0] is not None:  # which show no notes
-            parts += [f"{line}\n" for line in tales[0].lines]
-        return iter(parts)
+        return iter(retold.completed(parts, tales))
 
     return format_exception
 

@@ -5,7 +5,6 @@ colours the text alone.
 from __future__ import annotations
 
 import functools
-import sys
 import traceback
 from typing import TYPE_CHECKING, Any
 
@@ -34,10 +33,12 @@ def _wrap_format(original: Function) -> Function:
             return original(self, etype, value, tb)
         from autotb.render import retold
 
-        parts, tales = retold.read(value, tb, lambda tb: traceback.format_exception(etype, value, tb), in_notes=True)
-        if sys.version_info < (3, 11) and tales and tales[0] is not None:  # which show no notes
-            parts += [f"{line}\n" for line in tales[0].lines]
-        return self._format_tb_string("".join(parts))
+        def read(tb: Any) -> list[str]:
+            with retold.silence():
+                return traceback.format_exception(etype, value, tb)
+
+        parts, tales = retold.read(value, tb, read, in_notes=True)
+        return self._format_tb_string("".join(retold.completed(parts, tales)))
 
     return _format_tb_string_with_locals
 

@@ -31,21 +31,21 @@ def _wrap_structured(original: Function) -> Function:
     """A traceback of one exception, and of those that it came out of, in parts; by a list of frames, there is nothing to read."""
 
     @functools.wraps(original)
-    def structured_traceback(
-        self: Any, etype: Any, evalue: Any = None, etb: Any = None, tb_offset: Any = None, context: Any = 5
-    ) -> Any:
+    def structured_traceback(self: Any, etype: Any, evalue: Any = None, etb: Any = None, *more: Any, **named: Any) -> Any:
         from autotb.record import chain
 
         if type(etb) is not TracebackType or not chain.concerns(evalue):
-            return original(self, etype, evalue, etb, tb_offset, context)
+            return original(self, etype, evalue, etb, *more, **named)
         from autotb.render import retold
 
         if retold.is_read(evalue):
-            return original(self, etype, evalue, etb, tb_offset, context)
-        offset = self.tb_offset if tb_offset is None else tb_offset
+            return original(self, etype, evalue, etb, *more, **named)
+        given = more[0] if more else named.get("tb_offset")
+        offset = self.tb_offset if given is None else given
 
         def read(tb: Any) -> Any:
-            return original(self, etype, evalue, tb, offset if tb is etb else 0, context)
+            left = offset if tb is etb else 0
+            return original(self, etype, evalue, tb, left, *more[1:], **{key: named[key] for key in named if key != "tb_offset"})
 
         is_doc = type(self).__name__ == "DocTB"  # whose notes follow each other in one line
         parts, tales = retold.read(evalue, _after(etb, offset), read, in_notes=not is_doc)

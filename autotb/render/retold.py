@@ -195,6 +195,16 @@ def shortened(parts: list[str], tales: list[Retold | None]) -> list[str]:
     return parts
 
 
+def completed(parts: list[str], tales: list[Retold | None]) -> list[str]:
+    """The same, and below it what is told of the first, where that was to be shown with its notes and none were: Python 3.10 has
+    none, unless the backport of exception groups shows them.
+    """
+    parts, first = shortened(parts, tales), tales[0] if tales else None
+    if first is None or not first.lines or any(first.lines[0] in part for part in parts):
+        return parts
+    return parts + [f"{line}\n" for line in first.lines]
+
+
 @contextlib.contextmanager
 def _told_so(told: dict[int, Retold | None]) -> Iterator[None]:
     before, _reading.told = getattr(_reading, "told", {}), told

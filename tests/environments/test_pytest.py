@@ -141,7 +141,7 @@ def test_inner():
 ''')
     result = pytester.runpytest("-p", "no:cacheprovider")
     result.stdout.fnmatch_lines(["*_RemoteTraceback*", "*__get_result*"])
-    result.stdout.no_fnmatch_line("*autotb*")
+    result.stdout.no_fnmatch_line("*-- autotb --*")
 """
 
 
