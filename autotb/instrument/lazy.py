@@ -15,6 +15,7 @@ from autotb.record import callsite, static
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import CodeType
     from typing import Any
 
@@ -45,20 +46,28 @@ def operation(original: Function) -> Function:
     return make
 
 
-def call(original: Function) -> Function:
-    """The same of an object that holds the function, and makes an operation by being called: Dask's ``delayed``."""
+def call_of(name: str) -> Callable[[Function], Function]:
+    """The same of an object that holds the function under this name, and makes an operation by being called."""
 
-    @functools.wraps(original)
-    def __call__(self: Any, *args: object, **kwargs: object) -> Any:
-        try:
-            site = callsite.here(3)
-            if site is not None:
-                _remember(self._obj, site)  # ``DelayedLeaf``
-        except Exception:
-            pass  # the line is not told
-        return original(self, *args, **kwargs)
+    def call(original: Function) -> Function:
+        """Remembers the line that calls such an object."""
 
-    return __call__
+        @functools.wraps(original)
+        def __call__(self: Any, *args: object, **kwargs: object) -> Any:
+            try:
+                site = callsite.here(3)
+                if site is not None:
+                    _remember(getattr(self, name), site)
+            except Exception:
+                pass  # the line is not told
+            return original(self, *args, **kwargs)
+
+        return __call__
+
+    return call
+
+
+call = call_of("_obj")  # Dask's ``delayed``, a ``DelayedLeaf``
 
 
 def _remember(value: object, site: Site) -> None:

@@ -55,7 +55,7 @@ def _classify(path: str, module: str) -> str:
     if not os.path.isabs(path) and not os.path.exists(full):
         # Compiled code (Cython) names its source relative to where it was built: the module tells.
         file = getattr(sys.modules.get(module), "__file__", None)
-        full = os.path.abspath(file) if file else full
+        full = os.path.abspath(file) if file else _installed(path) or full
     if full.startswith(_HERE):
         return OWN
     if module in _MAINS and _is_a_launchers_script(full):
@@ -72,6 +72,13 @@ def _classify(path: str, module: str) -> str:
     if full.startswith(_STDLIB) or full.startswith(_ZIPPED):
         return STDLIB
     return USER
+
+
+def _installed(path: str) -> str:
+    """Where a path that begins with a package's folder would be, were it of an installed package."""
+    top, within, _ = path.replace("\\", "/").partition("/")
+    folders = [folder for folder in _site_packages() if os.path.isdir(folder + top)] if within and top.isidentifier() else []
+    return folders[0] + path if folders else ""
 
 
 def _is_a_launchers_script(full: str) -> bool:

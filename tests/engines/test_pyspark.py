@@ -44,7 +44,7 @@ if __name__ == "__main__":
 
 ENGINES = {
     "pyspark": Engine(
-        requires=("pyspark>=3.5",),
+        requires=("pyspark[connect]>=3.5",),
         heavy=True,
         oldest=("pyspark==3.5.1", "setuptools<80"),
         needs="java",

@@ -2,9 +2,9 @@
 
 A worker's error passes the JVM as text. The driver gets a ``PythonException`` (or py4j's ``Py4JJavaError``) whose message is
 that text; from 4.0 on PySpark makes traceback frames of it, with file and line only. They are told as the worker's, the message
-as the error that it quotes. Nothing rides along: the text goes through the JVM's logs. A local master logs every failed task
-twice more, Java stack and all, on the driver's terminal: those two loggers are switched off there, where no task is tried
-again.
+as the error that it quotes. What a worker on this machine knows besides comes by a file (``records``). A local
+master logs every failed task twice more, Java stack and all, on the driver's terminal: those two loggers are switched off there,
+where no task is tried again.
 Source: https://spark.apache.org/docs/latest/api/python/development/debugging.html
 """
 
@@ -12,23 +12,60 @@ from __future__ import annotations
 
 import functools
 import re
+import sys
 from typing import TYPE_CHECKING, Any
 
 from autotb import engine_facts
 from autotb.assumption import Attributes, Lost
-from autotb.instrument import engine_frames, inherited_settings
+from autotb.engines.pyspark import records
+from autotb.instrument import engine_frames, lazy
 from autotb.instrument.patch import Patch, noise_is_kept
 from autotb.record import annotate, build, capture, ownership
 from autotb.record.cpython_text import FRAME
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from autotb.instrument.types import Function
     from autotb.record.schema import Frame, Tree
 
-MODULES = ("pyspark.errors.exceptions.captured", "pyspark.java_gateway", "pyspark.core.context", "pyspark.context")
+_OF_RDDS = ("map", "flatMap", "filter", "mapPartitions", "mapPartitionsWithIndex", "foreach", "foreachPartition", "mapValues")
+_OF_GROUPS = tuple(
+    f"{kind}.{name}" for kind in ("PandasGroupedOpsMixin", "PandasCogroupedOps") for name in ("applyInPandas", "applyInArrow")
+)
+_OF_CONNECTED_GROUPS = tuple(
+    f"{kind}.{name}" for kind in ("GroupedData", "PandasCogroupedOps") for name in ("applyInPandas", "applyInArrow")
+)
+_CORE, _CONNECT, _WORKER = ("pyspark.core", "pyspark"), "pyspark.sql.connect", "pyspark.util"
+_OPERATIONS = {
+    **{f"{core}.rdd": tuple(f"RDD.{name}" for name in _OF_RDDS) for core in _CORE},
+    "pyspark.sql.pandas.map_ops": ("PandasMapOpsMixin.mapInPandas", "PandasMapOpsMixin.mapInArrow"),
+    "pyspark.sql.pandas.group_ops": _OF_GROUPS,
+    f"{_CONNECT}.group": _OF_CONNECTED_GROUPS,
+    f"{_CONNECT}.dataframe": ("DataFrame.mapInPandas", "DataFrame.mapInArrow"),
+    "pyspark.sql.udf": ("UDFRegistration.register",),
+    f"{_CONNECT}.udf": ("UDFRegistration.register",),
+}
+_CALLED = ("pyspark.sql.udf", f"{_CONNECT}.udf")
+MODULES = (
+    "pyspark.errors.exceptions.captured",
+    "pyspark.errors.exceptions.connect",
+    "pyspark.java_gateway",
+    "pyspark.core.context",
+    "pyspark.core.rdd",
+    "pyspark.context",
+    "pyspark.rdd",
+    "pyspark.util",
+    "pyspark.sql.pandas.map_ops",
+    "pyspark.sql.pandas.group_ops",
+    "pyspark.sql.udf",
+    "pyspark.sql.connect.dataframe",
+    "pyspark.sql.connect.group",
+    "pyspark.sql.connect.udf",
+)
 NAME = "PySpark"
 DISTRIBUTION = "pyspark"
-CAPTURED = "RDD functions, foreachPartition, UDFs: the worker's frames from Spark's text; the JVM's stack is left out"
+CAPTURED = "RDD functions, UDFs, pandas UDFs, mapInPandas, applyInPandas, Spark Connect; the JVM's stack is left out"
 TESTED = "3.5 to 4.3"
 
 _PYTHON = re.compile(r"Traceback \(most recent call last\):\n.*?(?=\n\s*\tat |\n SQLSTATE|\Z)", re.S)
@@ -56,8 +93,8 @@ def _wrap_convert(original: Function) -> Function:
     """Makes the exception that the program gets; its traceback, where it has one, is the worker's."""
 
     @functools.wraps(original)
-    def convert_exception(e: BaseException) -> Any:
-        converted = original(e)
+    def convert_exception(*args: object, **kwargs: object) -> Any:
+        converted = original(*args, **kwargs)
         try:
             _note(converted)
         except Exception:
@@ -68,22 +105,49 @@ def _wrap_convert(original: Function) -> Function:
 
 
 def _note(converted: Any) -> None:
-    """The worker's frames as a record, cut where the text's chained errors are."""
+    """The worker's record; without one, the frames that PySpark has made of the text."""
     tb = getattr(converted, "__traceback__", None)
-    found = _PYTHON.search(str(converted)) if tb is not None else None
-    if found is None or not engine_frames.has_user_frame(tb):
+    found = _PYTHON.search(str(converted))
+    if found is None:
         return
+    frames = _brought(converted, tb) if tb is not None and engine_frames.has_user_frame(tb) else []
+    tree = records.found(found[0], _most_attempts()) or (_of_text(found[0], frames) if frames else None)
+    if tree is None:
+        return
+    tree["hops"][0] |= {"engine": "pyspark", "where": "in a PySpark worker"}
+    if frames:
+        tree["hops"][0] |= {"twice": True, "brought": frames}
+    lazy.note_made(tree["hops"][0])
+    annotate.attach(converted, tree)
+
+
+def _brought(converted: BaseException, tb: TracebackType) -> list[Frame]:
     record = build.record(converted, tb, {"engine": "pyspark", "where": "in a PySpark worker", "twice": True})
-    if not isinstance(record, dict):
-        return
-    frames = record["hops"][0]["frames"]
-    first, *rest = _JOINTS.split(found[0])
+    return record["hops"][0]["frames"] if isinstance(record, dict) else []
+
+
+def _of_text(text: str, frames: list[Frame]) -> Tree:
+    """The worker's frames as a record, cut where the text's chained errors are."""
+    first, *rest = _JOINTS.split(text)
     tree = _tree(first, frames)
     for sentence, block in zip(rest[::2], rest[1::2]):
         inner, tree = tree, _tree(block, frames)
         tree |= {"cause": inner} if sentence.startswith("The above") else {"context": inner}
-    tree["hops"][0] |= {"engine": "pyspark", "where": "in a PySpark worker", "twice": True, "brought": frames}
-    annotate.attach(converted, tree)
+    return tree
+
+
+def _most_attempts() -> int:
+    """How often Spark tries a task of the running context's."""
+    module = next((sys.modules[name] for name in ("pyspark.core.context", "pyspark.context") if name in sys.modules), None)
+    context = module.SparkContext._active_spark_context if module is not None else None
+    try:
+        if context is None:
+            return 0
+        if context.master.startswith("local"):
+            return int((re.findall(r"\[.*, *(\d+)\]", context.master) or [1])[0])
+        return int(context._conf.get("spark.task.maxFailures", "4"))
+    except Exception:
+        return 0  # it is not said of how many
 
 
 def _tree(block: str, frames: list[Frame]) -> Tree:
@@ -140,16 +204,24 @@ PATCHES = (
     Patch(
         "pyspark.java_gateway",
         "launch_gateway",
-        inherited_settings.telling,
+        records.telling,
         also=_STARTS_A_JVM,
         optional=True,
         costs=Lost.SETTINGS,
     ),
+    Patch(_WORKER, "handle_worker_exception", records.keeping, optional=True, costs=records.COSTS),
     Patch("pyspark.errors.exceptions.captured", "convert_exception", _wrap_convert, optional=True, costs=Lost.RECORD),
+    Patch("pyspark.errors.exceptions.connect", "convert_exception", _wrap_convert, optional=True, costs=Lost.RECORD),
+    *(
+        Patch(module, name, lazy.operation, optional=True, costs=lazy.COSTS)
+        for module, names in _OPERATIONS.items()
+        for name in names
+    ),
+    *(Patch(module, "UserDefinedFunction.__call__", lazy.call_of("func"), optional=True, costs=lazy.COSTS) for module in _CALLED),
     Patch("pyspark.core.context", "SparkContext._do_init", _wrap_do_init, optional=True, costs=Lost.TWICE),
     Patch("pyspark.context", "SparkContext._do_init", _wrap_do_init, optional=True, costs=Lost.TWICE),
 )
-ASSUMPTIONS = (CONTEXT,)
+ASSUMPTIONS = (CONTEXT, records.CONTEXT)
 
 #: What ``python -m autotb demo --engine pyspark`` runs: a user's script.
 DEMO = '''\

@@ -1,0 +1,190 @@
+"""The records of Spark's Python workers: a file each, in a folder of the driver's, for a driver on the same machine.
+
+A worker's error passes the JVM as text, through its logs as well: nothing is added to that.  The driver makes a folder before it
+starts the JVM, whose workers inherit its name; a worker that fails leaves there what it knows, under a hash of the very text that
+it sends.  Where there is no such folder, on another machine, the text is all.
+
+Flows in: an error in a worker; the text of one in the driver.  Flows out: a record, and of what partition, stage and attempt it
+is.
+"""
+
+from __future__ import annotations
+
+import atexit
+import copy
+import functools
+import hashlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from typing import TYPE_CHECKING, Any
+
+from autotb.assumption import Attributes
+from autotb.instrument import attempts, engine_frames, inherited_settings
+from autotb.record import build, capture, static
+
+if TYPE_CHECKING:
+    from autotb.instrument.types import Function
+    from autotb.record.schema import Tree
+
+FOLDER = "_AUTOTB_SPARK_RECORDS"  # no setting: those begin with ``AUTOTB_``
+COSTS = "the arguments, the variables, the process and the partition of a failed Spark task"
+CONTEXT = Attributes("pyspark.taskcontext", "TaskContext", "partitionId", "stageId", "attemptNumber", costs=COSTS)
+_MOST = 200  # files
+_LARGEST = 1_000_000  # bytes of one
+
+_AGAIN = 5.0  # seconds in which one failure is told twice: ``toPandas`` makes two exceptions of it
+
+_folder = ""
+_last: tuple[str, float, Tree] | None = None
+
+
+# In the driver
+
+
+def folder() -> str:
+    """This driver's folder, made once; it goes with the program."""
+    global _folder
+    if not _folder:
+        _folder = tempfile.mkdtemp(prefix="autotb-spark-")
+        atexit.register(_remove, _folder, os.getpid())
+    return _folder
+
+
+def _remove(path: str, pid: int) -> None:
+    if os.getpid() == pid:  # and not in a forked child
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def telling(original: Function) -> Function:
+    """Starts the JVM, which starts the workers, in the environment of this process."""
+    start = inherited_settings.telling(original)
+
+    @functools.wraps(original)
+    def launch_gateway(*args: object, **kwargs: object) -> Any:
+        try:
+            os.environ[FOLDER] = folder()
+        except Exception:
+            pass  # no temporary folder: the text is read
+        try:
+            return start(*args, **kwargs)
+        finally:
+            os.environ.pop(FOLDER, None)
+
+    return launch_gateway
+
+
+def found(text: str, most: int) -> Tree | None:
+    """The record of the error of this text; ``most`` is how often Spark tries a task.
+
+    Tasks of one stage fail of the same with the same words, and Spark does not say of which it tells: then it is one of them.
+    """
+    global _last
+    if not _folder:
+        return None
+    if _last is not None and _last[0] == text and time.monotonic() - _last[1] < _AGAIN:
+        return copy.deepcopy(_last[2])
+    tree = _found(text, most)
+    _last = (text, time.monotonic(), copy.deepcopy(tree)) if tree is not None else None
+    return tree
+
+
+def _found(text: str, most: int) -> Tree | None:
+    read = [_read(os.path.join(_folder, name)) for name in os.listdir(_folder) if name.startswith(_key(text))]
+    tasks = [each for each in read if each is not None and capture.is_tree(each.get("tree"))]
+    if not tasks:
+        return None
+    stage = max(each["stage"] for each in tasks)
+    tasks = sorted((each for each in tasks if each["stage"] == stage), key=lambda each: (-each["attempt"], each["partition"]))
+    task, partitions = tasks[0], {each["partition"] for each in tasks}
+    label = f"partition {task['partition']:,}" + (f" (of {len(partitions):,} that failed so)" if len(partitions) > 1 else "")
+    label += f", stage {stage:,}" if stage >= 0 else ""
+    if task["attempt"]:
+        label += f", {attempts.said(task['attempt'] + 1, most, [])}"
+    tree: Tree = task["tree"]
+    if task["partition"] >= 0:
+        tree["hops"][0]["label"] = label
+    return tree
+
+
+def _read(path: str) -> Any:
+    try:
+        with open(path, "rb") as file:
+            value = json.loads(file.read(_LARGEST))
+        os.remove(path)
+        return value if isinstance(value, dict) else None
+    except (OSError, ValueError):
+        return None
+
+
+# In a worker
+
+
+class _Heard:
+    """The stream on which a worker answers the JVM, and what was written to it."""
+
+    def __init__(self, stream: Any) -> None:
+        self.stream, self.parts = stream, list[bytes]()
+
+    def write(self, data: Any) -> Any:
+        self.parts.append(bytes(data))
+        return self.stream.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+    def text(self) -> str:
+        """The traceback, after its length."""
+        whole = b"".join(self.parts)
+        return whole[whole.find(b"Traceback ") :].decode("utf-8", "replace") if b"Traceback " in whole else ""
+
+
+def keeping(original: Function) -> Function:
+    """Runs in a worker, with the exception alive, and sends its text."""
+
+    @functools.wraps(original)
+    def handle_worker_exception(e: BaseException, outfile: Any, *more: object, **named: object) -> Any:
+        path = os.environ.get(FOLDER)
+        if path is None:
+            return original(e, outfile, *more, **named)
+        heard = _Heard(outfile)
+        result = original(e, heard, *more, **named)
+        try:
+            _keep(path, e, heard.text())
+        except Exception:
+            pass  # then the text is all
+        return result
+
+    return handle_worker_exception
+
+
+def _keep(path: str, exc: BaseException, text: str) -> None:
+    tb = static.traceback_of(exc)
+    if not text or len(os.listdir(path)) >= _MOST or not engine_frames.has_user_frame(tb):
+        return
+    partition, stage, attempt = _task()
+    tree = build.record(exc, tb, build.hop("pyspark", "in a PySpark worker", call=engine_frames.frame_call(tb)))
+    if not isinstance(tree, dict):
+        return  # one of a flood
+    told = json.dumps({"partition": partition, "stage": stage, "attempt": attempt, "tree": tree})
+    name = f"{_key(text)}-{os.getpid()}-{partition}-{stage}-{attempt}"
+    with open(os.path.join(path, "." + name), "w", encoding="utf-8") as file:
+        file.write(told)
+    os.replace(os.path.join(path, "." + name), os.path.join(path, name))
+
+
+def _task() -> tuple[int, int, int]:
+    module = sys.modules.get("pyspark.taskcontext")
+    context = module.TaskContext.get() if module is not None else None
+    known = CONTEXT.read(context) if context is not None else None
+    if known is None:
+        return -1, -1, 0
+    partition, stage, attempt = (int(each()) for each in known)
+    return partition, stage, attempt
+
+
+def _key(text: str) -> str:
+    return hashlib.sha1(text.strip().encode("utf-8", "replace"), usedforsecurity=False).hexdigest()[:20]
