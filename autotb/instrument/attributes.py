@@ -127,6 +127,7 @@ TABLE = (
             "engines.futures",
             "engines.multiprocessing.driver",
             "engines.multiprocessing.recovery",
+            "engines.multiprocessing.waits",
             "engines.parsl.interrupts",
             "engines.parsl.upstream",
             "engines.pebble",

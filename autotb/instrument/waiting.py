@@ -16,22 +16,21 @@ from autotb.record.capture import attached
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from typing import Any
 
     from autotb.instrument.types import Future
 
 KEY = "_autotb_waited"
-_CHAIN = 10  # exceptions of a chain that are looked at
 _MODULES = ("builtins", "concurrent.futures._base", "asyncio.exceptions")
 
 
 class Waited:
-    """On an error that came of waiting: the future that was asked, and its state at that moment."""
+    """On an error that came of waiting: the future, or a pool's job, that was asked, and its state at that moment."""
 
     __slots__ = ("future", "state")
 
-    def __init__(self, future: Future) -> None:
-        self.future, self.state = weakref.ref(future), future._state
+    def __init__(self, future: Any, state: str) -> None:
+        self.future, self.state = weakref.ref(future), state
 
     def __reduce__(self) -> tuple[type, tuple[()]]:
         return (dict, ())  # elsewhere nobody knows that future
@@ -46,7 +45,18 @@ def is_wait(error: object) -> bool:
 def note(future: Future, error: BaseException) -> None:
     """The wait for a future that was asked raised this; nothing is looked up yet, as programs poll with short timeouts."""
     if is_wait(error):
-        static.fields_of(error)[KEY] = Waited(future)
+        note_asked(error, future, future._state)
+
+
+def note_asked(error: BaseException, future: object, state: str = "") -> None:
+    """The same of an error that is known to be one."""
+    static.fields_of(error)[KEY] = Waited(future, state)
+
+
+def asked(error: BaseException) -> Any:
+    """The future, or job, that was asked; None where that is not known, or gone."""
+    waited = dict.get(static.fields_of(error), KEY)
+    return waited.future() if type(waited) is Waited else None
 
 
 def opened(error: BaseException) -> engine_facts.Opened | None:
@@ -65,19 +75,11 @@ def opened(error: BaseException) -> engine_facts.Opened | None:
 
 def look(error: BaseException | None) -> None:
     """A pool is about to end while an error passes, and its tasks with it: this is the last moment to see them."""
-    for each in _chain(error):
+    for each in static.chain(error):
         if is_wait(each) and attached(each) is None:
             said = lines(each)
             if said:
                 annotate.note(each, broken=list(said))
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    for _ in range(_CHAIN):
-        if error is None:
-            return
-        yield error
-        error = static.behind(error)
 
 
 def lines(error: BaseException) -> tuple[str, ...]:
@@ -86,7 +88,7 @@ def lines(error: BaseException) -> tuple[str, ...]:
 
     waited = dict.get(static.fields_of(error), KEY)
     if type(waited) is Waited:
-        future = waited.future()
+        future = asked(error)
         return waited_tasks.told(pool_tasks.Pools().found([future], waited.state)) if future is not None else ()
     tb = static.traceback_of(error)
     pending = pool_tasks.pending(tb)

@@ -23,7 +23,7 @@ from types import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import CodeType, FrameType
     from typing import Any, TypeGuard
 
@@ -155,6 +155,15 @@ def behind(exc: BaseException) -> BaseException | None:
     cause: BaseException | None = cause_of(exc)
     context: BaseException | None = context_of(exc)
     return context if cause is None else cause
+
+
+def chain(exc: BaseException | None, most: int = 10) -> Iterator[BaseException]:
+    """An exception and what is behind it."""
+    for _ in range(most):
+        if exc is None:
+            return
+        yield exc
+        exc = behind(exc)
 
 
 def is_exception(value: object) -> TypeGuard[BaseException]:

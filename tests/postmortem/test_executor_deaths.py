@@ -199,7 +199,9 @@ def test_what_an_initializer_raised_is_the_cause_of_the_broken_pool(shows, engin
         story = flat(ran.stderr)
         assert "load_model(path='/missing', api_key=***)" in story
         assert re.search(r"in the initializer of a (process-pool|loky) worker, pid \d+", story)
-        assert "its initializer raised LookupError" in story and "never started: the pool broke before" in story
+        assert "its initializer raised LookupError" in story
+        # The other worker may be so far by then that it might have had the task.
+        assert "never started: the pool broke before" in story or "not known whether it started: the pool broke" in story
         assert ran.stderr.count("hint: ") == 0  # nothing is unknown
         assert [head.rpartition(" ")[2] for head in ran.heads if head.endswith("in load_model")] == ["load_model"] * 2
         assert ran.last.startswith("caused by FileNotFoundError: ")

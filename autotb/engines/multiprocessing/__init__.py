@@ -28,12 +28,13 @@ CAPTURED = "Pool (apply, map, starmap, imap, imap_unordered, the _async forms, i
 
 def declare(package: str, **more: Any) -> None:
     """Register the facts of ``multiprocessing``, or of another package of the same make (``multiprocess``)."""
+    internals.contexts.append(f"{package}.context")
     engine_facts.register(
         asks=((f"{package}.pool", "get"), (f"{package}.pool", "next")),
         runs=((f"{package}.pool", "worker"),),
         crashes=("autotb.WorkerDied",),
         remote_texts=(f"{package}.pool.RemoteTraceback",),
-        openers=(driver.open_interrupted,),
+        openers=(driver.opened,),
         **more,
     )
 

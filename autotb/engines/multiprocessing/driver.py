@@ -11,6 +11,7 @@ import sys
 import weakref
 
 from autotb import settings
+from autotb.engines.multiprocessing import internals
 from autotb.engines.multiprocessing.messages import untold
 from autotb.instrument import exception_wrappers
 from autotb.record import static
@@ -45,7 +46,11 @@ def _note(job: Job, error: BaseException) -> None:
         from autotb.record import annotate
 
         timeout = sys.modules[type(job).__module__.partition(".")[0]].TimeoutError
-        if not issubclass(type(error), (timeout, StopIteration)):
+        if issubclass(type(error), timeout):
+            from autotb.instrument import waiting
+
+            waiting.note_asked(error, job)
+        elif not issubclass(type(error), StopIteration):
             annotate.note_submitted(error, engine_frames.place_of(job.__dict__.get("_autotb_site")))
         tb = static.traceback_of(error)
         if tb is not None and tb.tb_next is not None:
@@ -155,9 +160,9 @@ def wrap_terminate(original: Function) -> Function:
 
     @functools.wraps(original)
     def terminate(self: Any) -> Any:
-        if type(error := sys.exc_info()[1]) is KeyboardInterrupt:
+        if (error := sys.exc_info()[1]) is not None:
             _note_running(self, error)
-            del error  # whose traceback leads to this frame
+        del error  # whose traceback leads to this frame
         result = original(self)
         if hasattr(getattr(self, "_outqueue", None), "_wlock"):  # processes, not threads
             _forget(self)
@@ -167,23 +172,38 @@ def wrap_terminate(original: Function) -> Function:
 
 
 def _note_running(pool: Pool, error: BaseException) -> None:
-    """A Ctrl-C ends the pool: what its workers do."""
+    """A Ctrl-C ends the pool, or a wait for its tasks that has timed out: what its workers do."""
     try:
-        from autotb.engines.multiprocessing import recovery
-        from autotb.instrument import interrupted
+        if type(error) is KeyboardInterrupt:
+            from autotb.engines.multiprocessing import recovery
+            from autotb.instrument import interrupted
 
-        interrupted.look(error, recovery.running(pool))
+            interrupted.look(error, recovery.running(pool))
+        for each in static.chain(error):
+            if _timed_out(each):
+                from autotb.engines.multiprocessing import waits
+
+                waits.look(each)
     except Exception:
         pass  # then it is not told
 
 
-def open_interrupted(error: BaseException) -> Opened | None:
-    """A Ctrl-C is told with what the workers were doing."""
-    if type(error) is not KeyboardInterrupt:
-        return None
-    from autotb.instrument import interrupted
+def opened(error: BaseException) -> Opened | None:
+    """A Ctrl-C, and a wait that has timed out, are told with what the workers were doing."""
+    if type(error) is KeyboardInterrupt:
+        from autotb.instrument import interrupted
 
-    return interrupted.opened(error)
+        return interrupted.opened(error)
+    if not _timed_out(error):
+        return None
+    from autotb.engines.multiprocessing import waits
+
+    return waits.opened(error)
+
+
+def _timed_out(error: BaseException) -> bool:
+    kind = type(error)
+    return static.name(kind) == "TimeoutError" and static.module(kind) in internals.contexts
 
 
 def _forget(pool: Pool) -> None:

@@ -121,12 +121,13 @@ def running(pool: Pool) -> dict[object, Task]:
     found: dict[object, Task] = {}
     for process in list(pool._pool):
         left = _left(pool, process) if process.exitcode is not None else status_reader.of_child(process)
-        if left is not None and left.words[status_file.JOB] >= 0 and (task := _running(pool, left)):
+        if left is not None and left.words[status_file.JOB] >= 0 and (task := task_of(pool, left)):
             found["pid", left.pid] = task
     return found
 
 
-def _running(pool: Pool, left: status_reader.Remains) -> Task | None:
+def task_of(pool: Pool, left: status_reader.Remains) -> Task | None:
+    """What a worker does, or did until a Ctrl-C ended it; None for one that has no task."""
     from autotb.instrument import engine_frames, pool_tasks
     from autotb.instrument.waited_tasks import Task
 
