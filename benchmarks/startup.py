@@ -24,11 +24,12 @@ def rows() -> list[Row]:
     result = []
     with tempfile.TemporaryDirectory(prefix="autotb-bench-") as folder:
         python, site = _environment(Path(folder))
+        alone = _without_a_distributions_own(Path(folder), python)
         pth = site / "autotb.pth"
         hidden = site / "autotb.pth.off"
         for what, script, limit in SCRIPTS:
             for compiled in (True, False):
-                environment = _compiled(site, python, compiled)
+                environment = {**_compiled(site, python, compiled), **alone}
                 with_it = instructions([python, *script], environment)
                 off = instructions([python, *script], {**environment, "AUTOTB": "0"})
                 pth.rename(hidden)
@@ -53,6 +54,19 @@ def _environment(folder: Path) -> tuple[str, Path]:
         # These import a codec for the first .pth file of an environment, whosever it is; nearly every environment has one.
         (site / "other.pth").write_text("# nothing\n", encoding="utf-8")
     return python, site
+
+
+def _without_a_distributions_own(folder: Path, python: str) -> dict[str, str]:
+    """Debian's and Ubuntu's Python may import ``apport_python_hook``, which sets a hook of its own: another program than this."""
+    said = subprocess.run(
+        [python, "-c", "import sys; print('sitecustomize' in sys.modules)"], capture_output=True, text=True, check=True
+    )
+    if said.stdout.strip() == "False":
+        return {}
+    (folder / "quiet").mkdir()
+    (folder / "quiet" / "sitecustomize.py").write_text("", encoding="utf-8")
+    subprocess.run([python, "-m", "compileall", "-q", str(folder / "quiet")], check=True, env=dict(os.environ, AUTOTB="0"))
+    return {"PYTHONPATH": str(folder / "quiet")}
 
 
 def _compiled(site: Path, python: str, compiled: bool) -> dict[str, str]:

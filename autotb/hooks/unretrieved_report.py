@@ -54,7 +54,7 @@ def _report_one(kind: failure_kinds.Kind, error: BaseException, submitted: Place
     where = clean.line(f", submitted at {submitted['path']}:{submitted['line']} in {submitted['name']}") if submitted else ""
     lines = [f"autotb: the exception of a failed future was never retrieved{where}"]
     if room == MOST - _LEFT:
-        lines += render.as_text(build.build(error)).split("\n")
+        lines += render.as_text(build.build(error), is_placed=submitted is not None, with_hints=True).split("\n")
         if len(lines) > room:
             lines = [*lines[: room - 2], f"  … {len(lines) - room + 1} more lines", kind.first]
     else:

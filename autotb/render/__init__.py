@@ -26,10 +26,10 @@ def explain(exc: BaseException) -> Trace:
     return build.build(exc)
 
 
-def as_text(trace: Trace) -> str:
-    """The plain style, CPython's own grammar, without a newline at its end."""
+def as_text(trace: Trace, *, is_placed: bool = False, with_hints: bool = False) -> str:
+    """The plain style, CPython's own grammar, without a newline at its end; ``is_placed`` as for ``plain.lines``."""
     with own:
-        return "\n".join(plain.lines(tracebacklimit.limited(trace)))
+        return "\n".join(plain.lines(tracebacklimit.limited(trace), with_hints=with_hints, is_placed=is_placed))
 
 
 def draw(trace: Trace, stream: Any, style: str = "") -> str:

@@ -24,12 +24,14 @@ class _Member(str):
     __slots__ = ()
 
 
-def lines(trace: Trace, in_force: settings.Settings | None = None, *, with_hints: bool = False) -> list[str]:
-    """The story, line by line."""
+def lines(
+    trace: Trace, in_force: settings.Settings | None = None, *, with_hints: bool = False, is_placed: bool = False
+) -> list[str]:
+    """The story, line by line; ``is_placed`` says that a line of the user's is told beside it, if it has none itself."""
     used = in_force or settings.used("frames", "args", "locals")
 
     def drawn(shorter: Trace, within: Limits) -> list[str]:
-        return _Text(shorter, used, within).story(with_hints)
+        return _Text(shorter, used, within, is_placed=is_placed).story(with_hints)
 
     return bounds.kept(trace, drawn)
 
@@ -37,11 +39,11 @@ def lines(trace: Trace, in_force: settings.Settings | None = None, *, with_hints
 class _Text:
     """One story, within some limits."""
 
-    def __init__(self, trace: Trace, in_force: settings.Settings, within: Limits) -> None:
+    def __init__(self, trace: Trace, in_force: settings.Settings, within: Limits, *, is_placed: bool) -> None:
         self.trace = trace
         self.in_force = in_force
         self.within = within
-        self.bare = show.is_bare(trace.stack)
+        self.bare = not is_placed and show.is_bare(trace.stack)
         self.has_less = False  # than Python would have printed
 
     def story(self, with_hints: bool) -> list[str]:

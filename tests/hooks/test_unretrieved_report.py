@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 import pytest
@@ -91,3 +92,29 @@ def test_an_error_in_one_line_has_its_place():
 
     assert line.startswith("ValueError: a\\nb, at ")
     assert line.endswith(f"in {sys._getframe().f_code.co_name}")
+
+
+UNSENT = """
+from concurrent.futures import ProcessPoolExecutor, wait
+
+
+def use(lines):
+    return lines
+
+
+if __name__ == "__main__":
+    with ProcessPoolExecutor(1) as pool:
+        wait([pool.submit(use, (n for n in [1]))])
+"""
+
+
+def test_a_call_that_could_not_be_sent_is_told_without_the_engines_frames(shows):
+    def check(ran):
+        assert re.match(r"autotb: the exception of a failed future was never retrieved, submitted at \S*main\.py:\d+", ran.stderr)
+        assert "hint: lines → generator cannot be pickled" in ran.stderr
+        assert "[use(lines=<generator object>)]" in ran.stderr
+        assert "_feed" not in ran.stderr
+        assert "1 engine frame hidden" in ran.stderr
+        assert ran.last == "TypeError: cannot pickle 'generator' object"
+
+    shows(UNSENT, check)
