@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
     from autotb.record.schema import Frame, Tree
 
 MOST = 1_000
+MOST_TASKS = 5  # tasks of a kind that are named
 _DEEPEST = 5  # causes that are looked at
 _LONGEST = 300  # characters of an argument that is compared
 _SCALARS = frozenset((str, bytes, int, float, complex, bool, type(None)))
@@ -37,18 +38,22 @@ class Kind:
         is_same: whether all so far say the same, as far as their arguments tell.
         is_reported: whether one of them was reported.
         unreported: how many were not, since.
+        tasks: what the engine calls the first few of those, as far as their records say.
     """
 
-    __slots__ = ("args", "first", "is_reported", "is_same", "line", "name", "path", "type", "unreported")
+    __slots__ = ("args", "first", "is_reported", "is_same", "line", "name", "path", "tasks", "type", "unreported")
 
     def __init__(self, type: str, path: str | None, line: int, name: str, args: tuple[Any, ...] | None) -> None:
         self.type, self.path, self.line, self.name = type, path, line, name
         self.args, self.is_same = args, args is not None
         self.first, self.is_reported, self.unreported = "", False, 0
+        self.tasks: list[str] = []
 
     def count(self, exc: BaseException) -> None:
         """One more, which is not reported by itself."""
         self.unreported += 1
+        if len(self.tasks) < MOST_TASKS:
+            self.tasks += _task(exc)
         if self.is_same:
             self.compare(exc)
 
@@ -62,6 +67,14 @@ class Kind:
             return self.first
         place = f", at {self.path}:{self.line} in {self.name}" if self.path else ""
         return self.type + place
+
+
+def _task(exc: BaseException) -> list[str]:
+    """What the engine calls the task that failed; nothing where its record does not say."""
+    record = dict.get(static.fields_of(exc), KEY)
+    hops = record.get("hops") if type(record) is dict else None
+    label = hops[0].get("label") if type(hops) is list and hops and type(hops[0]) is dict else None
+    return [label[:_LONGEST]] if type(label) is str and label else []
 
 
 _kinds: dict[object, Kind] = {}

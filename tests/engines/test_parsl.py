@@ -414,3 +414,34 @@ def test_programs_that_are_not_on_the_path_are_told_where_they_are(run):
     assert "hint: interchange.py is in " in ran.stderr and "bin/activate`" in ran.stderr
     asked = programs.start([sys.executable, "-m", "autotb", "doctor", "--engine", "parsl"], ran.folder, PATH="/usr/bin:/bin")
     assert asked.stdout.splitlines()[-1].startswith("hint: interchange.py is in ")
+
+
+def test_tasks_that_nobody_asks_for_are_named_at_the_end(shows):
+    def check(ran):
+        assert ran.stdout == "done\n"
+        first = re.search(r"never retrieved, submitted at \S*main\.py:\d+ in <\w+>\n.*\n.*, task (\d), ", ran.stderr)
+        rest = re.fullmatch(r"  2 × ValueError, at \S*main\.py:\d+ in score: task (\d), task (\d)", ran.last)
+        assert sorted([first[1], rest[1], rest[2]] if first and rest else []) == ["1", "3", "5"]
+
+    shows(UNASKED, check)
+
+
+UNASKED = """
+import parsl
+from concurrent.futures import wait
+from parsl import Config, python_app
+from parsl.executors import ThreadPoolExecutor
+
+
+@python_app
+def score(item):
+    if item % 2:
+        raise ValueError(f"item {item} is odd")
+
+
+if __name__ == "__main__":
+    with parsl.load(Config(executors=[ThreadPoolExecutor(max_threads=2)], initialize_logging=False)):
+        futures = [score(item) for item in range(6)]
+        wait(futures)
+    print("done")
+"""

@@ -22,8 +22,8 @@ def fresh(monkeypatch):
 class Counted:
     """A kind of failures."""
 
-    def __init__(self, name, unreported):
-        self.name, self.unreported, self.is_reported = name, unreported, False
+    def __init__(self, name, unreported, *tasks):
+        self.name, self.unreported, self.is_reported, self.tasks = name, unreported, False, list(tasks)
 
     def __str__(self):
         return self.name
@@ -33,6 +33,12 @@ def test_counts_begin_with_the_most_frequent():
     kinds = [Counted("A", 1), Counted("B", 5)]
 
     assert unretrieved_report._counted(kinds, "", 12) == ["autotb: 6 futures failed, never retrieved:", "  5 × B", "  1 × A"]
+
+
+def test_tasks_that_are_known_by_name_are_named():
+    lines = unretrieved_report._counted([Counted("A", 4, "task 1", "task 3"), Counted("B", 1, "task 2")], "", 12)
+
+    assert lines[1:] == ["  4 × A: task 1, task 3, 2 more", "  1 × B: task 2"]
 
 
 def test_what_is_counted_is_reported():
