@@ -20,6 +20,7 @@ USER, LIBRARY, STDLIB, ENGINE, OWN = "user", "library", "stdlib", "engine", "own
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _PACKED = str(getattr(sys, "_MEIPASS", "")) + os.sep if getattr(sys, "frozen", False) else ""  # PyInstaller's
 _STDLIB = tuple({path + os.sep for path in (os.path.dirname(os.__file__), os.path.dirname(os.path.realpath(os.__file__)))})
+_PACKAGES = ("site-packages", "dist-packages")
 _MAINS = ("__main__", "__mp_main__", "")
 _LOADERS = ("pex", "_bootstrap")  # of packed programs: what they call first is the program
 user_packages: set[str] = set()  # top-level packages of submitted functions
@@ -145,6 +146,10 @@ def _is_engine(full: str, module: str) -> bool:
             folder = _folder_of(own)
             if folder and full.startswith(folder):
                 return True
+            # A function of the engine's own may come by value from another copy of it: Spark's workers have theirs in an archive.
+            top = own.partition(".")[0]
+            if any(f"{os.sep}{packages}{os.sep}{top}{os.sep}" in full for packages in _PACKAGES):
+                return True
     # Modules that run as scripts (an engine's worker is often `__main__`) have lost their name: the folder tells.
     if module in _MAINS:
         folders = [_folder_of(own) or "" for own in engine_facts.facts.own_modules]
@@ -175,7 +180,7 @@ def _site_packages() -> list[str]:
     return [
         os.path.abspath(path) + os.sep
         for path in sys.path
-        if os.path.basename(path.rstrip(os.sep)) in ("site-packages", "dist-packages") or path.endswith(".whl")  # as in a pex
+        if os.path.basename(path.rstrip(os.sep)) in _PACKAGES or path.endswith(".whl")  # as in a pex
     ]
 
 

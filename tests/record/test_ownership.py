@@ -101,6 +101,18 @@ def test_a_new_engine_changes_what_was_known(packages):
     assert ownership.kind_of(file, "an_engine") == ENGINE
 
 
+def test_an_engines_function_that_came_by_value_is_of_another_copy_of_it(packages, monkeypatch):
+    packages("an_engine")
+    engine_facts.register(own=("an_engine",))
+    # The worker is the engine's own program, as Spark's.
+    monkeypatch.setitem(sys.modules, "__main__", SimpleNamespace(__spec__=SimpleNamespace(name="an_engine.daemon")))
+    of_the_driver = os.path.join(os.sep, "opt", "env", "lib", "site-packages", "an_engine", "rdd.py")
+
+    assert ownership.kind_of(of_the_driver, "an_engine.rdd") == ENGINE
+    assert ownership.kind_of(of_the_driver, "mine") == USER
+    assert ownership.kind_of("/home/me/an_engine/rdd.py", "an_engine.rdd") == USER
+
+
 def test_an_engines_script_has_lost_its_modules_name(packages):
     file = packages("an_engine")
     engine_facts.register(own=("an_engine",))
