@@ -61,6 +61,7 @@ ENGINES = {
     "prefect": Engine(
         requires=("prefect>=3.0", "fastapi<0.120"),  # Prefect's server does not start with newer ones
         heavy=True,
+        costly=True,
         oldest=("prefect==3.0.11", "fastapi<0.115", "pydantic<2.10", "griffe<2"),
         environment={"PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "150"},
         main=MAIN,

@@ -46,6 +46,7 @@ ENGINES = {
     "pyspark": Engine(
         requires=("pyspark[connect]>=3.5",),
         heavy=True,
+        costly=True,
         oldest=("pyspark==3.5.1", "setuptools<80"),
         needs="java",
         environment={"SPARK_LOCAL_IP": "127.0.0.1"},

@@ -31,7 +31,7 @@ def work(x):
         raise ValueError(x)
     if x == 5 and "hangs" in sys.argv:
         print("hangs", flush=True)
-        time.sleep(60)
+        time.sleep(8)  # who is interrupted waits for it
     return x
 
 if __name__ == "__main__":
