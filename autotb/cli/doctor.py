@@ -22,6 +22,7 @@ from typing import Any
 from autotb import __version__, api, boot, first_use, plain_errors, runtime, settings
 from autotb.cli import checkup, holders
 from autotb.instrument import patch
+from autotb.record import static
 
 _DRAWN = "every uncaught error on a terminal; elsewhere those of workers and engines, a plain one is Python's own text"
 _DRAWN_BY_ALL = "every uncaught error everywhere, in the style that is set"
@@ -204,7 +205,15 @@ def _import(module: str, problems: list[str]) -> None:
     except Exception as error:
         if isinstance(error, ModuleNotFoundError) and error.name == module:
             return  # in this version the module that would hold it is no package
-        problems.append(f"{module} cannot be imported: {type(error).__name__}: {error}")
+        if not _wants_an_extra(module, error):
+            problems.append(f"{module} cannot be imported: {type(error).__name__}: {error}")
+
+
+def _wants_an_extra(module: str, error: Exception) -> bool:
+    """Whether the engine is there, and this part of it wants a package that is not: Ray without ``ray[serve]``."""
+    top = module.partition(".")[0]
+    missing = [each.name or "" for each in static.chain(error) if isinstance(each, ModuleNotFoundError)]
+    return top in sys.modules and module != top and any(name and name.partition(".")[0] != top for name in missing)
 
 
 def _state(declared: patch.Patch) -> str:

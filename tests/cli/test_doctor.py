@@ -7,6 +7,9 @@ import os
 import re
 import sys
 
+import pytest
+
+from autotb.cli import doctor
 from tests import programs
 
 
@@ -50,3 +53,42 @@ def test_doctor_says_what_is_off(tmp_path):
     )
     assert any("AUTOTB_STYLE='x'" in problem for problem in report["problems"])
     assert report["settings"]["style"]["from"] == "default"
+
+
+@pytest.mark.parametrize(
+    ("lines", "is_problem"),
+    [
+        ("import a_package_that_is_not_there", False),
+        (
+            "try:\n    import a_package_that_is_not_there\nexcept ImportError:\n    raise ImportError('install an_engine[part]')",
+            False,
+        ),
+        ("import an_engine.gone", True),  # of its own
+        ("1 / 0", True),
+    ],
+)
+def test_a_part_whose_packages_are_not_installed_is_no_problem(tmp_path, monkeypatch, lines, is_problem):
+    (tmp_path / "an_engine").mkdir()
+    (tmp_path / "an_engine" / "__init__.py").touch()
+    (tmp_path / "an_engine" / "part.py").write_text(lines)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    problems = []
+
+    try:
+        doctor._import("an_engine", problems)
+        doctor._import("an_engine.part", problems)
+    finally:
+        for name in ("an_engine", "an_engine.part"):
+            sys.modules.pop(name, None)
+
+    assert len(problems) == is_problem
+
+
+def test_an_engine_that_cannot_be_imported_is_a_problem(tmp_path, monkeypatch):
+    (tmp_path / "an_engine.py").write_text("import a_package_that_is_not_there")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    problems = []
+
+    doctor._import("an_engine", problems)
+
+    assert problems == ["an_engine cannot be imported: ModuleNotFoundError: No module named 'a_package_that_is_not_there'"]
