@@ -84,7 +84,7 @@ def report_the_rest() -> None:
 def _counted(found: list[failure_kinds.Kind], since: str, most: int) -> list[str]:
     """How many of which kind, the most frequent ones first; they are reported then."""
     counts = sorted(((kind.unreported, kind) for kind in found), key=lambda one: -one[0])
-    tasks = {id(kind): _tasks(kind, count) for count, kind in counts[:most]}
+    told = [f"  {count} × {clean.line(str(kind))}{_tasks(kind, count)}" for count, kind in counts[:most]]
     for count, kind in counts:
         kind.unreported -= count
         kind.is_reported = True
@@ -92,7 +92,7 @@ def _counted(found: list[failure_kinds.Kind], since: str, most: int) -> list[str
     total = sum(count for count, _ in counts)
     more = " more" if _used else ""
     lines = [f"autotb: {total}{more} future{'s' if total != 1 else ''} failed{' ' + since if since else ''}, never retrieved:"]
-    lines += [f"  {count} × {clean.line(str(kind))}{tasks[id(kind)]}" for count, kind in counts[:most]]
+    lines += told
     if len(counts) > most:
         lines.append(f"  and {sum(count for count, _ in counts[most:])} others")
     return lines

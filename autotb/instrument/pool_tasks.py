@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from autotb import assumption, engine_facts, settings
 from autotb.instrument import engine_frames, executor_internals, executor_worker
 from autotb.instrument.executor_internals import AS_COMPLETED, CHAINED, QUEUES, RUN, TASK, WORK
-from autotb.instrument.waited_tasks import CANCELLED, DONE, INTERRUPTED, MOST, NEVER, NOT_DONE, RUNNING, WAITING, Task
+from autotb.instrument.waited_tasks import CANCELLED, DONE, INTERRUPTED, MOST, NEVER, NOT_DONE, RUNNING, WAITING, Task, first
 from autotb.postmortem import status_file, status_reader
 from autotb.postmortem.death_report import duration
 from autotb.record import ownership, safe_repr, static
@@ -96,7 +96,7 @@ class Pools:
         for thread, queue in list(queues.items()):
             threads.setdefault(queue, []).append(self.busy.get(thread.ident, ""))
         for queue, calls in threads.items():
-            busy = f"each thread is busy: {_first(calls, len(calls))}" if all(calls) else ""
+            busy = f"each thread is busy: {first(calls, len(calls))}" if all(calls) else ""
             for before, item in enumerate(_inside(queue)):
                 more = ", ".join(filter(None, (_ahead(before), busy)))
                 self.seen.setdefault(id(item.future), _Seen(item, WAITING, more))
@@ -176,11 +176,7 @@ def _others(run: dict[int, Any], items: dict[int, Any]) -> str:
         f"pid {left.pid} with {_call_of(items[number]) if number in items else 'another task'}, for {duration(left.seconds)}"
         for number, left in list(run.items())[:MOST]
     ]
-    return f"each worker is busy: {_first(calls, len(run))}"
-
-
-def _first(calls: list[str], count: int) -> str:
-    return "; ".join([*calls[:MOST], *([f"{count - MOST:,} more"] if count > MOST else [])])
+    return f"each worker is busy: {first(calls, len(run))}"
 
 
 def _item_of(frame: FrameType | None) -> tuple[Any, FrameType | None]:

@@ -32,6 +32,11 @@ class Task:
         return ", ".join(part for part in (self.call or "a task", self.more, where) if part)
 
 
+def first(calls: list[str], count: int) -> str:
+    """The first few of so many calls in a line, and how many others there are."""
+    return "; ".join([*calls[:MOST], *([f"{count - MOST:,} more"] if count > MOST else [])])
+
+
 def told(tasks: Iterable[Task], most: int = MOST) -> tuple[str, ...]:
     """A line for each of the first few tasks, those that run before others, and one for the rest."""
     known = sorted(tasks, key=lambda task: (_ORDER.index(task.state), task.call))

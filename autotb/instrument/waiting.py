@@ -16,9 +16,12 @@ from autotb.record.capture import attached
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from autotb.instrument.types import Future
+
+    Tell = Callable[[BaseException], tuple[str, ...]]
 
 KEY = "_autotb_waited"
 _MODULES = ("builtins", "concurrent.futures._base", "asyncio.exceptions")
@@ -61,13 +64,16 @@ def asked(error: BaseException) -> Any:
 
 def opened(error: BaseException) -> engine_facts.Opened | None:
     """What the story says beside the engine's message."""
-    if not is_wait(error):
-        return None
+    return story(error, lines) if is_wait(error) else None
+
+
+def story(error: BaseException, tell: Tell) -> engine_facts.Opened | None:
+    """The same of an error that is known to have ended a wait: what was kept of its tasks, or what there is to ``tell`` now."""
     try:
         known = attached(error)
         if known is not None and "type" in known:
             return None  # it came from elsewhere, with all that was known there
-        said = tuple(known.get("broken") or ()) if known is not None else lines(error)
+        said = tuple(known.get("broken") or ()) if known is not None else tell(error)
         return engine_facts.Opened(broken=said) if said else None
     except Exception:
         return None  # then the engine's message is all
@@ -76,10 +82,14 @@ def opened(error: BaseException) -> engine_facts.Opened | None:
 def look(error: BaseException | None) -> None:
     """A pool is about to end while an error passes, and its tasks with it: this is the last moment to see them."""
     for each in static.chain(error):
-        if is_wait(each) and attached(each) is None:
-            said = lines(each)
-            if said:
-                annotate.note(each, broken=list(said))
+        if is_wait(each):
+            keep(each, lines)
+
+
+def keep(error: BaseException, tell: Tell) -> None:
+    """Keep what there is to tell of an error that ended a wait, unless that was done."""
+    if attached(error) is None and (said := tell(error)):
+        annotate.note(error, broken=list(said))
 
 
 def lines(error: BaseException) -> tuple[str, ...]:

@@ -23,6 +23,20 @@ class Wrong:
         raise RuntimeError(name)
 
 
+def run_alone(tmp_path, program):
+    """A program whose status files lie in its own folder."""
+    script = tmp_path / "main.py"
+    script.write_text(textwrap.dedent(program))
+    return subprocess.run(
+        [sys.executable, str(script)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        stdin=subprocess.DEVNULL,
+        env={"PATH": "/usr/bin:/bin", "XDG_RUNTIME_DIR": str(tmp_path), "AUTOTB": "1"},
+    )
+
+
 @pytest.mark.parametrize("call", [lambda x: (lambda: x, (x,)), lambda x: None, lambda x: 1 / 0, lambda x: 5, lambda: None])
 @pytest.mark.parametrize("is_well", [lambda result: True, lambda result: 1 / 0, lambda result: Wrong()])
 def test_a_task_runs_once_and_its_result_arrives(quiet, call, is_well):
@@ -83,18 +97,9 @@ def test_tasks_of_several_threads_are_all_named_and_the_file_goes_with_the_proce
         os.wait()
         print(status_reader.of(os.getpid()) is not None, os.listdir(os.environ["XDG_RUNTIME_DIR"] + "/autotb") != [])
     """
-    script = tmp_path / "main.py"
-    script.write_text(textwrap.dedent(program))
-    ran = subprocess.run(
-        [sys.executable, str(script)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        stdin=subprocess.DEVNULL,
-        env={"PATH": "/usr/bin:/bin", "XDG_RUNTIME_DIR": str(tmp_path), "AUTOTB": "1"},
-    )
+    ran = run_alone(tmp_path, program)
     assert ran.stdout.splitlines() == ["one of work(1), work(2), work(3)", "work(1) False", "True True"], ran.stderr
-    assert list(tmp_path.iterdir()) == [script]  # the folder has gone with the last file
+    assert list(tmp_path.iterdir()) == [tmp_path / "main.py"]  # the folder has gone with the last file
 
 
 def test_a_process_that_a_ctrl_c_ends_leaves_word_of_the_tasks_of_its_threads(tmp_path):
@@ -126,16 +131,7 @@ def test_a_process_that_a_ctrl_c_ends_leaves_word_of_the_tasks_of_its_threads(tm
         print(left.running, left.text.startswith("one of work("), sorted(task[2] for task in left.tasks))
         print(all(" in work, for " in task[1] for task in left.tasks))
     """
-    script = tmp_path / "main.py"
-    script.write_text(textwrap.dedent(program))
-    ran = subprocess.run(
-        [sys.executable, str(script)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        stdin=subprocess.DEVNULL,
-        env={"PATH": "/usr/bin:/bin", "XDG_RUNTIME_DIR": str(tmp_path), "AUTOTB": "1"},
-    )
+    ran = run_alone(tmp_path, program)
 
     assert ran.stdout.splitlines() == [
         "['work(1)', 'work(2)']",

@@ -182,8 +182,9 @@ def _note_running(pool: Pool, error: BaseException) -> None:
         for each in static.chain(error):
             if _timed_out(each):
                 from autotb.engines.multiprocessing import waits
+                from autotb.instrument import waiting
 
-                waits.look(each)
+                waiting.keep(each, waits.lines)
     except Exception:
         pass  # then it is not told
 
@@ -197,8 +198,9 @@ def opened(error: BaseException) -> Opened | None:
     if not _timed_out(error):
         return None
     from autotb.engines.multiprocessing import waits
+    from autotb.instrument import waiting
 
-    return waits.opened(error)
+    return waiting.story(error, waits.lines)
 
 
 def _timed_out(error: BaseException) -> bool:

@@ -10,14 +10,12 @@ import sys
 from typing import TYPE_CHECKING
 
 from autotb import settings
-from autotb.engine_facts import Opened
 from autotb.engines.multiprocessing import recovery
 from autotb.engines.multiprocessing.internals import JOB, TAKEN
 from autotb.instrument import engine_frames, waited_tasks, waiting
-from autotb.instrument.waited_tasks import DONE, MOST, NOT_DONE, RUNNING, WAITING, Task
+from autotb.instrument.waited_tasks import DONE, NOT_DONE, RUNNING, WAITING, Task
 from autotb.postmortem import status_file, status_reader
-from autotb.record import annotate, ownership, safe_repr, static
-from autotb.record.capture import attached
+from autotb.record import ownership, safe_repr, static
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -25,20 +23,8 @@ if TYPE_CHECKING:
     from autotb.engines.multiprocessing.types import Job, Pool
 
 
-def look(error: BaseException) -> None:
-    """A pool is about to be ended while the error passes: this is the last moment to see its tasks."""
-    if attached(error) is None and (said := _lines(error)):
-        annotate.note(error, broken=list(said))
-
-
-def opened(error: BaseException) -> Opened | None:
-    """What the story says beside the engine's message."""
-    known = attached(error)
-    said = tuple(known.get("broken") or ()) if known is not None else _lines(error)
-    return Opened(broken=said) if said else None
-
-
-def _lines(error: BaseException) -> tuple[str, ...]:
+def lines(error: BaseException) -> tuple[str, ...]:
+    """What is known by now of the tasks of the job that was asked."""
     job = waiting.asked(error)
     try:
         return waited_tasks.told(_tasks(job)) if job is not None else ()
@@ -56,14 +42,9 @@ def _tasks(job: Job) -> list[Task]:
     mine = [task for owner, task in run if owner == number]
     if mine:
         return mine
-    busy = f"each worker is busy: {_calls([task for _, task in run])}" if len(run) == workers else ""
+    calls = [", ".join(filter(None, (task.call, task.more))) for _, task in run]
+    busy = f"each worker is busy: {waited_tasks.first(calls, len(calls))}" if len(run) == workers else ""
     return [Task(WAITING if busy else NOT_DONE, more=busy, place=place)]
-
-
-def _calls(tasks: list[Task]) -> str:
-    more = len(tasks) - MOST
-    said = [", ".join(filter(None, (task.call, task.more))) for task in tasks[:MOST]]
-    return "; ".join([*said, *([f"{more:,} more"] if more > 0 else [])])
 
 
 def _running(pool: Pool) -> tuple[list[tuple[int, Task]], int]:
