@@ -29,9 +29,7 @@ def _wrap_hook(original: Function) -> Function:
             return original(exception_type, exception_value, traceback)
         from autotb.render import retold
 
-        if retold.is_read(exception_value):
-            return original(exception_type, exception_value, traceback)
-        return retold.read(exception_value, traceback, lambda tb: original(exception_type, exception_value, tb))[0]
+        return retold.one_of_a_chain(exception_value, traceback, lambda tb: original(exception_type, exception_value, tb))
 
     return excepthook
 

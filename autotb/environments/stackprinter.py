@@ -29,9 +29,7 @@ def _wrap_format(original: Function) -> Function:
             return original(etype, evalue, tb, *args, **options)
         from autotb.render import retold
 
-        if retold.is_read(evalue):
-            return original(etype, evalue, tb, *args, **options)
-        return retold.read(evalue, tb, lambda tb: original(etype, evalue, tb, *args, **options))[0]
+        return retold.one_of_a_chain(evalue, tb, lambda tb: original(etype, evalue, tb, *args, **options))
 
     return format_exc_info
 

@@ -182,6 +182,11 @@ def is_read(error: object) -> bool:
     return id(error) in getattr(_reading, "told", {})
 
 
+def one_of_a_chain(error: BaseException, tb: TracebackType | None, reader: Callable[[TracebackType | None], _Read]) -> _Read:
+    """``read`` for those who show what an exception came out of by further calls, while they show the first."""
+    return reader(tb) if is_read(error) else read(error, tb, reader)[0]
+
+
 def being_read(error: object) -> Retold | None:
     """What is told of an exception that somebody reads just now."""
     known: Retold | None = getattr(_reading, "told", {}).get(id(error))
