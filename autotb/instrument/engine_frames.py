@@ -11,6 +11,7 @@ from collections.abc import Callable
 from types import CodeType, FrameType, TracebackType
 
 from autotb import engine_facts, settings
+from autotb.instrument import frame_texts
 from autotb.record import annotate, build, callsite, made_frames, ownership, pickling, safe_repr, static
 from autotb.record.capture import attached
 
@@ -104,6 +105,7 @@ def _frame_of(function: Any, tb: TracebackType | None) -> FrameType | None:
 
 def original_init(original: Callable[..., Any], box: Any, exc: BaseException, tb: TracebackType | None, *given: object) -> None:
     """The engine's own ``__init__``; where a hostile exception makes it raise, what it would have done, without asking it."""
+    frame_texts.install()
     try:
         original(box, exc, *given)
     except Exception:
