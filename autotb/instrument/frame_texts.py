@@ -11,7 +11,6 @@ import functools
 import operator
 from traceback import FrameSummary, StackSummary
 
-from autotb.assumption import Lost
 from autotb.instrument.patch import Patch, put_on
 
 TYPE_CHECKING = False
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
 _SLOTS = frozenset(getattr(FrameSummary, "__slots__", ()))
 _LINES = "_line" if "_line" in _SLOTS else "_lines"  # of the source, from Python 3.13 on all that the frame spans
-_SAID = ("filename", "name", "lineno", _LINES, "end_lineno", "colno", "end_colno")  # all that the text is made of, beside ``locals``
+_SAID = ("filename", "name", "lineno", _LINES, "end_lineno", "colno", "end_colno")  # what the text is made of, beside locals
 _NOT_SAID = ("locals", "_lines_dedented", "_code")  # the second follows from the lines, the third finds them
 _said = operator.attrgetter(*_SAID)
 

@@ -51,7 +51,7 @@ if __name__ == "__main__":
         for _ in range(2):
             print(pool.submit(by_hand, 0).exception().__cause__)
 """
-STEPS = '''
+STEPS = """
 def ratio(b, a=1):
     return [a / b for _ in range(3)][0] + (a / b) * 2
 
@@ -87,7 +87,7 @@ def grouped(b):
 
 
 import sys
-'''
+"""
 
 
 def test_engines_texts_are_pythons(tmp_path):
