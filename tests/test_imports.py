@@ -72,14 +72,13 @@ def test_a_file_of_the_users_is_what_the_program_imports_after_the_drawing(tmp_p
 WHILE = """
 import sys, threading
 
-class Slow:
-    def find_spec(self, name, path=None, target=None):
-        if name.startswith("autotb.render"):  # in the midst of the drawing
-            drawing.set()
-            imported.wait(10)
+def slow(event, given):
+    if event == "import" and given[0].startswith("autotb.render"):  # in the midst of the drawing; no lock is held here
+        drawing.set()
+        assert imported.wait(60)
 
 drawing, imported = threading.Event(), threading.Event()
-sys.meta_path.insert(1, Slow())
+sys.addaudithook(slow)
 t = threading.Thread(target=lambda: 1 / 0)
 t.start()
 assert drawing.wait(20)
