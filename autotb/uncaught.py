@@ -3,6 +3,7 @@
 Flows in: ``sys.excepthook``'s arguments, from ``boot``.  Flows out: the display.
 """
 
+import os
 import sys
 
 from autotb import plain_errors, runtime
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 def show(kind: "Any", value: "Any", traceback: "Any") -> None:
     """Show an uncaught exception (``sys.excepthook``'s arguments), whosever it is to show; fail open."""
     pythons = runtime.pythons()
+    if "_AUTOTB_LAUNCHER" in os.environ and _is_told_by_its_launcher(value, traceback):
+        return
     try:
         ours = plain_errors.are_an_errors(value, traceback) and plain_errors.is_ours(value, traceback)
         if ours:
@@ -36,3 +39,15 @@ def show(kind: "Any", value: "Any", traceback: "Any") -> None:
             keep_story(value, traceback)
     except Exception as error:
         runtime.report("keeping the error", error)
+
+
+def _is_told_by_its_launcher(value: "Any", traceback: "Any") -> bool:
+    try:
+        from autotb.imports import own
+        from autotb.instrument import launched
+
+        with own:
+            return plain_errors.are_an_errors(value, traceback) and launched.hand_over(value, traceback)
+    except Exception as error:
+        runtime.report("handing the error to the launcher", error)
+        return False

@@ -1,10 +1,10 @@
-"""torchrun (``torch.distributed.run``) and ``@record``: several ranks of one job, started and watched by an agent.
+"""torchrun (``torch.distributed.run``), with ``@record`` and without: several ranks of one job, watched by an agent.
 
 A rank that fails under ``@record`` writes its error as JSON to a file that the agent named; the agent raises
-``ChildFailedError``, whose message has every rank's traceback. Times there are whole seconds: of two ranks that fail within
-one, the agent takes the lower for the first, though it may only have lost its peer. The record, with the time in full, is added
-to the JSON; the first failure is the story. A rank on the agent's own terminal leaves the telling to it. Source:
-https://docs.pytorch.org/docs/stable/elastic/errors.html
+``ChildFailedError``, whose message has every rank's traceback.  Times there are whole seconds: of two ranks that fail within
+one, the agent takes the lower for the first, though it may only have lost its peer.  The record, with the time in full, is added
+to the JSON; a rank without ``@record`` leaves it in a folder of ours (``instrument.launched``).  The first failure is the story,
+told once: by the agent.  Source: https://docs.pytorch.org/docs/stable/elastic/errors.html
 """
 
 from __future__ import annotations
@@ -12,59 +12,149 @@ from __future__ import annotations
 import functools
 import json
 import os
+import re
 import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from autotb import engine_facts
+from autotb import engine_facts, surface
 from autotb.assumption import Attributes, Lost
-from autotb.instrument import engine_frames
-from autotb.instrument.patch import Patch, noise_is_kept
-from autotb.record import annotate, build, capture, safe_repr, static
+from autotb.instrument import attempts, engine_frames, launched
+from autotb.instrument.patch import Patch
+from autotb.record import annotate, build, capture, ownership, safe_repr, static
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from autotb.instrument.types import Function
+    from autotb.record.schema import Tree
 
 MODULES = (
+    "torch.distributed.elastic.agent.server.local_elastic_agent",
     "torch.distributed.elastic.multiprocessing.errors",
     "torch.distributed.elastic.multiprocessing.errors.error_handler",
     "torch.distributed.launcher.api",
 )
 NAME = "torchrun"
 DISTRIBUTION = "torch"
-CAPTURED = "torch.distributed.run with @record: the first failure of several ranks"
+CAPTURED = "torch.distributed.run, with @record or without: the first failure of several ranks, ranks that were killed, restarts"
 TESTED = "2.0 to 2.13"
-
-# Device and inode of the agent's stderr, for its ranks; set while it runs them.  No setting: those begin with ``AUTOTB_``.
-TERMINAL = "_AUTOTB_AGENT_STDERR"
 
 _ERRORS, _RANKS = "torch.distributed.elastic.multiprocessing.errors", "which rank failed first, and of what"
 FAILURES = Attributes(_ERRORS, "ChildFailedError", "failures", costs=_RANKS)
-FAILURE = Attributes(_ERRORS, "ProcessFailure", "message", "timestamp", costs=_RANKS)
+FAILURE = Attributes(_ERRORS, "ProcessFailure", "message", "timestamp", "pid", "exitcode", costs=_RANKS)
+AGENT = Attributes(
+    "torch.distributed.elastic.agent.server.api",
+    "SimpleElasticAgent",
+    "_remaining_restarts",
+    "_worker_group",
+    costs=Lost.ATTEMPTS,
+)
+
+_launcher: launched.Launcher | None = None  # while ranks run that this process tells of
+_records: dict[int, Tree] = {}  # of those without ``@record``, by pid
+_attempts: list[str] = []  # what the attempts of the ranks failed of
+_said = ""  # which attempt was the last, where there may be several
+
+# What a rank says that has lost another: gloo, NCCL, and the store at which they meet.
+_LOST = re.compile(
+    r"connection (closed|reset) by peer|connection was likely closed|broken pipe|remote process exited|communicator was aborted"
+    r"|watchdog caught collective operation timeout|timed out waiting .* for (recv|send) operation|socket timeout|"
+    r"failed to (recv|send), got 0 bytes",
+    re.I,
+)
+_CLOSED = -15  # the signal by which the agent ends the others
+
+
+class _Rank:
+    """A rank that failed: its error, rebuilt from what it left, or how its process ended; ``order`` says who was first."""
+
+    def __init__(self, rank: object, failure: Any) -> None:
+        self.rank = rank
+        self.message, self.timestamp, self.pid, self.status = FAILURE.read(failure) or ("", 0, None, None)
+        extra = (self.message.get("extraInfo") or {}) if isinstance(self.message, dict) else {}
+        self.tree: Any = extra.get("autotb") or _records.get(self.pid or 0)
+        text = extra.get("py_callstack")
+        self.error: BaseException | None = None
+        if capture.is_tree(self.tree):
+            self.error = _rebuilt(self.tree)
+        elif isinstance(text, str):
+            self.error = _Text(text)
+        self.order = self._order()
+
+    def _order(self) -> tuple[int, float]:
+        if self.error is None:  # a time in whole seconds, at which the agent had noticed it
+            return (2 if self.status == _CLOSED else 0), float(self.timestamp) + 1
+        when = self.tree.get("time", float(self.timestamp)) if capture.is_tree(self.tree) else float(self.timestamp)
+        return (1 if _LOST.search(str(self.error)) else 0), when
+
+    def ended(self) -> str:
+        """How a process without an error of its own came to its end."""
+        from autotb.postmortem import death_report
+
+        return death_report.ended_by(self.status)
+
+    def line(self) -> str:
+        """Its error, and where that was raised."""
+        if self.error is None:
+            return self.ended()
+        place = _place(self.tree) if capture.is_tree(self.tree) else ""
+        return _line(self.error) + (f", at {place}" if place else "")
 
 
 def _open(exc: BaseException) -> engine_facts.Opened | None:
     """The failed ranks, the first one first."""
-    errors = sys.modules.get("torch.distributed.elastic.multiprocessing.errors")
+    errors = sys.modules.get(_ERRORS)
     if errors is None or not issubclass(type(exc), errors.ChildFailedError):
         return None
     (failures,) = FAILURES.read(exc) or ({},)
-    found = sorted((_told(rank, failure) for rank, failure in failures.items()), key=lambda item: item[0])
-    told = [(rank, error) for _, rank, _, error in found if error is not None]
-    if not told:  # without ``@record`` the ranks have told their errors themselves
+    ranks = _in_order(failures)
+    if not any(rank.error or (rank.status or 0) < 0 for rank in ranks):  # they have told their errors themselves, or had none
         return engine_facts.Opened(is_message=True)
-    first, root = told[0]
-    broken = [f"rank {first} failed first"] if len(found) > 1 else []
-    broken += [_after(rank, failure, error, root) for _, rank, failure, error in found if error is not root]
-    return engine_facts.Opened(roots=(root,), broken=tuple(broken))
+    is_message = ranks[0].error is None  # and no frames
+    return engine_facts.Opened(roots=(_root(ranks[0], type(exc)),), broken=_others(ranks), is_message=is_message)
 
 
-def _after(rank: object, failure: Any, error: BaseException | None, root: BaseException) -> str:
-    """One line on a rank that failed later, most often of having lost the first."""
-    if error is None:
-        return f"rank {rank}: {str(failure.message).splitlines()[0]}"
-    text = _line(error)
-    return f"rank {rank} failed after it: {'of the same' if text == _line(root) else text}"
+def _in_order(failures: dict[object, Any]) -> list[_Rank]:
+    return sorted((_Rank(rank, failure) for rank, failure in failures.items()), key=lambda rank: rank.order)
+
+
+def _root(first: _Rank, kind: type[BaseException]) -> BaseException:
+    """The error of the rank that failed first; of one that died without an error, how that happened."""
+    if first.error is not None:
+        return first.error
+    from autotb.postmortem import death_report
+
+    error = engine_frames.named(capture.type_name(kind), f"rank {first.rank}: {first.ended()}")
+    where, attempt = f"in rank {first.rank}", _said or None
+    hop = death_report.hop("torchrun", where, first.pid, first.status, None, attempt=attempt)
+    annotate.note_death(error, [hop], None)
+    return error
+
+
+def _others(ranks: list[_Rank]) -> tuple[str, ...]:
+    """A line for those that failed later of one reason, most often of having lost the first."""
+    first, *later = ranks
+    if not later:
+        return ()
+    own = _line(first.error) if first.error is not None else first.ended()
+    alike: dict[str, list[_Rank]] = {}
+    for rank in later:
+        alike.setdefault(re.sub(r"\d+", "", rank.line()), []).append(rank)
+    told = [f"rank {first.rank} failed first"]
+    for ranks in alike.values():
+        text = ranks[0].line()
+        if ranks[0].error is None:
+            told.append(f"{_named(ranks)}: {text}")
+        else:
+            told.append(f"{_named(ranks)} failed after it: {'of the same' if _line(ranks[0].error) == own else text}")
+    return tuple(told)
+
+
+def _named(ranks: list[_Rank]) -> str:
+    numbers = [str(rank.rank) for rank in ranks]
+    more = f" and {len(numbers) - 8:,} more" if len(numbers) > 8 else ""
+    return f"rank{'s' if len(numbers) > 1 else ''} {', '.join(numbers[:8])}{more}"
 
 
 def _line(error: BaseException) -> str:
@@ -72,22 +162,15 @@ def _line(error: BaseException) -> str:
     return safe_repr.cut(f"{capture.type_name(type(error))}: {error}".splitlines()[0], 300)
 
 
-def _told(rank: object, failure: Any) -> tuple[float, Any, Any, BaseException | None]:
-    """When a rank failed, and its error, rebuilt from its file."""
-    message, timestamp = FAILURE.read(failure) or (None, None)
-    if not isinstance(message, dict):
-        return float("inf"), rank, failure, None
-    extra = message.get("extraInfo") or {}
-    when, tree = float(timestamp), extra.get("autotb")
-    text = extra.get("py_callstack")
-    error: BaseException | None = None
-    if capture.is_tree(tree):
-        when = tree.get("time", when)
-        error = engine_frames.named(tree["type"], tree["message"])
-        annotate.attach(error, tree)
-    elif isinstance(text, str):
-        error = _Text(text)
-    return when, rank, failure, error
+def _place(tree: Tree) -> str:
+    frames = [frame for hop in tree.get("hops", ()) for frame in hop.get("frames", ()) if frame.get("kind") == ownership.USER]
+    return "{path}:{line} in {name}".format_map(frames[-1]) if frames else ""
+
+
+def _rebuilt(tree: Tree) -> BaseException:
+    error = engine_frames.named(tree["type"], tree["message"])
+    annotate.attach(error, tree)
+    return error
 
 
 class _Text(Exception):  # noqa: N818
@@ -99,6 +182,9 @@ def _open_text(exc: BaseException) -> engine_facts.Opened | None:
 
 
 engine_facts.register(own=("torch.distributed",), openers=(_open, _open_text))
+
+
+# In a rank
 
 
 def _wrap_record_exception(original: Function) -> Function:
@@ -120,41 +206,119 @@ def _wrap_record_exception(original: Function) -> Function:
 def _add(path: str, exc: BaseException) -> None:
     with open(path, encoding="utf-8") as file:
         data = json.load(file)
-    rank = os.environ.get("RANK", "?")
-    tree = build.record(exc, static.traceback_of(exc), build.hop("torchrun", f"in rank {rank}"))
+    tb = static.traceback_of(exc)
+    hop = build.hop("torchrun", f"in rank {os.environ.get('RANK', '?')}", call=engine_frames.last_call(tb))
+    tree = build.record(exc, tb, hop)
     if not isinstance(tree, dict):
         return
-    tree["time"] = time.time()
+    is_told = launched.is_told_here()
+    tree["time"], tree["told"] = time.time(), is_told
     data["message"]["extraInfo"]["autotb"] = tree
     text = json.dumps(data)
     with open(path, "w", encoding="utf-8") as file:
         file.write(text)
-    if _terminal() is not None and _terminal() == os.environ.get(TERMINAL) and not noise_is_kept():
+    if is_told:
         annotate.note(exc, told=True)
 
 
-def _terminal() -> str | None:
-    try:
-        found = os.fstat(2)
-    except OSError:
-        return None
-    return f"{found.st_dev}:{found.st_ino}"
+# In the agent
 
 
 def _wrap_launch_agent(original: Function) -> Function:
-    """Runs the agent: its ranks learn which terminal it tells their errors on."""
+    """Runs the agent: its ranks learn that it tells their errors."""
 
     @functools.wraps(original)
     def launch_agent(*args: object, **kwargs: object) -> Any:
-        here = _terminal()
-        if here is not None:
-            os.environ[TERMINAL] = here
+        global _launcher, _said
+        try:
+            _said = ""
+            _records.clear()
+            _attempts.clear()
+            _launcher = None if _is_teed(args) else launched.Launcher("torchrun", "in rank {RANK}", is_sure=not _is_called())
+        except Exception:
+            _launcher = None  # then the ranks tell their errors themselves
         try:
             return original(*args, **kwargs)
+        except BaseException as error:
+            _ended(error)
+            raise
         finally:
-            os.environ.pop(TERMINAL, None)
+            if _launcher is not None:
+                _launcher.end()
+                _launcher = None
 
     return launch_agent
+
+
+def _is_teed(args: tuple[object, ...]) -> bool:
+    """Whether what ranks write to their logs is shown here too: then they tell their errors themselves."""
+    config = args[0]
+    tee = getattr(getattr(config, "logs_specs", None), "_tee", None) or getattr(config, "tee", None)
+    return bool(any(map(int, tee.values())) if isinstance(tee, dict) else tee and int(tee))
+
+
+def _is_called() -> bool:
+    """Whether a program of the user's starts the agent, which may catch its error."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None:
+        if ownership.kind_of_frame(frame) == ownership.USER:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _ended(error: BaseException) -> None:
+    """The agent's own end: what ranks have left to it that its error does not tell is told now."""
+    try:
+        if _launcher is None:
+            return
+        _records.update(_launcher.records())
+        if static.name(type(error)) != "ChildFailedError":
+            for tree in sorted(_records.values(), key=lambda tree: tree.get("time", 0.0)):
+                if tree.get("told"):
+                    surface.events.launched_failed(_rebuilt(tree), "")
+    except Exception:
+        pass  # then the agent's error alone is told
+
+
+def _wrap_monitor(original: Function) -> Function:
+    """Looks at the ranks; after a failure it starts all of them again, as long as it may."""
+
+    @functools.wraps(original)
+    def _monitor_workers(self: Any, *args: object, **kwargs: object) -> Any:
+        result = original(self, *args, **kwargs)
+        try:
+            if result.is_failed():
+                _attempt_failed(self, result)
+        except Exception:
+            pass  # an attempt that is followed by another is then told by torch alone
+        return result
+
+    return _monitor_workers
+
+
+def _attempt_failed(agent: object, result: Any) -> None:
+    """The last attempt's error is raised; those before are told here, where the ranks have left that to the agent."""
+    global _said
+    if _launcher is not None:
+        _records.update(_launcher.records())
+    ranks = _in_order(result.failures)
+    first, (remaining, *_) = ranks[0], AGENT.read(agent) or (0,)
+    most = len(_attempts) + 1 + remaining
+    _attempts.append(_line(first.error) if first.error is not None else first.ended())
+    _said = attempts.said(len(_attempts), most, _attempts if len(_attempts) > 1 else []) if most > 1 else ""
+    if _said and capture.is_tree(first.tree) and first.tree.get("hops"):
+        first.tree["hops"][0]["attempt"] = _said
+    if not remaining or not any(capture.is_tree(rank.tree) and rank.tree.get("told") for rank in ranks):
+        return
+    if _attempts[-1] in _attempts[:-1]:
+        later = sum(rank.error is not None for rank in ranks[1:])
+        more = f", and {later:,} more" if later else ""
+        surface.events.launched_failed(None, f"{_said}: rank {first.rank}: {first.line()}{more}")
+        return
+    error = _root(first, RuntimeError)
+    annotate.note(error, broken=list(_others(ranks)))
+    surface.events.launched_failed(error, "")
 
 
 PATCHES = (
@@ -165,8 +329,14 @@ PATCHES = (
         costs=Lost.RECORD,
     ),
     Patch("torch.distributed.launcher.api", "launch_agent", _wrap_launch_agent, costs=Lost.TWICE),
+    Patch(
+        "torch.distributed.elastic.agent.server.local_elastic_agent",
+        "LocalElasticAgent._monitor_workers",
+        _wrap_monitor,
+        costs=Lost.ATTEMPTS,
+    ),
 )
-ASSUMPTIONS = (FAILURES, FAILURE)
+ASSUMPTIONS = (FAILURES, FAILURE, AGENT)
 
 #: What ``python -m autotb demo --engine torchelastic`` runs: a user's script.
 DEMO = '''\

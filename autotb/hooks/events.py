@@ -77,6 +77,20 @@ def _tasks_in_threads() -> str:
     return f"ran {', '.join(calls)}" if calls else ""
 
 
+def launched_failed(exc: BaseException | None, line: str) -> bool:
+    """An error that a process has left to its launcher, which raises another or goes on; None for one that a line tells."""
+    if sys.stderr is None:
+        return False
+    from autotb import render
+    from autotb.render import clean, terminal
+
+    if exc is None:
+        terminal.write(sys.stderr, clean.line(line) + "\n")
+    else:
+        render.show_uncaught(render.explain(exc))
+    return True
+
+
 def greenlet_failed(exc: BaseException, tb: TracebackType | None, place: Hop, name: str) -> bool:
     """An error in a greenlet, which the hub tells at once."""
     if sys.stderr is None:

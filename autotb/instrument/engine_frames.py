@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pickle
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import CodeType, FrameType, TracebackType
 
 from autotb import engine_facts, settings
@@ -77,21 +77,30 @@ def chunk_call(function: Any, chunk: list[Any], tb: TracebackType | None, *, sta
 
 def has_user_frame(tb: TracebackType | None) -> bool:
     """Whether any frame of a traceback is the user's, and ran here."""
-    while tb is not None:
-        if ownership.kind_of_frame(tb.tb_frame) == ownership.USER and not made_frames.is_made(tb.tb_frame):
-            return True
-        tb = tb.tb_next
-    return False
+    return next(_user_frames(tb), None) is not None
 
 
 def frame_call(tb: TracebackType | None, name: str | None = None) -> str | None:
     """The call that a traceback's first user frame is, for engines that hide the function and its arguments."""
+    frame = next(_user_frames(tb), None)
+    return safe_repr.frame_call(frame, name) if frame is not None and settings.switch("args") else None
+
+
+def last_call(tb: TracebackType | None) -> str | None:
+    """The innermost call of a traceback's that was given anything, of a program that is no task with arguments of its own."""
+    for frame in reversed([*_user_frames(tb)]) if settings.switch("args") else ():
+        call = safe_repr.frame_call(frame)
+        if call is not None and not call.endswith("()"):
+            return call
+    return None
+
+
+def _user_frames(tb: TracebackType | None) -> Iterator[FrameType]:
     while tb is not None:
         frame = tb.tb_frame
         if ownership.kind_of_frame(frame) == ownership.USER and not made_frames.is_made(frame):
-            break
+            yield frame
         tb = tb.tb_next
-    return safe_repr.frame_call(tb.tb_frame, name) if tb is not None and settings.switch("args") else None
 
 
 def _frame_of(function: Any, tb: TracebackType | None) -> FrameType | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import textwrap
 
 import pytest
 
@@ -15,6 +16,7 @@ pytestmark = kit.on_main
 
 MAIN = """\
 import sys
+import textwrap
 
 import torch
 import torch.multiprocessing
@@ -220,15 +222,90 @@ def test_ranks_without_autotb_are_told_from_their_text(tmp_path):
     assert [head.partition(" in ")[2] for head in ran.heads][-2:] == ["main", "load"]
 
 
-def test_without_record_a_rank_tells_its_error_and_the_agent_its_message(tmp_path):
-    ran = programs.run(tmp_path, RANKS.replace("@record\n", ""), command=TORCHRUN, OMP_NUM_THREADS="1")
+def test_without_record_too_the_first_rank_that_failed_is_the_story(shows):
+    def check(ran):
+        assert [head.partition(" in ")[2] for head in ran.heads] == ["<module>", "main", "load"]
+        assert ran.last == "ZeroDivisionError: integer division or modulo by zero"
+        assert "in rank 1, pid" in ran.stderr
+        assert "load(batch=7, scale=0)" in ran.stderr
+        assert re.search(r"^rank 0 failed after it: RuntimeError: .*peer.*, at \S+main.py:\d+ in main$", ran.stderr, re.M)
+        assert ran.stderr.count("Traceback (most recent call last)") == 1
+        assert "_AUTOTB" not in ran.stderr
+        assert "is no setting" not in ran.stderr
+        assert ran.status == 1
 
-    assert "ZeroDivisionError: division by zero" in ran.stderr
-    assert "is no setting" not in ran.stderr
-    assert "_AUTOTB" not in ran.stderr
-    told = ran.stderr.partition("ChildFailedError: ")[0].rpartition("╭")[2]
-    assert re.search(r"│ … \d+ more frames +│", told), ran.stderr
-    assert "launch_agent" not in told
+    code = RANKS.replace("@record\n", "").replace('load({"lr": 0})', "load(7, scale=0)")
+    code = code.replace('load(config):\n    return 1 / config["lr"]', "load(batch, scale):\n    return batch // scale")
+    shows(code, check, command=TORCHRUN, OMP_NUM_THREADS="1")
+
+
+ATTEMPTS = """
+import os, signal, sys, time
+
+def load(step):
+    return 10 // step
+
+if __name__ == "__main__":
+    attempt = int(os.environ["TORCHELASTIC_RESTART_COUNT"])
+    if os.environ["RANK"] == "0":
+        time.sleep(100)
+    if attempt == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    load(step=0)
+"""
+
+
+def test_each_attempt_is_told_and_a_rank_that_was_killed_is_named(shows):
+    """Attempts that fail alike are a line each; the rank that was killed comes before the one that the agent then ends."""
+
+    def check(ran):
+        first, _, rest = ran.stderr.partition("ZeroDivisionError: integer division or modulo by zero\n")
+        assert "in rank 1, pid" in first
+        assert re.search(r"attempt 1 of 3 +│", first)
+        assert "raised as" not in first
+        assert re.search(r"^attempt 2 of 3, all failed alike: rank 1: ZeroDivisionError: .*, at \S+:\d+ in load", rest, re.M)
+        assert "died: killed by signal 9 (SIGKILL)" in rest
+        assert "attempt 3 of 3, others failed of ZeroDivisionError" in rest
+        assert re.search(r"^rank 0: killed by signal 15 \(SIGTERM\)$", rest, re.M)
+        assert ran.last.endswith("ChildFailedError: rank 1: killed by signal 9 (SIGKILL)")
+        assert ran.stderr.count("Traceback (most recent call last)") == 2
+        assert "launch_agent" not in ran.stderr
+        assert ran.status == 1
+
+    shows(ATTEMPTS, check, command=[*TORCHRUN, "--max-restarts=2"])
+
+
+ENDED = """
+import os, signal, subprocess, sys, time
+
+if os.environ["RANK"] == "1":
+    subprocess.run([sys.executable, "-c", "not_a_rank"])
+    raise KeyError("lr")
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+while not os.path.exists("told"):
+    time.sleep(0.05)
+os.kill(os.getppid(), signal.SIGTERM)
+time.sleep(1)
+"""
+
+
+def test_what_a_rank_left_to_its_agent_is_told_where_that_is_ended_itself(tmp_path):
+    """The agent waits for the others to end when it gets a signal: the test's own excepthook says when the rank has handed over."""
+    code = """
+    import sys
+    before = sys.excepthook
+    def hook(*error):
+        before(*error)
+        open("told", "w").close()
+    sys.excepthook = hook
+    """
+    ran = programs.run(tmp_path, textwrap.dedent(code) + ENDED, command=TORCHRUN)
+
+    assert "SignalException" in ran.last
+    assert ran.stderr.count("KeyError: 'lr'") == 1
+    assert "in rank 1, pid" in ran.stderr
+    assert ran.stderr.count("NameError: name 'not_a_rank' is not defined") == 1, "only the agent's own children leave it to it"
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith("autotb-")]
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])

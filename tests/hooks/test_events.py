@@ -35,7 +35,11 @@ def greenlet_failed(name="g"):
     return events.greenlet_failed(caught, caught.__traceback__, {}, name)
 
 
-EVERY = [thread_failed, process_failed, greenlet_failed]
+def launched_failed():
+    return events.launched_failed(error(), "")
+
+
+EVERY = [thread_failed, process_failed, greenlet_failed, launched_failed]
 
 
 @pytest.mark.parametrize("event", EVERY)
@@ -69,3 +73,11 @@ def test_a_process_that_was_interrupted_while_it_waited_is_one_line(capsys, monk
 
     assert events.process_failed(KeyboardInterrupt(), SimpleNamespace(name="P\x1b1")) is True
     assert capsys.readouterr().err == f"Process P\\x1b1, pid {os.getpid()}: KeyboardInterrupt while it waited for work\n"
+
+
+def test_an_error_that_was_left_to_the_launcher_is_a_story_or_a_line(capsys):
+    assert launched_failed() is True
+    assert capsys.readouterr().err.endswith("ValueError: x\n")
+
+    assert events.launched_failed(None, "attempt 2: rank 1: Value\x1bError") is True
+    assert capsys.readouterr().err == "attempt 2: rank 1: Value\\x1bError\n"
