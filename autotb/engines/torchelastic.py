@@ -276,7 +276,7 @@ def _ended(error: BaseException) -> None:
         if static.name(type(error)) != "ChildFailedError":
             for tree in sorted(_records.values(), key=lambda tree: tree.get("time", 0.0)):
                 if tree.get("told"):
-                    surface.events.launched_failed(_rebuilt(tree), "")
+                    surface.events.launched_failed(_rebuilt(tree))
     except Exception:
         pass  # then the agent's error alone is told
 
@@ -314,11 +314,11 @@ def _attempt_failed(agent: object, result: Any) -> None:
     if _attempts[-1] in _attempts[:-1]:
         later = sum(rank.error is not None for rank in ranks[1:])
         more = f", and {later:,} more" if later else ""
-        surface.events.launched_failed(None, f"{_said}: rank {first.rank}: {first.line()}{more}")
+        surface.events.told_in_a_line(f"{_said}: rank {first.rank}: {first.line()}{more}")
         return
     error = _root(first, RuntimeError)
     annotate.note(error, broken=list(_others(ranks)))
-    surface.events.launched_failed(error, "")
+    surface.events.launched_failed(error)
 
 
 PATCHES = (

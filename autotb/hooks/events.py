@@ -77,17 +77,23 @@ def _tasks_in_threads() -> str:
     return f"ran {', '.join(calls)}" if calls else ""
 
 
-def launched_failed(exc: BaseException | None, line: str) -> bool:
-    """An error that a process has left to its launcher, which raises another or goes on; None for one that a line tells."""
+def launched_failed(exc: BaseException) -> bool:
+    """An error that a process has left to its launcher, which raises another or goes on."""
     if sys.stderr is None:
         return False
     from autotb import render
+
+    render.show_uncaught(render.explain(exc))
+    return True
+
+
+def told_in_a_line(line: str) -> bool:
+    """An error whose story stands above already, or that is of one kind with one that does."""
+    if sys.stderr is None:
+        return False
     from autotb.render import clean, terminal
 
-    if exc is None:
-        terminal.write(sys.stderr, clean.line(line) + "\n")
-    else:
-        render.show_uncaught(render.explain(exc))
+    terminal.write(sys.stderr, clean.line(line) + "\n")
     return True
 
 

@@ -9,6 +9,7 @@ Engines whose workers are programs of their own hand the environment on: while t
 from __future__ import annotations
 
 import functools
+import os
 
 from autotb import settings
 from autotb.assumption import Lost
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from autotb.instrument.types import Function
 
 KEY = "autotb_settings"
+PARENT = "autotb_parent"  # who has the preparations made, which a fork server's child does not know
 
 
 def _wrap_get_preparation_data(original: Function) -> Function:
@@ -30,6 +32,7 @@ def _wrap_get_preparation_data(original: Function) -> Function:
     def get_preparation_data(name: str, *args: object, **kwargs: object) -> Any:
         data = original(name, *args, **kwargs)
         try:
+            data[PARENT] = os.getpid()
             found = settings.file_settings()
             if found is not None:
                 data[KEY] = found
@@ -45,7 +48,9 @@ def _wrap_prepare(original: Function) -> Function:
 
     @functools.wraps(original)
     def prepare(data: dict[str, Any], *args: object, **kwargs: object) -> Any:
+        parent = 0
         try:
+            parent = data.pop(PARENT, 0)
             if KEY in data:
                 settings.inherit(data.pop(KEY))
         except Exception:
@@ -55,9 +60,20 @@ def _wrap_prepare(original: Function) -> Function:
         except BaseException as error:  # the main program's own, as it is imported: without this line
             if error.__traceback__ is not None:
                 error.__traceback__ = error.__traceback__.tb_next
+            if parent and isinstance(error, Exception):
+                main_failed(error, parent)
             raise
 
     return prepare
+
+
+def main_failed(error: BaseException, parent: int) -> None:
+    """The main program could not be imported, as by others of the same program perhaps."""
+    try:
+        from autotb.postmortem import main_import
+    except Exception:
+        return  # it is told as ever
+    main_import.failed(error, parent)
 
 
 def telling(original: Function) -> Function:

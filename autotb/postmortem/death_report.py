@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from autotb.record.schema import Frame, Hop
 
+UNLOADED = "could not import the main script"
 STARTED, NEVER = "started and then crashed", "never started"
 _AT_ONCE = ("process pool", "loky", "multiprocessing.Pool")  # wait for deaths; other engines look now and then
 _NOT_ALL = ("ray", "dask")  # run tasks, coroutines for one, of which a worker leaves no word
@@ -77,6 +78,8 @@ def doing(left: Remains | None, at_once: bool = True, tells_all: bool = True) ->
         return f"could not unpickle a task, and died of {left.text}"
     if left.state == status_file.RAISED:
         return f"its initializer raised {left.text}"
+    if left.state == status_file.UNLOADED:
+        return f"{UNLOADED}, of {left.text}"
     if left.state == status_file.STARTING:
         return "died in its initializer, before its first task"
     if not tells_all:

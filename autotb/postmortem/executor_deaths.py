@@ -62,7 +62,7 @@ class Autopsy:
                 left.state = status_file.IDLE  # its result had arrived
             if left is not None and left.dump.startswith("Fatal") and self.engine == "loky":
                 os.write(2, left.dump.encode())  # where loky's own faulthandler would have written it, had ours not been there
-            if left is not None and left.state == status_file.RAISED:
+            if left is not None and left.state in (status_file.RAISED, status_file.UNLOADED):
                 alike[left.text] = alike.get(left.text, 0) + 1
                 if alike[left.text] > 1:
                     continue

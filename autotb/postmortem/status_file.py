@@ -25,8 +25,9 @@ if TYPE_CHECKING:  # every worker imports this
 PAGE = 4096
 WORDS = 16
 MARK, PID, STATE, JOB, INDEX, READS, WRITES, OOM, BEGUN, STARTED, TAKEN, PARENT, GROUP, STOPPED = range(14)
-# Of STATE; FAILING: no task could be unpickled; STARTING: its initializer runs; RAISED: that has failed.
-IDLE, RUNNING, FAILING, STARTING, RAISED = range(5)
+# Of STATE; FAILING: no task could be unpickled; STARTING: its initializer runs; RAISED: that has failed; UNLOADED: the main
+# script could not be imported.
+IDLE, RUNNING, FAILING, STARTING, RAISED, UNLOADED = range(6)
 UNKNOWN = -1  # of JOB: a task was received, and which is not known yet
 MARKED = 0x0000_6175_746F_7462  # "autotb"
 TEXT_AT, TEXT_BYTES = WORDS * 8, 1024
@@ -95,6 +96,11 @@ class StatusFile:
         self.says(kind)
         os.write(self.descriptor, record.encode())
 
+    def unloaded(self, said: str) -> None:
+        """The main script could not be imported, of this error, and the worker is about to end of it."""
+        self.words[STATE] = UNLOADED
+        self.says(said)
+
     def says(self, text: str) -> None:
         """What runs, in words."""
         data = text.encode("utf-8", "replace")[: TEXT_BYTES - 1]
@@ -152,6 +158,11 @@ class StatusFile:
                 status_folder.remove(self.file)
         except OSError:
             pass
+
+
+def fits(said: str, text: str) -> bool:
+    """Whether ``text``, of a status file, is what that can hold of ``said``."""
+    return text == redaction.mask(said.encode("utf-8", "replace")[: TEXT_BYTES - 1].decode("utf-8", "replace"))
 
 
 def _parent() -> int:

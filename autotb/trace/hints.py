@@ -174,7 +174,7 @@ def _is_pickler(module: str) -> bool:
 
 def _crashed(trace: Trace) -> dict[str, str] | None:
     for stack in stacks(trace.stack):
-        if any(line.startswith("its initializer raised ") for hop in stack.hops for line in hop.died):
+        if any(line.startswith(_IS_TOLD) for hop in stack.hops for line in hop.died):
             return None  # nothing is unknown
         if stack.type in engine_facts.facts.crashes or stack.tells_of_a_death:
             died = next((hop for hop in stack.hops if any(_ENDED.search(line) for line in hop.died)), None)
@@ -182,6 +182,9 @@ def _crashed(trace: Trace) -> dict[str, str] | None:
             parsls = "parsl" in (died.engine if died is not None else stack.type)
             return {"what": what, "cause": cause, "steps": steps.replace("{logs}", _LOGS_OF_PARSL if parsls else _LOGS)}
     return None
+
+
+_IS_TOLD = ("its initializer raised ", "could not import the main script, ")
 
 
 def _no_guard(trace: Trace) -> dict[str, str] | None:
@@ -321,10 +324,23 @@ def _says(kind: str, *beginnings: str) -> Callable[[Trace], dict[str, str] | Non
     return when
 
 
-_before_main = _says(
+_starts_anew = _says(
     "RuntimeError",
     "An attempt has been made to start a new process before the current process has finished its bootstrapping phase",
 )
+_sets_anew = _says("RuntimeError", "context has already been set")
+
+
+def _before_main(trace: Trace) -> dict[str, str] | None:
+    """A spawned worker imports the main script, which starts work there."""
+    is_set = _sets_anew(trace)
+    if is_set is not None and any(
+        frame.name == "_fixup_main_from_path" and frame.kind == ownership.ENGINE for frame in trace.stack.frames
+    ):
+        return is_set
+    return _starts_anew(trace)
+
+
 _daemonic = _says("AssertionError", "daemonic processes are not allowed to have children")
 _no_cuda_after_fork = _says("RuntimeError", "Cannot re-initialize CUDA in forked subprocess")
 _too_many_files = _says("OSError", "[Errno 24]")

@@ -36,10 +36,10 @@ def greenlet_failed(name="g"):
 
 
 def launched_failed():
-    return events.launched_failed(error(), "")
+    return events.launched_failed(error())
 
 
-EVERY = [thread_failed, process_failed, greenlet_failed, launched_failed]
+EVERY = [thread_failed, process_failed, greenlet_failed, launched_failed, lambda: events.told_in_a_line("")]
 
 
 @pytest.mark.parametrize("event", EVERY)
@@ -79,5 +79,5 @@ def test_an_error_that_was_left_to_the_launcher_is_a_story_or_a_line(capsys):
     assert launched_failed() is True
     assert capsys.readouterr().err.endswith("ValueError: x\n")
 
-    assert events.launched_failed(None, "attempt 2: rank 1: Value\x1bError") is True
+    assert events.told_in_a_line("attempt 2: rank 1: Value\x1bError") is True
     assert capsys.readouterr().err == "attempt 2: rank 1: Value\\x1bError\n"

@@ -31,6 +31,8 @@ _POOL = "multiprocessing.Pool"
 _pools: weakref.WeakSet[Any] = weakref.WeakSet()
 _errors: dict[int, BaseException] = {}  # of casualties whose message is on its way
 _numbers = itertools.count()
+_unloaded: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()  # how many could not import the main script
+_TRIES = 3  # of them at least, before a pool is given up
 
 
 def watch(pool: Pool) -> None:
@@ -70,7 +72,8 @@ def after(dead: list[Any], workers: list[Process]) -> bool:
         _left(pool, process)  # of all: who waited for a lock may come before the one who died with it
     for process in dead:
         left = _left(pool, process)
-        status_reader.bury(process.pid)
+        if left is None or left.state != status_file.UNLOADED:  # those are looked for by others that fail alike
+            status_reader.bury(process.pid)
         if not settings.switch("rescue"):
             continue
         if left is not None:
@@ -96,6 +99,10 @@ def _settle(pool: Pool, process: Process, left: status_reader.Remains) -> None:
         return
     if left.state == status_file.STARTING and process.exitcode not in (0, 1):  # 1: it raised, and has told so itself
         _send(pool, None, _error(process, left), INITIALIZER)
+    elif left.state == status_file.UNLOADED:
+        _unloaded[pool] = _unloaded.get(pool, 0) + 1
+        if _unloaded[pool] >= max(_TRIES, pool._processes):
+            _give_up(pool, _error(process, left))  # it would start workers for ever
     elif left.running:
         _send(pool, queue_repair.job_of(left), _error(process, left))
 
@@ -241,11 +248,11 @@ def _error(process: Process, left: status_reader.Remains | None) -> BaseExceptio
     from autotb.record import annotate
 
     known = left is not None and left.running and left.words[status_file.JOB] >= 0
-    if left is not None and not known:
+    if left is not None and not known and left.state != status_file.UNLOADED:
         left.text = ""
     why = death_report.why(process.exitcode, left)
     known_why = why if "out of memory" in why or "Fatal" in why else ""
-    error = WorkerDied(process.pid, process.exitcode, left.text if left is not None else "", known_why)
+    error = WorkerDied(process.pid, process.exitcode, left.text if left is not None and known else "", known_why)
     hop = death_report.hop(_POOL, "in a pool worker", process.pid, process.exitcode, left, label=process.name)
     annotate.note_death(error, [hop], None)
     return error

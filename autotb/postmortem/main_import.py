@@ -1,0 +1,70 @@
+"""Workers that die as they import the main script: one of several that fail alike tells the error, the others a line each.
+
+Flows in: in a process that ``multiprocessing`` starts afresh, the error of that import.  Flows out: the process's status file,
+which the others of the same program look for, and which the program reads where it misses this one; a line, or nothing where the
+error is told in full.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from autotb import surface
+from autotb.postmortem import status_file, status_folder, status_reader
+from autotb.record import annotate, ownership, safe_repr, static
+from autotb.record.capture import message_of, type_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+
+_LONGEST = 200  # characters of type and message
+_NEW = 60  # seconds within which others that fail alike do so for the same reason
+
+
+def failed(error: BaseException, parent: int) -> None:
+    """This process is about to die of ``error``."""
+    try:
+        status = status_file.begin() if sys.platform != "win32" else None
+        if status is None:
+            return
+        status.words[status_file.PARENT] = parent
+        message = " ".join(message_of(error).strip().partition("\n\n")[0].split()).rstrip(".")
+        said = safe_repr.cut(f"{type_name(type(error))}: {message}", _LONGEST) + _at(static.traceback_of(error))
+        before = status_folder.inside(lambda inside: _first(inside, status, parent, said))
+        if before:
+            name = getattr(sys.modules["multiprocessing.process"].current_process(), "name", "a process")
+            line = f"{name}, pid {os.getpid()}, failed as pid {before} did: {said}"
+            if surface.events.told_in_a_line(line):
+                annotate.note(error, told=True)
+    except Exception:
+        pass  # then it is told in full
+
+
+def _first(inside: int, status: status_file.StatusFile, parent: int, said: str) -> int:
+    """The process that has failed alike before this one; 0 where this one is the first.  One process at a time looks."""
+    import fcntl
+
+    fcntl.flock(inside, fcntl.LOCK_EX)  # released with the descriptor
+    before = 0
+    for file in os.listdir(inside):
+        pid = status_folder.pid_of(file)
+        left = status_reader.of(pid, time.time_ns() - _NEW * 10**9) if pid not in (None, os.getpid()) else None
+        if left is not None and left.state == status_file.UNLOADED and left.words[status_file.PARENT] == parent:
+            before = left.pid if status_file.fits(said, left.text) else before
+    status.unloaded(said)
+    return before
+
+
+def _at(tb: TracebackType | None) -> str:
+    found = None
+    while tb is not None:
+        if ownership.kind_of_frame(tb.tb_frame) == ownership.USER and not tb.tb_frame.f_code.co_filename.startswith("<"):
+            found = tb
+        tb = tb.tb_next
+    if found is None:
+        return ""
+    code = found.tb_frame.f_code
+    return f", at {static.exact(code.co_filename)}:{found.tb_lineno} in {static.exact(code.co_name)}"
