@@ -93,7 +93,8 @@ def executor_of(name: str) -> Any:
         import parsl
 
         threads = parsl.ThreadPoolExecutor(max_threads=2)
-        return parsl.load(parsl.Config([htex() if name == "htex" else threads], run_dir=tempfile.mkdtemp()))
+        # Of processes one may die: its chunk is made anew, as Dask does it.
+        return parsl.load(parsl.Config([htex() if name == "htex" else threads], run_dir=tempfile.mkdtemp(), retries=2))
     if name == "ray":
         import ray
 

@@ -72,8 +72,10 @@ def run(
     calls = _Calls(function, constants, stop, is_here, begun, terms)
     if sink is not None:
         calls.keeper = _keeper(sink, function, columns, constants, ats, is_here)
-    unread = calls.make(columns)
-    return calls.took(unread)
+        columns = calls.keeper.columns  # without the calls that a worker had made that died
+        if not calls.keeper.ats:
+            return calls.took(0)
+    return calls.took(calls.make(columns))
 
 
 class _Calls:
@@ -144,7 +146,8 @@ class _Calls:
             found = kept if self.is_here else packing.dumps(kept)
         elif not self.is_here:
             found = _pickled(found)
-        return Took(found, time.perf_counter() - self.begun, retried, timed_out, unread)
+        is_partly = self.keeper is not None and self.keeper.kept
+        return Took(found, None if is_partly else time.perf_counter() - self.begun, retried, timed_out, unread)
 
 
 def _keeper(sink: Sink, *call: Any) -> Any:

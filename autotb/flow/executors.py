@@ -25,7 +25,8 @@ class Runner:
 
     ``submit(function, args, resources)`` gives a future; ``resources`` is what the step asks for, in the engine's own terms, or
     None.  An engine that takes no such requests passes them over.  ``by_value`` tells whether the engine pickles functions that
-    have no name in a module, as cloudpickle and dill do.
+    have no name in a module, as cloudpickle and dill do; ``repeats(resources)`` whether it may make what it was given a second
+    time, by itself, after the death of a worker.
     """
 
     def __init__(
@@ -36,8 +37,9 @@ class Runner:
         cancel: Callable[[Future[Any]], object] = Future.cancel,
         by_value: bool = True,
         queues: bool = False,
+        repeats: Callable[[Any], bool] | None = None,
     ) -> None:
-        self.by_value, self.queues = by_value, queues
+        self.by_value, self.queues, self.repeats = by_value, queues, repeats or _never
         self.submit, self.workers, self._own, self._cancel = submit, max(1, workers), own, cancel
 
     def cancel(self, future: Future[Any]) -> None:
@@ -68,10 +70,12 @@ def runner(executor: Any) -> Runner:
     if isinstance(executor, Executor):
         told = _workers_of(executor)
         by_value = "loky" in type(executor).__module__
-        return Runner(_plain(executor), told or _at_least(_cores()), by_value=by_value, queues=told is None)
+        workers = told or _at_least(_cores())
+        return Runner(_plain(executor), workers, by_value=by_value, queues=told is None, repeats=_may_repeat(executor))
     if _is(executor, "distributed.client", "Client"):
-        return Runner(_dask(executor), _at_least(sum(executor.nthreads().values())), cancel=_cancel_theirs, queues=True)
-    return Runner(_parsl(executor), _at_least(_parsl_workers(executor)))
+        workers = _at_least(sum(executor.nthreads().values()))
+        return Runner(_dask(executor), workers, cancel=_cancel_theirs, queues=True, repeats=_always)
+    return Runner(_parsl(executor), _at_least(_parsl_workers(executor)), repeats=_parsl_repeats(executor))
 
 
 def check(executor: Any) -> None:
@@ -97,6 +101,32 @@ def _plain(pool: Executor) -> Callable[[Any, tuple[Any, ...], Any], Future[Any]]
         return pool.submit(function, *args)
 
     return submit
+
+
+def _always(_resources: Any) -> bool:
+    return True
+
+
+def _never(_resources: Any) -> bool:
+    return False
+
+
+_ONCE = ("loky", "mpi4py")  # packages whose executors give up when a worker dies
+
+
+def _may_repeat(executor: Executor) -> Callable[[Any], bool]:
+    """Python's own executors and these make nothing twice; of others (Dask's, ipyparallel's) nobody knows."""
+    is_own = isinstance(executor, (ThreadPoolExecutor, ProcessPoolExecutor))
+    return _never if is_own or any(name in type(executor).__module__.split(".") for name in _ONCE) else _always
+
+
+def _parsl_repeats(kernel: Any) -> Callable[[Any], bool]:
+    return _always if getattr(getattr(kernel, "config", None), "retries", 1) else _never
+
+
+def _ray_repeats(resources: Any) -> bool:
+    """Where the step says so: the flow itself asks for no retries."""
+    return isinstance(resources, Mapping) and bool(resources.get("max_retries") or resources.get("retry_exceptions"))
 
 
 def _mapping(resources: Any, engine: str) -> dict[str, Any]:
@@ -160,7 +190,8 @@ def _ray() -> Runner:
     def cancel(future: Any) -> None:
         ray.cancel(refs[future])
 
-    return Runner(submit, _at_least(int(ray.cluster_resources().get("CPU", 1))), cancel=cancel, queues=True)
+    workers = _at_least(int(ray.cluster_resources().get("CPU", 1)))
+    return Runner(submit, workers, cancel=cancel, queues=True, repeats=_ray_repeats)
 
 
 def _dask(client: Any) -> Callable[[Any, tuple[Any, ...], Any], Future[Any]]:

@@ -30,6 +30,7 @@ class Flight:
     task: Task
     together: Settling | None
     alone: list[tuple[Settling, Task]]
+    names: tuple[str, ...] = ()  # where the engine may make it anew: its own, and those of others that had some of its calls
 
     def land(self, answer: Answer) -> None:
         """Settle the calls that were made.  Raises the user's error, in raise mode."""
@@ -57,6 +58,7 @@ class Flights:
         self._ats: deque[tuple[Sequence[int], int]] = deque([(missing, 0)] if missing else [])
         self._left = len(missing)
         self._calls: deque[tuple[Settling, Task]] = deque()  # those that were looked at, and are to be made
+        self._had: dict[int, tuple[str, ...]] = {}  # the chunks that had an element before, of which more may be kept than came
 
     @property
     def is_done(self) -> bool:
@@ -116,6 +118,16 @@ class Flights:
             return
         self._ats.appendleft((flight.task.ats, made))
         self._left += len(flight.task.ats) - made
+
+    def name(self, flight: Flight, name: str) -> None:
+        """Name a chunk that the engine may make anew."""
+        had = [self._had.pop(at) for at in flight.task.ats if at in self._had] if self._had else []
+        flight.names = (name, *dict.fromkeys(one for names in had for one in names))
+
+    def keep_names(self, flight: Flight, made: int) -> None:
+        """Of the calls of a chunk that come back, a worker may have kept some that died."""
+        for at in flight.task.ats[made:]:
+            self._had[at] = flight.names
 
     def drop(self, ats: Sequence[int]) -> None:
         """These are settled."""

@@ -43,7 +43,8 @@ class Sink:
     """Where workers keep their results: the shards of a run folder.
 
     ``owned`` tells whether the errors are kept too, as snapshots, and nothing of a result is sent back but where it stands; with
-    ``is_read`` nothing of a value is, also where errors are not kept.
+    ``is_read`` nothing of a value is, also where errors are not kept.  ``names`` are there where the engine may make the chunk
+    anew after the death of a worker: its own, and those of earlier chunks that had some of its calls.
     """
 
     folder: str
@@ -53,6 +54,7 @@ class Sink:
     place: Place | None  # where the step was made part of the flow
     is_read: bool = False
     made: Mapping[int, Told] | None = None  # of what elements are made, where that is to be told
+    names: tuple[str, ...] = ()
 
 
 class Terms(NamedTuple):
@@ -65,9 +67,9 @@ class Terms(NamedTuple):
 
 
 class Took(NamedTuple):
-    """What a worker sends back of a chunk: what it came to, and the seconds that this took, where they are known.  There may be
-    fewer results than calls: the last ones were not made.  ``retried`` and ``timed_out`` count calls;
-    ``unread`` says why the arguments of the next call are to be read elsewhere."""
+    """What a worker sends back of a chunk: what it came to, and the seconds that this took, where they are known; they are not
+    where another worker had made some of its calls.  There may be fewer results than calls: the last ones were not made.
+    ``retried`` and ``timed_out`` count calls; ``unread`` says why the arguments of the next call are to be read elsewhere."""
 
     results: Any
     seconds: float | None

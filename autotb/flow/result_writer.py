@@ -6,29 +6,42 @@ kept.
 
 from __future__ import annotations
 
+import contextlib
+import os
+import pickle
 import time
+from collections.abc import Sequence
 from typing import Any
 
-from autotb.flow import packing, result_log, store
+from autotb.flow import packing, repeats, result_log, store
 from autotb.flow.context import CONTINUE, maybe_wrap_exception
 from autotb.flow.messages import Failed, Kept, Partly, Sink, fit
 from autotb.flow.snapshots import ErrorStub
-from autotb.flow.stored import value_of
+from autotb.flow.stored import Stored, value_of
 from autotb.record import annotate
 
 _EVERY = 0.02  # seconds after which results are written; of slower calls each as it comes
 
 
 class Keeper:
-    """Writes the results of a chunk as they come.  Raises OSError where that is impossible, which is no error of the user's
-    function."""
+    """Writes the results of a chunk as they come; ``columns`` and ``ats`` are those of its calls that are still to be made: all,
+    but where a worker died that had ``kept`` some, by their number in the chunk.
+
+    Raises OSError where that is impossible, which is no error of the user's function.
+    """
 
     def __init__(self, sink: Sink, function: Any, columns: Any, constants: dict[str, Any], ats: Any, is_here: bool) -> None:
         self.sink, self.function, self.constants, self.is_here = sink, function, constants, is_here
-        self.columns, self.ats = columns, ats
+        self.columns, self.ats, self._count = columns, ats, len(ats)
         self.sent: list[Any] = []
         self.places: list[Any] = []
         self.sees, self._last = store.sees(sink.folder, sink.token), time.perf_counter()
+        self.kept: dict[int, tuple[Any, Any]] = {}  # what is sent of a result, and its place
+        self._is_noted = not sink.names
+        if sink.names and self.sees and (begun := _begun(sink)):
+            self.kept = _kept(sink, begun, ats)
+            left = [index for index in range(len(ats)) if index not in self.kept]
+            self.columns, self.ats = tuple([_taken(column, left) for column in columns]), [ats[index] for index in left]
 
     def look(self, results: list[Any], now: float) -> None:
         """Write what has come, if the last time is some time ago."""
@@ -49,6 +62,9 @@ class Keeper:
                 self.sent.append(value)
                 kept.append(record is not None)
                 records += [record] if record is not None else []
+            if records and not self._is_noted:
+                self._is_noted = True
+                repeats.note(self.sink.folder, self.sink.names[0], shard.name, os.path.getsize(shard.path))
             places = iter(shard.append(records))
             self.places += [next(places) if is_kept else None for is_kept in kept]
         finally:
@@ -62,7 +78,18 @@ class Keeper:
             return Kept(Partly([fit(result) for result in results]), [None] * len(results), unseen=True)
         if len(self.sent) < len(results):
             return results  # the run is over, in this process: nobody asks for them
-        return Kept(Partly(self.sent) if Failed in {*map(type, self.sent)} else self.sent, self.places)
+        sent, places = self._together() if self.kept else (self.sent, self.places)
+        return Kept(Partly(sent) if Failed in {*map(type, sent)} else sent, places)
+
+    def _together(self) -> tuple[list[Any], list[Any]]:
+        """What is sent back of the first calls of the chunk, up to the first of which there is nothing."""
+        found, made = [], zip(self.sent, self.places, strict=True)
+        for index in range(self._count):
+            one = self.kept[index] if index in self.kept else next(made, None)
+            if one is None:
+                break
+            found.append(one)
+        return [sent for sent, _ in found], [place for _, place in found]
 
     def _record(self, shard: result_log.Shard, index: int, result: Any) -> tuple[Any, Any]:
         """What is sent of a result, and what is written."""
@@ -82,6 +109,33 @@ class Keeper:
         args = tuple([value_of(column, index) for column in self.columns])
         snapshot = maybe_wrap_exception(CONTINUE, self.function, args, self.constants, result.exception, (), result.earlier)
         return ErrorStub(False), store.record_of(shard, step, at, snapshot, made=made)
+
+
+def _begun(sink: Sink) -> list[repeats.Begun]:
+    """Where workers that have had these calls before have kept what they made of them."""
+    own, *others = sink.names
+    return [*repeats.begin(sink.folder, own), *(begun for name in others for begun in repeats.before(sink.folder, name))]
+
+
+def _kept(sink: Sink, begun: list[repeats.Begun], ats: Sequence[int]) -> dict[int, tuple[Any, Any]]:
+    places = repeats.kept(sink.folder, begun, sink.step, ats)
+    found: dict[int, tuple[Any, Any]] = {}
+    with result_log.Reader(sink.folder) as reader:
+        for index, at in enumerate(ats):
+            if (place := places.get(at)) is None:
+                continue
+            state = place.state & result_log.STATE
+            if sink.owned or sink.is_read:
+                found[index] = (None if state == result_log.OK else ErrorStub(state == result_log.SKIPPED)), place
+                continue
+            with contextlib.suppress(Exception):  # what cannot be had here is called again
+                found[index] = pickle.loads(reader.record(place).data), place
+    return found
+
+
+def _taken(column: Any, indexes: list[int]) -> Any:
+    """Some arguments of a column."""
+    return column.taken(indexes) if type(column) is Stored else [column[index] for index in indexes]
 
 
 def is_over(sink: Sink) -> bool:

@@ -6,6 +6,7 @@ Flows in: nodes, an executor, a store.  Flows out: the store, full; or the first
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import math
 import os
@@ -16,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_EXCEPTION, BrokenExecutor, Future, wait
 from typing import Any
 
-from autotb.flow import chunks, executors, identity, packing
+from autotb.flow import chunks, executors, identity, packing, repeats
 from autotb.flow.cache import Cache
 from autotb.flow.context import RAISE, hang
 from autotb.flow.execute import Answer
@@ -65,7 +66,7 @@ class Running:
         self.active: dict[str, Flights] = {}
         self.flying: dict[Future[Any], Flight] = {}
         self.tallies = Tallies({name: 1 if shape is None else math.prod(shape) for name, shape in shapes.items()})
-        self.id = chunks.begin()
+        self.id, self._numbers = chunks.begin(), itertools.count()
         self._listener, self._is_warned = tell, False
 
     @property
@@ -138,6 +139,8 @@ class Running:
             is_read = not self.store.keeps and not work.step.cache  # from the folder, by whom it concerns
             owned = is_read and self.mode != RAISE
             made = {at: work.column.made[at].kept for at in task.ats if at in work.column.made} if work.column.made else None
+            if self.runner.repeats(task.resources):
+                self.active[work.node.name].name(flight, f"{self.id}-{next(self._numbers)}")
             sink = Sink(
                 self.store.folder,
                 self.store.token,
@@ -146,6 +149,7 @@ class Running:
                 work.node.place,
                 is_read,
                 made,
+                flight.names,
             )
             args += (task.ats, sink)
         else:
@@ -183,7 +187,16 @@ class Running:
             active.unread(flight.task.ats[made], took.unread)
         if made < len(flight.task.ats):
             active.back(flight, made, bool(took.unread))
+        if flight.names:
+            self._forget(active, flight, made, took.unread or took.seconds is None)
         self._emit()
+
+    def _forget(self, active: Flights, flight: Flight, made: int, is_partly: object) -> None:
+        """A chunk has arrived that the engine might have made anew; of what comes back of it more may be kept already."""
+        if made < len(flight.task.ats) and is_partly:
+            active.keep_names(flight, made)
+        else:
+            repeats.forget(str(self.store.folder), flight.names[0])  # others may have had more than this has
 
     def _answer(self, received: Any) -> Answer:
         if type(received) is not Kept:

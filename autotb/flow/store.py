@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from autotb.flow import left_out, packing, result_log, snapshots
+from autotb.flow import left_out, packing, repeats, result_log, snapshots
 from autotb.flow.catching_up import catch_up
 from autotb.flow.identity import Identity, whereabouts
 from autotb.flow.index import FILE, Index, created, is_begun, opened
@@ -250,6 +250,7 @@ class Folder(Memory):
         found = Index(self.folder, "rw")
         try:
             self.token = found.execute("SELECT value FROM meta WHERE key = 'token'")[0][0]
+            repeats.forget_all(self.folder)
             catch_up(found, self.folder, self._checks_all)
         except BaseException:
             found.close()
@@ -433,6 +434,7 @@ class Folder(Memory):
         finally:
             self.index.close()
             result_log.end(self.folder)
+            repeats.forget_all(self.folder)
 
 
 def tries_of(index: Index) -> dict[str, list[int]]:

@@ -74,6 +74,11 @@ class Stored(Elsewhere):
     def __len__(self) -> int:
         return len(self.rows)
 
+    def taken(self, indexes: Sequence[int]) -> Stored:
+        """Some of its arguments."""
+        rows = [self.rows[index] for index in indexes]
+        return Stored(self.folder, self.token, self.name, rows, self.inner, self.checks, self.containers)
+
     def __getitem__(self, index: int) -> Reference:
         """What is told of an argument without reading it."""
         what, row = "elements" if self.inner is not None else "element", self.rows[index]
