@@ -10,6 +10,7 @@ import enum
 import json
 import os
 import pickle
+import re
 import threading
 import uuid
 import zlib
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Protocol
 
+from autotb import settings
 from autotb.flow import binding, packing
 from autotb.flow.packing import Opaque, Packed, pack, unpack
 from autotb.record import build, safe_repr, static
@@ -167,9 +169,10 @@ class ErrorSnapshot(Noted):
     @property
     def call(self) -> str:
         """The call as safe text, cut to a line; without arguments under ``AUTOTB_ARGS=0``."""
+        if isinstance(self.function, Opaque):
+            return _call_of(_name(self.function), self.kwargs)
         args, kwargs = binding.unbind(self.function, self.kwargs)
-        name = self.function.text if isinstance(self.function, Opaque) else None
-        return name or build.call_text(self.function, args, kwargs) or f"{safe_repr.function_name(self.function)}(…)"
+        return build.call_text(self.function, args, kwargs) or f"{safe_repr.function_name(self.function)}(…)"
 
     def __getstate__(self) -> dict[str, Any]:
         if getattr(_packing, "function", False):  # it hangs on a function that is pickled by value: it has no part in that
@@ -273,8 +276,7 @@ class PropagatedErrorSnapshot(Noted):
         return found
 
     def __repr__(self) -> str:
-        name = self.skipped_function.text if isinstance(self.skipped_function, Opaque) else None
-        name = name or safe_repr.function_name(self.skipped_function)
+        name = _name(self.skipped_function)
         inputs = ", ".join(_told(parameter, info) for parameter, info in self.error_info.items())
         return _harmless(f"<PropagatedErrorSnapshot: {name} was not called, {self.reason}: {inputs}>")
 
@@ -358,6 +360,22 @@ def as_json(error: ErrorSnapshot | PropagatedErrorSnapshot, with_story: bool) ->
 
 def _is_lasting(source: Source) -> bool:
     return getattr(source, "lasting", False)
+
+
+def _name(function: Any) -> str:
+    """What a function is called, also one that cannot be had here, of which there is a text."""
+    if not isinstance(function, Opaque):
+        return safe_repr.function_name(function)
+    found = re.fullmatch(r"<function ([^<> ]+)>", function.text)
+    return found[1] if found else function.text
+
+
+def _call_of(name: str, kwargs: dict[str, Any]) -> str:
+    """A call of a function that cannot be had here."""
+    if not kwargs or not settings.switch("args"):
+        return name
+    told = ", ".join([f"{key}={safe_repr.brief(value, key)}" for key, value in kwargs.items()])
+    return safe_repr.cut(f"{name}({told})", safe_repr.MAX_CALL)
 
 
 def _told(parameter: str, info: Any) -> str:

@@ -224,6 +224,7 @@ class Folder(Memory):
         self._wholes: dict[str, _Whole] = {}
         self._grown: set[str] = set()  # steps that have become longer
         self._flowing: set[str] = set()  # those that may become longer still
+        self._going: dict[str, tuple[float, float]] = {}  # steps that are not done: since when, and how much of it is noted
         if not resume:
             refuse_existing(self.folder)
         self.index = self._resumed() if _holds(self.folder) else self._begun(resume)
@@ -301,6 +302,7 @@ class Folder(Memory):
             self._is_urgent = True
             known = (*known[:4], told)
         self._check(known, self._steps[name].function, self._steps[name].inputs, shape)
+        self._going[name] = time.monotonic(), 0.0
         column.states[:] = self.index.states(column.step, len(column.states))
         column.made.update(left_out.read(self.folder, self.index, column.step, every=True))
         if column.values is not None and column.states.count(MISSING) < len(column.states):
@@ -384,7 +386,8 @@ class Folder(Memory):
 
     def finish(self, column: Column, seconds: float) -> None:
         """A step is done: how long it took is noted."""
-        self.index.change("UPDATE steps SET seconds = seconds + ? WHERE id = ?", (seconds, column.step))
+        _, noted = self._going.pop(column.name)
+        self.index.change("UPDATE steps SET seconds = seconds + ? WHERE id = ?", (max(0.0, seconds - noted), column.step))
         if column.name in self._flowing:
             self._flowing.discard(column.name)
             self.index.note(open=sorted(self._flowing))
@@ -411,6 +414,7 @@ class Folder(Memory):
     def _commit(self) -> None:
         self._last, self._is_urgent = time.monotonic(), False
         self._note_wholes()
+        self._note_seconds()
         while self._grown:
             column = self.columns[self._grown.pop()]
             self.index.change("UPDATE steps SET shape = ? WHERE id = ?", (json.dumps([len(column.states)]), column.step))
@@ -418,6 +422,14 @@ class Folder(Memory):
             self.index.note(tries=self.tries)
             self._has_tries = False
         self.index.commit()
+
+    def _note_seconds(self) -> None:
+        """How long steps take that are not done, so far."""
+        now = time.monotonic()
+        for name, (begun, noted) in self._going.items():
+            step = self.columns[name].step
+            self.index.change("UPDATE steps SET seconds = seconds + ? WHERE id = ?", (now - begun - noted, step))
+            self._going[name] = begun, now - begun
 
     def _note_wholes(self) -> None:
         """Up to where all records of a shard are in the index: a later run reads what comes after that."""

@@ -37,6 +37,24 @@ def test_values_errors_and_roots_are_found_by_the_names_of_the_steps(folder):
         results["invert"][1].reproduce()
 
 
+def test_functions_of_a_script_are_named_where_it_is_not(tmp_path, run):
+    code = """
+        import autotb
+
+        def half(number):
+            return 1 / number
+
+        flow = autotb.Flow("threads", error_handling="continue", run_folder="run", progress=False)
+        flow.map(half, flow.map(half, [0, 1]))
+        flow.run()
+    """
+    run(code)
+    results = autotb.load(tmp_path / "run")
+
+    assert repr(results["half"][0]) == "<ErrorSnapshot of half(number=0): ZeroDivisionError: division by zero>"
+    assert repr(results["half#2"][0]) == "<PropagatedErrorSnapshot: half was not called, input_is_error: number is an error>"
+
+
 def test_what_a_folder_does_not_have_is_told(folder):
     with pytest.raises(ValueError, match="a run folder has no inputs: run its flow with resume=True"):
         autotb.load(folder).to_frame()

@@ -150,6 +150,7 @@ def test_a_function_that_this_process_lacks_stays_what_it_is(tmp_path):
 
     assert isinstance(snapshot.function, Opaque)
     assert snapshot.kwargs == {"x": 3}
+    assert repr(snapshot) == "<ErrorSnapshot of fails(x=3): KeyError: 3>"
     assert [frame.name for frame in autotb.explain(snapshot.exception).frames][-1] == "fails"
     with pytest.raises(RuntimeError, match="the call cannot be made again here: function is"):
         snapshot.reproduce()

@@ -824,3 +824,21 @@ def test_messages_of_earlier_versions_are_read():
     assert repr(partly[1].exception) == "ZeroDivisionError('division by zero')"
     assert (sink.folder, sink.step, sink.owned) == ("folder", 2, True)
     assert run is chunks.run
+
+
+def test_how_long_a_step_takes_is_noted_before_it_is_done(tmp_path):
+    def noted():
+        with closing(index.opened(str(tmp_path / "run"))) as found:
+            return dict(found.execute("SELECT name, seconds FROM steps"))
+
+    flow = flow_of(tmp_path / "run", "raise")
+    with pytest.raises(ValueError, match="2"):
+        flow.run()
+    first = noted()
+    assert first["work"] > 0
+    assert first["after"] == 0
+    flow = flow_of(tmp_path / "run", resume=True)
+    results = flow.run()
+    again = noted()
+    assert again["work"] - first["work"] == pytest.approx(results.tallies["work"].seconds, abs=1e-3)
+    assert again["after"] == pytest.approx(results.tallies["after"].seconds, abs=1e-3)
