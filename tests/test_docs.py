@@ -216,12 +216,15 @@ def test_the_steps_of_adoption():
 ERRORS = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
 
 
+def _of_errors(name):
+    found = re.search(rf"<!-- example: {re.escape(name)} -->\n```python\n(.*?)```\n\n```text\n(.*?)```", ERRORS, re.S)
+    return found.groups()
+
+
 @pytest.mark.behaviour("S2-66")
-@pytest.mark.parametrize("name", ["flow.py", "folder.py", "loud.py"])
+@pytest.mark.parametrize("name", ["flow.py", "stream.py", "drop.py", "folder.py", "loud.py", "axis.py"])
 def test_errors_as_values(run, name):
-    code, shown = re.search(
-        rf"<!-- example: {re.escape(name)} -->\n```python\n(.*?)```\n\n```text\n(.*?)```", ERRORS, re.S
-    ).groups()
+    code, shown = _of_errors(name)
     ran = run(code)
 
     assert ran.stdout == shown, ran.stderr
@@ -232,6 +235,38 @@ def test_errors_as_values(run, name):
         "## What is loud in both modes",
     ):
         assert words in ERRORS
+
+
+def test_a_pipeline_that_is_killed_and_started_again(run, tmp_path):
+    code, shown = _of_errors("etl.py")
+    (tmp_path / "raw").mkdir()
+    for at in range(1_000):
+        value = {100: "n/a", 200: -1}.get(at, at % 10)
+        (tmp_path / "raw" / f"{at:04}.csv").write_text(f"station,value\na,{value}\n")
+    killed = code.replace("return_results=False)", "return_results=False, progress=stops)")
+    killed = killed.replace('if __name__ == "__main__":', STOPS)
+    assert run(killed).status == -9
+    written = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "clean").iterdir()}
+    assert 0 < len(written) < 998
+    ran = run(code)
+
+    assert ran.stdout == shown, ran.stderr
+    kept = [name for name, at in written.items() if (tmp_path / "clean" / name).stat().st_mtime_ns == at]
+    assert len(kept) > len(written) / 2  # those whose calls were being made at that moment are made again
+    (tmp_path / "raw" / "0100.csv").write_text("station,value\na,1\n")
+    ran = run(code.replace("resume=True", "resume=True, retry_failed=True"))
+    assert ran.stdout.startswith("999 files, from 0.0 to 9.0\n<ErrorSnapshot of mean(rows=[])"), ran.stderr
+
+
+STOPS = """
+def stops(done, failed, skipped, total):
+    import os, signal
+
+    if len(os.listdir("clean")) > 200:
+        os.killpg(0, signal.SIGKILL)
+
+
+if __name__ == "__main__":"""
 
 
 def test_the_flow_of_the_readme(run):

@@ -33,10 +33,7 @@ class Names:
         if not kwargs and self._least <= len(args) <= len(self._simple):
             return dict(zip(self._simple, args, strict=False))
         signature = self.signature
-        try:
-            bound = signature.bind(*args, **kwargs) if signature is not None else None
-        except TypeError:
-            bound = None  # the call itself is wrong, and has failed of that
+        bound = _bound(signature, args, kwargs)
         if signature is None or bound is None:
             return {**{f"{_UNNAMED}{at}": value for at, value in enumerate(args)}, **kwargs}
         named: dict[str, Any] = {}
@@ -76,6 +73,17 @@ class Names:
             self.signature.bind(*([None] * count), **dict.fromkeys(keywords))
         except TypeError as error:
             raise TypeError(f"{what}: {error}") from None
+
+
+def _bound(signature: inspect.Signature | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> inspect.BoundArguments | None:
+    """Arguments in the places of the parameters, of which some may not be there: the resources of a call come later.  None for a
+    call that is wrong, and fails of that."""
+    for bind in (signature.bind, signature.bind_partial) if signature is not None else ():
+        try:
+            return bind(*args, **kwargs)
+        except TypeError:
+            continue
+    return None
 
 
 def _simple_of(signature: inspect.Signature | None) -> tuple[tuple[str, ...], int]:

@@ -99,7 +99,10 @@ def scan(named: dict[str, Any], inputs: Inputs, containers: bool = False) -> dic
         elif snapshots.is_error(value) or (type(given) is Element and given.is_error):
             found[name] = ErrorInfo("full")
             continue
-        elif hasattr(type(value), "flat") and getattr(getattr(value, "dtype", None), "hasobject", False):
+        elif _is_array_of_objects(value):
+            if snapshots.is_error(alone(value)):
+                found[name] = ErrorInfo("full")
+                continue
             indices = errors_in(value)
         elif containers and type(value) in (list, tuple, dict):
             inner = value.values() if type(value) is dict else value
@@ -109,6 +112,15 @@ def scan(named: dict[str, Any], inputs: Inputs, containers: bool = False) -> dic
         if indices and indices[0]:
             found[name] = ErrorInfo("partial", indices, len(indices[0]))
     return found
+
+
+def alone(value: Any) -> Any:
+    """What a numpy array of no dimension holds, which is an error as the error itself is one; any other value as it is."""
+    return value.item() if _is_array_of_objects(value) and value.shape == () else value
+
+
+def _is_array_of_objects(value: Any) -> bool:
+    return hasattr(type(value), "flat") and getattr(getattr(value, "dtype", None), "hasobject", False)
 
 
 def errors_in(array: Any) -> tuple[tuple[int, ...], ...]:
@@ -172,8 +184,8 @@ def _attempted(name: str, value: Any, info: dict[str, Any], inputs: Inputs) -> A
     if type(given) is Array:
         return ArrayReference(given.name, given.shape)
     if name in info and info[name].kind == "partial":
-        return ArrayReference("", getattr(value, "shape", (len(value),)))
-    return value
+        return ArrayReference("", value.shape if hasattr(value, "shape") else (len(value),))
+    return alone(value) if name in info else value
 
 
 class Held:

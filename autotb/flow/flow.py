@@ -316,7 +316,7 @@ class Flow:
     def _input(self, step: Step, value: Any, product: bool) -> Any:
         if isinstance(value, Output):
             return value
-        if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+        if isinstance(value, (str, bytes)) or not _is_iterable(value):
             raise TypeError(f"{step.name}: map takes iterables and outputs, not {value!r}; give constants by name")
         return list(value) if product or step.takes_wholes or not streams.is_one(value) else streams.of(value)
 
@@ -391,6 +391,11 @@ class Flow:
             count = max(self._dimensions[one.name], 1) if isinstance(one, Output) else 1  # a single call gives one, so to say
             counts.append(count - len(over) if over and count > 1 else count)
         return sum(counts) if product else counts[0]
+
+
+def _is_iterable(value: Any) -> bool:
+    """Also what has a length and elements alone, as the arrays of some stores do."""
+    return isinstance(value, Iterable) or all(hasattr(type(value), name) for name in ("__len__", "__getitem__"))
 
 
 def check_progress(progress: Any) -> None:

@@ -20,6 +20,7 @@ from autotb.flow.store import Column, Elements, Memory
 LIBRARIES = ("pandas", "polars")
 STATES = {OK: "done", FAILED: "failed", SKIPPED: "skipped"}
 _OWN = ("index", "result", "state", "error", "left_out")
+_ABSENT = {"left_out": 0}  # in the rows of steps that leave nothing out
 
 
 def _memory(node: Node, columns: dict[str, Column], folder: str | None) -> Memory:
@@ -52,7 +53,7 @@ def frame(nodes: Iterable[Node], columns: dict[str, Column], folder: str | None,
             else:
                 rows.append({"step": node.name, "inputs": inputs, **told})
     names = list(dict.fromkeys(name for row in rows for name in row)) or list(_OWN[:4])
-    return made.DataFrame({name: _series(made, name, [row.get(name) for row in rows]) for name in names})
+    return made.DataFrame({name: _series(made, name, [row.get(name, _ABSENT.get(name)) for row in rows]) for name in names})
 
 
 def _library(name: str | None) -> Any:

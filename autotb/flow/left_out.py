@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autotb.flow import result_log
-from autotb.flow.context import Array, Held, Sources
+from autotb.flow.context import Array, Held, Sources, alone
 from autotb.flow.result_log import DERIVED, LEFT_OUT, Place
 from autotb.flow.snapshots import ErrorInfo, is_error
 from autotb.record import arrival
@@ -116,7 +116,7 @@ def made(of: str, left: dict[str, ErrorInfo], inputs: Mapping[str, Any], named: 
         source = getattr(inputs.get(name), "source", None)
         indices = info.indices if info.indices is not None else ()
         if source is None:
-            source = Held.of(named[name], info) if info.kind == "partial" else Held([named[name]])
+            source = Held.of(named[name], info) if info.kind == "partial" else Held([alone(named[name])])
         sources[name] = source, indices
         told[name] = {"kind": info.kind, "indices": info.indices, "count": info.count, "from": origin(source, indices)}
     return Made(of, told, passed, sources)

@@ -13,7 +13,7 @@ from typing import Any
 
 from autotb.flow import notebook
 from autotb.flow.live_table import LiveTable, tell_failures
-from autotb.flow.tallies import Tallies, left_out
+from autotb.flow.tallies import Tallies, left_out, passed_on
 from autotb.render import bars, terminal
 from autotb.render.logs import failed, say
 
@@ -43,17 +43,17 @@ class Silent:
         failures, skipped = sum(tally.failed for tally in tallies), sum(tally.skipped for tally in tallies)
         if self.says_failures and (failures or skipped):
             total = sum(tally.total for tally in tallies)
-            were = "was" if skipped == 1 else "were"
-            left = sum(tally.left_out for tally in tallies)
+            left, passed = sum(tally.left_out for tally in tallies), sum(tally.passed for tally in tallies)
+            told = [f", {skipped:,} {'was' if skipped == 1 else 'were'} skipped"] if skipped else []
+            told += [f", {left_out(left)} of the inputs of others"] if left else []
+            told += [f", {passed_on(passed)} to others"] if passed else []
             say(
                 log,
                 logging.WARNING,
-                "%d of %d calls failed, %d %s skipped%s: print the results for the root causes",
+                "%d of %d calls failed%s: print the results for the root causes",
                 failures,
                 total,
-                skipped,
-                were,
-                f", {left_out(left)} of the inputs of others" if left else "",
+                "".join(told),
             )
 
 

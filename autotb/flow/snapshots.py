@@ -89,8 +89,8 @@ class ErrorSnapshot(Noted):
 
     Attributes: ``function``; ``kwargs``, its arguments by name; ``exception``; ``timestamp``, ISO 8601 in UTC.  The exception
     has the worker's story (``autotb.explain(snapshot.exception)``); the traceback object itself, which would keep every local
-    variable of the call alive, is not kept.  ``earlier``, the errors of its attempts before the last, where there were several:
-    the same object for those that were alike."""
+    variable of the call alive, is not kept: ``traceback`` is its text.  ``earlier``, the errors of its attempts before the last,
+    where there were several: the same object for those that were alike."""
 
     earlier: Sequence[BaseException] = ()
 
@@ -117,6 +117,13 @@ class ErrorSnapshot(Noted):
                 )
         args, kwargs = binding.unbind(self.function, self.kwargs)
         return self.function(*args, **kwargs)
+
+    @property
+    def traceback(self) -> str:
+        """The worker's story as text: what ``print(autotb.explain(snapshot.exception))`` prints."""
+        from autotb import render
+
+        return render.as_text(render.explain(self.exception))
 
     def get_root_causes(self) -> list[ErrorSnapshot]:
         """This one, so that any error of a result can be asked."""

@@ -74,3 +74,8 @@ class Tallies(dict[str, Tally]):
 def left_out(count: int) -> str:
     """``1 error was left out``."""
     return f"{count:,} {'error was' if count == 1 else 'errors were'} left out"
+
+
+def passed_on(count: int) -> str:
+    """``1 error was passed on``."""
+    return f"{count:,} {'error was' if count == 1 else 'errors were'} passed on"

@@ -46,7 +46,7 @@ class Touchy:
         (positional, (1, 2, 3), {}, {"arg0": 1, "arg1": 2, "arg2": 3}),
         (positional, (1, 2), {}, {"x": 1, "y": 2}),
         (plain, (1, 2), {}, {"x": 1, "by": 2}),
-        (needs, (1,), {}, {"arg0": 1}),
+        (needs, (1,), {}, {"x": 1}),  # its resources may come later
         (needs, (1,), {"key": 2}, {"x": 1, "key": 2}),
     ],
 )

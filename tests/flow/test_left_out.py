@@ -316,9 +316,10 @@ def test_a_frame_has_a_column_for_it():
     flow = flow_of()
     grid = flow.map(lambda x, y: score(x * y), range(3), range(1, 3), product=True)
     rows = flow.map(step(sum, on_error="drop"), grid, over=1)
-    frame = flow.run().to_frame(rows)
+    results = flow.run()
 
-    assert list(frame["left_out"]) == [0, 1, 0]
+    assert list(results.to_frame(rows)["left_out"]) == [0, 1, 0]
+    assert list(results.to_frame()["left_out"]) == [0] * 6 + [0, 1, 0]
 
 
 def test_a_text_that_is_no_such_is_of_unknown_inputs():

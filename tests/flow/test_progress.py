@@ -54,7 +54,7 @@ def test_a_function_is_given_the_sums():
     ("failed", "skipped", "said"),
     [
         (0, 0, []),
-        (2, 0, ["2 of 5 calls failed, 0 were skipped: print the results for the root causes"]),
+        (2, 0, ["2 of 5 calls failed: print the results for the root causes"]),
         (1, 1, ["1 of 5 calls failed, 1 was skipped: print the results for the root causes"]),
     ],
 )
@@ -62,6 +62,14 @@ def test_failures_are_one_record(caplog, failed, skipped, said):
     progress.Silent(says_failures=True).finish(SimpleNamespace(tallies={"a": tally(5, failed, skipped, 5)}))
 
     assert [record.getMessage() for record in caplog.records] == said
+
+
+def test_errors_that_calls_were_made_in_spite_of_are_in_it(caplog):
+    tallies = {"a": tally(5, 1, 0, 5), "b": tally(5, 0, 0, 5)}
+    tallies["a"].left_out, tallies["b"].passed = 2, 1
+    progress.Silent(says_failures=True).finish(SimpleNamespace(tallies=tallies))
+
+    assert "1 of 10 calls failed, 2 errors were left out of the inputs of others, 1 error was passed on to others:" in caplog.text
 
 
 def test_who_wants_no_progress_gets_no_record(caplog):
