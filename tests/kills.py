@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +30,21 @@ LIMIT = 120  # seconds of one run
 MARK = "OF_KILLS"  # the variable by which a process is known that was begun for a round
 
 
-def work(*args: Any, step: int, width: int, at_least: float, log: str, divisor: int) -> Any:
-    """A number of all arguments, after a while; fails where it can be divided.  ``width`` says how its place follows from them."""
+def work(*args: Any, step: int, width: int, at_least: float, log: str, divisor: int, kind: str = "") -> Any:
+    """A number of all arguments, after a while; fails where it can be divided.  ``width`` says how its place follows from them,
+    ``kind`` whether it is to be made twice (``flaky``), gives two values (``pair``)."""
     value, at = step + total(args), args[0] * width + args[1] if width > 0 else args[-1] if width == 0 else 0
     noted(log, f"begun {step} {at} {os.getpid()}")
+    if kind == "flaky" and (log, step, at) not in _tried:
+        _tried.add((log, step, at))
+        raise ConnectionError(step, at)
     time.sleep(at_least * (value % 5))
     if divisor and value % divisor == 0:
         raise ValueError(step, value)
-    return value
+    return (value, value + 1) if kind == "pair" else value
+
+
+_tried: set[Any] = set()  # the flaky calls that were made once in this process
 
 
 def noted(log: str, line: str) -> None:
@@ -46,37 +54,73 @@ def noted(log: str, line: str) -> None:
 
 
 def total(value: Any) -> int:
-    """The sum of all numbers in nested lists."""
-    return sum(map(total, value)) if isinstance(value, (list, tuple)) else value
+    """The sum of all numbers in nested lists and dicts; of an error three."""
+    from autotb import ErrorSnapshot, PropagatedErrorSnapshot
+
+    if isinstance(value, (ErrorSnapshot, PropagatedErrorSnapshot)):
+        return 3
+    if isinstance(value, dict):
+        return total(list(value.values()))
+    return value if isinstance(value, int) else sum(map(total, value))
 
 
-def built(flow: Any, seed: int, log: str, at_least: float) -> list[Any]:
+class Built:
     """The steps of a random flow."""
-    import autotb
 
-    chance, outputs = random.Random(seed), list[Any]()
-    sizes: list[int] = []
-    for number in range(chance.randint(1, 4)):
-        chunksize, on_error = chance.choice([None, None, None, 1, 5]), chance.choice(["skip", "drop"])
-        step = autotb.step(work, name=f"step {number}", chunksize=chunksize, on_error=on_error)
-        options = {"step": number, "width": 0, "log": log, "at_least": at_least, "divisor": chance.choice([0, 0, 3, 7])}
-        before = [at for at, size in enumerate(sizes) if size > 1]
-        kind = chance.choice(["given", "after", "after", "product", "call"]) if before else "given"
-        if kind == "given":
-            sizes.append(chance.choice([2, 10, 41, 121]))
-            outputs.append(flow.map(step, range(sizes[-1]), **options))
-        elif kind == "after":
-            one = chance.choice([at for at in before if sizes[at] % 4 or sizes[at] > 16] or [0])
-            sizes.append(sizes[one])
-            outputs.append(flow.map(step, outputs[one], range(sizes[-1]), **options))
-        elif kind == "product":
+    def __init__(self, flow: Any, seed: int, log: str, at_least: float) -> None:
+        self.flow, self.chance = flow, random.Random(seed)
+        self.log, self.at_least = log, at_least
+        self.outputs: list[Any] = []  # what is told in the end
+        self.taken: list[tuple[Any, tuple[int, ...]]] = []  # what further steps take, with its shape
+        for number in range(self.chance.randint(1, 5)):
+            self.add(number)
+
+    def add(self, number: int) -> None:
+        """A step of some kind."""
+        import autotb
+
+        chance, options = self.chance, dict[str, Any]()
+        kind = chance.choice(["", "", "", "flaky", "pair", "cached"])
+        if kind == "flaky":
+            options = {"retries": 1, "retry_on": ConnectionError, "wait": 0.01}
+        step = autotb.step(
+            work,
+            name=f"step {number}",
+            chunksize=chance.choice([None, None, None, 1, 5]),
+            on_error=chance.choice(["skip", "skip", "drop", "pass"]),
+            cache=kind == "cached",
+            **options,
+        )
+        given = {"step": number, "width": 0, "log": self.log, "at_least": self.at_least, "divisor": chance.choice([0, 0, 3, 7])}
+        given |= {"kind": kind} | ({"outputs": 2} if kind == "pair" else {})
+        made, shape = self.made(step, given)
+        self.outputs += made if kind == "pair" else [made]
+        self.taken.append((made[1] if kind == "pair" else made, shape))
+
+    def made(self, step: Any, given: dict[str, Any]) -> tuple[Any, tuple[int, ...]]:
+        """Its output, and the shape of that."""
+        flow, chance = self.flow, self.chance
+        lines = [(one, shape) for one, shape in self.taken if len(shape) == 1]
+        grids = [(one, shape) for one, shape in self.taken if len(shape) == 2]
+        ways = (
+            ["given", "given", "stream", "product"] + ["after", "after", "call", "nested"] * bool(lines) + ["over"] * bool(grids)
+        )
+        way = chance.choice(ways)
+        size = chance.choice([2, 10, 41, 121])
+        if way == "product":
             width = chance.randint(1, 4)
-            sizes.append(4 * width)
-            outputs.append(flow.map(step, range(4), range(width), product=True, **options | {"width": width}))
-        else:
-            sizes.append(1)
-            outputs.append(flow.call(step, outputs[chance.choice(before)], **options | {"width": -1}))
-    return outputs
+            return flow.map(step, range(4), range(width), product=True, **given | {"width": width}), (4, width)
+        if way == "after":
+            one, shape = chance.choice(lines)
+            return flow.map(step, one, range(shape[0]), **given), shape
+        if way == "over":
+            one, shape = chance.choice(grids)
+            axis = chance.randint(0, 1)
+            return flow.map(step, one, range(shape[1 - axis]), over=axis, **given), (shape[1 - axis],)
+        if way in ("call", "nested"):
+            one, _ = chance.choice(lines)
+            return flow.call(step, {"some": [one, 1], "all": one} if way == "nested" else one, **given | {"width": -1}), ()
+        return flow.map(step, iter(range(size)) if way == "stream" else range(size), **given), (size,)
 
 
 def executor_of(name: str) -> Any:
@@ -122,12 +166,20 @@ def child(folder: str, log: str, seed: int, executor: str, at_least: float, is_r
 
     where = executor_of(executor)
     flow = autotb.Flow(
-        where, error_handling="continue", run_folder=folder, resume=True, return_results=is_returned, progress=False
+        where,
+        error_handling="continue",
+        run_folder=folder,
+        resume=True,
+        return_results=is_returned,
+        progress=False,
+        cache=f"{folder}-cache",
     )
-    outputs = built(flow, seed, log, at_least)
-    noted(said, "begins")
-    results = flow.run()
-    noted(said, json.dumps([told(results[output]) for output in outputs]))
+    with warnings.catch_warnings(action="ignore") if sys.version_info >= (3, 11) else contextlib.nullcontext():
+        outputs = Built(flow, seed, log, at_least).outputs
+        noted(said, "begins")
+        results = flow.run()
+    left = {step: [(repr(one.index), one.count) for one in results.left_out[step]] for step in results.left_out}
+    noted(said, json.dumps([[told(results[output]) for output in outputs], left]))
     os._exit(0)  # engines take their time
 
 

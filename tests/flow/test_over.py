@@ -173,3 +173,12 @@ def failed():
     found = flow.run()[one]
     assert isinstance(found[1], ErrorSnapshot)
     return found
+
+
+def test_two_outputs_of_one_call_along_all_axes():
+    flow = Flow(progress=False)
+    grid = flow.map(add, [1, 2], [10, 20], product=True)
+    least, most = flow.map(lambda rows: (min(map(min, rows)), max(map(max, rows))), grid, over=(0, 1), outputs=2)
+    results = flow.run()
+
+    assert (results[least], results[most]) == (11, 22)
