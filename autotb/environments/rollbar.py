@@ -56,7 +56,9 @@ def _with_variables(found: Any, tracebacks: list[Any]) -> Any:
             tb = tb.tb_next
         for frame, entry in zip(data["frames"], entries if len(entries) == len(data["frames"]) else ()):
             texts = entry.tb_frame.f_locals if frame.get("locals") and made_frames.is_made(entry.tb_frame) else {}
-            frame.get("locals", {}).update({name: repr(text) for name, text in texts.items() if type(text) is made_frames.Text})
+            frame.get("locals", {}).update(
+                {name: repr(text) for name, text in texts.items() if isinstance(text, made_frames.Text)}
+            )
     return found
 
 

@@ -111,6 +111,9 @@ class Frames:
             _known.keep(key, code, self._state(path), result)
         if self.local_variables and kind == ownership.USER and code.co_name != "<module>":
             result["locals"] = _locals(frame)
+            parameters = _parameters(code, result["locals"])
+            if parameters:
+                result["args"] = parameters
         return result
 
     def _state(self, path: str) -> object:
@@ -307,6 +310,7 @@ def _cut(
     segments: list[tuple[bool, list[RawFrame]]], told: list[tuple[str, int, str]], *, of_users: bool
 ) -> list[tuple[bool, list[RawFrame]]]:
     """Without the frames at the end that are told of, as far as these go."""
+    uncut = segments
     while segments and told:
         is_run, raw = segments[-1]
         kept = list(raw)
@@ -316,11 +320,12 @@ def _cut(
                 if path == shipped_code.NAME:  # the record may know the lost file
                     path = told[-1][0]
                 if (path, line, name) != told[-1]:
-                    return [*segments[:-1], (is_run, kept)]
+                    return uncut  # the engine's frames from here on are told nowhere else
                 told.pop()
+                uncut = [*segments[:-1], (is_run, kept[:-1])]
             kept.pop()
         segments = [*segments[:-1], (is_run, kept)] if kept else segments[:-1]
-    return segments
+    return [(is_run, raw) for is_run, raw in uncut if raw]
 
 
 def _positions(hops: list[Hop], of_users: bool = True) -> list[tuple[str, int, str]]:
@@ -427,6 +432,12 @@ def _locals(frame: FrameType) -> dict[str, str]:
     if len(names) > MAX_LOCALS:
         shown["…"] = f"{len(names) - MAX_LOCALS} more variables"
     return shown
+
+
+def _parameters(code: CodeType, texts: dict[str, str]) -> int:
+    """How many of a frame's variables, the first ones, are its parameters, where it still has all of them in their order."""
+    count = code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & 0x04) + bool(code.co_flags & 0x08)
+    return count if count and [*texts][count - 1 : count] == [code.co_varnames[count - 1]] else 0
 
 
 _changed: dict[tuple[str, float], set[tuple[str, int, bytes]]] = {}

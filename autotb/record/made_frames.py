@@ -2,7 +2,8 @@
 
 Flows in: the hops of a record that has arrived.  Flows out: a ``types.TracebackType``, which rich, loguru, pdb, Sentry and all
 others who read tracebacks take for any other.  Nothing of the user's runs, nothing is compiled: a frame is that of a generator
-which is made and dropped before it begins, so that it has no caller, and its code is always the same ``yield``, by other names.
+which is made and dropped before it begins, so that it has no caller, and its code is always the same ``yield``, by other names:
+parameters are given to it, all other variables are those of its closure, which code that never began can have as well.
 
 ==============================================  ======================================================================
 the record's frame                              the made one
@@ -11,6 +12,7 @@ the record's frame                              the made one
 ``line``, ``end_line``, ``col``, ``end_col``    the position of each instruction in it
 ``module``                                      ``__name__`` of its globals, in which ``__autotb_hop__`` says where it ran
 ``locals``                                      its variables: objects whose ``repr`` is the text; the last one says so
+``args``                                        how many of them, the first ones, are its parameters
 ``source``                                      what ``__loader__`` and linecache give where this machine has no such file
 ``repeated``, ``cycle``                         the same frames so many times over
 ``omitted``                                     a frame whose name is their count
@@ -25,7 +27,7 @@ from __future__ import annotations
 
 import linecache
 import sys
-from types import CodeType, FunctionType, TracebackType
+from types import CellType, CodeType, FunctionType, TracebackType
 
 from autotb import settings
 from autotb.record import ownership
@@ -185,10 +187,13 @@ def _made(frame: Frame, mark: Mark, namespaces: dict[tuple[str, str], dict[str, 
         }
     if "source" in frame:
         namespace["__loader__"].add(path, frame["source"])
-    variables = _variables(frame.get("locals") or {})
+    texts = frame.get("locals") or {}
+    variables = _variables(texts)
+    count = frame.get("args", 0) if len(variables) == len(texts) else 0
     if variables:
         variables[MARK] = mark
-    return _unbegun(FunctionType(_code(frame, tuple(variables)), namespace)(*variables.values()))
+    code, values = _code(frame, tuple(variables), count), tuple(variables.values())
+    return _unbegun(FunctionType(code, namespace, None, None, tuple(map(CellType, values[count:])))(*values[:count]))
 
 
 def _variables(texts: dict[str, str]) -> dict[str, Any]:
@@ -208,36 +213,49 @@ def _str(value: Any) -> str:
     return value
 
 
-def _code(frame: Frame, names: tuple[str, ...]) -> CodeType:
-    """A code object with these parameters, each of whose instructions stands where the frame's failing one does."""
+def _code(frame: Frame, names: tuple[str, ...], count: int) -> CodeType:
+    """A code object with these variables, the first ones its parameters; each instruction is where the failing one was."""
     line = frame["line"]
     first = frame.get("first", line) if _HAS_POSITIONS else line  # before, it is what a frame that never began says is its line
     place = first, line, frame.get("end_line"), frame.get("col"), frame.get("end_col")
-    key = (frame["path"], place, frame["name"], frame.get("qualname"), names)
+    key = (frame["path"], place, frame["name"], frame.get("qualname"), names, count)
     found = _codes.get(key)
     if found is None:
         if len(_codes) >= _MAX_KEPT:
             _codes.clear()
         named: dict[str, Any] = {"co_qualname": _str(frame.get("qualname") or frame["name"])} if _HAS_POSITIONS else {}
+        parameters, others = names[:count], names[count:]
+        instructions = _instructions(len(others))
         found = _codes[key] = _TEMPLATE.replace(
-            co_argcount=len(names),
-            co_nlocals=len(names),
-            co_varnames=names,
+            co_argcount=len(parameters),
+            co_nlocals=len(parameters),
+            co_varnames=parameters,
+            co_freevars=others,
+            co_code=instructions,
             co_filename=frame["path"],
             co_name=_str(frame["name"]),
             co_firstlineno=first,
-            co_linetable=_line_table(len(_TEMPLATE.co_code), first, _span(frame)),
+            co_linetable=_line_table(len(instructions), first, _span(frame)),
             **named,
         )
     return found
+
+
+def _instructions(count: int) -> bytes:
+    """The template's, for a closure of so many variables: the first of them copies these, from 3.11 on."""
+    code = _TEMPLATE.co_code
+    return bytes((code[0], count)) + code[2:] if _HAS_POSITIONS else code
 
 
 # A generator that is dropped before it begins is closed. Up to 3.11 Python runs it for that, which debuggers, coverage and
 # profilers see as a call; an asynchronous one with a finalizer is left to that. From 3.13 on Python warns of the latter.
 if _IS_SILENT:
 
-    def _template() -> Any:
-        yield
+    def _template(variable: Any) -> Any:
+        def template() -> Any:
+            yield variable
+
+        return template
 
     def _unbegun(generator: Any) -> FrameType:
         made: FrameType = generator.gi_frame
@@ -245,8 +263,11 @@ if _IS_SILENT:
 
 else:
 
-    async def _template() -> Any:
-        yield
+    def _template(variable: Any) -> Any:
+        async def template() -> Any:
+            yield variable
+
+        return template
 
     def _unbegun(generator: Any) -> FrameType:
         generator.__anext__()  # takes the finalizer
@@ -275,7 +296,7 @@ class _Dropping:
             pass
 
 
-_TEMPLATE: CodeType = _template.__code__
+_TEMPLATE: CodeType = _template(None).__code__
 
 
 def _span(frame: Frame) -> _Span:

@@ -57,6 +57,7 @@ class Frame(Place, total=False):
     end_col: Number  # its last column
     source: Source  # the number of the first line, and the lines
     locals: Pairs  # the variables of a frame of the user's, as short texts, secrets masked
+    args: Count  # how many of these, the first ones, are the function's parameters
     changed: Flag  # the file is not as it was when the code was compiled
     code: Line  # fingerprint of code that has no file in the worker, to be found again where it came from
     repeated: Number  # so many more turns of the frames before
@@ -136,7 +137,7 @@ MOST = {"final": 200, "broken": 1_000, "lost": 50, "died": 40}  # texts of these
 _ON_THE_WAY = {
     Tree: ("v", "text", "where", "suppress", "told", "submitted", "asked", "time"),
     Hop: ("live", "twice", "task", "actor", "brought", "ran"),
-    Frame: ("first", "end_line", "col", "end_col", "code", "repeated", "cycle", "omitted"),
+    Frame: ("args", "first", "end_line", "col", "end_col", "code", "repeated", "cycle", "omitted"),
 }
 
 

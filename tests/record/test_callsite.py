@@ -13,7 +13,7 @@ def test_code_is_known_by_itself_and_lives_as_long_as_that():
     source = "import sys\nfound.append(sys._getframe())\n"
     frames = []
     for _ in range(2):  # equal, and not the same
-        exec(compile(source, "program.py", "exec"), {"__name__": "__main__", "found": frames})
+        exec(compile(source, "/program.py", "exec"), {"__name__": "__main__", "found": frames})
     one, other = (frame.f_code for frame in frames)
     assert one == other
     assert [callsite.whose(frame) for frame in frames] == [callsite.USER, callsite.USER]
@@ -25,7 +25,7 @@ def test_code_is_known_by_itself_and_lives_as_long_as_that():
 def test_what_is_known_is_bounded():
     for at in range(2_100):
         found = []
-        exec(compile("import sys\nfound.append(sys._getframe())\n", f"program{at}.py", "exec"), {"found": found})
+        exec(compile("import sys\nfound.append(sys._getframe())\n", f"/program{at}.py", "exec"), {"found": found})
         callsite.whose(found[0])
     assert len(callsite._users) <= 2_001
     assert callsite.whose(sys._getframe()) == callsite.USER
@@ -49,11 +49,11 @@ def test_a_site_is_read_by_name_wherever_it_is_kept():
 def test_a_site_has_one_shape():
     frame = sys._getframe()
     names = {}
-    exec(compile("def call(here):\n    return here(1)\n", "program.py", "exec"), names)
+    exec(compile("def call(here):\n    return here(1)\n", "/program.py", "exec"), names)
     site = names["call"](callsite.here)
 
     assert (callsite.code_of(site).co_name, callsite.batch_of(site), callsite.by_user(site)) == ("call", None, False)
-    assert callsite.decode(site) == {"path": "program.py", "line": 2, "name": "call"}
+    assert callsite.decode(site) == {"path": "/program.py", "line": 2, "name": "call"}
     given = callsite.in_batch(site, "batch", True)
     assert (callsite.code_of(given), callsite.offset_of(given)) == (callsite.code_of(site), callsite.offset_of(site))
     assert (callsite.batch_of(given), callsite.by_user(given)) == ("batch", True)

@@ -72,7 +72,21 @@ if __name__ == "__main__":
     except ZeroDivisionError as error:
         pdb.post_mortem(error.__traceback__)
 """
-SESSION = ("where", "args", "p views", "up", "ll", "up", "p batch", "down", "list", "q")
+SESSION = (
+    "where",
+    "args",
+    "p views",
+    "p __autotb_hop__",
+    "up",
+    "ll",
+    "up",
+    "args",
+    "p batch",
+    "down",
+    "list",
+    "source ratio",
+    "q",
+)
 
 
 @pytest.mark.parametrize("engine", ["pool", "dask", "parsl", pytest.param("ray", marks=kit.on_main)])
@@ -85,11 +99,12 @@ def test_it_stands_in_the_workers_line(tmp_path, engine):
         )
         return ran.stdout.partition("(Pdb) ")[2].split("(Pdb) ")
 
-    where, args, views, up, listed, _, batch, _, around, *_ = said("1")
+    where, args, views, where_it_ran, up, listed, _, others, batch, _, around, *_ = said("1")
     frames = re.findall(r"^(?:  |> )\S*?(?:tasks\.py)\((\d+)\)(\w+)\(\)$", where, re.M)
     assert frames == [("16", "train"), ("7", "score"), ("11", "ratio")], where
     assert "-> share = clicks / views" in where
-    assert args.startswith("clicks = 3\nviews = 0\n__autotb_hop__ = <in a ") and "these values are texts" in args
+    assert (args, others) == ("clicks = 3\nviews = 0\n", "batch = {'clicks': 3, 'views': 0}\n")
+    assert where_it_ran.startswith("<in a ") and "these values are texts" in where_it_ran
     assert views.strip() == "0"
     assert "tasks.py(7)score()\n-> return ratio(clicks, self.views)" in up
     assert "def score(self, clicks):" in listed

@@ -16,7 +16,7 @@ RUNS, ASKS = ("an.engine", "run"), ("an.engine", "result")
 def engine(monkeypatch):
     """The facts of an engine ``an.engine``, and no others."""
     monkeypatch.setattr(engine_facts, "facts", engine_facts.Facts())
-    engine_facts.register(own=("an.engine",), runs=(RUNS,), asks=(ASKS,))
+    engine_facts.register(own=("an",), runs=(RUNS,), asks=(ASKS,))
     yield
     engine_facts.changed()
 
@@ -29,7 +29,8 @@ def raw(text):
 def frame(name):
     module, name = ("an.engine", name[:-1]) if name.endswith("!") else ("__main__", name)
     namespace = {"__name__": module}
-    exec(compile(f"import sys\ndef {name}():\n    return sys._getframe()", f"/{module}.py", "exec"), namespace)
+    path = "/site-packages/an/engine.py" if module == "an.engine" else f"/{module}.py"
+    exec(compile(f"import sys\ndef {name}():\n    return sys._getframe()", path, "exec"), namespace)
     return namespace[name]()
 
 
@@ -58,7 +59,12 @@ def test_segments(traceback, expected):
         ("main gather! load parse", "load parse", "main gather"),
         ("main gather! load parse", "other parse", "main gather load"),
         ("load parse", "load parse", ""),
-        ("main gather!", "load", "main gather"),
+        (
+            "main gather!",
+            "load",
+            "main gather",
+        ),  # the worker's frames were made of the record, the engine's are told nowhere else
+        ("main gather! load inner! parse", "other parse", "main gather load inner"),
         ("main gather! load parse inner deeper", "load parse / inner deeper", "main gather"),
         ("main gather! load parse", "load parse / inner deeper", "main gather"),
         ("main gather! load parse deeper", "load parse / inner deeper", "main gather load parse deeper"),
@@ -146,3 +152,25 @@ class TestAPlaceThatFailsAgain:
             frames.Frames(3, True).read([(frame(f"f{number}"), 0, 2)])
 
         assert len(frames._known.frames) <= 10
+
+
+@pytest.mark.parametrize(
+    ("head", "body", "count"),
+    [
+        ("score(item, *rest, weight=2, **more)", "share = 0; item / share", 4),
+        ("score(item)", "(lambda: item); item / 0", 1 if sys.version_info >= (3, 11) else 0),  # 3.10 has those of closures last
+        ("score(item, other=1)", "del item; other / 0", 0),
+        ("score(item)", "[1 / 0 for one in [item]]", 1),
+        ("score()", "share = 1 / 0", 0),
+    ],
+)
+def test_how_many_variables_are_parameters(head, body, count):
+    names = {"__name__": "__main__"}
+    exec(compile(f"def {head}:\n    {body}\n", "/__main__.py", "exec"), names)
+    with pytest.raises(ZeroDivisionError) as raised:
+        names["score"](1) if "item" in head else names["score"]()
+
+    read = frames.Frames(3, True).read(frames.walk(raised.value.__traceback__.tb_next))
+
+    assert read[0].get("args", 0) == count
+    assert [one.get("args", 0) for one in read[1:]] == [0] * (len(read) - 1)

@@ -2,6 +2,7 @@
 
 import builtins
 import gc
+import inspect
 import io
 import linecache
 import pdb
@@ -94,6 +95,17 @@ def test_variables_are_texts():
     assert (frame.f_globals["__name__"], frame.f_lineno, frame.f_back) == ("train", 5, None)
 
 
+@pytest.mark.parametrize(
+    ("count", "parameters"), [(0, []), (1, ["self"]), (2, ["self", "clicks"]), (9, ["self", "clicks", "share"])]
+)
+def test_parameters_are_told_from_other_variables(count, parameters):
+    frame = made({**SCORE, "locals": {**SCORE["locals"], "share": "0"}, "args": count}).tb_frame
+
+    assert inspect.getargvalues(frame).args[:3] == parameters
+    assert list(frame.f_locals) == ["self", "clicks", "share", "__autotb_hop__"]
+    assert frame.f_lineno == 5
+
+
 @pytest.mark.parametrize("name", ["class", "__debug__", "a b", "…", "é"])
 def test_variables_of_any_name(name):
     assert list(made({**SCORE, "locals": {name: "1"}}).tb_frame.f_locals) == [name, "__autotb_hop__"]
@@ -120,7 +132,7 @@ def test_a_debugger_stands_in_the_workers_line():
     debugger = pdb.Pdb(stdin=io.StringIO("where\np clicks\nargs\nlist\nq\n"), stdout=shown)
     debugger.use_rawinput = False
     debugger.reset()
-    debugger.interaction(None, made(SCORE))
+    debugger.interaction(None, made({**SCORE, "args": 2}))
 
     assert "/elsewhere/train.py(5)score()" in shown.getvalue()
     assert "clicks = 3" in shown.getvalue()
