@@ -11,11 +11,11 @@ from array import array
 from typing import Any
 
 from autotb.cli import kept
-from autotb.flow.failure_groups import Group, Groups
 from autotb.imports import own
 from autotb.record import arrival
 from autotb.render import clean, files, page, terminal
 from autotb.trace import serial
+from autotb.trace.failure_groups import Group, Groups
 
 MOST_LISTED = 50_000  # failures that the page lists; of each root cause at least
 LEAST_LISTED = 100

@@ -16,7 +16,7 @@ from autotb.flow.steps import Node, Output
 from autotb.flow.store import Column, Elements, Lazy, nested
 
 if TYPE_CHECKING:
-    from autotb.flow.failure_groups import Groups
+    from autotb.trace.failure_groups import Groups
 
 MOST_EXPLAINED = 1_000  # failures, one after the other; of more, their first lines tell which of these they are like
 
@@ -123,7 +123,7 @@ class Results(Mapping[Any, Any]):
     def _repr_html_(self) -> str:
         from autotb.flow import table
 
-        return table.html(self.tallies) + self._groups().html()
+        return table.html(self.tallies) + table.causes(self._groups())
 
     def told(self, draw: Callable[[Any], str]) -> str:
         """The table and the root causes; ``draw`` makes text of a Trace."""
@@ -134,7 +134,7 @@ class Results(Mapping[Any, Any]):
     def _groups(self) -> Groups:
         """The root causes, grouped."""
         from autotb import render
-        from autotb.flow.failure_groups import Groups
+        from autotb.trace.failure_groups import Groups
 
         groups = Groups()
         for number, snapshot in enumerate(self._failed() if self.has_errors else ()):

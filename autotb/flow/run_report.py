@@ -13,12 +13,12 @@ from contextlib import closing
 from typing import Any, NamedTuple
 
 from autotb.flow import left_out, result_log, store, table
-from autotb.flow.failure_groups import Groups
 from autotb.flow.index import Index, opened
 from autotb.flow.result_log import FAILED, SKIPPED, STATE
 from autotb.flow.tallies import Tally
 from autotb.record import arrival
 from autotb.render import clean
+from autotb.trace.failure_groups import Groups
 from autotb.trace.model import Trace
 
 _MOST = 1 << 53  # calls, seconds, bytes: what is more is none of these

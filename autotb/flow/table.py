@@ -8,7 +8,10 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from autotb.trace.failure_groups import Group, Groups
 
 
 def text(tallies: dict[str, Any], causes: list[str], width: int = 100) -> str:
@@ -32,6 +35,27 @@ def html(tallies: dict[str, Any], *, bars: bool = False) -> str:
         first = f'<td style="{_CELL.format("left")}">{escape(name)}</td>'
         rows.append(f"<tr>{first}" + "".join(f'<td style="{_CELL.format("right")}">{cell}</td>' for cell in cells) + "</tr>")
     return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+
+
+def causes(groups: Groups) -> str:
+    """The root causes for a page, with stories that open."""
+    from autotb.render import html
+    from autotb.trace import failure_groups
+
+    found = groups.sorted()
+    told = [_cause(group) for group in found[: failure_groups.MOST_STORIES]]
+    if found[failure_groups.MOST_STORIES :]:
+        told.append(html.note(failure_groups.more(found[failure_groups.MOST_STORIES :])))
+    return html.styled("".join(told)) if told else ""
+
+
+def _cause(group: Group) -> str:
+    from autotb.render import html
+    from autotb.trace import failure_groups
+
+    head, *others = failure_groups.around(group)
+    story = html.story(group.trace) if group.trace is not None else ""
+    return f'<p class="joint">{html.line(head)}</p>{story}{"".join(map(html.note, others))}'
 
 
 COUNTS = {

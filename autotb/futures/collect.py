@@ -21,18 +21,22 @@ from typing import Any
 from autotb import settings
 from autotb.futures import report
 from autotb.futures.progress import Bar
+from autotb.instrument import failure_kinds
 from autotb.instrument.future_handles import Handle, handle_of
 from autotb.record import safe_repr, static
 from autotb.render import clean, files
 from autotb.render.logs import say
-from autotb.trace import build, phrases
+from autotb.trace import build, failure_groups, phrases
+from autotb.trace.model import Trace
 from autotb.trace.parts import Stack
 
 log = logging.getLogger("autotb.collect")
 
 SCHEMA = 1  # version of to_json()'s form
 POLL = 0.05  # seconds between looks at futures whose engines tell nobody when they are done
-MAX_LABELS = 10  # of the tasks of one story that are named
+MOST_TOLD = 19  # failures that are told one by one as they arrive, and in the summary: sixty lines in all
+_SAME_TOLD = 15  # of which may be of kinds that were told before
+_MOST_EXPLAINED = 1_000  # failures; of more, their first lines tell which of these they are like
 
 
 @dataclass(frozen=True)
@@ -76,12 +80,25 @@ class Collected:
         raise _group_type()(f"{len(errors)} of {self.total} runs failed", errors)
 
     def stories(self) -> list[tuple[Stack, list[Failure]]]:
-        """The failures grouped by root cause: each story once, with the failures that it explains."""
+        """The failures grouped by root cause: each story once, with the failures that it explains.
+
+        One cause is what was raised at one line, with whatever values.
+        """
         groups: dict[object, tuple[Stack, list[Failure]]] = {}
         for failure in self.failures:
-            root = failure.trace.root_cause
-            groups.setdefault(phrases.same_story(root), (root, []))[1].append(failure)
+            trace = failure.trace
+            groups.setdefault(failure_groups.kind(trace), (trace.root_cause, []))[1].append(failure)
         return list(groups.values())
+
+    def _groups(self) -> failure_groups.Groups:
+        groups = failure_groups.Groups()
+        for number, failure in enumerate(self.failures):
+            name = clean.line(failure.name)
+            if number < _MOST_EXPLAINED:
+                groups.add(failure.trace, name)
+            else:
+                groups.add_line(failure.error.partition("\n")[0], name)
+        return groups
 
     def to_dict(self) -> dict[str, Any]:
         """Plain builtins: what failed and why; results by their string form.  ``schema`` is the version of this form."""
@@ -102,16 +119,21 @@ class Collected:
         if not self.failures:
             return ""
         lines = [f"⚠ FAILURE SUMMARY: {len(self.failures)} of {self.total} runs failed"]
-        return "\n".join([*lines, *(clean.text(f"  • {failure.name}: {failure.error}") for failure in self.failures)])
+        if len(self.failures) <= MOST_TOLD:
+            lines += [f"  • {failure.name}: {failure.error}" for failure in self.failures]
+        else:
+            groups = self._groups().sorted()
+            lines += [f"  • {failure_groups.brief(group)}" for group in groups[: MOST_TOLD - 1]]
+            if groups[MOST_TOLD - 1 :]:
+                lines.append(f"  • {failure_groups.more(groups[MOST_TOLD - 1 :])}")
+        return "\n".join(map(clean.text, lines))
 
     def __str__(self) -> str:
         left = self.total - len(self.results) - len(self.failures)
         waiting = f", {left} not waited for" if left else ""
         if not self.failures:
             return f"{'all ' if not left else ''}{len(self.results)} runs succeeded{waiting}"
-        parts = [f"{len(self.failures)} of {self.total} runs failed{waiting}"]
-        parts += [f"{_labels(failures)}:\n{failures[0].trace}" for _, failures in self.stories()]
-        return "\n\n".join(parts)
+        return "\n\n".join([f"{len(self.failures)} of {self.total} runs failed{waiting}", *self._groups().texts(str)])
 
 
 def collect(
@@ -124,7 +146,8 @@ def collect(
     """The results and failures of many futures, of one engine or of several; no failure ends it.
 
     Each completion is told by the logger ``autotb.collect``: ``  [i/n] ✓ name`` at INFO, or ``  [i/n] ✗ FAILED: name`` and the
-    error at ERROR, where ``i`` counts completions; after the last one a summary at ERROR if something failed.  A Ctrl-C ends
+    error at ERROR, where ``i`` counts completions; after the last one a summary at ERROR if something failed.  Of many failures
+    the first nineteen are told so, further ones at DEBUG, and the summary groups them by root cause.  A Ctrl-C ends
     the waiting: the KeyboardInterrupt has what was collected so far as its ``collected``.
 
     Args:
@@ -245,6 +268,8 @@ class _Run:
         self.keys, self.total = keys, len(items)
         self.values: dict[int, Any] = {}
         self.failed: dict[int, Failure] = {}
+        self.told: list[object] = []  # the kinds of the failures that are told
+        self.tells_less = False
         self.says_success = log.isEnabledFor(logging.INFO)
         self.bar = Bar(self.total, progress)
         self.lines = _Lines(jsonl) if jsonl is not None else None
@@ -274,17 +299,32 @@ class _Run:
             self.lines.add(lambda: report.succeeded(_text(self.keys[index]), value) if succeeded else _record(self.failed[index]))
 
     def _fail(self, index: int, error: BaseException) -> None:
+        kind: object
         try:
             if settings.value("dir"):
                 files.keep(build.build(error))
-            root = build.root_of(error)
-            said, headline = report.message(root), root.headline
+            brief = build.headlines(error)
+            headline = brief.root_cause.headline + _beside(brief)
+            said = report.message(brief.root_cause) + _beside(brief)
+            kind = failure_kinds.of(error), brief.root_cause.type
         except Exception:  # the failure counts, whatever we can say of it
-            said = headline = static.name(type(error))
+            said = headline = kind = static.name(type(error))
         self.failed[index] = Failure(_text(self.keys[index]), index, error, headline, time())
         count = len(self.values) + len(self.failed)
-        say(log, logging.ERROR, "  [%d/%d] ✗ FAILED: %s", count, self.total, clean.line(_text(self.keys[index])))
-        say(log, logging.ERROR, "    Error: %s", clean.text(said))
+        level = self._level(kind)
+        say(log, level, "  [%d/%d] ✗ FAILED: %s", count, self.total, clean.line(_text(self.keys[index])))
+        say(log, level, "    Error: %s", clean.text(said))
+
+    def _level(self, kind: object) -> int:
+        """Where a failure is told: of many, the last few places are for those of another kind."""
+        told = len(self.told)
+        if told < _SAME_TOLD or (told < MOST_TOLD and kind not in self.told):
+            self.told.append(kind)
+            return logging.ERROR
+        if not self.tells_less:
+            self.tells_less = True
+            say(log, logging.ERROR, "  further failures are told in the summary, and here at DEBUG")
+        return logging.DEBUG
 
     def collected(self) -> Collected:
         """What is there by now, in the order of the input."""
@@ -425,10 +465,10 @@ def _record(failure: Failure) -> dict[str, Any]:
     return report.failed(failure.name, failure.exception, failure.trace, failure.time)
 
 
-def _labels(failures: list[Failure]) -> str:
-    names = [clean.line(failure.name) for failure in failures[:MAX_LABELS]]
-    more = len(failures) - len(names)
-    return ", ".join(names) + (f" and {more} more" if more else "")
+def _beside(brief: Trace) -> str:
+    """That a task failed of other errors as well, which its story tells."""
+    count = 1 + phrases.times(list(brief.stack.also))
+    return f" (one of {count:,} errors that it failed of)" if count > 1 else ""
 
 
 def _group_type() -> Any:

@@ -97,7 +97,7 @@ class _Story:
         told = [self.frames(stack)]
         notes = [phrases.noticed(noticed)] if noticed is not None else []
         notes += [*([phrases.lost(stack)] if stack.lost else []), *([f"cut: {stack.cut}"] if stack.cut else [])]
-        notes += [*phrases.counted(alike), *phrases.broken(stack, WITHIN.lines), *phrases.raised_as(stack)]
+        notes += [*phrases.counted(alike), *phrases.broken(stack), *phrases.raised_as(stack)]
         told += [f'<p class="note">{line(note)}</p>' for note in notes]
         if stack.members is not None:
             told.append(self.members(stack, depth))

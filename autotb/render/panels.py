@@ -90,7 +90,7 @@ class Drawing:
         else:
             lines += self.panel(stack, title, noticed, of_engine)
         lines += self.text([Text(clean.line(line), HEAD) for line in phrases.counted(alike)])
-        for line in phrases.broken(stack, self.within.lines):
+        for line in phrases.broken(stack):
             lines += self.text([Text(clean.line(line), HOP)])
         lines += self.text([Text(clean.line(line), DIM) for line in phrases.raised_as(stack)])
         if stack.members is not None:

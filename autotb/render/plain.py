@@ -76,9 +76,7 @@ class _Text:
         if notice:
             body.append(f"  [{clean.line(notice)}]")
         final = [clean.text(line) for line in phrases.final_lines(stack, self.within.lines)]
-        after = [
-            clean.line(line) for line in [*phrases.broken(stack, self.within.lines), *phrases.notes(stack, self.within.lines)]
-        ]
+        after = [clean.line(line) for line in [*phrases.broken(stack), *phrases.notes(stack, self.within.lines)]]
         if stack.members is None:
             header = [HEADER] if body else []
             own = [*result, *header, *body, *final, *after]

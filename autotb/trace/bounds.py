@@ -15,6 +15,7 @@ from autotb.trace.parts import Stack
 
 MAX_LINES = 300
 MAX_TOGETHER = 60  # of a story and of others that the same tasks failed of; further ones are told in a line each
+LEAST_LISTED = 3  # of those, however long the story is
 MAX_NESTING = 10  # groups in one another, as in CPython
 
 
@@ -58,9 +59,11 @@ def together(
     ``rest`` draws what is said of those that are not even listed, and ``between`` stands before what follows."""
     stories: list[str] = []
     listed: list[str] = []
-    room -= 2 * min(len(groups), within.listed) + len(between)
+    each = 2 if any(phrases.times(same) > 1 for same in groups) else 1  # lines of one that is listed
+    most = max(LEAST_LISTED, min(within.listed, (room - len(between) - 1) // each))
+    room -= each * min(len(groups), most) + len(between)
     for number, same in enumerate(groups):
-        if number >= within.listed:
+        if number >= most:
             listed += rest(phrases.more_members(sum(map(phrases.times, groups[number:]))))
             break
         told = counts(phrases.counted(same) or [phrases.count_line(same)])

@@ -31,9 +31,14 @@ def build(exc: BaseException, tb: TracebackType | None = None) -> Trace:
         return from_tree(tree)
 
 
+def headlines(exc: BaseException) -> Trace:
+    """Types and messages alone, without any frames: many errors are told by one line each."""
+    return Trace(_stack(_Headlines().tree(exc)))
+
+
 def root_of(exc: BaseException) -> Stack:
-    """The root cause's type and message, without any frames: many errors are told by one line each."""
-    return Trace(_stack(_Headlines().tree(exc))).root_cause
+    """The root cause's type and message."""
+    return headlines(exc).root_cause
 
 
 class _Headlines(capture.Capture):

@@ -10,6 +10,7 @@ from autotb.trace.parts import Frame, Gap, Hop, Stack
 CAUSED = "The above exception was the direct cause of the following exception:"
 ALSO = "The same tasks failed of another error as well:"
 MOST_OF_A_COMMAND = 8  # lines
+MOST_BROKEN = 8  # lines
 MOST_CALLS = 5  # that are named of those which failed alike
 DURING = "During handling of the above exception, another exception occurred:"
 
@@ -109,10 +110,10 @@ def _counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def broken(stack: Stack, most: int | None = None) -> list[str]:
-    """One line for each task that failed only because of this error."""
+def broken(stack: Stack) -> list[str]:
+    """A line for each chain of tasks that failed only because of this error; of many chains the first and last few."""
     lines = list(stack.broken)
-    return lines if most is None or len(lines) <= most else _cut(lines, most, "task")
+    return lines if len(lines) <= MOST_BROKEN else _cut(lines, MOST_BROKEN, "such line")
 
 
 def raised_as(stack: Stack) -> list[str]:
@@ -219,9 +220,14 @@ def raised_at(stack: Stack) -> Frame | None:
 
 
 def same_failure(stack: Stack) -> tuple[object, ...]:
-    """What makes two errors one failure with other values: type and where they were raised, their causes' too."""
+    """What makes two errors one failure with other values: type and where they were raised, their causes' and members' too."""
     place, before = raised_at(stack), stack.before
-    return stack.type, (place.path, place.line) if place else stack.message, same_failure(before) if before else None
+    return (
+        stack.type,
+        (place.path, place.line) if place else stack.message,
+        same_failure(before) if before else None,
+        frozenset(map(same_failure, stack.members)) if stack.members is not None else None,
+    )
 
 
 def same_story(stack: Stack) -> tuple[object, ...]:

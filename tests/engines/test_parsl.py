@@ -286,6 +286,7 @@ def test_an_unmodified_script_under_the_command_line(tmp_path):
 
 FAN_IN = """\
 import parsl
+import sys
 from parsl import python_app
 from parsl.config import Config
 from parsl.executors import ThreadPoolExecutor
@@ -299,12 +300,20 @@ def price(number):
 
 
 @python_app
+def add_tax(price):
+    return price * 1.2
+
+
+@python_app
 def total(inputs=()):
     return sum(inputs)
 
 
 parsl.load(Config(executors=[ThreadPoolExecutor(max_threads=1)], run_dir="runs"))
-total(inputs=[price(number) for number in range(120)]).result()
+prices = [price(number) for number in range(120)]
+if sys.argv[1:]:
+    prices = list(map(add_tax, prices))
+total(inputs=prices).result()
 """
 
 
@@ -319,12 +328,26 @@ def test_failed_inputs_are_grouped_and_counted(shows):
             "\nfor price(number=0), price(number=2), price(number=3), price(number=5), price(number=6), and 75 more\n"
             in ran.stderr
         )
-        assert re.search(r"^40 × ZeroDivisionError: division by zero, at \S+main.py:10 in price$", ran.stderr, re.M)
+        assert re.search(r"^40 × ZeroDivisionError: division by zero, at \S+main.py:11 in price$", ran.stderr, re.M)
         assert re.search(r"^skipped: total \(task 120\) ← price \(task 0\) ✗, .* and 115 more$", ran.stderr, re.M)
         assert "\nraised as parsl.dataflow.errors.DependencyError\n" in ran.stderr
         assert ran.last == "KeyError: 0"
 
     shows(FAN_IN, check)
+
+
+@kit.newer
+@pytest.mark.on_main()
+def test_of_many_chains_of_skipped_tasks_a_few_are_named(run):
+    ran = run(FAN_IN, "chains")
+    skipped = [line for line in ran.lines if line.startswith("skipped: ")]
+
+    assert len(ran.lines) <= 60
+    assert re.fullmatch(r"skipped: total \(task 240\) ← add_tax \(task 120\), .* and 115 more", skipped[0])
+    assert skipped[1] == "skipped: add_tax (task 120) ← price (task 0) ✗"
+    assert skipped[-1] == "skipped: add_tax (task 239) ← price (task 119) ✗"
+    assert len(skipped) == 8 and "… 113 more such lines" in ran.lines
+    assert ran.last == "KeyError: 0"
 
 
 COMMANDS = """\

@@ -114,6 +114,49 @@ def test_one_cause_is_one_story(threads):
     assert [len(failures) for _, failures in collected.stories()] == [40]
 
 
+def failing(message, line=1):
+    """A future that failed at this line of its own."""
+    try:
+        exec(compile("\n" * (line - 1) + f"raise ValueError({message!r})", "/rows.py", "exec"), {})
+    except ValueError as error:
+        return finished(error)
+
+
+@pytest.mark.parametrize(
+    ("many", "summary"),
+    [
+        ([failing("same") for _ in range(200)], "200 × ValueError: same, at /rows.py:1 in <module>"),
+        ([failing(f"row {row}") for row in range(200)], "200 × ValueError, at /rows.py:1 in <module>"),
+        ([failing(f"row {row}", row + 1) for row in range(200)], "and 183 more root causes, of 183 failures"),
+    ],
+)
+def test_of_many_failures_the_log_and_the_text_are_sixty_lines_each(caplog, many, summary):
+    caplog.set_level(logging.DEBUG)
+    last = failing("another thing", 500)
+    collected = autotb.collect([*many, last])
+    told = messages(caplog)
+    lines = [line for level, text in told if level == "ERROR" for line in text.split("\n")]
+
+    assert len(lines) <= 60
+    assert any(line.startswith("  • ") and line.endswith(summary) for line in lines)
+    assert ("ERROR", "  further failures are told in the summary, and here at DEBUG") in told
+    if "more root causes" not in summary:  # there was a place left for what is new
+        assert ("ERROR", "    Error: another thing") in told
+    assert sum("✗ FAILED" in text for _, text in told) == sum(text.startswith("    Error: ") for _, text in told) == 201
+    text = str(collected)
+    assert text.count("\n") < 60
+    assert "0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 190 more:\nTraceback" in text or summary.endswith("failures")
+    assert sum(len(failures) for _, failures in collected.stories()) == 201
+
+
+@pytest.mark.behaviour("S1-31")
+def test_a_night_of_nineteen_failures_has_a_line_for_each(caplog):
+    autotb.collect([failing("same") for _ in range(19)])
+    told = [text for _, text in messages(caplog)]
+
+    assert [text for text in told if text.startswith("  •")] == [f"  • {at}: ValueError: same" for at in range(19)]
+
+
 class Plain:
     def result(self):
         return "plain"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from autotb import Flow
-from autotb.flow.failure_groups import MOST_STORIES, Groups
+from autotb.trace.data import replace
+from autotb.trace.failure_groups import MOST_STORIES, Groups, brief
 from autotb.trace.model import Trace
 from autotb.trace.parts import Frame, Hop, Stack
 
@@ -54,10 +55,41 @@ def test_lines_without_a_story_are_told_by_themselves():
     assert texts("KeyError: 1", "KeyError: 2") == ["root cause of 2 failures:\nKeyError: 1\nKeyError: 2"]
 
 
-def test_of_many_causes_the_last_are_counted():
-    told = texts(*(story("x", line) for line in range(MOST_STORIES + 2)))
+def test_of_many_causes_some_are_a_line_each_and_the_last_are_counted():
+    told = texts(*(story("x", line) for line in range(200)))
 
-    assert (len(told), told[-1]) == (MOST_STORIES + 1, "and 2 more root causes, of 2 failures")
+    assert told[MOST_STORIES - 1 :: MOST_STORIES] == ["root cause of 1 failure:\n<ValueError: x>"]
+    assert told[MOST_STORIES].split("\n")[0] == "1 × ValueError: x, at /a.py:10 in f"
+    assert told[-1] == "and 175 more root causes, of 175 failures"
+
+
+@pytest.mark.parametrize("lines", [1, 12, 58, 200])
+def test_the_first_story_is_whole_and_all_together_are_sixty_lines(lines):
+    groups = Groups()
+    for line in range(200):
+        groups.add(story("x", line), f"run {line}")
+    told = groups.texts(lambda trace: "\n".join(["drawn"] * lines))
+    text = "\n\n".join(told)
+
+    assert text.startswith("run 0:\n" + "drawn\n" * lines)
+    assert text.count("\n") < max(60, lines + 20)
+    assert "\nrun 15: 1 × ValueError: x, at /a.py:15 in f\n" in text
+    assert told[-1].startswith("and 1")
+
+
+def test_failures_have_names():
+    groups = Groups()
+    for number in range(35):
+        groups.add(story("x" if number else "y"), str(number))
+
+    assert groups.texts(lambda trace: "drawn")[0].split("\n")[0] == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 25 more:"
+    assert brief(groups.sorted()[0]) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 25 more: 35 × ValueError, at /a.py:1 in f"
+
+
+def test_what_else_the_same_tasks_failed_of_makes_another_cause():
+    first, other = story("x").stack, story("y", 2).stack
+
+    assert len(texts(Trace(first), Trace(replace(first, also=(other,))), Trace(replace(first, also=(other, other))))) == 2
 
 
 def many(x):

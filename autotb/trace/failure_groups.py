@@ -1,0 +1,134 @@
+"""Root causes that are the same story with other values: told once, with how often it occurred and in which words.
+
+Flows in: traces, or where only a line was kept of a failure, that.  Flows out: text of at most sixty lines (the first story is
+whole whatever its length): stories while there is room, then a line each, then a count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from autotb.trace import bounds, phrases
+from autotb.trace.model import Trace
+
+MOST_STORIES, MOST_LINES = 10, 4
+MOST_LISTED = 15  # further root causes that are told in a line each
+MOST_NAMES = 10  # of the failures of one group that are named
+
+
+@dataclass
+class Group:
+    """Failures of one root cause; ``trace`` is the story of the first of them."""
+
+    trace: Trace | None
+    count: int = 0
+    lines: dict[str, int] = field(default_factory=dict)  # the words in which it was told, and how often
+    names: list[str] = field(default_factory=list)  # of the first few
+
+
+class Groups:
+    """The failures of a run by root cause."""
+
+    def __init__(self) -> None:
+        self._groups: dict[object, Group] = {}
+        self._lines: dict[str, Group] = {}
+
+    def add(self, trace: Trace, name: str = "") -> Group:
+        """A failure of which the story is known; the group that it is of."""
+        line = first_line(trace)
+        group = self._groups.setdefault(kind(trace), Group(trace))
+        self._lines.setdefault(line, group)
+        self._count(group, line, name)
+        return group
+
+    def add_line(self, line: str, name: str = "") -> Group:
+        """A failure of which ``Type: message`` is known; it counts with those that say the same, else with those of its type."""
+        group = self._lines.get(line)
+        kind = line.partition(":")[0]
+        if group is None:
+            alike = (one for one in self._groups.values() if one.trace is not None and one.trace.root_cause.type == kind)
+            group = next(alike, None) or self._groups.setdefault(kind, Group(None))
+        self._count(group, line, name)
+        return group
+
+    def sorted(self) -> list[Group]:
+        """Those of most failures first."""
+        return sorted(self._groups.values(), key=lambda group: -group.count)
+
+    @staticmethod
+    def _count(group: Group, line: str, name: str) -> None:
+        group.count += 1
+        if line in group.lines or len(group.lines) < 1_000:
+            group.lines[line] = group.lines.get(line, 0) + 1
+        if name and len(group.names) < MOST_NAMES:
+            group.names.append(name)
+
+    def texts(self, draw: Callable[[Trace], str]) -> list[str]:
+        """Each group's first story, how many failures are of it, and what else they said."""
+        groups = self.sorted()
+        found: list[str] = []
+        room = bounds.MAX_TOGETHER - min(len(groups), MOST_LISTED + 1)
+        for group in groups[:MOST_STORIES]:
+            told = _text(group, draw)
+            room -= told.count("\n") + 2  # its lines, and the blank one after it
+            if found and room < 0:
+                break
+            found.append(told)
+        listed = groups[len(found) : len(found) + MOST_LISTED]
+        rest = groups[len(found) + len(listed) :]
+        if listed:
+            found.append("\n".join(map(brief, listed)))
+        return [*found, more(rest)] if rest else found
+
+
+def kind(trace: Trace) -> tuple[object, ...]:
+    """What makes two failures one with other values: that of the root cause, and of what else the same tasks failed of."""
+    return phrases.same_failure(trace.root_cause), frozenset(map(phrases.same_failure, trace.stack.also))
+
+
+def first_line(trace: Trace) -> str:
+    """The root cause as ``Type: message``, the first line of it."""
+    return trace.root_cause.headline.partition("\n")[0]
+
+
+def named(group: Group) -> str:
+    """The names of a group's failures."""
+    left = group.count - len(group.names)
+    return ", ".join(group.names) + (f" and {left:,} more" if left else "")
+
+
+def more(rest: list[Group]) -> str:
+    """Of groups that are not even listed."""
+    return f"and {len(rest):,} more root causes, of {sum(group.count for group in rest):,} failures"
+
+
+def brief(group: Group) -> str:
+    """A group as one line, ``a, b and 33 more: 35 × KeyError, at load.py:12 in parse``."""
+    said = next(iter(group.lines), "")
+    if len(group.lines) > 1:
+        said = group.trace.root_cause.type if group.trace is not None else said.partition(":")[0]
+    place = phrases.raised_at(group.trace.root_cause) if group.trace is not None else None
+    return f"{named(group)}: " * bool(group.names) + f"{group.count:,} × {said[:500]}" + (f", at {place}" if place else "")
+
+
+def around(group: Group) -> list[str]:
+    """The lines before and after a group's story."""
+    lines = list(group.lines)
+    if group.names:
+        head = f"{named(group)}:"
+    else:
+        head = "root cause of 1 failure:" if group.count == 1 else f"root cause of {group.count:,} failures:"
+    if group.trace is None:
+        return [head, *lines[:MOST_LINES], *_others(lines[MOST_LINES:])]
+    others = lines[1:]
+    return [head, *(f"also: {line}" for line in others[:MOST_LINES]), *_others(others[MOST_LINES:])]
+
+
+def _others(lines: list[str]) -> list[str]:
+    return [f"also: {len(lines):,} other {'message' if len(lines) == 1 else 'messages'} of this kind"] if lines else []
+
+
+def _text(group: Group, draw: Callable[[Trace], str]) -> str:
+    head, *others = around(group)
+    return "\n".join([head, *([draw(group.trace).rstrip("\n")] if group.trace is not None else []), *others])
