@@ -208,8 +208,9 @@ class Capture:
         """
         hops = list(record.get("hops", ())) if record else []
         # Hops of this process have their frames in the traceback; so have those of engines that bring real tracebacks along
-        # ("twice"): there the record's are better.
-        here = [hop for hop in hops if hop.get("live") or hop.get("twice")]
+        # ("twice"): there the record's are better.  Some of these have no frame that begins them.
+        brought = [hop for hop in hops if hop.get("twice") and not frames.begins(hop, tb)]
+        here = [hop for hop in hops if hop.get("live") or (hop.get("twice") and hop not in brought)]
         remote = [hop for hop in hops if not hop.get("live") and not hop.get("twice")]
         if not remote and not any(hop.get("twice") for hop in hops):
             remote = [{**where, "frames": self.frames.read(raw)} for where, raw in frames.made(tb)]
@@ -217,10 +218,10 @@ class Capture:
         result: list[Hop] = []
         runs = sum(1 for is_run, _ in segments if is_run)
         surplus, waiting = max(0, len(here) - runs), max(0, runs - len(here))
-        surplus_twice = [hop for hop in here[:surplus] if hop.get("twice")]
-        if surplus_twice:
-            segments = frames.without_tail(segments, surplus_twice, remote)
-        remote = surplus_twice + remote
+        brought = [hop for hop in hops if hop in brought or (hop.get("twice") and hop in here[:surplus])]
+        if brought:
+            segments = frames.without_tail(segments, brought, remote)
+        remote = brought + remote
         here = here[surplus:]
         for is_run, raw in segments:
             if not is_run or waiting:

@@ -273,6 +273,15 @@ def segments(raw: list[RawFrame]) -> list[tuple[bool, list[RawFrame]]]:
     return segments
 
 
+def begins(hop: Hop, tb: TracebackType | None) -> bool:
+    """Whether a hop whose frames an engine brings along begins, in the traceback, with one that runs the user's function."""
+    shown = hop.get("brought") or hop.get("frames", ())
+    if not any((frame.get("module"), frame.get("name")) in engine_facts.facts.runs for frame in shown):
+        return False
+    told = _positions([hop]) or _positions([hop], of_users=False)[-1:]
+    return not {_position(item) for _, raw in made(tb) for item in raw}.issuperset(told)
+
+
 def without_tail(
     segments: list[tuple[bool, list[RawFrame]]], hops: list[Hop], below: list[Hop]
 ) -> list[tuple[bool, list[RawFrame]]]:

@@ -560,3 +560,35 @@ def test_an_error_in_a_trial_run_is_told_once(collections, case, error, keyword)
     assert case != "meta" or len(ran.lines) < bare.count("\n")
     assert f"{case} ValueError" in collections[0].stdout
     assert f"{case} ValueError" in collections[1].stdout
+
+
+@pytest.mark.parametrize("made", ["1", "0"])
+def test_a_thread_that_asks_for_a_task_has_its_own_frames_and_the_tasks(run, made):
+    told = run(IN_A_THREAD, AUTOTB_STYLE="plain", AUTOTB_TRACEBACK=made, COLUMNS="300").stderr
+
+    assert re.findall(r"^  File .*, in (\w+)$", told, re.M) == ["ask", "score"]
+    assert re.search(r"^  \[in thread asker, started at \S*main.py:\d+ in <module>\]$", told, re.M)
+    assert re.search(r"^  \[in a Dask worker, .*submitted at \S*main.py:\d+ in ask\]\n  \[score\(item=1\)\]$", told, re.M)
+    assert "  [5 engine frames hidden, AUTOTB_FRAMES=all]\n" in told
+
+
+IN_A_THREAD = """
+import threading
+
+from dask.distributed import Client
+
+
+def ask():
+    client.gather(client.submit(score, 1))
+
+
+def score(item):
+    raise ValueError(f"item {item} is odd")
+
+
+if __name__ == "__main__":
+    with Client(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None, silence_logs=50) as client:
+        asker = threading.Thread(target=ask, name="asker")
+        asker.start()
+        asker.join()
+"""

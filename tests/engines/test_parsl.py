@@ -468,3 +468,38 @@ if __name__ == "__main__":
         wait(futures)
     print("done")
 """
+
+
+@pytest.mark.parametrize("made", ["1", "0"])
+def test_a_thread_that_asks_for_a_task_has_its_own_frames_and_the_tasks(run, made):
+    told = run(IN_A_THREAD, AUTOTB_STYLE="plain", AUTOTB_TRACEBACK=made, COLUMNS="300").stderr
+
+    names = re.findall(r"^  File .*, in (\w+)$", told, re.M)
+    assert names == ["ask", "score"]
+    assert re.search(r"^  \[in thread asker, started at \S*main.py:\d+ in <module>\]$", told, re.M)
+    assert re.search(
+        r"^  \[in a Parsl worker thread, .*task 0, submitted at \S*main.py:\d+ in ask\]\n  \[score\(item=1\)\]$", told, re.M
+    )
+
+
+IN_A_THREAD = """
+import threading
+
+from parsl import Config, load, python_app
+from parsl.executors import ThreadPoolExecutor
+
+
+def ask():
+    python_app(score)(1).result()
+
+
+def score(item):
+    raise ValueError(f"item {item} is odd")
+
+
+if __name__ == "__main__":
+    with load(Config(executors=[ThreadPoolExecutor()], initialize_logging=False)):
+        asker = threading.Thread(target=ask, name="asker")
+        asker.start()
+        asker.join()
+"""
