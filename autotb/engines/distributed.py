@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from autotb import assumption, engine_facts, settings, surface
 from autotb.assumption import Attributes, Frame, Lost, Text
-from autotb.engines import distributed_interrupts, distributed_waits
+from autotb.engines import distributed_chains, distributed_interrupts, distributed_waits
 from autotb.instrument import attempts, delivery, engine_frames, lazy, task_events
 from autotb.instrument.patch import Patch, is_applied, noise_is_kept
 from autotb.record import annotate, build, callsite, ownership, pickling, safe_repr, static
@@ -27,19 +27,9 @@ from autotb.record.capture import attached, message_of
 if TYPE_CHECKING:
     from types import FrameType, TracebackType
 
+    from autotb.engines.distributed_chains import Client
     from autotb.instrument.types import Function
     from autotb.record.callsite import Site
-
-    class Client(Protocol):
-        """``distributed.Client``."""
-
-        asynchronous: bool
-        futures: dict[Any, Any]
-        id: str
-        scheduler: Any
-
-        def sync(self, func: Function, *args: object) -> Any: ...
-        def run_on_scheduler(self, function: Function, **kwargs: object) -> Any: ...
 
     class Future(Protocol):
         """``distributed.Future``."""
@@ -450,8 +440,9 @@ def _tell_of_death(error: BaseException) -> bool:
         return True
     hop = found[-1].copy()
     if len(found) > 1:
+        before, s = len(found) - 1, "s" if len(found) > 2 else ""
         others = ", ".join(str(earlier["pid"]) for earlier in found[:-1])
-        hop["died"] = [*hop["died"], f"{len(found) - 1} workers before it died of the same task, pids {others}"]
+        hop["died"] = [*hop["died"], f"{before} worker{s} before it died of the same task, pid{s} {others}"]
     annotate.note_death(error, [hop], engine_frames.place_of(_sites.get(key)))
     return True
 
@@ -629,16 +620,34 @@ def _wrap_task_erred(original: Function) -> Function:
 def _note_failed(client: Client, key: object, exception: BaseException | None) -> None:
     state, site = client.futures.get(key), _sites.get(key)
     if state is None:  # dropped, and the scheduler does not know it yet
-        _nobody_can_ask(_unpacked(exception), site)
+        _failed_later(client, key, _unpacked(exception), site)
         return
     state.traceback = annotate.renewed(state.exception, state.traceback)
     watch = _watch(state.exception, site)
     for hop in (attached(state.exception) or {}).get("hops", ()):
         lazy.note_made(hop)
-    annotate.note_submitted(state.exception, engine_frames.place_of(site))
+    root = distributed_chains.root_of(client, key, state.exception)
+    annotate.note_submitted(state.exception, engine_frames.place_of(_sites.get(root, site)))
+    if root in _sites:
+        distributed_chains.note_skipped(client, key, root, state.exception)
     _note_attempts(state.exception)
     if watch is not None:
+        _end(_failed.get((client.id, key)), None)  # it was dropped, and submitted again
         _failed[(client.id, key)] = watch
+
+
+def _failed_later(client: Client, key: object, error: BaseException, site: Site | None) -> None:
+    """A task failed whose last future had been dropped."""
+    watch = _watch(error, site) if site is not None else None
+    if watch is None:
+        _nobody_can_ask(error, site)
+    elif (client.id, key) in _failed:
+        _end(watch, None)  # the one that there is tells
+    else:
+        root = distributed_chains.root_of(client, key, error)
+        annotate.note_submitted(error, engine_frames.place_of(_sites.get(root, site)))
+        _failed[(client.id, key)] = watch
+        distributed_chains.dropped(client, key, _is_dropped)
 
 
 def _note_attempts(error: BaseException) -> None:
@@ -672,10 +681,18 @@ def _wrap_release_key(original: Function) -> Function:
     @functools.wraps(original)
     def _release_key(self: Any, key: object) -> None:
         original(self, key)
-        if _failed:
-            _failed.pop((self.id, key), None)  # its watch tells
+        if (self.id, key) in _failed:
+            try:
+                distributed_chains.dropped(self, key, _is_dropped)
+            except Exception:
+                _is_dropped(self.id, key)  # its loop is closed
 
     return _release_key
+
+
+def _is_dropped(client_id: str, key: object) -> None:
+    _failed.pop((client_id, key), None)  # its watch tells
+    distributed_chains.forget(client_id, key)
 
 
 def _look(error: object) -> None:
@@ -809,11 +826,18 @@ def _note_asking(asked: Any, error: BaseException) -> None:
         for key in keys:
             watch = _failed.pop(key, None)
             if watch is not None:
-                from autotb.instrument import unretrieved
-
-                unretrieved.end(watch, error if static.is_exception(error) else watch.error)
+                for other in distributed_chains.alike(*key):
+                    _end(_failed.pop((key[0], other), None), None)
+                _end(watch, error if static.is_exception(error) else watch.error)
     except Exception:
         pass  # then it is told once more
+
+
+def _end(watch: Any, error: BaseException | None) -> None:
+    from autotb.instrument import unretrieved
+
+    if watch is not None:
+        unretrieved.end(watch, error)
 
 
 def ready(module: str) -> None:
@@ -850,7 +874,17 @@ PATCHES = (
     Patch("distributed.client", "Future._exception", _wrap_ask, costs=Lost.UNRETRIEVED),
     Patch("distributed.client", "Client._gather", _wrap_ask, costs=Lost.UNRETRIEVED),
 )
-ASSUMPTIONS = (*RUNS, UNSENT, COMPUTE, SERIALIZE, DESERIALIZE, NANNY, PROCESS, *distributed_waits.ASSUMPTIONS)
+ASSUMPTIONS = (
+    *RUNS,
+    UNSENT,
+    COMPUTE,
+    SERIALIZE,
+    DESERIALIZE,
+    NANNY,
+    PROCESS,
+    *distributed_waits.ASSUMPTIONS,
+    *distributed_chains.ASSUMPTIONS,
+)
 
 #: What ``python -m autotb demo --engine distributed`` runs: a user's script.
 DEMO = '''\
