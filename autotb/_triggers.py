@@ -30,6 +30,7 @@ TRIGGERS = {
     "dask.local": ("autotb.engines.dask",),
     "dask.multiprocessing": ("autotb.engines.dask",),
     "datasets.arrow_dataset": ("autotb.engines.datasets",),
+    "distributed.actor": ("autotb.engines.distributed",),
     "distributed.client": ("autotb.engines.distributed",),
     "distributed.core": ("autotb.engines.distributed",),
     "distributed.deploy.local": ("autotb.engines.distributed",),

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from autotb import assumption, engine_facts, settings, surface
 from autotb.assumption import Attributes, Frame, Lost, Text
-from autotb.engines import distributed_chains, distributed_interrupts, distributed_waits
+from autotb.engines import distributed_actors, distributed_chains, distributed_interrupts, distributed_waits
 from autotb.instrument import attempts, delivery, engine_frames, lazy, task_events
 from autotb.instrument.patch import Patch, is_applied, noise_is_kept
 from autotb.record import annotate, build, callsite, ownership, pickling, safe_repr, static
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 
 MODULES = (
     "distributed.core",
+    "distributed.actor",
     "distributed.worker",
     "distributed.client",
     "distributed.scheduler",
@@ -320,7 +321,9 @@ def _wrap_actor_execute(original: Function) -> Function:
             if static.is_exception(exc):
                 pickle = sys.modules["distributed.protocol.pickle"]
                 call = engine_frames.frame_call(static.traceback_of(exc))
-                tree = build.record(exc, static.traceback_of(exc), build.hop("dask", "in a Dask actor", call=call, twice=True))
+                key = kwargs.get("actor") or next(iter(args), "")
+                hop = build.hop("dask", "in a Dask worker", call=call, label=f"actor {key}", twice=True)
+                tree = build.record(exc, static.traceback_of(exc), hop)
                 if self.address.startswith("inproc:"):
                     annotate.attach(exc, tree)
                 else:
@@ -452,6 +455,17 @@ def _allowed(error: BaseException) -> int:
     import dask
 
     return int(error.args[2] if len(error.args) > 2 else dask.config.get("distributed.scheduler.allowed-failures"))
+
+
+async def _death_of(address: str) -> Any:
+    """What is known of the death of a worker, which a nanny of this program may notice later than its peers do."""
+    import asyncio
+
+    for _ in range(50 if _local else 0):
+        if address in _dead_at:
+            return _dead_at[address]
+        await asyncio.sleep(0.02)
+    return None
 
 
 async def _wait_for_death(error: BaseException) -> None:
@@ -608,7 +622,10 @@ def _wrap_task_erred(original: Function) -> Function:
     def _handle_task_erred(
         self: Any, key: object = None, exception: BaseException | None = None, traceback: TracebackType | None = None
     ) -> None:
+        was = getattr(self.futures.get(key), "status", "")
         original(self, key, exception, traceback)
+        if was == "finished":
+            return  # an actor's, whose worker died: the program has it
         try:
             _note_failed(self, key, exception)  # the frames that tblib makes hold this one: its locals must hold no more
         except Exception:
@@ -873,6 +890,7 @@ PATCHES = (
     Patch("distributed.client", "Future._result", _wrap_ask, costs=Lost.UNRETRIEVED),
     Patch("distributed.client", "Future._exception", _wrap_ask, costs=Lost.UNRETRIEVED),
     Patch("distributed.client", "Client._gather", _wrap_ask, costs=Lost.UNRETRIEVED),
+    *distributed_actors.patches(_death_of),
 )
 ASSUMPTIONS = (
     *RUNS,
@@ -883,6 +901,7 @@ ASSUMPTIONS = (
     NANNY,
     PROCESS,
     *distributed_waits.ASSUMPTIONS,
+    *distributed_actors.ASSUMPTIONS,
     *distributed_chains.ASSUMPTIONS,
 )
 

@@ -28,6 +28,13 @@ TABLE = (
         ("engines.joblib", "engines.parsl", "engines.torch", "instrument.engine_frames"),
     ),
     Attribute(
+        "_autotb_actor",
+        "tuple[str, str, str]",
+        "the event of a Dask actor's future: the address of its worker, the actor's key, the method",
+        ("engines.distributed_actors",),
+        ("engines.distributed_actors",),
+    ),
+    Attribute(
         "_autotb_autopsy",
         "Autopsy",
         "a pool's manager thread: what is known of its dead workers",
@@ -111,6 +118,7 @@ TABLE = (
         (
             "engines.asyncio",
             "engines.celery.results",
+            "engines.distributed_actors",
             "engines.futures",
             "engines.joblib",
             "engines.loky",
@@ -124,6 +132,7 @@ TABLE = (
         (
             "engines.celery",
             "engines.celery.results",
+            "engines.distributed_actors",
             "engines.futures",
             "engines.multiprocessing.driver",
             "engines.multiprocessing.recovery",

@@ -21,6 +21,7 @@ ELSEWHERE = {
     "autotb/engines/dask.py": "Dask and its cluster are two adapters",
     "autotb/engines/datasets.py": "it runs on multiprocess",
     "autotb/engines/distributed.py": "Dask and its cluster are two adapters",
+    "autotb/engines/distributed_actors.py": "a part of the adapter of Dask's cluster",
     "autotb/engines/distributed_chains.py": "a part of the adapter of Dask's cluster",
     "autotb/engines/distributed_waits.py": "a part of the adapter of Dask's cluster",
     "autotb/engines/multiprocessing/worker.py": "multiprocess is a copy of it",
