@@ -15,7 +15,7 @@ from autotb.record import callsite, static
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import CodeType
     from typing import Any
 
@@ -70,30 +70,64 @@ def call_of(name: str) -> Callable[[Function], Function]:
 call = call_of("_obj")  # Dask's ``delayed``, a ``DelayedLeaf``
 
 
+def held(original: Function) -> Function:
+    """The same of a method that is given objects which hold the functions: Ray Data's aggregations."""
+
+    @functools.wraps(original)
+    def make(self: Any, *holders: Any, **kwargs: Any) -> Any:
+        try:
+            site = callsite.here(3)
+            if site is not None:
+                for holder in holders:
+                    for function in _functions_of(holder, static.module_of(original).partition(".")[0]):
+                        _remember(function, site)
+        except Exception:
+            pass  # the line is not told
+        return original(self, *holders, **kwargs)
+
+    return make
+
+
+def _functions_of(holder: object, engine: str) -> Iterator[FunctionType]:
+    """Those that an object has as attributes, or wrapped in them, and the methods that its class adds to an engine's."""
+    for value in list(static.attributes(holder).values()):
+        if type(value) is FunctionType:
+            yield value
+            yield from (cell.cell_contents for cell in value.__closure__ or () if type(cell.cell_contents) is FunctionType)
+    for kind in static.mro(type(holder)):
+        if static.module(kind).partition(".")[0] == engine:
+            return
+        yield from (value for value in list(static.own(kind).values()) if type(value) is FunctionType)
+
+
 def _remember(value: object, site: Site) -> None:
-    code = _code_of(value)
-    if code is None:
-        return
-    known = _made.get(id(code))
-    if known is None:
-        callsite.remember(_made, id(code), (code, site))
-    elif known[1] is not None and not callsite.is_same(known[1], site):
-        _made[id(code)] = code, None
+    for code in _codes_of(value):
+        known = _made.get(id(code))
+        if known is None:
+            callsite.remember(_made, id(code), (code, site))
+        elif known[1] is not None and not callsite.is_same(known[1], site):
+            _made[id(code)] = code, None
 
 
-def _code_of(value: Any) -> CodeType | None:
-    """The code that runs when ``value`` is called: a function's, or that of ``__call__`` of a class or an object."""
+def _codes_of(value: Any) -> Iterator[CodeType]:
+    """The code that runs for ``value``: a function's, an object's ``__call__``, of a class that and its ``__init__``."""
     if type(value) is FunctionType:
-        return value.__code__
+        yield value.__code__
+        return
     from autotb.record import safe_repr
 
     function = static.behind_partials(value)
     code = safe_repr.code_of(function)
-    kind = function if issubclass(type(function), type) else type(function)
-    if code is not None or static.is_builtin(kind):
-        return code
-    found = next((static.own(each)["__call__"] for each in static.mro(kind) if "__call__" in static.own(each)), None)
-    return safe_repr.code_of(found)
+    is_class = issubclass(type(function), type)
+    kind = function if is_class else type(function)
+    if code is not None:
+        yield code
+    elif not static.is_builtin(kind):
+        for name in ("__init__", "__call__") if is_class else ("__call__",):
+            found = next((static.own(each)[name] for each in static.mro(kind) if name in static.own(each)), None)
+            code = safe_repr.code_of(found)
+            if code is not None:
+                yield code
 
 
 def note_made(hop: Hop) -> None:

@@ -38,6 +38,9 @@ def failed(function):
 
 
 class Called:
+    def __init__(self):
+        pass
+
     def __call__(self, batch):
         return batch
 
@@ -48,7 +51,13 @@ def plain(row):
 
 @pytest.mark.parametrize(
     ("value", "function"),
-    [(plain, plain), (functools.partial(plain, 1), plain), (Called, Called.__call__), (Called(), Called.__call__)],
+    [
+        (plain, plain),
+        (functools.partial(plain, 1), plain),
+        (Called, Called.__call__),
+        (Called, Called.__init__),
+        (Called(), Called.__call__),
+    ],
 )
 def test_an_operation_is_found_by_its_functions_first_frame(value, function):
     user_gives(value)
@@ -82,3 +91,35 @@ def test_what_is_no_function_of_the_users_is_passed_over(value):
     user_gives(value)
 
     assert lazy._made == {}
+
+
+class Aggregation:
+    """As an engine's, with what it was given."""
+
+    def __init__(self, function):
+        def wrapped():
+            function()
+
+        self.name, self.wrapped = "sum", wrapped
+
+
+class Own(Aggregation):
+    def combine(self, one, other):
+        return one + other
+
+
+@pytest.mark.parametrize(("value", "function"), [(Aggregation(plain), plain), (Own(len), Own.combine)])
+def test_functions_are_found_in_what_holds_them(value, function):
+    def user_aggregates():
+        through()
+
+    def aggregate(collection, *aggregations):
+        pass
+
+    def through():
+        lazy.held(aggregate)(None, value)
+
+    aggregate.__module__ = "engine.grouped"
+
+    user_aggregates()
+    assert failed(function)["name"] == "user_aggregates"

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from autotb import assumption, engine_facts, settings, surface
 from autotb.assumption import Attributes, Frame, Lost, Text
-from autotb.engines.ray import data, returned, serve, waiting
-from autotb.instrument import attempts, engine_frames, exception_wrappers, inherited_settings, lazy, task_events
+from autotb.engines.ray import data, log_copies, returned, serve, waiting
+from autotb.instrument import attempts, engine_frames, exception_wrappers, inherited_settings, task_events
 from autotb.instrument.patch import Patch, noise_is_kept
 from autotb.record import annotate, build, callsite, pickling, static, wrappers
 from autotb.record.capture import KEY, attached
@@ -47,8 +47,10 @@ MODULES = (
     "ray.remote_function",
     "ray.actor",
     "ray._private.worker",
+    "ray._private.log",
     "ray._private.function_manager",
     "ray.data.dataset",
+    "ray.data.read_api",
     "ray.data.grouped_data",
     "ray.util.multiprocessing.pool",
     "ray.train.v2._internal.exceptions",
@@ -62,6 +64,7 @@ NOISE = {"RAY_DEDUP_LOGS": "1"}  # equal lines of many workers are one with a co
 
 _sites: dict[bytes, Any] = {}  # task's or actor's id: (code, instruction)
 _calls: dict[bytes, Any] = {}  # task's id: what to call ``_remote`` on, and how
+_asked_for: dict[object, None] = {}  # tasks whose error has reached the program
 _PLAIN = frozenset({int, float, bool, str, bytes, type(None)})
 
 
@@ -180,7 +183,7 @@ def _record(live: BaseException, kwargs: dict[str, Any], args: tuple[Any, ...]) 
         return {**upstream, "broken": [skipped, *upstream.get("broken", ())]}
     actor = kwargs.get("actor_id")
     tb, failed = static.traceback_of(live), static.traceback_of(wrappers.innermost(live))
-    is_datas = name.startswith("ray.data.") or live is not wrappers.innermost(live)
+    is_datas = name.startswith("ray.data.") or live is not wrappers.innermost(live) or data.runs(tb)
     replica = serve.replica() if actor else None
     task = serve.request(tb) if replica else _current_task()
     hop = build.hop(
@@ -286,6 +289,7 @@ def _wrap_as_instanceof_cause(original: Function) -> Function:
             tree = attached(self)
             if tree is not None:
                 _note_submitted(tree)
+                callsite.remember(_asked_for, _failed(tree), None)
                 annotate.arrive(error, tree)
                 cause = getattr(self, "cause", None)
                 if static.is_exception(cause) and cause is not error:
@@ -300,7 +304,7 @@ def _wrap_as_instanceof_cause(original: Function) -> Function:
 def _note_submitted(tree: Tree) -> None:
     """Fill in where this process submitted the tasks of a story."""
     for hop in tree["hops"]:
-        lazy.note_made(hop)
+        data.note_made(hop)
         for key in (hop.get("task"), hop.get("actor")):
             place = engine_frames.place_of(_sites.get(bytes.fromhex(key))) if key else None
             if place is not None and "made" not in hop:  # Ray Data submits when it likes to
@@ -515,6 +519,12 @@ def _keep_call(made: Any, remote: object, args: tuple[Any, ...], kwargs: dict[st
         callsite.remember(_calls, made.task_id().binary(), (remote, args, kwargs))
 
 
+def _failed(tree: Tree) -> object:
+    """The task that failed, and those that were not called because of it."""
+    task = tree["hops"][0].get("task")
+    return (task, *tree.get("broken", ())) if task is not None else object()
+
+
 def _wrap_unhandled(original: Function) -> Function:
     """A failed task whose ref was dropped: Ray logs its text, engine frames and all."""
 
@@ -525,6 +535,8 @@ def _wrap_unhandled(original: Function) -> Function:
             if not noise_is_kept() and settings.switch("unretrieved"):
                 tree = attached(error)
                 if tree is not None:
+                    if _failed(tree) in _asked_for:
+                        return None  # of several results of one task: the program has the error
                     _note_submitted(tree)
                     if surface.events.never_retrieved([(error, tree["hops"][0].get("submitted"))]):
                         return None
@@ -569,6 +581,7 @@ PATCHES = (
     Patch("ray._private.worker", "_unhandled_error_handler", _wrap_unhandled, costs=Lost.UNRETRIEVED),
     Patch("ray._private.worker", "init", inherited_settings.telling, costs=Lost.SETTINGS),
     *data.PATCHES,
+    *log_copies.PATCHES,
     *returned.PATCHES,
     *serve.patches(_sites),
 )
@@ -580,6 +593,7 @@ ASSUMPTIONS = (
     GENERATOR,
     ACTOR,
     *data.ASSUMPTIONS,
+    *log_copies.ASSUMPTIONS,
     *returned.ASSUMPTIONS,
     *serve.ASSUMPTIONS,
     *waiting.ASSUMPTIONS,

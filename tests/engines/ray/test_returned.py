@@ -59,7 +59,7 @@ def in_tune():
 
 
 if __name__ == "__main__":
-    ray.init(num_cpus=2, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
+    ray.init(num_cpus=2, include_dashboard=False, logging_level="ERROR")
     for case in (in_pool, pickled_again, in_train, in_tune):
         sys.stderr.write(f"=== {case.__name__}\\n")
         sys.stderr.flush()
@@ -118,6 +118,16 @@ class Group(Exception):
 class Returned(Exception):
     def __init__(self, error, text):
         self._base_exc, self._traceback_str = error, text
+
+
+@kit.newer
+@pytest.mark.on_main()
+def test_on_the_terminal_the_workers_and_the_controllers_log_are_short(ours):
+    lines = [re.sub(r"^(\x1b\[\d+m)?\(\w+ pid=\d+\)(\x1b\[0m)? ", "", line) for line in ours.lines]
+
+    assert "Error in training function: ZeroDivisionError: division by zero" in lines
+    assert "[FailurePolicy] RAISE" in lines
+    assert "Error Snippet" not in ours.stderr
 
 
 def test_ranks_are_told_in_their_order():
