@@ -47,7 +47,7 @@ def _first(inside: int, status: status_file.StatusFile, parent: int, said: str) 
     """The process that has failed alike before this one; 0 where this one is the first.  One process at a time looks."""
     import fcntl
 
-    fcntl.flock(inside, fcntl.LOCK_EX)  # released with the descriptor
+    fcntl.flock(inside, fcntl.LOCK_EX)  # type: ignore[attr-defined,unused-ignore]  # released with the descriptor
     before = 0
     for file in os.listdir(inside):
         pid = status_folder.pid_of(file)
