@@ -132,17 +132,19 @@ class Drawing:
         lines: list[str] = []
         inner = self.narrower()
         groups = phrases.grouped(stack.members or ()) if self.depth < bounds.MAX_NESTING else []
-        told = groups[: self.within.listed]
-        for number, same in enumerate(told, 1):
-            if number > self.within.full:
-                lines += [inner.margin + row for row in inner.text([Text(clean.line(phrases.count_line(same)))])]
+        told = phrases.alike(groups)[: self.within.listed]
+        for at, (same, *others) in enumerate(told):
+            if at >= self.within.full:
+                line = phrases.count_line([each for likes in (same, *others) for each in likes])
+                lines += [inner.margin + row for row in inner.text([Text(clean.line(line))])]
                 continue
-            title = f"sub-exception {number}" + ("" if stack.unlisted else f" of {len(groups)}")
+            title = f"sub-exception {groups.index(same) + 1}" + ("" if stack.unlisted else f" of {len(groups)}")
             member = inner.stack(same[0], title)
-            member += inner.text([Text(clean.line(line), HEAD) for line in phrases.counted(same)])
+            below = [*phrases.counted(same), *(phrases.further(others) if others else [])]
+            member += inner.text([Text(clean.line(line), HEAD) for line in below])
             lines += [f"{inner.margin}{line}".rstrip() for line in member]
             lines.append(inner.margin.rstrip())
-        more = stack.count - sum(map(phrases.times, told))
+        more = stack.count - sum(phrases.times(same) for likes in told for same in likes)
         return [*lines, *(inner.margin + row for row in inner.text([Text(phrases.more_members(more))]))] if more else lines
 
     def narrower(self) -> Drawing:

@@ -142,6 +142,31 @@ def grouped(stacks: tuple[Stack, ...]) -> list[list[Stack]]:
     return list(groups.values())
 
 
+def alike(groups: list[list[Stack]]) -> list[list[list[Stack]]]:
+    """Groups of ``grouped`` whose errors came about in the same way together, in the order of their first: where they are more
+    than two, one is told in full, and of the others what they say."""
+    found: dict[object, list[list[Stack]]] = {}
+    likes = [found.setdefault(same_way(same[0]) or id(same), []) for same in groups]
+    for same, others in zip(groups, likes):
+        others.append(same)
+    return [others if len(others) > 2 else [same] for same, others in zip(groups, likes) if len(others) <= 2 or others[0] is same]
+
+
+def further(others: list[list[Stack]]) -> list[str]:
+    """What those of ``alike`` after the first say, with their calls and tasks: a few of them."""
+    lines = []
+    for same in others[:MOST_CALLS]:
+        stack = same[0]
+        hop = stack.hops[-1] if stack.hops else Hop()
+        said = stack.headline.partition("\n")[0][:200]
+        about = [f"for {hop.call[:80]}" if hop.call else "", hop.label]
+        count = f"{times(same)} × " if times(same) > 1 else ""
+        lines.append(", ".join(filter(None, (count + said, *about))))
+    rest = sum(map(times, others[MOST_CALLS:]))
+    more = _counted(sum(map(times, others)), "more")[:-1] if others else ""
+    return [f"the same failure, {more}:", *("  " + line for line in lines), *([f"  and {rest:,} more"] if rest else [])]
+
+
 def fan_in(stack: Stack) -> tuple[list[Stack], list[list[Stack]]]:
     """The errors that the same tasks failed of: those that are the same failure as ``stack`` with other values, after that one
     itself, and groups of the others."""
@@ -228,6 +253,22 @@ def same_failure(stack: Stack) -> tuple[object, ...]:
         same_failure(before) if before else None,
         frozenset(map(same_failure, stack.members)) if stack.members is not None else None,
     )
+
+
+def same_way(stack: Stack) -> tuple[object, ...] | None:
+    """What makes two errors alike in all but message, values and task; None for one that has more to say than these."""
+    before = stack.before
+    way = same_way(before) if before else ()
+    if way is None or stack.members is not None or stack.notes or stack.also or stack.broken or stack.lost or stack.cut:
+        return None
+    hops = tuple(_way_of(hop) for hop in stack.hops)
+    return stack.type, stack.raised_as, stack.culprit, hops, way
+
+
+def _way_of(hop: Hop) -> tuple[object, ...]:
+    frames = [item if isinstance(item, Gap) else (item.path, item.line, item.name, item.span) for item in hop.frames]
+    about = (hop.where, hop.engine, hop.host, hop.submitted, hop.made, hop.died, hop.attempt, hop.command, hop.log, hop.inputs)
+    return (*about, *frames)
 
 
 def same_story(stack: Stack) -> tuple[object, ...]:

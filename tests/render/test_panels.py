@@ -315,6 +315,24 @@ def test_members_that_are_alike_are_one_panel_with_their_calls():
     assert "│ for " + ", ".join(f"score(x={number})" for number in range(5)) + ", and 2 more" in shown
 
 
+def test_of_more_than_two_members_that_came_about_alike_one_is_told_in_full():
+    def fails(number, line=2, **more):
+        return Stack("E", f"x{number}", (Hop((frame(line=line),), call=f"score(x={number})"),), **more)
+
+    members = (fails(0), fails(1, line=1), *map(fails, range(2, 9)), fails(2), fails(9, notes=("by night",)))
+    shown = drawn(Stack("ExceptionGroup", "g", members=members))
+
+    assert [line.split(" ─")[0].strip("│ ╭─") for line in shown if "sub-exception " in line] == [
+        "sub-exception 1 of 10",
+        "sub-exception 2 of 10",
+        "sub-exception 10 of 10",
+    ]
+    at = shown.index("│ the same failure, 8 more:")
+    assert shown[at - 1] == "│ E: x0"
+    assert shown[at + 1] == "│   2 × E: x2, for score(x=2)"
+    assert shown[at + 5 : at + 7] == ["│   E: x6, for score(x=6)", "│   and 2 more"]
+
+
 def test_members_that_are_not_kept_are_counted():
     shown = drawn(Stack("ExceptionGroup", "g", members=(plain_error(),), unlisted=1200))
 
