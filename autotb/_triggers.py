@@ -73,6 +73,7 @@ TRIGGERS = {
     "multiprocess.pool": ("autotb.engines.multiprocess",),
     "multiprocess.process": ("autotb.engines.multiprocess",),
     "multiprocess.spawn": ("autotb.engines.multiprocess",),
+    "multiprocessing.managers": ("autotb.engines.managers",),
     "multiprocessing.pool": ("autotb.engines.multiprocessing",),
     "multiprocessing.process": ("autotb.engines.multiprocessing",),
     "multiprocessing.spawn": ("autotb.engines.multiprocessing",),
