@@ -18,6 +18,9 @@ from autotb.record import static
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+    from multiprocessing.managers import Server
+    from types import FrameType
     from typing import Any
 
     from autotb.instrument.types import Function
@@ -55,7 +58,7 @@ def _wrap_serve_client(original: Function) -> Function:
     """Runs in the manager, a thread for each proxy's connection."""
 
     @functools.wraps(original)
-    def serve_client(self: Any, conn: Any) -> Any:
+    def serve_client(self: Server, conn: Connection) -> Any:
         return original(self, _Connection(self, conn))
 
     return serve_client
@@ -64,7 +67,7 @@ def _wrap_serve_client(original: Function) -> Function:
 class _Connection:
     """A connection to a proxy: the errors that it sends have their records."""
 
-    def __init__(self, server: Any, conn: Any) -> None:
+    def __init__(self, server: Server, conn: Connection) -> None:
         self._server, self._conn = server, conn
         self._request: Any = None
 
@@ -76,7 +79,7 @@ class _Connection:
         self._request = self._conn.recv()
         return self._request
 
-    def send(self, message: Any) -> None:
+    def send(self, message: object) -> None:
         if type(message) is tuple and len(message) == 2 and message[0] in ("#ERROR", "#TRACEBACK", "#UNSERIALIZABLE"):
             try:
                 kind, said = message
@@ -93,7 +96,7 @@ def _without_ours(text: str) -> str:
     return re.sub(rf'  File "{re.escape(__file__)}", line \d+, in \w+\n(?:    .*\n)*', "", text)
 
 
-def _sent(error: BaseException, server: Any, request: Any) -> Any:
+def _sent(error: BaseException, server: Server, request: tuple[str, str, tuple[Any, ...], dict[str, Any]]) -> object:
     from autotb.record import build, pickling
 
     tb = static.traceback_of(error)
@@ -101,7 +104,7 @@ def _sent(error: BaseException, server: Any, request: Any) -> Any:
     return pickling.Rebuild(operator.getitem, (pickling.travelling(error, "", tree, stock=True), 0))
 
 
-def _call(server: Any, ident: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
+def _call(server: Server, ident: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
     """The method that a proxy called, with its arguments."""
     from types import FunctionType, MethodType
 
@@ -119,7 +122,7 @@ def _wrap_convert_to_error(original: Function) -> Function:
     """Runs where the proxy is, which raises what this gives."""
 
     @functools.wraps(original)
-    def convert_to_error(kind: Any, result: Any) -> Any:
+    def convert_to_error(kind: str, result: object) -> Any:
         error = original(kind, result)
         try:
             if kind == "#ERROR":
@@ -134,7 +137,7 @@ def _wrap_convert_to_error(original: Function) -> Function:
     return convert_to_error
 
 
-def _name_proxy(frame: Any) -> None:
+def _name_proxy(frame: FrameType) -> None:
     """The methods of proxies are made by ``exec``, in a namespace of their own that says of which module it is nowhere."""
     caller = frame.f_back
     if frame.f_code.co_name == "_callmethod" and caller is not None and caller.f_code.co_filename == "<string>":
