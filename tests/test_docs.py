@@ -97,6 +97,23 @@ def test_start_up_stays_within_its_budgets():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_a_million_calls_in_every_tool_is_a_table():
+    tools = ["executor.map", "autotb.Flow, kept in a folder", "the same, resumed"]
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.million", "2,000", *tools],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=programs.environment("0"),
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    assert [line[:32].strip() for line in lines[1:]] == tools
+    assert [re.search(r"[\d,]+ files", line) is not None for line in lines[1:]] == [False, True, True]
+
+
 def test_the_house_is_drawn_as_it_is():
     from tests.test_architecture import FLOORS
 

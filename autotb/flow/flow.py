@@ -166,8 +166,8 @@ class Flow:
             raise TypeError(f"{made.name}: map takes at least one iterable or output after the step")
         inputs = tuple([self._input(made, one, product) for one in iterables_or_outputs])
         found = self._added(made, True, inputs, constants, product, axes)
-        is_one = self._shapes[found.name] == ()  # of all axes at once
-        return self._parts(found, outputs, self.call if is_one else functools.partial(self.map, over=()))
+        has_axes = self._dimensions[found.name] > 0  # none is left where all are taken at once
+        return self._parts(found, outputs, functools.partial(self.map, over=()) if has_axes else self.call)
 
     @overload
     def call(

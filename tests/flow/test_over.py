@@ -175,9 +175,10 @@ def failed():
     return found
 
 
-def test_two_outputs_of_one_call_along_all_axes():
+@pytest.mark.parametrize("given", [list, iter])
+def test_two_outputs_of_one_call_along_all_axes(given):
     flow = Flow(progress=False)
-    grid = flow.map(add, [1, 2], [10, 20], product=True)
+    grid = flow.map(add, flow.map(abs, given([1, 2])), [10, 20], product=True)
     least, most = flow.map(lambda rows: (min(map(min, rows)), max(map(max, rows))), grid, over=(0, 1), outputs=2)
     results = flow.run()
 
