@@ -13,12 +13,12 @@ from typing import Any, Protocol
 from autotb.flow import cache, left_out
 from autotb.flow.cache import Cache
 from autotb.flow.context import RAISE, ErrorContext, maybe_propagate_before_call, scan, wrapped_or_leaving
-from autotb.flow.messages import Failed, Partly
+from autotb.flow.messages import Elsewhere, Failed, Partly
 from autotb.flow.result_log import Place
 from autotb.flow.snapshots import ErrorSnapshot
 from autotb.flow.step_inputs import Call, Work
 from autotb.flow.store import Memory
-from autotb.flow.stored import Stored, here, loaded, value_of
+from autotb.flow.stored import here, loaded, value_of
 from autotb.record import annotate
 
 
@@ -81,7 +81,7 @@ def settle(run: Run, work: Work, at: int) -> Settling:
         value = run.cache.get(key)
         if value is cache.MISSING:
             kwargs = _with_resources(work, call, context)
-            columns = tuple([value if type(value) is Stored else [value] for value in call.args])
+            columns = tuple([value if isinstance(value, Elsewhere) else [value] for value in call.args])
             answer = yield Task(columns, kwargs, context.resources, [at])
             value, place = answer.results[0], answer.places[0] if answer.places else None
             if type(value) is Failed:

@@ -95,6 +95,18 @@ class Elsewhere:
         """The argument.  Raises :class:`Unread` in a worker that cannot have it."""
         raise Unread(UNREAD)
 
+    def load(self, index: int) -> Any:
+        """One argument of as many as it stands for, in the process that runs the flow."""
+        raise NotImplementedError
+
+    def taken(self, indexes: Sequence[int]) -> Any:
+        """Some of them."""
+        raise NotImplementedError
+
+    def __getitem__(self, index: int) -> Any:
+        """What is told of one without reading it."""
+        raise NotImplementedError
+
 
 def itself(value: Any) -> Any:
     """An argument, read where it is stored."""

@@ -15,9 +15,9 @@ from typing import Any
 
 from autotb.flow import packing, repeats, result_log, store
 from autotb.flow.context import CONTINUE, maybe_wrap_exception
-from autotb.flow.messages import Failed, Kept, Partly, Sink, fit
+from autotb.flow.messages import Elsewhere, Failed, Kept, Partly, Sink, fit
 from autotb.flow.snapshots import ErrorStub
-from autotb.flow.stored import Stored, value_of
+from autotb.flow.stored import value_of
 from autotb.record import annotate
 
 _EVERY = 0.02  # seconds after which results are written; of slower calls each as it comes
@@ -135,7 +135,7 @@ def _kept(sink: Sink, begun: list[repeats.Begun], ats: Sequence[int]) -> dict[in
 
 def _taken(column: Any, indexes: list[int]) -> Any:
     """Some arguments of a column."""
-    return column.taken(indexes) if type(column) is Stored else [column[index] for index in indexes]
+    return column.taken(indexes) if isinstance(column, Elsewhere) else [column[index] for index in indexes]
 
 
 def is_over(sink: Sink) -> bool:

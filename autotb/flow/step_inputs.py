@@ -16,12 +16,13 @@ from autotb.flow import left_out, resources, streams
 from autotb.flow.binding import Names
 from autotb.flow.context import CONTINUE, Array, Element, ErrorContext, Held, ResourcesEval, Sources, scan, unravelled
 from autotb.flow.left_out import DROP, PASS, SKIP, Lineage
+from autotb.flow.messages import Elsewhere
 from autotb.flow.over import Rows, sound
 from autotb.flow.result_log import MISSING, OK
 from autotb.flow.snapshots import ERRORS, ArrayReference, ErrorInfo, Noted
 from autotb.flow.steps import MAP, Nest, Node, Output
 from autotb.flow.store import Column, Memory, OneOf, nested
-from autotb.flow.stored import Places, Stored, here, loaded
+from autotb.flow.stored import Places, Stored, StoredInside, here, loaded
 
 _AT_ONCE = 1_000  # elements whose places are asked for at once
 MOST_LOADED = 100  # elements of a chunk whose inputs are loaded from a run folder
@@ -182,13 +183,16 @@ class Work:
         return self.axes
 
     def _whole(self, value: Any, is_alone: bool = True) -> tuple[Any, Any]:
-        """An argument, and what is known of it; one that is not ``is_alone`` is an item of another."""
+        """An argument, and what is known of it; one that is not ``is_alone`` is one of several on an axis."""
         if isinstance(value, Nest):
-            wholes = [self._whole(item, False) for item in value.items]
+            wholes = [self._whole(item, is_alone) for item in value.items]
             errors = [at for at, (inner, known) in enumerate(wholes) if _is_wrong(known) or isinstance(inner, ERRORS)]
             held = Sources([_source(*wholes[at]) for at in errors])
             leaves = [at for at in errors if type(wholes[at][1]) is not Array] if self.on_error == DROP else []
-            return value.filled([inner for inner, _ in wholes], leaves), Array.of("", (len(wholes),), errors, held)
+            inners = [inner for inner, _ in wholes]
+            is_stored = any(isinstance(inner, Elsewhere) for inner in inners)
+            filled = StoredInside(value, inners, leaves) if is_stored else value.filled(inners, leaves)
+            return filled, Array.of("", (len(wholes),), errors, held)
         if not isinstance(value, Output):
             return left_out.without(value) if self.on_error == DROP else (value, None)
         column = self.store.columns[value.name]
@@ -208,16 +212,21 @@ class Work:
         return found, Element(is_error, source)
 
     def _is_read_as_a_whole(self, column: Column) -> bool:
-        """Whether workers read all of an output from the run folder: nobody looks at it here, and it is sound."""
-        may_be = column.values is None and self.store.is_read_by_workers and self.step.is_plain
-        return may_be and self.on_error != DROP and not column.errors()
+        """Whether workers read an output from the run folder, whole or without its errors: nobody looks at it here."""
+        if column.values is not None or not (self.store.is_read_by_workers and self.step.is_plain):
+            return False
+        if self.on_error == DROP:  # what a single call gave is looked into
+            return len(column.shape) == 1 or bool(column.shape and not column.errors())
+        return not column.errors() or (self.on_error == PASS and bool(column.shape))
 
     def _stored_whole(self, column: Column) -> tuple[Stored, Any]:
-        """Where it stands, and that it is sound."""
+        """Where it stands, and which of it are errors."""
         parts = [range(at, min(at + _AT_ONCE, len(column.states))) for at in range(0, len(column.states), _AT_ONCE)]
-        places = Places(place for part in parts for _, place in self.store.places(column, part))
-        known = Array.of(column.name, column.shape, [], self.store.source(column)) if column.shape else Element(False)
-        return self._lying(column, [places], column.shape or None), known
+        errors = column.errors() if column.shape else []
+        dropped = frozenset(errors) if self.on_error == DROP else frozenset()
+        places = Places(row for part in parts for row in self.store.places(column, part) if row[0] not in dropped)
+        known = Array.of(column.name, column.shape, errors, self.store.source(column)) if column.shape else Element(False)
+        return self._lying(column, [places], (len(places),) if dropped else column.shape or None), known
 
     def read_here(self, at: int) -> None:
         """A worker could not read the inputs of a call: those, and what is taken whole, are read here from now on."""
@@ -330,7 +339,7 @@ class Work:
             known = [*[one for _, one in self.singles], *self.known.values()]
             if any(map(_is_wrong, known)) or (Noted.any_made and self._may_hold_errors({*map(type, values)})):
                 return None
-        return tuple([value if type(value) is Stored else [value] for value, _ in self.singles])
+        return tuple([value if isinstance(value, Elsewhere) else [value] for value, _ in self.singles])
 
     @property
     def is_read_by_workers(self) -> bool:

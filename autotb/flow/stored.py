@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import itertools
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from autotb.flow import snapshots, store
 from autotb.flow.context import Array, scan
-from autotb.flow.messages import UNREAD, UNSEEN, Elsewhere, Unread
+from autotb.flow.messages import UNREAD, UNSEEN, Elsewhere, Unread, itself
 from autotb.flow.result_log import Place
 from autotb.flow.snapshots import Noted
+from autotb.flow.steps import Nest
 from autotb.flow.store import nested
 
 
@@ -30,27 +31,30 @@ class Reference:
 
 
 class Places(Sequence[Any]):
-    """Where the elements of a step stand, counted from the first, each with its number: many in little room."""
+    """Where elements of a step stand, in order, each with its number: many in little room."""
 
-    def __init__(self, places: Iterable[Place]) -> None:
+    def __init__(self, rows: Iterable[tuple[int, Place]]) -> None:
         self._names: list[str] = []
-        self._which, self._offsets = array("L"), array("Q")
+        self._ats, self._which, self._offsets = array("Q"), array("L"), array("Q")
         known: dict[str, int] = {}
-        for place in places:
+        for at, place in rows:
             if place.shard not in known:
                 known[place.shard] = len(known)
                 self._names.append(place.shard)
+            self._ats.append(at)
             self._which.append(known[place.shard])
             self._offsets.append(place.offset)
+        if not self._ats or self._ats[-1] == len(self._ats) - 1:  # all of them
+            self._ats = array("Q")
 
     def __len__(self) -> int:
         return len(self._which)
 
     def __getitem__(self, at: Any) -> Any:
-        return at, Place(self._names[self._which[at]], self._offsets[at], 0)
+        return self._ats[at] if self._ats else at, Place(self._names[self._which[at]], self._offsets[at], 0)
 
     def __iter__(self) -> Iterator[tuple[int, Place]]:
-        for at, (which, offset) in enumerate(zip(self._which, self._offsets, strict=True)):
+        for at, which, offset in zip(self._ats or range(len(self)), self._which, self._offsets, strict=True):
             yield at, Place(self._names[which], offset, 0)
 
 
@@ -114,19 +118,58 @@ class Stored(Elsewhere):
         return value
 
 
+class StoredInside(Elsewhere):
+    """One argument, a column by itself: a list, tuple or dict of which some items are stored."""
+
+    def __init__(self, nest: Nest, items: list[Any], leaves: Sequence[int]) -> None:
+        self.kind, self.names = nest.kind, nest.names
+        kept = [at for at in range(len(items)) if at not in leaves]
+        self.items = [items[at] for at in kept]
+        if self.names is not None:
+            self.names = [self.names[at] for at in kept]
+
+    def _filled(self, item: Callable[[Any], Any]) -> Any:
+        return Nest(self.kind, self.names, []).filled([item(one) for one in self.items])
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, index: int) -> Any:
+        """What is told of it without reading it."""
+        return self._filled(lambda one: one[0] if isinstance(one, Elsewhere) else one)
+
+    def __repr__(self) -> str:
+        return repr(self[0])
+
+    def taken(self, indexes: Sequence[int]) -> Any:
+        """Itself, or nothing."""
+        return self if indexes else []
+
+    def load(self, _index: int) -> Any:
+        """The argument.  Raises as :meth:`Stored.load` does."""
+        return self._filled(here)
+
+    def itself(self) -> Any:
+        """The same in a worker.  Raises :class:`Unread`."""
+        return self._filled(itself)
+
+    def __iter__(self) -> Iterator[Any]:
+        yield self.itself()
+
+
 def value_of(column: Any, index: int) -> Any:
     """An argument of a column, read where it is stored."""
-    return column.load(index) if type(column) is Stored else column[index]
+    return column.load(index) if isinstance(column, Elsewhere) else column[index]
 
 
 def here(value: Any) -> Any:
     """An argument, read in the process that runs the flow where it is stored."""
-    return value.load(0) if type(value) is Stored else value
+    return value.load(0) if isinstance(value, Elsewhere) else value
 
 
 def loaded(named: dict[str, Any], inputs: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Arguments by name, those that are stored read here, but for arrays: in place of these something else is told."""
-    if Stored not in map(type, named.values()):
+    if not any(isinstance(value, Elsewhere) for value in named.values()):
         return named
     arrays = [name for name, known in (inputs or {}).items() if type(known) is Array]
     return {name: here(value) if name not in arrays else value for name, value in named.items()}

@@ -111,7 +111,7 @@ def test_a_chunk_that_has_calls_of_another_looks_where_that_one_was_kept(folder)
 
 def test_inputs_that_lie_in_the_folder_are_read_for_the_calls_that_are_made(folder):
     shard = result_log.mine(folder, "t")
-    places = Places(shard.append([store.record_of(shard, 0, at, at + 3) for at in range(3)]))
+    places = Places(enumerate(shard.append([store.record_of(shard, 0, at, at + 3) for at in range(3)])))
     column = Stored(folder, "t", "before", [[one] for one in places], None, True, False)
     calls = []
     made(folder, failing(calls, 4), (column,), range(3))

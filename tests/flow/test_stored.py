@@ -7,6 +7,7 @@ import pickle
 import shutil
 from concurrent.futures import ProcessPoolExecutor
 
+import cloudpickle
 import numpy
 import pytest
 
@@ -241,7 +242,7 @@ def test_errors_inside_of_what_is_taken_whole_are_found(tmp_path):
 
 
 def test_places_take_little_room():
-    places = stored.Places(store.Place(f"shard {at % 3}", 50 * at, 0) for at in range(10_000))
+    places = stored.Places((at, store.Place(f"shard {at % 3}", 50 * at, 0)) for at in range(10_000))
 
     assert len(pickle.dumps(places)) < 25 * 10_000
     again = pickle.loads(pickle.dumps(places))
@@ -250,3 +251,68 @@ def test_places_take_little_room():
         (7, store.Place("shard 1", 350, 0)),
         (9_999, store.Place("shard 0", 50 * 9_999, 0)),
     )
+
+
+def size_of(values, **more):
+    """How many things there are, however they lie in lists and dicts."""
+    parts = [*values.values()] if isinstance(values, dict) else values if isinstance(values, (list, tuple)) else None
+    return (1 if parts is None else sum(map(size_of, parts))) + sum(map(size_of, more.values()))
+
+
+def wholes_of(flow, on_error, values_of=made):
+    """Steps that take what a map gave whole, alone and in lists and dicts."""
+    values = flow.map(step(values_of, name="values"), range(8))
+    single = flow.call(step(values_of, name="single"), 1)
+    sized = step(size_of, on_error=on_error)
+    return [
+        flow.call(sized, values),
+        flow.call(sized, {"some": [values, 1], "all": values}),
+        flow.call(sized, [1], more=values),
+        flow.call(sized, (values, single, {"one": [1]})),
+        flow.call(sized, [single, 1, {"it": single}]),
+        flow.map(sized, [[1], [2]], others={"all": (values,)}),
+    ]
+
+
+@pytest.mark.parametrize("executor", ["here", "processes"])
+@pytest.mark.parametrize("on_error", ["drop", "pass", "skip"])
+def test_so_they_do_without_errors_with_errors_and_in_lists_and_dicts(tmp_path, loaded, executor, on_error):
+    def run(flow):
+        outputs = wholes_of(flow, on_error)
+        results = flow.run()
+        roots = [[root.kwargs for root in one.get_root_causes()] for step in results.left_out for one in results.left_out[step]]
+        return told([results[output] for output in outputs[:-1]]), told(results[outputs[-1]]), repr(results.left_out), roots
+
+    expected = run(Flow(error_handling="continue", progress=False))
+    loaded.clear()
+    assert run(flow_of(tmp_path / "run", Here() if executor == "here" else executor)) == expected
+    assert loaded == []
+
+
+@pytest.mark.parametrize("on_error", ["drop", "pass"])
+def test_nothing_of_them_is_sent(tmp_path, on_error):
+    def large(x):
+        if x == 3:
+            raise ValueError(x)
+        return "x" * 50_000
+
+    executor = Here()
+    flow = flow_of(tmp_path / "run", executor)
+    wholes_of(flow, on_error, large)
+    flow.run()
+
+    singles = 3 if on_error == "drop" else 0  # what one call gave is looked into for errors
+    assert len(cloudpickle.dumps(executor.calls)) < (singles + 1) * 50_000
+
+
+@pytest.mark.parametrize("on_error", ["drop", "pass"])
+def test_workers_that_do_not_see_the_folder_are_sent_them(tmp_path, monkeypatch, on_error):
+    def run(flow):
+        outputs = wholes_of(flow, on_error)
+        results = flow.run()
+        return told([results[output] for output in outputs[:-1]]), told(results[outputs[-1]])
+
+    expected = run(Flow(error_handling="continue", progress=False))
+    monkeypatch.setattr(store, "sees", lambda *_: False)
+    with pytest.warns(RuntimeWarning, match="workers do not see the run folder"):
+        assert run(flow_of(tmp_path / "run", Here())) == expected
