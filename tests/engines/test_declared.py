@@ -38,6 +38,7 @@ ELSEWHERE = {
     "autotb/trace/hints.py": "a hint on its error",
     "benchmarks/engines.py": "what a task costs, where somebody measured it",
     "benchmarks/flow.py": "compared with",
+    "benchmarks/million.py": "compared with",
     "tests/constraints.py": "a version that is held",
     "tests/programs.py": "what a command of the system is for",
 }
