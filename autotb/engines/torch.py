@@ -15,13 +15,15 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from autotb import engine_facts, settings
-from autotb.assumption import Attributes, Lost, Text
+from autotb.assumption import Attributes, Frame, Lost, Text
 from autotb.instrument import engine_frames, submission, task_events
 from autotb.instrument.patch import Patch
 from autotb.record import annotate, build, static
 from autotb.record.capture import attached
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from autotb.instrument.types import Function, Queue, Story
 
 MODULES = (
@@ -68,6 +70,14 @@ FILES = Attributes(
     costs="the story of a process of spawn: torch's text is read",
     optional=True,  # before 2.2 the text came by a queue, which has no room for a record
 )
+FETCH = Frame(
+    "torch.utils.data._utils.fetch",
+    "_MapDatasetFetcher.fetch",
+    "self",
+    "possibly_batched_index",
+    costs="which items a library's own code failed on",
+)
+PROCESSES = Attributes("torch.multiprocessing.spawn", "ProcessContext", "processes", costs="how a process of spawn ended")
 INDEX = Attributes("torch.multiprocessing.spawn", "ProcessRaisedException", "error_index", costs=FILES.costs)
 
 
@@ -100,8 +110,20 @@ _SHARED_MEMORY = (
     'torch.multiprocessing.set_sharing_strategy("file_system")'
 )
 
+
+def _bus_error(trace: Story) -> dict[str, str] | None:
+    """The same where its pipe broke before torch knew of it; no other hint, of crashes in general, is for that then."""
+    for hop in (hop for stack in (trace.stack, trace.root_cause) for hop in stack.hops if hop.engine == "torch"):
+        if any("(SIGBUS)" in line for line in hop.died) and "out of shared memory" not in trace.stack.message:
+            return {"alone": ""}
+    return None
+
+
+_REMEDIES = _SHARED_MEMORY.partition(": ")[2]
+_BUS_ERROR = f"a bus error most often comes of a full /dev/shm, in which the workers hand batches over: {_REMEDIES}"
+
 engine_facts.register(
-    hints=((_no_shared_memory, _SHARED_MEMORY),),
+    hints=((_no_shared_memory, _SHARED_MEMORY), (_bus_error, _BUS_ERROR)),
     own=("torch._utils", "torch.utils.data", "torch.multiprocessing", "torch.distributed"),
     openers=(_open,),
 )
@@ -119,12 +141,22 @@ def _wrap_wrapper_init(original: Function) -> Function:
         original(self, exc_info, where)
         try:
             exc, tb = exc_info[1], exc_info[2]
-            hop = build.hop("torch", f"{where[:3]}a {where[3:]}", call=engine_frames.frame_call(tb))
+            call = engine_frames.frame_call(tb) or _fetched(tb)
+            hop = build.hop("torch", f"{where[:3]}a {where[3:]}", call=call)
             self._autotb = build.record(exc, tb, hop)
         except Exception:
             pass  # without a record the driver reads the text
 
     return __init__
+
+
+def _fetched(tb: TracebackType | None) -> str | None:
+    """What a worker was fetching, where no line of the user's was running: items that do not collate, a library's data set."""
+    while tb is not None and not (static.name_of(tb.tb_frame) == FETCH.module and FETCH.matches(tb.tb_frame)):
+        tb = tb.tb_next
+    found = FETCH.read(tb.tb_frame) if tb is not None and settings.switch("args") else None
+    text = _text(*found) if found is not None else None
+    return text.replace("] for one i of ", "] for i = ") if text else None
 
 
 def _wrap_reraise(original: Function) -> Function:
@@ -187,21 +219,26 @@ def _wrap_fetch(original: Function) -> Function:
 def _items(self: Any, index: Any) -> Any:
     if not _in_worker:
         return None
+    # It begins here, not with the worker: torch's own handlers of signals are there by now, and faulthandler's goes first.
+    text = _text(self, index)
+    return (None, (), None, 0, text) if text is not None else None
+
+
+def _text(fetcher: Any, index: Any) -> str | None:
     from autotb.postmortem import status_file
 
-    # It begins here, not with the worker: torch's own handlers of signals are there by now, and faulthandler's goes first.
-    dataset, collates = FETCHER.read(self) or (None, None)
+    dataset, collates = FETCHER.read(fetcher) or (None, None)
     if dataset is None:
         return None
     name = type(dataset).__name__
     if not settings.switch("args"):
-        return None, (), None, 0, name
-    if type(self).__name__ == "_IterableDatasetFetcher":
-        return None, (), None, 0, f"next(iter({name}))"
+        return name
+    if type(fetcher).__name__ == "_IterableDatasetFetcher":
+        return f"next(iter({name}))"
     if not collates or len(index) == 1:
-        return None, (), None, 0, f"{name}[{status_file._brief(index[0] if collates else index)}]"
+        return f"{name}[{status_file._brief(index[0] if collates else index)}]"
     shown = ", ".join(map(status_file._brief, index[:8])) + (", …" if len(index) > 8 else "")
-    return None, (), None, 0, f"{name}[i] for one i of {shown}"
+    return f"{name}[i] for one i of {shown}"
 
 
 def _note_raised(error: BaseException, iterator: object) -> None:
@@ -268,7 +305,12 @@ def _wrap_spawned(original: Function) -> Function:
     @functools.wraps(original)
     def _wrap(fn: Function, i: int, args: tuple[Any, ...], error_file: object) -> None:
         try:
+            task_events.begins(fn, (i, *args))
+        except Exception:
+            pass  # should it die, less is known
+        try:
             original(fn, i, args, error_file)
+            task_events.ended(True)
         except SystemExit as leaving:
             try:
                 _append(leaving.__context__, fn, (i, *args), error_file)
@@ -293,9 +335,19 @@ def _note_failure(error: BaseException, context: Any) -> None:
     """The first failure is raised; its record is read from the file that the text came from."""
     try:
         _attach(error, context)
+        _note_end(error, context)
     except Exception:
         pass  # without a record the text is read
     submission.note_site(error, context)
+
+
+def _note_end(error: BaseException, context: Any) -> None:
+    (processes,), (index,) = PROCESSES.read(context) or ((),), INDEX.read(error) or (None,)
+    if static.name(type(error)) == "ProcessExitedException" and index is not None:
+        from autotb.postmortem import death_report
+
+        where = f"in process {index} of torch.multiprocessing.spawn"
+        annotate.note_death(error, [death_report.of_process("torch", where, processes[index])], None)
 
 
 def _attach(error: BaseException, context: Any) -> None:
@@ -332,7 +384,7 @@ PATCHES = (
         "torch.multiprocessing.spawn", "ProcessContext.join", submission.when_raised(_note_failure, Exception), costs=Lost.RECORD
     ),
 )
-ASSUMPTIONS = (CAUGHT, SPAWNED, PIDS, WORKERS, FETCHER, FILES, INDEX)
+ASSUMPTIONS = (CAUGHT, SPAWNED, PIDS, WORKERS, FETCHER, FETCH, FILES, INDEX, PROCESSES)
 
 #: What ``python -m autotb demo --engine torch`` runs: a user's script.
 DEMO = '''\

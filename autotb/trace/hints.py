@@ -33,7 +33,7 @@ def of(trace: Trace) -> tuple[str, ...]:
         if names is not None and len(found) < MOST:
             hint = "hint: " + text.format_map(names)
             found.append(hint)
-            if when in _LAST_WORD:
+            if when in _LAST_WORD or "alone" in names:
                 break
     return tuple(found)
 

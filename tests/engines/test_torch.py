@@ -8,6 +8,9 @@ import textwrap
 
 import pytest
 
+import autotb
+import autotb.engines.torch  # noqa: F401  whose hints are looked at
+from autotb.record import annotate
 from tests import programs
 from tests.engines import kit
 from tests.engines.declared import Engine
@@ -87,6 +90,10 @@ def init(task):
     return list(DataLoader(Items(abs), num_workers=1, worker_init_fn=lambda index: task(index)))
 
 
+def ragged(task):
+    return list(DataLoader(Items(torch.zeros), num_workers=1, batch_size=2))
+
+
 def spawn(task):
     torch.multiprocessing.spawn(rank, args=(task,), nprocs=2)
 
@@ -127,7 +134,7 @@ CASES = [f"loader:{task}" for task in kit.STORIES] + [f"{way}:score" for way in 
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory):
-    others = ["own_process:score", "loader:ok", "loader:returns_lock", "loader:killed", "spawn:killed"]
+    others = ["own_process:score", "loader:ok", "loader:returns_lock", "loader:killed", "spawn:killed", "ragged:ok"]
     return kit.Program(MAIN, hangs=("loader:returns_lock",)).both(tmp_path_factory, CASES + others)
 
 
@@ -151,6 +158,36 @@ def test_the_call_and_the_place_of_submission(program):
     assert kit.OLDEST or program.in_traceback("spawn:score") == " score divide"
     if not kit.OLDEST:  # their spawn sends text alone
         assert "rank(index=1, task=<function score>)" in program.story("spawn:score")
+
+
+@kit.newer
+def test_a_process_that_died_is_told_with_its_call(program):
+    text = program.story("spawn:killed")
+
+    assert re.search(r"│ in process 1 of torch\.multiprocessing\.spawn, pid \d+, +│", text)
+    assert re.search(r"│ rank\(1, <function>\) +│", text)
+    assert "started and then crashed: killed by signal 9 (SIGKILL)" in text
+    assert kit.submitted(text) == ["spawn"]
+    assert text.count("hint: ") == 1
+
+
+def test_items_that_do_not_make_a_batch_are_named(program):
+    text = program.story("ragged:ok")
+
+    assert re.search(r"│ Items\[i\] for i = 0, 1 +│", text)
+    assert "in a DataLoader worker process 0, pid" in text
+
+
+def test_a_bus_error_of_a_worker_has_its_own_hint_alone():
+    error = ConnectionResetError("Connection reset by peer")
+    died = ["started and then crashed: killed by signal 7 (SIGBUS), Fatal Python error: Bus error"]
+    where = "in a DataLoader worker process"
+    annotate.note_death(error, [{"engine": "torch", "where": where, "pid": 1, "frames": [], "died": died}], None)
+
+    (hint,) = autotb.explain(error).hints
+    assert hint.startswith(
+        "hint: a bus error most often comes of a full /dev/shm, in which the workers hand batches over: enlarge it"
+    )
 
 
 def test_an_item_that_cannot_be_sent_ends_the_loader(program):
