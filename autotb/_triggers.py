@@ -10,6 +10,7 @@ TRIGGERS = {
     "PySide6.QtCore": ("autotb.environments.qt",),
     "_pytest.runner": ("autotb.environments.pytest",),
     "anyio": ("autotb.engines.anyio",),
+    "anyio.to_process": ("autotb.engines.anyio",),
     "apport_python_hook": ("autotb.environments.apport",),
     "asyncio.base_events": ("autotb.engines.asyncio",),
     "better_exceptions.formatter": ("autotb.environments.better_exceptions",),

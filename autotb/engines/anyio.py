@@ -1,23 +1,78 @@
 """AnyIO: task groups and threads on asyncio or trio; the exceptions themselves arrive, several as an ``ExceptionGroup``.
 
-Nothing is carried; here are the frames that are AnyIO's own.  ``to_process`` runs its worker as ``__main__``, pickles the bare
-exception there and leaves no place for a record: see docs/limits.  Source: https://anyio.readthedocs.io/en/stable/tasks.html
+Of these nothing is carried; here are the frames that are AnyIO's own.  ``to_process`` pickles the bare exception in a worker that
+runs as ``__main__``: what it is given to call is wrapped, and the record rides in the exception's ``__dict__``.
+Source: https://anyio.readthedocs.io/en/stable/subprocesses.html#running-functions-in-worker-processes
 """
 
 from __future__ import annotations
 
+import functools
+from typing import TYPE_CHECKING, Any
+
 from autotb import engine_facts
+from autotb.assumption import Lost
 from autotb.instrument.patch import Patch
 
-MODULES = ("anyio",)
+if TYPE_CHECKING:
+    from autotb.instrument.types import Function
+
+MODULES = ("anyio", "anyio.to_process")
 NAME = "AnyIO"
 DISTRIBUTION = "anyio"
-CAPTURED = "task groups with every member of the group, to_thread; on asyncio and trio"
+CAPTURED = "task groups with every member of the group, to_thread, to_process; on asyncio and trio"
 TESTED = "4.3 to 4.16"
 
 engine_facts.register(own=("anyio", "sniffio"))
 
-PATCHES: tuple[Patch, ...] = ()
+
+class _Task:
+    """What a worker process is given to call."""
+
+    def __init__(self, function: Function) -> None:
+        self.function = function
+
+    def __call__(self, *args: object) -> Any:
+        try:
+            return self.function(*args)
+        except BaseException as error:
+            try:
+                from autotb.record import annotate, build, static
+
+                tb = static.traceback_of(error)
+                hop = build.hop("anyio", "in an AnyIO worker process", call=build.call_text(self.function, args))
+                annotate.attach(error, build.record(error, tb.tb_next if tb is not None else None, hop))
+            except Exception:
+                pass  # then it arrives without its frames
+            raise
+
+
+def _wrap_run_sync(original: Function) -> Function:
+    """Runs in the program."""
+
+    @functools.wraps(original)
+    async def run_sync(func: Function, *args: object, **kwargs: Any) -> Any:
+        try:
+            return await original(_Task(func), *args, **kwargs)
+        except BaseException as error:
+            try:
+                _came(error)
+            except Exception:
+                pass  # others who read its traceback find no frames of the worker's
+            raise
+
+    return run_sync
+
+
+def _came(error: BaseException) -> None:
+    from autotb.record import annotate
+    from autotb.record.capture import attached
+
+    if "hops" in (attached(error) or {}):
+        annotate.raised(error)
+
+
+PATCHES = (Patch("anyio.to_process", "run_sync", _wrap_run_sync, costs=Lost.RECORD),)
 
 #: What ``python -m autotb demo --engine anyio`` runs: a user's script.
 DEMO = '''\

@@ -7,9 +7,11 @@ Source: https://docs.python.org/3/library/concurrent.futures.html
 
 from __future__ import annotations
 
+import _thread
 import functools
 import operator
 import sys
+import weakref
 
 from autotb import assumption, engine_facts, first_use
 from autotb.assumption import Attributes, Lost
@@ -34,6 +36,7 @@ CAPTURED = "thread, process (fork, spawn, forkserver) and interpreter pools; sub
 
 DEAD = "_autotb_dead"  # the workers that took a future's task with them, and what they died of
 SITE = "_autotb_site"
+_INITIALIZER = "what the initializer raised that broke a pool of threads"
 
 _FUNCTION, _BUILTIN, _MODULE = type(lambda: None), type(len), type(sys)
 _CALLED = frozenset((_FUNCTION, type))
@@ -77,6 +80,10 @@ def _refused(executor: object, error: BaseException) -> None:
             from autotb.postmortem import executor_deaths
 
             executor_deaths.tell(error, found[0])
+        elif executor in _broke:
+            from autotb.record import annotate
+
+            annotate.note(error, cause=_broke[executor])
     except Exception:
         pass  # then it is told that the pool is broken
     first_use.clean(error)
@@ -297,6 +304,38 @@ def _called_back(future: Future) -> None:
         pass  # a library's future whose ``__dict__`` is a method of its own (ipyparallel's)
 
 
+_raised_by: dict[int, Tree] = {}  # thread: what the initializer raised by which it is breaking its pool
+_broke: weakref.WeakKeyDictionary[Any, Tree] = weakref.WeakKeyDictionary()  # the same by such a pool of threads
+_BROKEN_THREADS = ("BrokenThreadPool", "BrokenInterpreterPool")
+
+
+def _wrap_initializer_failed(original: Function) -> Function:
+    """Runs in a thread whose initializer has just failed: the pool's errors say that one did, and not of what."""
+
+    @functools.wraps(original)
+    def _initializer_failed(self: Any) -> Any:
+        thread = _thread.get_ident()
+        try:
+            _raised_by[thread] = _broke[self] = _of_initializer(sys.exc_info()[1])
+        except Exception:
+            pass  # then they say no more
+        try:
+            return original(self)
+        finally:
+            _raised_by.pop(thread, None)
+
+    return _initializer_failed
+
+
+def _of_initializer(error: Any) -> Any:
+    from autotb.instrument import engine_frames
+    from autotb.record import build
+
+    tb = static.traceback_of(error)
+    hop = build.hop("thread pool", "in the initializer of a thread-pool worker", call=engine_frames.frame_call(tb))
+    return build.record(error, tb, hop)
+
+
 INTERNALS = Internals("concurrent.futures.process")
 MANAGER = Attributes("concurrent.futures.process", "ProcessPoolExecutor", "_executor_manager_thread", costs=Lost.DEATH)
 
@@ -363,6 +402,8 @@ def _note_failure(future: Future, exc: BaseException, caller: FrameType) -> None
         executor_deaths.note(future, broken[0], INTERNALS.manager.read(broken[0]), executor_worker.call_of)
     if type(exc) is KeyboardInterrupt:
         _interrupted().ended(exc, getattr(future, SITE, None))
+    if static.name(type(exc)) in _BROKEN_THREADS and (cause := _raised_by.get(_thread.get_ident())):
+        annotate.note(exc, cause=cause)
     kind = failure_kinds.of(exc)  # while its record is as it came
     _note_submitted(future.__dict__, exc)
     resubmit.keep_call(future, exc, lambda: _call_of(caller))
@@ -476,6 +517,7 @@ class _Results:
 
 PATCHES = (
     Patch("concurrent.futures.thread", "ThreadPoolExecutor.submit", _wrap_submit, costs=Lost.SITE),
+    Patch("concurrent.futures.thread", "ThreadPoolExecutor._initializer_failed", _wrap_initializer_failed, costs=_INITIALIZER),
     Patch("concurrent.futures.process", "ProcessPoolExecutor.submit", _wrap_submit, costs=Lost.SITE),
     Patch("concurrent.futures.thread", "ThreadPoolExecutor.shutdown", wrap_shutdown, costs=Lost.WAITED),
     Patch("concurrent.futures.process", "ProcessPoolExecutor.shutdown", wrap_shutdown, costs=Lost.WAITED),

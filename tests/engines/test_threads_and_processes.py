@@ -87,3 +87,33 @@ def test_a_hook_of_the_users_for_threads_wins(run):
 
     assert ran.stdout == "mine ZeroDivisionError\n"
     assert ran.stderr == ""
+
+
+def test_a_pool_of_threads_that_its_initializer_broke_says_of_what(shows):
+    """In its futures, and to who submits to it afterwards."""
+
+    def check(ran):
+        assert "in the initializer of a thread-pool worker" in ran.stderr
+        assert "connect(url='db://x')" in ran.stderr
+        assert ran.last.startswith("caused by KeyError: 'db://x', at ")
+        assert ran.stdout.splitlines() == ["BrokenThreadPool", "BrokenThreadPool caused by KeyError"]
+
+    shows(
+        """
+        from concurrent.futures import ThreadPoolExecutor, thread
+
+        def connect(url):
+            return {}[url]
+
+        pool = ThreadPoolExecutor(1, initializer=connect, initargs=("db://x",))
+        future = pool.submit(abs, -1)
+        error = future.exception()
+        print(type(error).__name__)
+        try:
+            pool.submit(abs, -1)
+        except thread.BrokenThreadPool as late:
+            print(type(late).__name__, "caused by", __import__("autotb").explain(late).root_cause.type)
+        future.result()
+        """,
+        check,
+    )

@@ -76,8 +76,25 @@ if __name__ == "__main__":
 
 ENGINES = {
     "trio": Engine(requires=("trio>=0.25",), oldest=("trio==0.25.0", "anyio==4.3.0")),
-    "anyio": Engine(requires=("anyio>=4.3",)),
+    "anyio": Engine(requires=("anyio>=4.3",), main=MAIN, cases=("anyio_process:ok", "anyio_process:score")),
 }
+
+
+class TestProcess(kit.Standard):
+    """``to_process``: the worker pickles the bare exception, which cannot be made fit there."""
+
+    MAIN = MAIN
+    WAYS = {"anyio_process": "in an AnyIO worker process, pid"}
+    TASKS = ("score", "chained", "library")
+    NOT_SUBMITTED = ("anyio_process",)
+    OWN = ("/anyio/",)
+
+    def test_exit_status_and_the_users_own_output(self, tmp_path):
+        """What a worker prints goes nowhere, with AnyIO alone too."""
+        ours = kit.Program(MAIN).run(tmp_path, "!anyio_process:says")
+
+        assert (ours.status, ours.last) == (1, kit.ZERO)
+        assert "user's own" not in ours.stdout
 
 
 class TestGroups(kit.Standard):
