@@ -40,6 +40,7 @@ TRIGGERS = {
     "distributed.process": ("autotb.engines.distributed",),
     "distributed.scheduler": ("autotb.engines.distributed",),
     "distributed.worker": ("autotb.engines.distributed",),
+    "django.test.runner": ("autotb.environments.django",),
     "django.views.debug": ("autotb.environments.django",),
     "exceptiongroup._formatting": ("autotb.environments.exceptiongroup",),
     "executorlib.executor.base": ("autotb.engines.executorlib",),

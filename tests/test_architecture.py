@@ -136,7 +136,6 @@ ELSEWHERE = {
     "engines/threads": "with processes, which fail alike: tests/engines/test_threads_and_processes.py",
     "engines/torchelastic": "PyTorch's, of two adapters: tests/engines/test_torch.py",
     "engines/trio": "with anyio, which runs on it: tests/engines/test_trio_and_anyio.py",
-    "environments/django": "a page, as others: tests/environments/test_web.py",
     "environments/starlette": "a page, as others: tests/environments/test_web.py",
     "environments/werkzeug": "a page, as others: tests/environments/test_web.py",
     "environments/better_exceptions": "a printer of tracebacks, as others: tests/environments/test_printers.py",
