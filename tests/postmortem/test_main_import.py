@@ -71,7 +71,8 @@ def test_a_pool_whose_workers_cannot_import_the_program_ends(run):
     assert ran.status == 1
     assert ran.stderr.count(HINT) == ran.stderr.count("hint: ") == 1
     assert "could not import the main script, of RuntimeError: An attempt" in ran.stderr
-    assert re.fullmatch(r"autotb.WorkerDied: worker process \d+ died: exit status 1", ran.last)
+    # After it the tracker of semaphores may complain of those that the workers have made.
+    assert re.search(r"^autotb.WorkerDied: worker process \d+ died: exit status 1$", ran.stderr, re.M)
 
 
 def test_errors_of_other_kinds_or_places_are_told_each(run):
