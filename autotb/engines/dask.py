@@ -159,13 +159,13 @@ def _wrap_execute_task(original: Function) -> Function:
         pack = pack_exception
         name = pack.__name__ if hasattr(pack, "__name__") else ""
         if name == "pack_exception":
-            pack = functools.partial(_pack, pack, loads)
+            pack = functools.partial(_pack, pack, loads, key)
         return original(key, task_info, dumps, loads, get_id, pack)
 
     return execute_task
 
 
-def _pack(original: Function, loads: Function, exc: BaseException, dumps: Function) -> Any:
+def _pack(original: Function, loads: Function, key: object, exc: BaseException, dumps: Function) -> Any:
     try:
         from autotb.instrument import engine_frames, executor_worker
         from autotb.record import annotate, build, pickling
@@ -174,7 +174,9 @@ def _pack(original: Function, loads: Function, exc: BaseException, dumps: Functi
         in_process = original.__module__ == "dask.multiprocessing"
         where = "in a Dask worker" if in_process else "in a Dask worker thread"
         ran = executor_worker.ran(exc) if in_process else None
-        tree = build.record(exc, tb, build.hop("dask", where, call=engine_frames.frame_call(tb), ran=ran, twice=True))
+        label = f"task {key}" if type(key) in (str, tuple) else None  # a tuple says which part of a collection it is
+        hop = build.hop("dask", where, call=engine_frames.frame_call(tb), label=label, ran=ran, twice=True)
+        tree = build.record(exc, tb, hop)
         if in_process:
             return original(pickling.packed(exc, tree, dumps, loads), dumps)
         annotate.attach(exc, tree)

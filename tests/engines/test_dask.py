@@ -79,12 +79,14 @@ def test_compute_on_this_machine(local, case):
         kit.check(local, case, where=WAYS[way])
         assert kit.submitted(local.story(case)) == [way]
         assert re.search(r"│ score\(item=0\) +│", local.story(case))
+        assert re.search(r"[, ]task score-[-\w]+[, ]", local.story(case))
 
 
 @pytest.mark.parametrize("way", ["bag", "frame"])
 def test_bags_and_dataframes(local, way):
     kit.check(local, f"{way}:score", own=("/dask/",), where="in a Dask worker")
     assert kit.submitted(local.story(f"{way}:score")) == [way]
+    assert re.search(r"[, ]task \('[-\w]*(score|map)[-\w]*', 1\),", local.story(f"{way}:score"))
 
 
 def test_arrays(local):
