@@ -503,3 +503,44 @@ if __name__ == "__main__":
         asker.start()
         asker.join()
 """
+
+
+LOST = """
+import parsl
+from parsl import Config, python_app
+from parsl.executors import HighThroughputExecutor
+from parsl.providers import LocalProvider
+
+
+@python_app
+def lose(sample):
+    import os, signal, time
+
+    os.kill(os.getppid(), signal.SIGKILL)  # the manager
+    time.sleep(60)
+
+
+if __name__ == "__main__":
+    executor = HighThroughputExecutor(
+        max_workers_per_node=1,
+        address="127.0.0.1",
+        cpu_affinity="none",
+        heartbeat_period=1,
+        heartbeat_threshold=2,
+        block_error_handler=False,
+        provider=LocalProvider(init_blocks=1, max_blocks=1),
+    )
+    with parsl.load(Config(executors=[executor], initialize_logging=False, strategy="none")):
+        lose("s1").result()
+"""
+
+
+@kit.newer
+@pytest.mark.on_main()
+def test_a_lost_manager_is_told_with_the_call_and_who_noticed_it(run):
+    ran = run(LOST)
+
+    assert re.search(r"│ in Parsl's interchange, pid \d+, task 0, +│\n│ submitted at \S+main.py:\d+ in <module>", ran.stderr)
+    assert re.search(r"│ lose\(sample='s1'\) +│", ran.stderr), ran.stderr
+    assert "Parsl worker thread" not in ran.stderr
+    assert ran.last.startswith("parsl.executors.high_throughput.errors.ManagerLost: Task failure due to loss of manager ")

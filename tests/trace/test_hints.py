@@ -187,6 +187,7 @@ def test_a_worker_whose_end_is_not_known():
             assert text in told("started and then crashed: gone, its exit status is not known")
         for text in ("worker_logdir_root", "`Killed`", "memory limits", "by hand"):
             assert text in told("started and then crashed: gone, its exit status is not known")
+        assert ",," not in told("started and then crashed: gone, its exit status is not known")
         assert "worker_logdir_root" not in told("died: gone, its exit status is not known", engine="ray")
         for died, cause in (
             ("died: killed by signal 11 (SIGSEGV)", "as a crash in compiled code does"),

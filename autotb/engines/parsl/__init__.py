@@ -47,6 +47,7 @@ DISTRIBUTION = "parsl"
 CAPTURED = "python, bash and join apps; thread and HighThroughput executors; chains, fan-in, diamonds to their root cause"
 TESTED = "2024.11 to 2026.10"
 WORKERS = "in a Parsl worker"
+INTERCHANGE = "in Parsl's interchange"  # where the loss of a manager is noticed
 
 UPSTREAM = Attributes(
     "parsl.dataflow.errors",
@@ -254,7 +255,7 @@ def _record(exc: BaseException, tb: TracebackType | None, caller: FrameType) -> 
         call = _ended
     elif given := assumption.read(caller, APP):
         call = build.call_text(*_app(*given))
-    hop = build.hop("parsl", WORKERS if _in_worker() else "in a Parsl worker thread", call=call, twice=True)
+    hop = build.hop("parsl", _where(), call=call, twice=True)
     hop.update(commands.of(tb))
     tree = build.record(exc, tb, hop)
     if is_of_a_result and isinstance(tree, dict):
@@ -277,9 +278,13 @@ def _app(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[
     return function, args, kwargs
 
 
-def _in_worker() -> bool:
+def _where() -> str:
+    """What this process is of Parsl's, by the script that it runs."""
     main = sys.modules.get("__mp_main__") or sys.modules.get("__main__")
-    return os.path.basename(getattr(main, "__file__", None) or "").startswith("process_worker_pool")
+    script = os.path.basename(getattr(main, "__file__", None) or "")
+    if script.startswith("process_worker_pool"):
+        return WORKERS
+    return INTERCHANGE if script.startswith("interchange") else "in a Parsl worker thread"
 
 
 def _wrap_get_exception(original: Function) -> Function:
@@ -410,6 +415,9 @@ def _note_task(kernel: Any, task: dict[str, Any], error: BaseException) -> None:
     hops = (attached(error) or {}).get("hops") or []
     if hops and hops[0].get("engine") == "parsl":
         hops[0].setdefault("label", f"task {task['id']}")
+        if hops[0].get("where") == INTERCHANGE:  # which does not know the call
+            call = build.call_text(*_app(inspect.unwrap(task["func"]), task["args"], task["kwargs"]))
+            hops[0].update({"call": call} if call else {})
         attempts.note(error, task["fail_count"], max(task["fail_count"], kernel._config.retries + 1), failed)
 
 
