@@ -184,7 +184,7 @@ def _crashed(trace: Trace) -> dict[str, str] | None:
     return None
 
 
-_IS_TOLD = ("its initializer raised ", "could not import the main script, ")
+_IS_TOLD = ("its initializer raised ", "could not import the main script, ", "ended with its actor, because ")
 
 
 def _no_guard(trace: Trace) -> dict[str, str] | None:

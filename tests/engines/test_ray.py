@@ -292,6 +292,7 @@ def test_a_failed_actor_is_told_once(stories):
     assert text.count("in __init__") == 1
     assert "the actor was not created: its __init__ failed" in text
     assert len(re.findall(r"^\S*\(Actor pid=", text, re.M)) <= 1
+    assert "Exception raised in creation task" not in text[text.index("in __init__") :]  # where the story is, its copy is none
 
 
 def test_an_uncaught_error_ends_the_program_with_status_1(tmp_path):

@@ -35,11 +35,6 @@ if TYPE_CHECKING:
         def task_id(self) -> Any: ...
         def future(self) -> Any: ...
 
-    class ActorDied(Exception):  # noqa: N818
-        """``ray.exceptions.ActorDiedError``."""
-
-        error_msg: str
-
 
 MODULES = (
     "ray",
@@ -339,8 +334,10 @@ def _wrap_actor_died_init(original: Function) -> Function:
             if tree is not None:
                 _note_submitted(tree)
                 annotate.arrive(self, tree)
-                if _in_worker() and not noise_is_kept():
-                    _shorten(self, tree)
+                if not _in_worker():
+                    log_copies.have(tree)
+                elif not noise_is_kept():
+                    log_copies.shorten(self, tree)
             else:
                 _tell_of_death(self, sys._getframe(2))
         except Exception:
@@ -353,15 +350,11 @@ def _in_worker() -> bool:
     return os.path.basename(getattr(sys.modules.get("__main__"), "__file__", None) or "") == "default_worker.py"
 
 
-def _shorten(error: ActorDied, tree: Tree) -> None:
-    """A worker prints this text to its stderr, which Ray shows in the driver: the driver has the whole story already."""
-    error.error_msg = f"The actor died because of an error raised in its creation task: {tree['type']}: {tree['message']}"
-
-
 # Workers that die
 
 DESERIALIZE = Frame("ray._private.serialization", "SerializationContext._deserialize_object", "object_ref", costs=Lost.DEATH)
 PID = Text("ray.exceptions", r"^\s*pid: (\d+)$", re.M, words=("pid: ",), costs="which actor's process died")
+ENDED = re.compile(r"The actor is dead because (?!its worker process has died)([^.\n]+(?:\.\w[^.\n]*)*)\.")  # Ray's core says so
 
 
 def _wrap_execution_info(original: Function) -> Function:
@@ -430,12 +423,15 @@ def _tell_of_death(error: BaseException, caller: FrameType) -> None:
     dead = _dead(task_events.number(task.binary()), int(named[1]) if named is not None else None)
     if not dead:
         return
-    from autotb.postmortem import death_report, status_reader
+    from autotb.postmortem import death_report, status_file, status_reader
 
     last = dead[-1]
     log = _log_of(last.pid)
     last.dump = last.dump or _dump(log)
     hop = death_report.hop("ray", "in a Ray actor" if named is not None else "in a Ray worker", last.pid, None, last)
+    ended = ENDED.search(str(error))
+    if ended is not None:
+        hop["died"] = [f"ended with its actor, because {ended[1]}"]
     if len(dead) > 1:
         hop["died"].append(f"before it died of the same task: pid {', '.join(str(left.pid) for left in dead[:-1])}")
     if log is not None and not hop["frames"]:
@@ -443,6 +439,14 @@ def _tell_of_death(error: BaseException, caller: FrameType) -> None:
     for left in dead:
         status_reader.bury(left.pid)
     site = _sites.get(task.binary()) or _sites.get(task.actor_id().binary())
+    ran = last.words[status_file.JOB]
+    if last.running and ran != task_events.number(task.binary()):  # an actor's, which had this one still to do
+        place = engine_frames.place_of(site)
+        if place is not None:
+            hop["died"].append(
+                f"asked for was another of its tasks, submitted at {place['path']}:{place['line']} in {place['name']}"
+            )
+        site = next((site for key, site in list(_sites.items()) if task_events.number(key) == ran), None)
     annotate.note_death(error, [hop], engine_frames.place_of(site))
 
 

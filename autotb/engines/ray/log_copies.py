@@ -1,8 +1,9 @@
-"""What Ray Data and Ray Train log of an error that they then raise to the program: on the terminal its first lines are enough.
+"""What Ray and its libraries log of an error that the program gets: on the terminal its first lines are enough.
 
 Ray Data logs the traceback where an operation fails and again where the data set ends; Ray Train in the worker, and twice in the
 controller, whose lines Ray shows in the driver.  Their log files get all of it as ever, and so does the terminal where the error
 is not raised: a block that may fail, a training that is tried again.
+A worker whose actor was not created prints the error, and Ray shows that in the driver when it gets to it.
 Source: https://docs.ray.io/en/latest/ray-observability/user-guides/configure-logging.html
 
 Flows in: log records on their way to the terminal.  Flows out: the same, or shortened copies.
@@ -18,13 +19,14 @@ from typing import TYPE_CHECKING, Any
 from autotb.assumption import Lost, Text
 from autotb.instrument import attempts
 from autotb.instrument.patch import Patch, noise_is_kept
-from autotb.record import static
+from autotb.record import callsite, static
 from autotb.record.capture import attached
 
 if TYPE_CHECKING:
     import logging
 
     from autotb.instrument.types import Function
+    from autotb.record.schema import Tree
 
 ABORTS = Text(
     "ray.data._internal.execution.streaming_executor_state",
@@ -105,11 +107,48 @@ def _is_recorded(error: object) -> bool:
     return static.is_exception(error) and any(attached(each) is not None for each in static.chain(error))
 
 
+_CREATION = "The actor died because of an error raised in its creation task: "
+_told: dict[object, tuple[str, ...]] = {}  # by the pid of an actor's worker: what it prints of the error that this process has
+
+
+def shorten(error: Any, tree: Tree) -> None:
+    """A worker prints this text to its stderr, which Ray shows in the driver: the driver has the whole story."""
+    error.error_msg = f"{_CREATION}{tree['type']}: {tree['message']}"
+
+
+def have(tree: Tree) -> None:
+    """The error of an actor that was not created has reached this process: a line of it that Ray shows afterwards is none."""
+    text = f"Exception raised in creation task: {_CREATION}{tree['type']}: {tree['message']}"
+    callsite.remember(_told, tree["hops"][0].get("pid"), tuple(text.split("\n")))
+
+
+def _wrap_print(original: Function) -> Function:
+    """In the driver: what a worker has written, some lines of it."""
+
+    @functools.wraps(original)
+    def print_worker_logs(data: dict[str, Any], *args: object, **kwargs: object) -> None:
+        try:
+            told = _told.get(data.get("pid"))
+            if told is not None and not noise_is_kept():
+                left = [line for line in data["lines"] if line not in told]
+                if not left:
+                    return
+                data = {**data, "lines": left}
+        except Exception:
+            pass  # then as Ray does it
+        original(data, *args, **kwargs)
+
+    return print_worker_logs
+
+
 def _with(record: logging.LogRecord, message: str) -> logging.LogRecord:
     short = copy.copy(record)
     short.msg, short.args, short.exc_info, short.exc_text = message, None, None, None
     return short
 
 
-PATCHES = (Patch("ray._private.log", "PlainRayHandler.emit", _wrap_emit, optional=True, costs=Lost.TWICE),)
+PATCHES = (
+    Patch("ray._private.log", "PlainRayHandler.emit", _wrap_emit, optional=True, costs=Lost.TWICE),
+    Patch("ray._private.worker", "print_worker_logs", _wrap_print, optional=True, costs=Lost.TWICE),
+)
 ASSUMPTIONS = (ABORTS, FULL, WORKER, POLICY, PARTITION)

@@ -66,3 +66,17 @@ def test_noise_may_be_kept(monkeypatch):
     monkeypatch.setattr(log_copies, "noise_is_kept", lambda: True)
 
     assert shown(log_copies.FULL.module, "Full stack trace:", RECORDED) == ("Full stack trace:", True)
+
+
+def test_a_line_of_an_error_that_the_driver_has_is_not_shown(monkeypatch):
+    monkeypatch.setattr(log_copies, "_told", {})
+    shown = []
+    show = log_copies._wrap_print(lambda data, *more: shown.append(data["lines"]))
+    line = "Exception raised in creation task: The actor died because of an error raised in its creation task: ValueError: x"
+    show({"pid": 7, "lines": [line, "the user's"]}, None, False)
+    log_copies.have({"type": "ValueError", "message": "x", "hops": [{"pid": 7}]})
+    show({"pid": 7, "lines": [line, "the user's"]}, None, False)
+    show({"pid": 7, "lines": [line]}, None, False)
+    show({"pid": 8, "lines": [line]}, None, False)
+
+    assert shown == [[line, "the user's"], ["the user's"], [line]]

@@ -68,6 +68,29 @@ def stopped_wait():
     stopped(ray.wait, num_returns=2)
 
 
+@ray.remote(num_cpus=0)
+class Sleeper:
+    def sleep(self, seconds):
+        open(f"begun {seconds}", "w").close()
+        time.sleep(seconds)
+
+    def tick(self):
+        pass
+
+
+def killed(seconds=62):
+    sleeper = Sleeper.remote()
+    sleeping = sleeper.sleep.remote(seconds)
+    ticking = sleeper.tick.remote()
+    begun(seconds)
+    ray.kill(sleeper)
+    ray.get(sleeping if seconds == 62 else ticking)
+
+
+def killed_before():
+    killed(63)
+
+
 @ray.remote(max_retries=2, retry_exceptions=True)
 def divide(number):
     return 1 / number
@@ -78,7 +101,7 @@ def again():
 
 
 ray.init(num_cpus=1, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
-for case in (again, timed_out, cancelled, stopped_get, stopped_wait):
+for case in (again, killed, killed_before, timed_out, cancelled, stopped_get, stopped_wait):
     sys.stderr.write(f"=== {case.__name__}\\n")
     sys.stderr.flush()
     try:
@@ -129,6 +152,19 @@ def test_a_cancelled_task_is_named(stories):
 @pytest.mark.on_main()
 def test_attempts_are_counted(stories):
     assert "attempt 3 of 3, all failed alike" in " ".join(stories["again"].replace("│", "").split()), stories["again"]
+
+
+@kit.newer
+@pytest.mark.on_main()
+@pytest.mark.parametrize("case", ["killed", "killed_before"])
+def test_an_actor_that_was_killed_is_no_crash(stories, case):
+    text = " ".join(stories[case].replace("│", "").split())
+    seconds = 62 if case == "killed" else 63
+
+    assert f"in killed Sleeper.sleep({seconds}) ended with its actor, because it was killed by `ray.kill`" in text, text
+    assert bool(re.search(r"asked for was another of its tasks, submitted at \S+main\.py:\d+ in killed", text)) == (seconds == 63)
+    assert "hint:" not in text
+    assert "crashed" not in text
 
 
 def test_other_errors_are_let_be():
