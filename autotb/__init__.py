@@ -34,7 +34,17 @@ __all__ = [
 ]
 
 
+# ``from autotb import settings`` asks the package first: were that to raise, debuggers that stop at errors would stop here.
+_PARTS = (
+    "_triggers", "api", "aside", "assumption", "boot", "cli", "engine_facts", "engines", "environments", "first_use", "flow",
+    "frozen", "futures", "hooks", "import_hook", "imports", "instrument", "own_finder", "plain_errors", "postmortem", "project",
+    "record", "render", "runtime", "settings", "surface", "trace", "uncaught",
+)  # fmt: skip
+
+
 def __getattr__(name):  # type: ignore[no-untyped-def]
+    if name in _PARTS:
+        return __import__("autotb." + name, fromlist=("__name__",))
     if name not in __all__:
         raise AttributeError(f"module 'autotb' has no attribute {name!r}")
     from autotb.api import load

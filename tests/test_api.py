@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 
 import pytest
 
@@ -82,3 +83,42 @@ def test_the_public_names():
     assert set(autotb.__all__) <= set(dir(autotb))
     with pytest.raises(AttributeError, match="module 'autotb' has no attribute 'nothing'"):
         autotb.nothing
+
+
+def test_the_package_knows_its_parts():
+    folder = Path(autotb.__file__).parent
+    parts = {path.stem for path in folder.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+
+    assert sorted(parts - {"__init__", "__main__"}) == list(autotb._PARTS)
+
+
+def test_no_debugger_stops_in_our_imports(run):
+    """One that stops where an error leaves a function sees none of the package's, while a worker's error is told."""
+    told = run(
+        """
+        import sys
+
+        left = []
+
+        def trace(frame, event, value):
+            if event == "exception" and frame.f_code.co_name == "__getattr__" and frame.f_globals["__name__"] == "autotb":
+                left.append(str(value[1]))
+            return trace
+
+        def ratio(clicks, views):
+            return clicks / views
+
+        if __name__ == "__main__":
+            sys.settrace(trace)
+            from concurrent.futures import ProcessPoolExecutor
+
+            with ProcessPoolExecutor(1) as pool:
+                error = pool.submit(ratio, 1, 0).exception()
+            sys.excepthook(type(error), error, error.__traceback__)
+            sys.settrace(None)
+            print(left)
+        """
+    )
+
+    assert "ratio(clicks=1, views=0)" in told.stderr
+    assert told.stdout == "[]\n"

@@ -158,7 +158,7 @@ class TestAPlaceThatFailsAgain:
     ("head", "body", "count"),
     [
         ("score(item, *rest, weight=2, **more)", "share = 0; item / share", 4),
-        ("score(item)", "(lambda: item); item / 0", 1 if sys.version_info >= (3, 11) else 0),  # 3.10 has those of closures last
+        ("score(item)", "(lambda: item); item / 0", 1),
         ("score(item, other=1)", "del item; other / 0", 0),
         ("score(item)", "[1 / 0 for one in [item]]", 1),
         ("score()", "share = 1 / 0", 0),
