@@ -71,7 +71,7 @@ def run(
         return Took([] if is_here else _pickled([]), 0.0, unread=found.why)
     calls = _Calls(function, constants, stop, is_here, begun, terms)
     if sink is not None:
-        calls.keeper = _keeper(sink, function, columns, constants, ats, is_here)
+        calls.keeper = _keeper(sink, function, columns, constants, ats, is_here, calls.spans)
         columns = calls.keeper.columns  # without the calls that a worker had made that died
         if not calls.keeper.ats:
             return calls.took(0)
@@ -87,6 +87,7 @@ class _Calls:
         self.function, self.constants, self.stop, self.is_here, self.begun = function, constants, stop, is_here, begun
         self.until = begun + terms.seconds if terms is not None and terms.seconds is not None else math.inf
         self.results: list[Any] = []
+        self.spans: list[tuple[int, float]] = []
         self.keeper: Any = None
         self.run = terms.run if terms is not None and is_here else None
         policy = terms.policy if terms is not None else None
@@ -99,9 +100,9 @@ class _Calls:
     def make(self, columns: tuple[list[Any], ...]) -> int:
         """Make them, no longer than is allowed.  Returns why the arguments of the next one cannot be had here, or 0."""
         function, constants, tries = self.function, self.constants, self.tries
-        total, looks, last = (len(columns[0]) if columns else 1), 1, self.begun
+        total, looks, last, done = (len(columns[0]) if columns else 1), 1, time.perf_counter(), 0
         args: tuple[Any, ...] = ()
-        add, rest = self.results.append, rows_of(columns)
+        add, rest, why, is_over = self.results.append, rows_of(columns), 0, False
         while len(self.results) < total:
             try:
                 if tries is not None:
@@ -114,20 +115,24 @@ class _Calls:
                     for args in itertools.islice(rest, looks):
                         add(function(*args))
             except Unread as found:
-                return found.why
+                why = found.why
             except Exception as error:
                 add = self.failed(error, args)
-                if self.stop:
-                    break
+                is_over = self.stop
             now = time.perf_counter()
+            if made := len(self.results) - done:
+                self.spans.append((made, (now - last) / made))
+            done += made
+            if why or is_over:
+                break
             if self.keeper is not None:
                 self.keeper.look(self.results, now)
+                last = time.perf_counter()
             else:
-                looks = min(2 * looks, _LOOK) if now - last < _BRIEF else 1
-                last = now
+                looks, last = (min(2 * looks, _LOOK) if now - last < _BRIEF else 1), now
             if now > self.until or self.is_over():
                 break
-        return 0
+        return why
 
     def failed(self, error: Exception, args: tuple[Any, ...]) -> Any:
         """One call has.  Returns how further results are added."""
@@ -147,7 +152,8 @@ class _Calls:
         elif not self.is_here:
             found = _pickled(found)
         is_partly = self.keeper is not None and self.keeper.kept
-        return Took(found, None if is_partly else time.perf_counter() - self.begun, retried, timed_out, unread)
+        seconds, spans = (None, []) if is_partly else (time.perf_counter() - self.begun, self.spans)
+        return Took(found, seconds, retried, timed_out, unread, spans)
 
 
 def _keeper(sink: Sink, *call: Any) -> Any:

@@ -17,7 +17,7 @@ from autotb.flow.messages import Elsewhere, Failed, Partly
 from autotb.flow.result_log import Place
 from autotb.flow.snapshots import ErrorSnapshot
 from autotb.flow.step_inputs import Call, Work
-from autotb.flow.store import Memory
+from autotb.flow.store import Memory, Seconds
 from autotb.flow.stored import here, loaded, value_of
 from autotb.record import annotate
 
@@ -41,10 +41,11 @@ class Task:
 
 @dataclass
 class Answer:
-    """What they came to, and where workers have kept it."""
+    """What they came to, where workers have kept it, and the seconds of each."""
 
     results: list[Any]
     places: Sequence[Place | None] | None = None
+    seconds: Seconds = ()
 
 
 Settling = Generator[Task, Answer, None]
@@ -72,7 +73,8 @@ def settle(run: Run, work: Work, at: int) -> Settling:
     context = context.with_resources(work.resources(call, context, run.owners))
     named = call.named if not context.error_info else loaded(call.named, call.inputs)
     value: Any = maybe_propagate_before_call(context, work.function, named, call.inputs, run.store.folder)
-    place = None
+    place: Place | None = None
+    seconds: Seconds = ()
     if value is not None:
         work.column.made.pop(at, None)
     else:
@@ -83,13 +85,13 @@ def settle(run: Run, work: Work, at: int) -> Settling:
             kwargs = _with_resources(work, call, context)
             columns = tuple([value if isinstance(value, Elsewhere) else [value] for value in call.args])
             answer = yield Task(columns, kwargs, context.resources, [at])
-            value, place = answer.results[0], answer.places[0] if answer.places else None
+            value, place, seconds = answer.results[0], answer.places[0] if answer.places else None, answer.seconds
             if type(value) is Failed:
                 value = _wrapped(run, work, call.args, kwargs, value)
             run.cache.put(key, value)
         elif type(value) is ErrorSnapshot and run.mode == RAISE:
             _wrapped(run, work, call.args, call.kwargs, Failed(value.exception, value.earlier))
-    run.tell(work, run.store.put(work.column, [at], [value], [place]))
+    run.tell(work, run.store.put(work.column, [at], [value], [place], seconds))
 
 
 def settle_chunk(run: Run, work: Work, ats: Sequence[int], columns: tuple[list[Any], ...]) -> Settling:
@@ -101,9 +103,10 @@ def settle_chunk(run: Run, work: Work, ats: Sequence[int], columns: tuple[list[A
     for index, value in enumerate(results) if type(results) is Partly else ():
         if type(value) is Failed:
             if run.mode == RAISE:  # what came before it is not lost
-                run.store.put(work.column, ats[:index], results[:index], answer.places[:index] if answer.places else None)
+                places = answer.places[:index] if answer.places else None
+                run.store.put(work.column, ats[:index], results[:index], places, answer.seconds[:index])
             results[index] = _wrapped(run, work, tuple([value_of(one, index) for one in columns]), work.constants, value)
-    run.tell(work, run.store.put(work.column, ats, results, answer.places))
+    run.tell(work, run.store.put(work.column, ats, results, answer.places, answer.seconds))
 
 
 def _wrapped(run: Run, work: Work, args: tuple[Any, ...], kwargs: dict[str, Any], failed: Failed) -> ErrorSnapshot:

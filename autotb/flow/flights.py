@@ -39,7 +39,7 @@ class Flight:
             return
         for at, (settling, _) in enumerate(self.alone[: len(answer.results)]):
             places = answer.places[at : at + 1] if answer.places is not None else None
-            sent(settling, Answer(answer.results[at : at + 1], places))
+            sent(settling, Answer(answer.results[at : at + 1], places, answer.seconds[at : at + 1]))
 
 
 class Flights:

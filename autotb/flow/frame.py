@@ -19,7 +19,7 @@ from autotb.flow.store import Column, Elements, Memory
 
 LIBRARIES = ("pandas", "polars")
 STATES = {OK: "done", FAILED: "failed", SKIPPED: "skipped"}
-_OWN = ("index", "result", "state", "error", "left_out")
+_OWN = ("index", "result", "state", "error", "time", "left_out")
 _ABSENT = {"left_out": 0}  # in the rows of steps that leave nothing out
 
 
@@ -36,7 +36,7 @@ def _loaded(column: Column, folder: str | None) -> Column:
     values: list[Any] = [None] * len(column.states)
     for at, value in Elements(folder, column.name).all(len(values)):
         values[at] = value
-    return Column(column.name, column.shape, column.states, values, column.step, column.made)
+    return Column(column.name, column.shape, column.states, values, column.step, column.made, column.seconds)
 
 
 def frame(nodes: Iterable[Node], columns: dict[str, Column], folder: str | None, library: str | None) -> Any:
@@ -47,12 +47,12 @@ def frame(nodes: Iterable[Node], columns: dict[str, Column], folder: str | None,
     made, nodes = _library(library), list(nodes)
     rows: list[dict[str, Any]] = []
     for node in nodes:
-        for inputs, told in _calls(node, _memory(node, columns, folder)):
+        for inputs, told in _calls(node, _memory(node, columns, folder), _seconds(columns[node.name], folder)):
             if len(nodes) == 1:
                 rows.append({**{f"{name} (input)" if name in _OWN else name: one for name, one in inputs.items()}, **told})
             else:
                 rows.append({"step": node.name, "inputs": inputs, **told})
-    names = list(dict.fromkeys(name for row in rows for name in row)) or list(_OWN[:4])
+    names = list(dict.fromkeys(name for row in rows for name in row)) or list(_OWN[:5])
     return made.DataFrame({name: _series(made, name, [row.get(name, _ABSENT.get(name)) for row in rows]) for name in names})
 
 
@@ -77,7 +77,14 @@ def _series(library: Any, name: str, values: list[Any]) -> Any:
         return library.Series(name, values, dtype=library.Object)
 
 
-def _calls(node: Node, memory: Memory) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+def _seconds(column: Column, folder: str | None) -> dict[int, float]:
+    """What each call took that was made, in this run or in an earlier one of the folder."""
+    found = dict(Elements(folder, column.name).seconds(len(column.states))) if folder is not None else {}
+    found.update((at, one) for at, one in enumerate(column.seconds) if one == one)
+    return {at: float(f"{one:.6g}") for at, one in found.items()}
+
+
+def _calls(node: Node, memory: Memory, seconds: dict[int, float]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """The inputs of each call by name, and what became of it."""
     column = memory.columns[node.name]
     work = Work(node, memory, CONTINUE, containers=False)
@@ -89,6 +96,7 @@ def _calls(node: Node, memory: Memory) -> Iterator[tuple[dict[str, Any], dict[st
             "result": value if state == OK else None,
             "state": STATES.get(state, "not called"),
             "error": None if state == OK or value is None else _error(value),
+            "time": seconds.get(at) if state in (OK, FAILED) else None,
         }
         if any(made.left_out for made in column.made.values()):
             told["left_out"] = column.made[at].count if at in column.made else 0

@@ -5,6 +5,7 @@ Flows in: exceptions and results, in a worker.  Flows out: their pickles, which 
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -69,13 +70,23 @@ class Terms(NamedTuple):
 class Took(NamedTuple):
     """What a worker sends back of a chunk: what it came to, and the seconds that this took, where they are known; they are not
     where another worker had made some of its calls.  There may be fewer results than calls: the last ones were not made.
-    ``retried`` and ``timed_out`` count calls; ``unread`` says why the arguments of the next call are to be read elsewhere."""
+    ``retried`` and ``timed_out`` count calls; ``unread`` says why the arguments of the next call are to be read elsewhere;
+    ``spans`` are the seconds of each call, of so many in a row the same: of brief ones the mean of some."""
 
     results: Any
     seconds: float | None
     retried: int = 0
     timed_out: int = 0
     unread: int = 0
+    spans: Sequence[tuple[int, float]] = ()
+
+    @property
+    def each(self) -> array[float]:
+        """The seconds of each call."""
+        found = array("f")
+        for count, seconds in self.spans:
+            found.extend([seconds] * count)
+        return found
 
 
 UNSEEN, UNREAD = 1, 2  # a worker does not see the run folder; it cannot have a value of it, or that holds errors

@@ -27,6 +27,11 @@ _HEADER, _SUM = struct.Struct("<4sBHQQIQ"), struct.Struct("<I")
 _WHOLE = struct.Struct(_HEADER.format + _SUM.format[1:])
 _HEAD = _WHOLE.size
 _MARK, _BEFORE = b"aTb2", b"aTb1"  # in those of before the checksum is that of the contents alone
+_TIMED, _SECONDS = (
+    b"aTb3",
+    struct.Struct("<f"),
+)  # of a call whose seconds are known: they stand before the text, and count as such
+_MARKS, _PREFIX = (_TIMED, _MARK, _BEFORE), b"aTb"
 _BLOCK = 1 << 20  # bytes that are written at once
 _MOST_READ = 64  # shards that are open at once
 _WINDOW = 1 << 16  # bytes that are read at once, at least: what was written together is mostly read together
@@ -43,7 +48,7 @@ class Place(NamedTuple):
 
 
 class Record(NamedTuple):
-    """What stands there."""
+    """What stands there; ``seconds`` is how long the call took, where that is known."""
 
     state: int
     step: int
@@ -51,6 +56,7 @@ class Record(NamedTuple):
     stamp: int
     text: bytes
     data: bytes
+    seconds: float | None = None
 
 
 class Found(NamedTuple):
@@ -103,10 +109,12 @@ def _blocks(records: Iterable[Record]) -> Iterator[tuple[list[tuple[int, int]], 
     parts: list[bytes] = []
     total = 0
     for record in records:
-        body = record.text + record.data if record.text else record.data
-        head = _HEADER.pack(_MARK, record.state, record.step, record.at, record.stamp, len(record.text), len(record.data))
-        parts += head, _SUM.pack(zlib.crc32(body, zlib.crc32(head))), body
-        sizes.append((record.state, _HEAD + len(body)))
+        mark, text, data = _MARK, record.text, record.data
+        if record.seconds is not None:
+            mark, text = _TIMED, _SECONDS.pack(record.seconds) + text
+        head = _HEADER.pack(mark, record.state, record.step, record.at, record.stamp, len(text), len(data))
+        parts += head, _SUM.pack(zlib.crc32(data, zlib.crc32(text, zlib.crc32(head)))), text, data
+        sizes.append((record.state, _HEAD + len(text) + len(data)))
         total += sizes[-1][1]
         if total > _BLOCK:
             yield sizes, b"".join(parts)
@@ -223,6 +231,11 @@ class _Window:
             self.start, self.data = offset, data
         return data, 0
 
+    def part(self, offset: int, size: int) -> bytes:
+        """These bytes, or as many of them as there are."""
+        data, begin = self.at(offset, size) if size else (b"", 0)
+        return data[begin : begin + size]
+
     def _read(self, offset: int, size: int) -> bytes:
         self.file.seek(offset)
         data: bytes = self.file.read(size)
@@ -265,20 +278,16 @@ def _next_whole(file: Any, start: int) -> int | None:
     """Where the next whole record begins."""
     offset, kept, window = start, b"", _Window(file)
     file.seek(start)
+    block: bytes
     while block := file.read(_BLOCK):
         block, at = kept + block, -1
-        while (at := min(_where(block, _MARK, at + 1), _where(block, _BEFORE, at + 1))) < len(block):
+        while (at := block.find(_PREFIX, at + 1)) >= 0:
             if _next(window, offset + at, only_text=False) is not None:
                 return offset + at
-        kept = block[-3:]
+        kept = block[-2:]
         offset += len(block) - len(kept)
         file.seek(offset + len(kept))
     return None
-
-
-def _where(block: bytes, mark: bytes, start: int) -> int:
-    at = block.find(mark, start)
-    return len(block) if at < 0 else at
 
 
 def _next(window: _Window, offset: int, only_text: bool) -> tuple[Record, int] | None:
@@ -287,25 +296,27 @@ def _next(window: _Window, offset: int, only_text: bool) -> tuple[Record, int] |
     if len(data) - begin < _HEAD:
         return None
     mark, state, step, at, stamp, text_size, data_size, checksum = _WHOLE.unpack_from(data, begin)
-    if mark not in (_MARK, _BEFORE):
+    if mark not in _MARKS:
         return None
     size = text_size + data_size
     if size > _BLOCK and offset + _HEAD + size > os.fstat(window.file.fileno()).st_size:
         return None
     head = data[begin : begin + _HEADER.size]
-    size = text_size if only_text else size
-    data, begin = window.at(offset + _HEAD, size)
-    body = data[begin : begin + size]
-    if len(body) < size:
+    start = offset + _HEAD
+    if not only_text and size <= _WINDOW:
+        window.at(start, size)  # both at once
+    text = window.part(start, text_size)
+    body = b"" if only_text else window.part(start + text_size, data_size)
+    if len(text) + len(body) < (text_size if only_text else size):
         return None
-    end = offset + _HEAD + text_size + data_size
-    if only_text:
-        return Record(state, step, at, stamp, body, b""), end
-    if zlib.crc32(body, zlib.crc32(head) if mark == _MARK else 0) != checksum:
+    if not only_text and zlib.crc32(body, zlib.crc32(text, zlib.crc32(head) if mark != _BEFORE else 0)) != checksum:
         return None
-    if not text_size:
-        return Record(state, step, at, stamp, b"", body), end
-    return Record(state, step, at, stamp, body[:text_size], body[text_size:]), end
+    seconds = None
+    if mark == _TIMED:
+        if text_size < _SECONDS.size:
+            return None
+        (seconds,), text = _SECONDS.unpack_from(text), text[_SECONDS.size :]
+    return Record(state, step, at, stamp, text, body, seconds), start + size
 
 
 def names(folder: str) -> list[str]:

@@ -25,12 +25,22 @@ _EVERY = 0.02  # seconds after which results are written; of slower calls each a
 
 class Keeper:
     """Writes the results of a chunk as they come; ``columns`` and ``ats`` are those of its calls that are still to be made: all,
-    but where a worker died that had ``kept`` some, by their number in the chunk.
+    but where a worker died that had ``kept`` some, by their number in the chunk.  ``spans`` are those of ``Took``, as they come.
 
     Raises OSError where that is impossible, which is no error of the user's function.
     """
 
-    def __init__(self, sink: Sink, function: Any, columns: Any, constants: dict[str, Any], ats: Any, is_here: bool) -> None:
+    def __init__(
+        self,
+        sink: Sink,
+        function: Any,
+        columns: Any,
+        constants: dict[str, Any],
+        ats: Any,
+        is_here: bool,
+        spans: Sequence[tuple[int, float]] = (),
+    ) -> None:
+        self._spans = spans  # each of one call: this looks at every one
         self.sink, self.function, self.constants, self.is_here = sink, function, constants, is_here
         self.columns, self.ats, self._count = columns, ats, len(ats)
         self.sent: list[Any] = []
@@ -95,6 +105,7 @@ class Keeper:
         """What is sent of a result, and what is written."""
         step, owned, at = self.sink.step, self.sink.owned, self.ats[index]
         made = self.sink.made.get(at) if self.sink.made else None
+        seconds = self._spans[index][1] if index < len(self._spans) else None
         if type(result) is not Failed:
             try:
                 data = packing.dumps(result)
@@ -102,13 +113,13 @@ class Keeper:
                 result = Failed(error)
             else:
                 sent = _stub(result) if owned or self.sink.is_read else result
-                return sent, store.record_of(shard, step, at, result, data, made)
+                return sent, store.record_of(shard, step, at, result, data, made, seconds)
         if not owned:
             return result, None
         annotate.note_submitted(result.exception, self.sink.place)
         args = tuple([value_of(column, index) for column in self.columns])
         snapshot = maybe_wrap_exception(CONTINUE, self.function, args, self.constants, result.exception, (), result.earlier)
-        return ErrorStub(False), store.record_of(shard, step, at, snapshot, made=made)
+        return ErrorStub(False), store.record_of(shard, step, at, snapshot, None, made, seconds)
 
 
 def _begun(sink: Sink) -> list[repeats.Begun]:

@@ -68,7 +68,9 @@ class Results(Mapping[Any, Any]):
 
     def to_frame(self, step: Output | str | None = None, library: str | None = None) -> Any:
         """The calls as a data frame, a row each: its inputs by the names of the function's parameters, ``index``, ``result``,
-        ``state`` (``done``, ``failed``, ``skipped``) and ``error`` (``Type: message``, or why it was skipped).
+        ``state`` (``done``, ``failed``, ``skipped``), ``error`` (``Type: message``, or why it was skipped) and ``time``: the
+        seconds that the call took, all attempts together, in the worker; of calls of less than a millisecond the mean of some in
+        a row; None where no call was made, or none by a version that kept it.
 
         Args:
             step: an output of the flow, or a step's name; None for all steps, whose inputs are one dict a row.

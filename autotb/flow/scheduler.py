@@ -178,6 +178,7 @@ class Running:
         if took.retried or took.timed_out:
             self._count_tries(flight.work.node.name, took.retried, took.timed_out)
         answer = self._answer(took.results)
+        answer.seconds = took.each
         made = len(answer.results)
         if took.seconds is not None:
             active.pace.learn(made, took.seconds)

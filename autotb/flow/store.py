@@ -14,6 +14,7 @@ import pickle
 import time
 import uuid
 import weakref
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,6 +28,7 @@ from autotb.flow.result_log import FAILED, MISSING, OK, SKIPPED, Place, Record
 from autotb.flow.snapshots import ErrorSnapshot, ErrorStub, PropagatedErrorSnapshot, as_json
 
 Places = Sequence[Place | None] | None  # where workers have kept some elements; None for those that they have not
+Seconds = Sequence[float]  # of the calls of some elements, or none
 _STORIES = 200  # errors of a process whose stories can be shown without unpickling; of further ones a line can
 _AT_ONCE = 1_000  # elements whose places are asked for at once
 _MOST = 1 << 53  # calls: what is more is none
@@ -34,6 +36,7 @@ COMMIT = 0.5  # seconds between commits; what a killed run has not committed is 
 
 
 _MARK = "run-"
+_UNKNOWN = array("f", [math.nan])
 _ERRORS = (*snapshots.ERRORS, ErrorStub)
 
 
@@ -53,7 +56,8 @@ def state_of(value: Any) -> int:
 class Column:
     """The elements of one step, counted through in the order of the last axis first; ``shape`` is ``()`` for a single call.
 
-    ``states`` has a byte for each; ``values`` is None where they are in the folder only."""
+    ``states`` has a byte for each; ``values`` is None where they are in the folder only.  ``seconds`` is what each call took, as
+    far as this run has made it; else it is no number."""
 
     name: str
     shape: tuple[int, ...]
@@ -61,6 +65,17 @@ class Column:
     values: list[Any] | None
     step: int = 0
     made: dict[int, Made] = field(default_factory=dict)  # of what elements were made, where errors have to do with it
+    seconds: array[float] = field(default_factory=lambda: array("f"))
+
+    def took(self, ats: Sequence[int], seconds: Seconds) -> None:
+        """So long the calls of some elements took."""
+        if not self.seconds:
+            self.seconds = _UNKNOWN * len(self.states)
+        if isinstance(ats, range) and ats.step == 1:
+            self.seconds[ats.start : ats.stop] = array("f", seconds)
+            return
+        for at, one in zip(ats, seconds, strict=True):
+            self.seconds[at] = one
 
     def errors(self) -> list[int]:
         """Which elements are errors."""
@@ -107,13 +122,24 @@ class Memory:
             column.states.extend(bytes([MISSING]) * new)
             if column.values is not None:
                 column.values.extend([None] * new)
+            if column.seconds:
+                column.seconds.extend(_UNKNOWN * new)
 
     def results(self, name: str) -> Coming:
         """The results of a step, as they come."""
         return Coming(self, name)
 
-    def put(self, column: Column, ats: Sequence[int], values: list[Any], places: Places) -> bytes:  # noqa: ARG002  Folder's
+    def put(
+        self,
+        column: Column,
+        ats: Sequence[int],
+        values: list[Any],
+        places: Places,  # noqa: ARG002  Folder's
+        seconds: Seconds = (),
+    ) -> bytes:
         """What some elements came to; ``places`` says where workers have kept them.  Returns their states."""
+        if seconds and len(seconds) == len(values):
+            column.took(ats, seconds)
         is_sound = not snapshots.Noted.any_made or {*map(type, values)}.isdisjoint(_ERRORS)
         states = bytes(len(values)) if is_sound else bytes(map(state_of, values))
         if isinstance(ats, range) and ats.step == 1:
@@ -192,7 +218,14 @@ class Passing(Memory):
     def grow(self, column: Column, count: int) -> None:
         """What is not there takes no room."""
 
-    def put(self, column: Column, ats: Sequence[int], values: list[Any], places: Places) -> bytes:  # noqa: ARG002
+    def put(
+        self,
+        column: Column,  # noqa: ARG002
+        ats: Sequence[int],
+        values: list[Any],
+        places: Places,  # noqa: ARG002
+        seconds: Seconds = (),  # noqa: ARG002
+    ) -> bytes:
         """What some elements came to.  Returns their states."""
         self._values.update(zip(ats, values, strict=True))
         return bytes(map(state_of, values))
@@ -331,23 +364,24 @@ class Folder(Memory):
             f"{self.folder} cannot be resumed: {what}; run it again as it was, or give a run_folder that is not there yet"
         )
 
-    def put(self, column: Column, ats: Sequence[int], values: list[Any], places: Places) -> bytes:
+    def put(self, column: Column, ats: Sequence[int], values: list[Any], places: Places, seconds: Seconds = ()) -> bytes:
         """The same; what no worker has kept is written here."""
         if places is None:
             places = [None] * len(values)
         rows = [(at, place) for at, place in zip(ats, places, strict=True) if place is not None]
         if len(rows) < len(values):
             shard = result_log.mine(self.folder, self.token)
-            mine = [(at, value) for at, value, place in zip(ats, values, places, strict=True) if place is None]
-            made = {at: column.made[at].kept for at, _ in mine if at in column.made} if column.made else {}
-            records = [record_of(shard, column.step, at, value, made=made.get(at)) for at, value in mine]
-            rows += zip([at for at, _ in mine], shard.append(records), strict=True)
+            spent: Sequence[float | None] = seconds if len(seconds) == len(values) else [None] * len(values)
+            mine = [(at, value, one) for at, value, one, place in zip(ats, values, spent, places, strict=True) if place is None]
+            made = {at: column.made[at].kept for at, _, _ in mine if at in column.made} if column.made else {}
+            records = [record_of(shard, column.step, at, value, None, made.get(at), one) for at, value, one in mine]
+            rows += zip([at for at, _, _ in mine], shard.append(records), strict=True)
         self.index.add(column.step, rows)
         for _, place in rows:
             if place.shard not in self._wholes:
                 self._wholes[place.shard] = _Whole(self._known.get(place.shard, 0))
             self._wholes[place.shard].add(place)
-        states = super().put(column, ats, values, places)
+        states = super().put(column, ats, values, places, seconds)
         self._commit_in_time()
         return states
 
@@ -520,10 +554,16 @@ def _holds(folder: str) -> bool:
 
 
 def record_of(
-    shard: result_log.Shard, step: int, at: int, value: Any, data: bytes | None = None, made: Kept | None = None
+    shard: result_log.Shard,
+    step: int,
+    at: int,
+    value: Any,
+    data: bytes | None = None,
+    made: Kept | None = None,
+    seconds: float | None = None,
 ) -> Record:
     """A value or an error as it is kept in a shard; ``data`` is its pickle, where that is made already, ``made`` says of what it
-    was made, where that is to be told.
+    was made, where that is to be told, ``seconds`` how long the call took, where that is known.
 
     Raises what the picklers raise for a value that cannot be pickled.
     """
@@ -534,7 +574,7 @@ def record_of(
         shard.stories += state == FAILED or bool(value.causes)
     if made is not None:
         state, text = state | made.flags, made.beside(text)
-    return Record(state, step, at, time.time_ns(), text, packing.dumps(value) if data is None else data)
+    return Record(state, step, at, time.time_ns(), text, packing.dumps(value) if data is None else data, seconds)
 
 
 def load(folder: str, step: str, rows: Iterable[tuple[int, Place]]) -> Iterator[tuple[int, Any]]:
@@ -572,6 +612,9 @@ class Elements:
     def __init__(self, folder: str, name: str, run: Folder | None = None) -> None:
         self.folder, self.name, self.run = folder, name, run or _open.get(folder)
 
+    def _index(self) -> contextlib.AbstractContextManager[Index]:
+        return contextlib.nullcontext(self.run.index) if self.run is not None else contextlib.closing(opened(self.folder))
+
     def read(self, start: int, stop: int) -> Iterator[Any]:
         """The values from ``start`` on, before ``stop``, loaded one by one.  Raises KeyError where one is missing."""
         return self._loaded(range(at, min(at + _AT_ONCE, stop)) for at in range(start, stop, _AT_ONCE))
@@ -584,11 +627,19 @@ class Elements:
         """Each element of so many that is there, with its number."""
         return self._rows((range(at, at + _AT_ONCE) for at in range(0, size, _AT_ONCE)), are_all=False)
 
+    def seconds(self, size: int) -> Iterator[tuple[int, float]]:
+        """What the calls of so many elements took, each with its number, where that is known."""
+        with self._index() as index, result_log.Reader(self.folder) as reader:
+            for at, place in index.places(self.name, 0, size):
+                seconds = reader.record(place, only_text=True).seconds
+                if seconds is not None:
+                    yield at, seconds
+
     def _loaded(self, ranges: Iterable[range]) -> Iterator[Any]:
         return (value for _, value in self._rows(ranges, are_all=True))
 
     def _rows(self, ranges: Iterable[range], are_all: bool) -> Iterator[tuple[int, Any]]:
-        with contextlib.nullcontext(self.run.index) if self.run is not None else contextlib.closing(opened(self.folder)) as index:
+        with self._index() as index:
 
             def rows() -> Iterator[tuple[int, Place]]:
                 for some in ranges:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from types import SimpleNamespace
 
 import pandas
@@ -35,7 +36,8 @@ def made(request, tmp_path):
 def test_a_row_for_each_call_with_its_inputs_and_what_became_of_it(made):
     results, sizes, _, _ = made
     shown = results.to_frame(sizes)
-    assert list(shown.columns) == ["path", "index", "result", "state", "error"]
+    assert list(shown.columns) == ["path", "index", "result", "state", "error", "time"]
+    assert all(0 <= seconds < 10 for seconds in shown.pop("time"))
     assert shown.values.tolist() == [
         ["aa", 0, 2, "done", None],
         ["b", 1, 1, "done", None],
@@ -46,7 +48,8 @@ def test_a_row_for_each_call_with_its_inputs_and_what_became_of_it(made):
 def test_of_a_product_and_of_one_call(made):
     results, _, _, total = made
     shown = results.to_frame("scaled")
-    assert list(shown.columns) == ["x", "state (input)", "k", "index", "result", "state", "error"]
+    assert list(shown.columns) == ["x", "state (input)", "k", "index", "result", "state", "error", "time"]
+    assert [one is None for one in shown["time"]] == [False] * 4 + [True] * 2
     assert shown["index"].tolist() == [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 1)]
     assert shown["result"].tolist()[:4] == [100, 200, 50, 100]
     assert isinstance(shown["x"][4], ErrorSnapshot)
@@ -57,9 +60,52 @@ def test_of_a_product_and_of_one_call(made):
 
 def test_of_all_steps(made):
     shown = made[0].to_frame()
-    assert list(shown.columns) == ["step", "inputs", "index", "result", "state", "error"]
+    assert list(shown.columns) == ["step", "inputs", "index", "result", "state", "error", "time"]
     assert shown["step"].value_counts().to_dict() == {"load": 3, "scaled": 6, "total": 1}
     assert shown["inputs"][0] == {"path": "aa"}
+
+
+def slow(seconds):
+    time.sleep(seconds)
+    if seconds > 0.1:
+        raise ValueError(seconds)
+    return seconds
+
+
+@pytest.mark.parametrize("executor", ["threads", "processes"])
+@pytest.mark.parametrize("kept", [{}, {"return_results": True}, {"return_results": False}], ids=["memory", "both", "folder"])
+def test_the_seconds_of_each_call(tmp_path, executor, kept):
+    def run(**more):
+        folder = {"run_folder": tmp_path / "run", **kept, **more} if kept else {}
+        flow = Flow(error_handling="continue", progress=False, executor=executor, **folder)
+        lasts = flow.map(slow, [0.05, 0.0, 0.15, 0.06])
+        return flow.run().to_frame(lasts)["time"].tolist()
+
+    found = run()
+    assert all(seconds >= asked for seconds, asked in zip(found, [0.05, 0, 0.15, 0.06]))
+    assert found[1] < min(found[0], found[2], found[3])
+    if kept:  # they are what they were, but of what is called again
+        again = run(resume=True)
+        assert (again[:2], again[3]) == (found[:2], found[3])
+        assert again[2] >= 0.15
+
+
+def test_of_brief_calls_the_mean_of_some(tmp_path):
+    flow = Flow(progress=False, run_folder=tmp_path / "run", executor="processes")
+    results = flow.map(abs, range(5_000))
+    assert len({*flow.run().to_frame(results)["time"]}) > 1
+
+
+def test_what_a_cache_gave_took_no_call():
+    for _ in range(2):
+        flow = Flow(progress=False, cache=CACHE)
+        results = flow.map(step(load, cache=True), ["aa", "b"])
+        shown = flow.run().to_frame(results)
+    assert shown["result"].tolist() == [2, 1]
+    assert shown["time"].tolist() == [None, None]
+
+
+CACHE: dict[object, object] = {}
 
 
 def test_what_it_is_made_with(made, monkeypatch):

@@ -219,6 +219,25 @@ def test_a_shard_whose_file_was_removed_gives_place_to_another(tmp_path):
     result_log.end(str(tmp_path))
 
 
+@pytest.mark.parametrize("size", [0, 4, 200_000])
+@pytest.mark.parametrize("text", [b"", b"told"])
+def test_the_seconds_of_a_call_are_kept_where_they_are_known(tmp_path, shard, size, text):
+    records = [Record(OK, 1, 7, 3, text, b"d" * size, seconds) for seconds in (None, 0.25, 1e-7)]
+    places = shard.append(records)
+
+    found = list(result_log.read(str(tmp_path), places))
+    assert found[:2] == records[:2]
+    assert found[2].seconds == pytest.approx(1e-7)
+    assert [one.seconds for one in result_log.read(str(tmp_path), places[:2], only_text=True)] == [None, 0.25]
+    assert [one.offset for one in result_log.scan(str(tmp_path), shard.name)] == [place.offset for place in places]
+    assert os.path.getsize(shard.path) == sum(place.size for place in places)
+    with open(shard.path, "r+b") as file:
+        file.seek(places[1].offset + result_log._HEAD + 1)
+        file.write(b"X")
+    with pytest.raises(result_log.DamagedError):
+        list(result_log.read(str(tmp_path), places[1:2]))
+
+
 def test_a_record_of_an_earlier_version_is_read(tmp_path, shard):
     head = result_log._HEADER.pack(b"aTb1", OK, 1, 7, 3, 0, 4)
     shard.file.write(head + result_log._SUM.pack(result_log.zlib.crc32(b"data")) + b"data")
