@@ -24,9 +24,11 @@ from autotb.instrument.patch import Patch
 from autotb.record import annotate, build, capture, ownership, safe_repr, static
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import FrameType
 
     from autotb.instrument.types import Function
+    from autotb.instrument.workers import Ask
     from autotb.record.schema import Tree
 
 MODULES = (
@@ -321,6 +323,20 @@ def _attempt_failed(agent: object, result: Any) -> None:
     surface.events.launched_failed(error)
 
 
+def probe(given: dict[str, Any], timeout: float) -> Iterator[Ask]:
+    """For ``doctor --engine``: each rank of a job is asked."""
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    from autotb.instrument.workers import configured
+
+    config = configured(given, "config", LaunchConfig, "torchrun") or LaunchConfig(
+        *(1, 1, 1), run_id="autotb", rdzv_backend="c10d", rdzv_endpoint="localhost:0", max_restarts=0
+    )
+    config.rdzv_configs.setdefault("timeout", timeout)
+    yield lambda expression: [(f"rank {rank}", answer) for rank, answer in elastic_launch(config, eval)(expression).items()]
+
+
+OPTION = "torchrun"  # what ``--engine`` calls it
 PATCHES = (
     Patch(
         "torch.distributed.elastic.multiprocessing.errors.error_handler",
@@ -338,7 +354,7 @@ PATCHES = (
 )
 ASSUMPTIONS = (FAILURES, FAILURE, AGENT)
 
-#: What ``python -m autotb demo --engine torchelastic`` runs: a user's script.
+#: What ``python -m autotb demo --engine torchrun`` runs: a user's script.
 DEMO = '''\
 """Two ranks under torchrun train on gloo; one fails, and then the other loses it."""
 

@@ -52,8 +52,11 @@ def doctor(folder, *arguments):
 
 
 @pytest.mark.behaviour("S1-45", "S1-47")
-@pytest.mark.parametrize(("engine", "config"), [("parsl", PARSL), ("dask", DASK), ("processes", PROCESSES), ("ray", "")])
-@pytest.mark.on_main("ray")
+@pytest.mark.parametrize(
+    ("engine", "config"),
+    [("parsl", PARSL), ("dask", DASK), ("processes", PROCESSES), ("ray", ""), ("pyspark", ""), ("torchrun", "")],
+)
+@pytest.mark.on_main("ray", "pyspark", "torchrun")
 def test_the_workers_say_what_they_can_import(tmp_path, engine, config):
     (tmp_path / "config.py").write_text(config)
     given = ["--config", "config.py"] if config else []
@@ -102,7 +105,7 @@ def test_settings_and_secrets_that_differ_in_a_worker_are_told(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--engine", "nosuch"], "known are dask, parsl, processes, ray"),
+        (["--engine", "nosuch"], "known are dask, parsl, processes, pyspark, ray, torchrun"),
         (["--engine", "parsl", "--config", "nowhere.py"], "there is no such file"),
         (["--engine", "parsl", "--config", "bad.py"], "fails: ZeroDivisionError"),
         (["--engine", "parsl", "--config", "empty.py"], "must define `config`, a Config"),

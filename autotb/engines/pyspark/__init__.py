@@ -24,9 +24,11 @@ from autotb.record import annotate, build, capture, ownership
 from autotb.record.cpython_text import FRAME
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
 
     from autotb.instrument.types import Function
+    from autotb.instrument.workers import Ask
     from autotb.record.schema import Frame, Tree
 
 _OF_RDDS = ("map", "flatMap", "filter", "mapPartitions", "mapPartitionsWithIndex", "foreach", "foreachPartition", "mapValues")
@@ -222,6 +224,34 @@ PATCHES = (
     Patch("pyspark.context", "SparkContext._do_init", _wrap_do_init, optional=True, costs=Lost.TWICE),
 )
 ASSUMPTIONS = (CONTEXT, records.CONTEXT)
+
+
+def probe(given: dict[str, Any], timeout: float) -> Iterator[Ask]:  # noqa: ARG001  Spark has limits of its own
+    """For ``doctor --engine``: a Python worker of each executor that a task comes to is asked."""
+    from pyspark.sql import SparkSession
+
+    from autotb.instrument.workers import Unusable, configured
+
+    spark = configured(given, "spark", SparkSession, "Spark")
+    if spark is not None and not hasattr(spark, "sparkContext"):
+        raise Unusable(
+            "--config: `spark` is a session of Spark Connect, which takes no task of ours: give one of the cluster's own"
+        )
+    session = spark or SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+
+    def ask(expression: str) -> list[tuple[str, Any]]:
+        context = session.sparkContext
+        count = max(1, context.defaultParallelism)
+        answers = context.parallelize([expression] * count, count).map(eval).collect()
+        each = {(answer["host"], answer["pid"]): answer for answer in answers}
+        return [(f"a Python worker on {host}", answer) for (host, _), answer in sorted(each.items())]
+
+    try:
+        yield ask
+    finally:
+        session.stop()
+
 
 #: What ``python -m autotb demo --engine pyspark`` runs: a user's script.
 DEMO = '''\
