@@ -18,7 +18,7 @@ from autotb import engine_facts, settings
 from autotb.assumption import Attributes, Frame, Lost, Text
 from autotb.instrument import engine_frames, submission, task_events
 from autotb.instrument.patch import Patch
-from autotb.record import annotate, build, static
+from autotb.record import annotate, build, ownership, static
 from autotb.record.capture import attached
 
 if TYPE_CHECKING:
@@ -325,8 +325,10 @@ def _append(exc: BaseException | None, function: Function, args: tuple[Any, ...]
     """The record stands after the text: who reads only that finds it as ever."""
     if exc is None or not isinstance(error_file, str):
         return
-    hop = build.hop("torch", "in a process of torch.multiprocessing.spawn", call=build.call_text(function, args))
-    tree = build.record(exc, static.traceback_of(exc), hop)
+    tb, code = static.traceback_of(exc), getattr(function, "__code__", None)
+    is_users = code is None or ownership.kind_of(static.exact(code.co_filename), static.module_of(function)) == ownership.USER
+    call = build.call_text(function, args) if is_users else engine_frames.last_call(tb)  # Lightning's is a wrapper
+    tree = build.record(exc, tb, build.hop("torch", "in a process of torch.multiprocessing.spawn", call=call))
     with open(error_file, "ab") as file:
         pickle.dump(tree, file)
 

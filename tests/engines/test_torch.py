@@ -410,3 +410,38 @@ def test_whichever_error_tells_the_loader_first_it_tells_of_the_death(run):
     assert len(found) == 8, ran.stderr
     assert {line.partition(" ")[0] for line in found} <= {"RuntimeError", "ConnectionResetError", "EOFError"}
     assert all(line.endswith(" True") for line in found), ran.stdout
+
+
+TRAINER = """
+import functools
+import sys
+
+import torch.multiprocessing
+
+sys.path.insert(0, sys.path[0] + "/site-packages")
+import trainers
+
+
+def loss_of(batch, scale):
+    return sum(batch) / scale
+
+
+def step(index):
+    return loss_of([1, 2], scale=1 - index)
+
+
+if __name__ == "__main__":
+    torch.multiprocessing.spawn(trainers.wrapper, args=(step,), nprocs=2)
+"""
+
+
+@pytest.mark.skipif(kit.OLDEST, reason="their spawn sends text alone")
+def test_a_librarys_wrapper_is_not_the_call(tmp_path):
+    """Lightning's Trainer starts one with twelve arguments."""
+    (tmp_path / "site-packages").mkdir()
+    (tmp_path / "site-packages" / "trainers.py").write_text("def wrapper(index, step):\n    return step(index)\n")
+    ran = programs.run(tmp_path, TRAINER)
+
+    assert "│ loss_of(batch=[1, 2], scale=0)" in ran.stderr
+    assert "wrapper(" not in ran.stderr
+    assert [head.rpartition(" ")[2] for head in ran.heads][-2:] == ["step", "loss_of"]
