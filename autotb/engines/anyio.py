@@ -37,14 +37,24 @@ class _Task:
             return self.function(*args)
         except BaseException as error:
             try:
-                from autotb.record import annotate, build, static
-
-                tb = static.traceback_of(error)
-                hop = build.hop("anyio", "in an AnyIO worker process", call=build.call_text(self.function, args))
-                annotate.attach(error, build.record(error, tb.tb_next if tb is not None else None, hop))
+                _attach(error, self.function, args)
             except Exception:
                 pass  # then it arrives without its frames
             raise
+
+
+def _attach(error: BaseException, function: Function, args: tuple[object, ...]) -> None:
+    """Not where its class would not have it: such an exception arrives as it would without us."""
+    import pickle
+
+    from autotb.record import annotate, build, pickling, static
+    from autotb.record.capture import KEY, fields_of
+
+    tb = static.traceback_of(error)
+    hop = build.hop("anyio", "in an AnyIO worker process", call=build.call_text(function, args))
+    annotate.attach(error, build.record(error, tb.tb_next if tb is not None else None, hop))
+    if pickling.is_suspect(error) and not pickling.Trip(pickle.dumps, pickle.loads).survives(error):
+        dict.pop(fields_of(error), KEY, None)
 
 
 def _wrap_run_sync(original: Function) -> Function:

@@ -1,7 +1,8 @@
 """multiprocessing.managers: objects that live in a process of their own, whose methods others call by proxies.
 
-What a method raised is pickled by itself, so of its frames nothing arrives; the record rides on that pickle.  What cannot be
-pickled comes as text, inside ``RemoteError``.  CPython 3.10 to 3.15.
+What a method raised is pickled by itself, so of its frames nothing arrives; the record rides on that pickle.  A result that
+cannot be pickled, and what an object's making raised, come as text, inside ``RemoteError``; so does, without us or with
+``AUTOTB_RESCUE=0``, an exception that cannot be pickled.  CPython 3.10 to 3.15.
 Source: https://docs.python.org/3/library/multiprocessing.html#managers
 """
 

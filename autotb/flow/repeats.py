@@ -30,8 +30,14 @@ def begin(folder: str, name: str) -> list[Begun]:
 
 def note(folder: str, name: str, shard: str, offset: int) -> None:
     """Here a worker is about to write what it keeps of a chunk."""
-    with open(_path(folder, name), "ab", buffering=0) as file:
-        file.write(f"{offset} {shard}\n".encode())
+    try:
+        file = os.open(_path(folder, name), os.O_WRONLY | os.O_APPEND)
+    except FileNotFoundError:  # the chunk has arrived meanwhile, from another worker
+        return
+    try:
+        os.write(file, f"{offset} {shard}\n".encode())
+    finally:
+        os.close(file)
 
 
 def before(folder: str, name: str) -> list[Begun]:

@@ -12,6 +12,7 @@ ALSO = "The same tasks failed of another error as well:"
 MOST_OF_A_COMMAND = 8  # lines
 MOST_BROKEN = 8  # lines
 MOST_CALLS = 5  # that are named of those which failed alike
+MOST_SAID = 200  # characters of a message that stands in a line with others
 DURING = "During handling of the above exception, another exception occurred:"
 
 
@@ -158,7 +159,7 @@ def further(others: list[list[Stack]]) -> list[str]:
     for same in others[:MOST_CALLS]:
         stack = same[0]
         hop = stack.hops[-1] if stack.hops else Hop()
-        said = stack.headline.partition("\n")[0][:200]
+        said = stack.headline
         about = [f"for {hop.call[:80]}" if hop.call else "", hop.label]
         count = f"{times(same)} × " if times(same) > 1 else ""
         lines.append(", ".join(filter(None, (count + said, *about))))
@@ -256,13 +257,16 @@ def same_failure(stack: Stack) -> tuple[object, ...]:
 
 
 def same_way(stack: Stack) -> tuple[object, ...] | None:
-    """What makes two errors alike in all but message, values and task; None for one that has more to say than these."""
+    """What makes two errors alike in all but message, values and task; None for one that has more to say than a line.  What they
+    came out of is the same, message and all."""
     before = stack.before
     way = same_way(before) if before else ()
+    if "\n" in stack.message or len(stack.message) > MOST_SAID:
+        return None
     if way is None or stack.members is not None or stack.notes or stack.also or stack.broken or stack.lost or stack.cut:
         return None
     hops = tuple(_way_of(hop) for hop in stack.hops)
-    return stack.type, stack.raised_as, stack.culprit, hops, way
+    return stack.type, stack.raised_as, stack.culprit, hops, way, before.message if before else ""
 
 
 def _way_of(hop: Hop) -> tuple[object, ...]:

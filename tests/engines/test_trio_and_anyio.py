@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests import programs
 from tests.engines import kit
 from tests.engines.declared import Engine
 
@@ -95,6 +96,51 @@ class TestProcess(kit.Standard):
 
         assert (ours.status, ours.last) == (1, kit.ZERO)
         assert "user's own" not in ours.stdout
+
+
+REFUSING = """
+import sys
+
+import anyio
+from anyio import to_process
+
+
+class Frozen(Exception):
+    def __setattr__(self, name, value):
+        raise AttributeError("immutable")
+
+
+class Checked(Exception):
+    def __reduce__(self):
+        return Checked, self.args, self.__dict__ or None
+
+    def __setstate__(self, state):
+        raise LookupError(f"unknown fields {set(state)}")
+
+
+def fails(kind):
+    raise kind("price is negative")
+
+
+async def main():
+    for kind in (Frozen, Checked, ValueError):
+        try:
+            await to_process.run_sync(fails, kind)
+        except Exception as error:
+            print(type(error).__name__, error, len(error.__dict__))
+
+
+if __name__ == "__main__":
+    anyio.run(main)
+"""
+
+
+def test_an_exception_that_takes_no_record_arrives_as_without_us(tmp_path):
+    ours, bare = (programs.run(tmp_path, REFUSING, autotb=each) for each in "10")
+
+    assert ours.stdout.splitlines()[:2] == bare.stdout.splitlines()[:2]
+    assert ours.stdout.startswith("Frozen price is negative 0\nChecked price is negative 0\n")
+    assert ours.stdout != bare.stdout  # which has no record on any
 
 
 class TestGroups(kit.Standard):

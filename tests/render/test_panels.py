@@ -333,6 +333,19 @@ def test_of_more_than_two_members_that_came_about_alike_one_is_told_in_full():
     assert shown[at + 5 : at + 7] == ["│   E: x6, for score(x=6)", "│   and 2 more"]
 
 
+def test_members_whose_difference_a_line_would_not_tell_are_told_in_full():
+    def fails(message, cause=""):
+        return Stack("E", message, (Hop((frame(),)),), cause=Stack("KeyError", cause, (Hop((frame(),)),)) if cause else None)
+
+    several_lines = [fails(f"invalid\nfield {number}") for number in range(3)]
+    causes = [fails("step failed", f"customer {number}") for number in range(3)]
+    long = [fails("x" * 300 + str(number)) for number in range(3)]
+
+    for members in (several_lines, causes, long):
+        shown = drawn(Stack("ExceptionGroup", "g", members=tuple(members)))
+        assert sum("sub-exception " in line for line in shown) >= 3
+
+
 def test_members_that_are_not_kept_are_counted():
     shown = drawn(Stack("ExceptionGroup", "g", members=(plain_error(),), unlisted=1200))
 

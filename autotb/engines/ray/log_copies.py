@@ -130,7 +130,7 @@ def _wrap_print(original: Function) -> Function:
         try:
             told = _told.get(data.get("pid"))
             if told is not None and not noise_is_kept():
-                left = [line for line in data["lines"] if line not in told]
+                left = _without(data["lines"], told)
                 if not left:
                     return
                 data = {**data, "lines": left}
@@ -139,6 +139,14 @@ def _wrap_print(original: Function) -> Function:
         original(data, *args, **kwargs)
 
     return print_worker_logs
+
+
+def _without(lines: list[str], told: tuple[str, ...]) -> list[str]:
+    """Lines without these, which stand there in a row."""
+    for at in range(len(lines) - len(told) + 1):
+        if tuple(lines[at : at + len(told)]) == told:
+            return lines[:at] + lines[at + len(told) :]
+    return lines
 
 
 def _with(record: logging.LogRecord, message: str) -> logging.LogRecord:

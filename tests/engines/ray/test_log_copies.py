@@ -80,3 +80,10 @@ def test_a_line_of_an_error_that_the_driver_has_is_not_shown(monkeypatch):
     show({"pid": 8, "lines": [line]}, None, False)
 
     assert shown == [[line, "the user's"], ["the user's"], [line]]
+
+    shown.clear()
+    log_copies.have({"type": "ValueError", "message": "bad rows:\n\n3", "hops": [{"pid": 7}]})
+    told = [line.replace("ValueError: x", "ValueError: bad rows:"), "", "3"]
+    show({"pid": 7, "lines": ["", "3", *told, "3"]}, None, False)
+
+    assert shown == [["", "3", "3"]]
