@@ -155,7 +155,10 @@ def _fetched(tb: TracebackType | None) -> str | None:
     while tb is not None and not (static.name_of(tb.tb_frame) == FETCH.module and FETCH.matches(tb.tb_frame)):
         tb = tb.tb_next
     found = FETCH.read(tb.tb_frame) if tb is not None and settings.switch("args") else None
-    text = _text(*found) if found is not None else None
+    try:
+        text = _text(*found) if found is not None else None
+    except Exception:
+        return None  # a batch sampler that gives no batches
     return text.replace("] for one i of ", "] for i = ") if text else None
 
 
@@ -310,7 +313,7 @@ def _wrap_spawned(original: Function) -> Function:
             pass  # should it die, less is known
         try:
             original(fn, i, args, error_file)
-            task_events.ended(True)
+            _end_spawned()
         except SystemExit as leaving:
             try:
                 _append(leaving.__context__, fn, (i, *args), error_file)
@@ -319,6 +322,13 @@ def _wrap_spawned(original: Function) -> Function:
             raise
 
     return _wrap
+
+
+def _end_spawned() -> None:
+    try:
+        task_events.ended(True)
+    except Exception:
+        pass  # it has ended well all the same
 
 
 def _append(exc: BaseException | None, function: Function, args: tuple[Any, ...], error_file: object) -> None:

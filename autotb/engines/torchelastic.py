@@ -52,9 +52,13 @@ AGENT = Attributes(
     "_worker_group",
     costs=Lost.ATTEMPTS,
 )
+GROUP = Attributes("torch.distributed.elastic.agent.server.api", "WorkerGroup", "workers", costs=_RANKS)
+WORKER = Attributes("torch.distributed.elastic.agent.server.api", "Worker", "id", "global_rank", costs=_RANKS)
 
 _launcher: launched.Launcher | None = None  # while ranks run that this process tells of
 _records: dict[int, Tree] = {}  # of those without ``@record``, by pid
+_ranks: dict[int, object] = {}  # of the last attempt that failed, by pid
+_said_early: list[int] = []  # the pids of those whose error was told while they went on
 _attempts: list[str] = []  # what the attempts of the ranks failed of
 _said = ""  # which attempt was the last, where there may be several
 
@@ -65,15 +69,17 @@ _LOST = re.compile(
     r"failed to (recv|send), got 0 bytes",
     re.I,
 )
+_PATIENCE = 2.0  # seconds that a rank which has raised may take to end
 _CLOSED = -15  # the signal by which the agent ends the others
 
 
 class _Rank:
     """A rank that failed: its error, rebuilt from what it left, or how its process ended; ``order`` says who was first."""
 
-    def __init__(self, rank: object, failure: Any) -> None:
+    def __init__(self, rank: object, facts: tuple[Any, ...] | None) -> None:
+        """``facts`` are those of a ``ProcessFailure``."""
         self.rank = rank
-        self.message, self.timestamp, self.pid, self.status = FAILURE.read(failure) or ("", 0, None, None)
+        self.message, self.timestamp, self.pid, self.status = facts or ("", 0, None, None)
         extra = (self.message.get("extraInfo") or {}) if isinstance(self.message, dict) else {}
         self.tree: Any = extra.get("autotb") or _records.get(self.pid or 0)
         text = extra.get("py_callstack")
@@ -100,8 +106,7 @@ class _Rank:
         """Its error, and where that was raised."""
         if self.error is None:
             return self.ended()
-        place = _place(self.tree) if capture.is_tree(self.tree) else ""
-        return _line(self.error) + (f", at {place}" if place else "")
+        return _told_at(self.error, self.tree)
 
 
 def _open(exc: BaseException) -> engine_facts.Opened | None:
@@ -113,12 +118,22 @@ def _open(exc: BaseException) -> engine_facts.Opened | None:
     ranks = _in_order(failures)
     if not any(rank.error or (rank.status or 0) < 0 for rank in ranks):  # they have told their errors themselves, or had none
         return engine_facts.Opened(is_message=True)
+    if ranks[0].pid in _said_early:
+        said = f"rank {ranks[0].rank}: {ranks[0].line()}, which is told above"
+        return engine_facts.Opened(
+            engine_frames.named(capture.type_name(type(exc)), said), broken=_others(ranks), is_message=True
+        )
     is_message = ranks[0].error is None  # and no frames
     return engine_facts.Opened(roots=(_root(ranks[0], type(exc)),), broken=_others(ranks), is_message=is_message)
 
 
 def _in_order(failures: dict[object, Any]) -> list[_Rank]:
-    return sorted((_Rank(rank, failure) for rank, failure in failures.items()), key=lambda rank: rank.order)
+    """With those that raised and were ended before they had come to their end: torch does not count them."""
+    ranks = [_Rank(rank, FAILURE.read(failure)) for rank, failure in failures.items()]
+    pids = {rank.pid for rank in ranks}
+    if pids & _ranks.keys():
+        ranks += [_Rank(rank, ("", 0, pid, None)) for pid, rank in _ranks.items() if pid in _records and pid not in pids]
+    return sorted(ranks, key=lambda rank: rank.order)
 
 
 def _root(first: _Rank, kind: type[BaseException]) -> BaseException:
@@ -162,6 +177,11 @@ def _named(ranks: list[_Rank]) -> str:
 def _line(error: BaseException) -> str:
     error = (_open_text(error) or engine_facts.Opened()).headline or error
     return safe_repr.cut(f"{capture.type_name(type(error))}: {error}".splitlines()[0], 300)
+
+
+def _told_at(error: BaseException, tree: Any) -> str:
+    place = _place(tree) if capture.is_tree(tree) else ""
+    return _line(error) + (f", at {place}" if place else "")
 
 
 def _place(tree: Tree) -> str:
@@ -234,16 +254,19 @@ def _wrap_launch_agent(original: Function) -> Function:
         global _launcher, _said
         try:
             _said = ""
-            _records.clear()
-            _attempts.clear()
+            for left in (_records, _ranks, _said_early, _attempts):
+                left.clear()
             _launcher = None if _is_teed(args) else launched.Launcher("torchrun", "in rank {RANK}", is_sure=not _is_called())
         except Exception:
             _launcher = None  # then the ranks tell their errors themselves
         try:
-            return original(*args, **kwargs)
+            result = original(*args, **kwargs)
         except BaseException as error:
             _ended(error)
             raise
+        else:
+            _ended(None)
+            return result
         finally:
             if _launcher is not None:
                 _launcher.end()
@@ -269,22 +292,36 @@ def _is_called() -> bool:
     return False
 
 
-def _ended(error: BaseException) -> None:
+def _ended(error: BaseException | None) -> None:
     """The agent's own end: what ranks have left to it that its error does not tell is told now."""
     try:
         if _launcher is None:
             return
         _records.update(_launcher.records())
-        if static.name(type(error)) != "ChildFailedError":
-            for tree in sorted(_records.values(), key=lambda tree: tree.get("time", 0.0)):
-                if tree.get("told"):
-                    surface.events.launched_failed(_rebuilt(tree))
+        if error is not None and static.name(type(error)) == "ChildFailedError":
+            _launcher.tells(rank.pid or 0 for rank in _in_order((FAILURES.read(error) or ({},))[0]))
+        _tell(_launcher.untold())
     except Exception:
         pass  # then the agent's error alone is told
 
 
+def _tell(trees: dict[int, Tree]) -> None:
+    """Of those that have failed alike one is told, and the others are a line each."""
+    kinds: dict[str, Tree] = {}
+    for pid, tree in trees.items():
+        assert _launcher is not None
+        _launcher.tells((pid,))
+        error, where = _rebuilt(tree), (tree.get("hops") or [{}])[0].get("where", "")
+        alike = kinds.setdefault(re.sub(r"\d+", "", _told_at(error, tree)), tree)
+        if alike is tree or not surface.events.told_in_a_line(f"{where}, pid {pid}: {_told_at(error, tree)}"):
+            surface.events.launched_failed(error)
+
+
 def _wrap_monitor(original: Function) -> Function:
-    """Looks at the ranks; after a failure it starts all of them again, as long as it may."""
+    """Looks at the ranks; after a failure it starts all of them again, as long as it may.
+
+    A rank that has raised may be long in ending, or for ever, for a thread of its own that goes on: it is told meanwhile.
+    """
 
     @functools.wraps(original)
     def _monitor_workers(self: Any, *args: object, **kwargs: object) -> Any:
@@ -292,6 +329,11 @@ def _wrap_monitor(original: Function) -> Function:
         try:
             if result.is_failed():
                 _attempt_failed(self, result)
+            elif _launcher is not None:
+                _records.update(_launcher.records())
+                late = _launcher.untold(older=_PATIENCE)
+                _said_early.extend(late)
+                _tell(late)
         except Exception:
             pass  # an attempt that is followed by another is then told by torch alone
         return result
@@ -304,8 +346,11 @@ def _attempt_failed(agent: object, result: Any) -> None:
     global _said
     if _launcher is not None:
         _records.update(_launcher.records())
+    remaining, group = AGENT.read(agent) or (0, None)
+    _ranks.clear()
+    _ranks.update(WORKER.read(worker) or (0, None) for worker in (GROUP.read(group) or ((),))[0])
     ranks = _in_order(result.failures)
-    first, (remaining, *_) = ranks[0], AGENT.read(agent) or (0,)
+    first = ranks[0]
     most = len(_attempts) + 1 + remaining
     _attempts.append(_line(first.error) if first.error is not None else first.ended())
     _said = attempts.said(len(_attempts), most, _attempts if len(_attempts) > 1 else []) if most > 1 else ""
@@ -313,7 +358,9 @@ def _attempt_failed(agent: object, result: Any) -> None:
         first.tree["hops"][0]["attempt"] = _said
     if not remaining or not any(capture.is_tree(rank.tree) and rank.tree.get("told") for rank in ranks):
         return
-    if _attempts[-1] in _attempts[:-1]:
+    if _launcher is not None:
+        _launcher.tells(rank.pid or 0 for rank in ranks)
+    if _attempts[-1] in _attempts[:-1] or first.pid in _said_early:
         later = sum(rank.error is not None for rank in ranks[1:])
         more = f", and {later:,} more" if later else ""
         surface.events.told_in_a_line(f"{_said}: rank {first.rank}: {first.line()}{more}")
@@ -352,7 +399,7 @@ PATCHES = (
         costs=Lost.ATTEMPTS,
     ),
 )
-ASSUMPTIONS = (FAILURES, FAILURE, AGENT)
+ASSUMPTIONS = (FAILURES, FAILURE, AGENT, GROUP, WORKER)
 
 #: What ``python -m autotb demo --engine torchrun`` runs: a user's script.
 DEMO = '''\

@@ -39,11 +39,17 @@ class WorkerLog:
 
     def start(self, call: str) -> None:
         """A task begins."""
-        self._write(f"{START} {call}")
+        self._try_to_write(f"{START} {call}")
 
     def end(self, call: str) -> None:
         """It has a result."""
-        self._write(f"{END} {call}")
+        self._try_to_write(f"{END} {call}")
+
+    def _try_to_write(self, line: str) -> None:
+        try:
+            self._write(line)
+        except Exception:
+            pass  # the disk is full, or the program has closed all that it had: the task goes on
 
     def _write(self, line: str) -> None:
         now = time.time()

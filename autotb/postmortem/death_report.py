@@ -79,7 +79,7 @@ def doing(left: Remains | None, at_once: bool = True, tells_all: bool = True) ->
     if left.state == status_file.RAISED:
         return f"its initializer raised {left.text}"
     if left.state == status_file.UNLOADED:
-        return f"{UNLOADED}, of {left.text}"
+        return f"{UNLOADED}, of {left.text}" if left.text else UNLOADED
     if left.state == status_file.STARTING:
         return "died in its initializer, before its first task"
     if not tells_all:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _LONGEST = 200  # characters of type and message
+_TRIES, _PAUSE = 20, 0.05  # to be the one that looks; seconds
+_READ = 10  # seconds within which the program reads of one that it misses
 _NEW = 60  # seconds within which others that fail alike do so for the same reason
 
 
@@ -30,7 +32,7 @@ def failed(error: BaseException, parent: int) -> None:
         status = status_file.begin() if sys.platform != "win32" else None
         if status is None:
             return
-        status.words[status_file.PARENT] = parent
+        status.words[status_file.PARENT], status.words[status_file.STATE] = parent, status_file.UNLOADED
         message = " ".join(message_of(error).strip().partition("\n\n")[0].split()).rstrip(".")
         said = safe_repr.cut(f"{type_name(type(error))}: {message}", _LONGEST) + _at(static.traceback_of(error))
         before = status_folder.inside(lambda inside: _first(inside, status, parent, said))
@@ -45,17 +47,32 @@ def failed(error: BaseException, parent: int) -> None:
 
 def _first(inside: int, status: status_file.StatusFile, parent: int, said: str) -> int:
     """The process that has failed alike before this one; 0 where this one is the first.  One process at a time looks."""
-    import fcntl
-
-    fcntl.flock(inside, fcntl.LOCK_EX)  # type: ignore[attr-defined,unused-ignore]  # released with the descriptor
-    before = 0
+    _lock(inside)
+    before, now = 0, time.time_ns()
     for file in os.listdir(inside):
         pid = status_folder.pid_of(file)
-        left = status_reader.of(pid, time.time_ns() - _NEW * 10**9) if pid not in (None, os.getpid()) else None
-        if left is not None and left.state == status_file.UNLOADED and left.words[status_file.PARENT] == parent:
-            before = left.pid if status_file.fits(said, left.text) else before
+        left = status_reader.of(pid, 0) if pid not in (None, os.getpid()) else None
+        if left is None or left.state != status_file.UNLOADED or left.words[status_file.PARENT] != parent:
+            continue
+        if status_file.fits(said, left.text):
+            age = (now - left.words[status_file.BEGUN]) / 1e9
+            before = left.pid if age < _NEW else before
+            if age > _READ and status_file.has_ended(left.pid):
+                status_reader.bury(left.pid)  # a program may start such processes for ever; others find this one
     status.unloaded(said)
     return before
+
+
+def _lock(inside: int) -> None:
+    """Released with the descriptor.  Whoever holds it may have been stopped: without it two may tell the same in full."""
+    import fcntl
+
+    for _ in range(_TRIES):
+        try:
+            fcntl.flock(inside, fcntl.LOCK_EX | fcntl.LOCK_NB)  # type: ignore[attr-defined,unused-ignore]
+            return
+        except BlockingIOError:
+            time.sleep(_PAUSE)
 
 
 def _at(tb: TracebackType | None) -> str:

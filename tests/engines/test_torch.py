@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
-import textwrap
 
 import pytest
 
 import autotb
-import autotb.engines.torch  # noqa: F401  whose hints are looked at
+from autotb.engines import torch as adapter
 from autotb.record import annotate
 from tests import programs
 from tests.engines import kit
@@ -328,21 +328,108 @@ time.sleep(1)
 
 def test_what_a_rank_left_to_its_agent_is_told_where_that_is_ended_itself(tmp_path):
     """The agent waits for the others to end when it gets a signal: the test's own excepthook says when the rank has handed over."""
-    code = """
-    import sys
-    before = sys.excepthook
-    def hook(*error):
-        before(*error)
-        open("told", "w").close()
-    sys.excepthook = hook
-    """
-    ran = programs.run(tmp_path, textwrap.dedent(code) + ENDED, command=TORCHRUN)
+    ran = programs.run(tmp_path, SAYS_SO + ENDED, command=TORCHRUN)
 
     assert "SignalException" in ran.last
     assert ran.stderr.count("KeyError: 'lr'") == 1
     assert "in rank 1, pid" in ran.stderr
     assert ran.stderr.count("NameError: name 'not_a_rank' is not defined") == 1, "only the agent's own children leave it to it"
     assert not [path for path in tmp_path.iterdir() if path.name.startswith("autotb-")]
+
+
+GOES_ON = """
+import os, signal, sys, threading, time
+
+def is_told(text):
+    for _ in range(600):
+        if text in open("stderr").read():
+            break
+        time.sleep(0.05)
+
+if os.environ["RANK"] == "0":
+    try:
+        [][1]
+    except IndexError:
+        sys.excepthook(*sys.exc_info())
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    time.sleep(100)
+threading.Thread(target=is_told, args=("KeyError: 'lr'",)).start()
+raise KeyError("lr")
+"""
+
+
+def test_a_rank_that_raised_and_does_not_end_is_told_meanwhile(tmp_path):
+    """One that shows an error by hand, and goes on, tells it itself; it is not the one that failed."""
+    script = tmp_path / "main.py"
+    script.write_text(GOES_ON)
+    with open(tmp_path / "stderr", "w") as stderr:
+        subprocess.run([*TORCHRUN, script], cwd=tmp_path, env=programs.environment(), stderr=stderr, timeout=120)
+    told = (tmp_path / "stderr").read_text().strip()
+
+    first, _, rest = told.partition("KeyError: 'lr'\n")
+    assert first.count("IndexError: list index out of range") == 1
+    assert first.count("Traceback (most recent call last)") == 2
+    assert "in rank 1, pid" in first
+    assert re.search(r"ChildFailedError: rank 1: KeyError: 'lr', at \S+:\d+ in <module>, which is told above$", rest), told
+    assert "=====" not in rest
+    assert "IndexError" not in rest
+
+
+SLOW = """
+import os, signal, threading, time
+
+if os.environ["RANK"] == "0":
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    threading.Thread(target=time.sleep, args=(100,)).start()
+    raise ValueError("too large")
+while not os.path.exists("told"):
+    time.sleep(0.05)
+raise KeyError("lost")
+"""
+SAYS_SO = """
+import sys
+before = sys.excepthook
+def hook(*error):
+    before(*error)
+    open("told", "w").close()
+sys.excepthook = hook
+"""
+
+
+def test_a_rank_that_was_ended_before_it_came_to_its_end_failed_first_all_the_same(tmp_path):
+    """torch counts those alone whose process has failed."""
+    ran = programs.run(tmp_path, SAYS_SO + SLOW, command=TORCHRUN, timeout=120)
+
+    assert re.search(r"^rank 0 failed first\b", ran.stderr, re.M), ran.stderr
+    assert re.search(r"^rank 1 failed after it: KeyError: 'lost'", ran.stderr, re.M)
+    assert ran.stderr.count("Traceback (most recent call last)") == 1
+    assert "ValueError: too large" in ran.stderr
+
+
+NO_BATCHES = """
+from torch.utils.data import DataLoader
+
+if __name__ == "__main__":
+    list(DataLoader([5, 6], batch_sampler=[0, 1], num_workers=1))
+"""
+
+
+def test_a_sampler_that_gives_no_batches_is_told_with_its_record(tmp_path):
+    ran = programs.run(tmp_path, NO_BATCHES)
+
+    assert ran.last == "TypeError: 'int' object is not iterable"
+    assert re.search(r"in a DataLoader worker process 0, pid \d+", ran.stderr), ran.stderr
+
+
+def test_a_process_that_succeeded_does_so_though_its_end_cannot_be_noted(monkeypatch):
+    def fails(well):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(adapter.task_events, "ended", fails)
+    done = []
+    adapter._wrap_spawned(lambda fn, i, args, file: done.append(fn(i)))(abs, -3, (), "file")
+
+    assert done == [3]
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])

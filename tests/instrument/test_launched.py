@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+from types import SimpleNamespace
 
 import pytest
+
+from autotb.instrument import launched
 
 LAUNCHES = """
 import json, os, subprocess, sys
@@ -44,3 +48,45 @@ def test_only_a_child_of_a_launcher_that_tells_it_leaves_its_error_to_it(run):
 
 def test_a_program_that_may_catch_the_launchers_error_has_its_processes_tell_theirs(run):
     assert run(LAUNCHES, "unsure").stdout.splitlines()[0] == f"{ZERO} | []"
+
+
+def left(folder, pid, **tree):
+    with open(os.path.join(folder, f"{pid}.json"), "w") as file:
+        json.dump(tree, file)
+
+
+@pytest.fixture
+def launcher(monkeypatch):
+    monkeypatch.setitem(os.environ, launched.VARIABLE, "")
+    made = launched.Launcher("torchrun", "in rank {RANK}", is_sure=True)
+    yield made
+    made.end()
+
+
+def test_a_record_that_cannot_be_read_costs_no_other(launcher):
+    left(launcher.folder, 7, told=True)
+    left(launcher.folder, 9, told=False)
+    with open(os.path.join(launcher.folder, "8.json"), "w") as file:
+        file.write('{"told": tr')
+
+    assert launcher.records() == {7: {"told": True}, 9: {"told": False}}
+    assert os.listdir(launcher.folder) == []
+
+
+def test_what_nobody_else_tells_is_kept_until_it_is_told_the_earliest_first(launcher):
+    for pid, time in ((7, 2.0), (8, 1.0), (9, 0.0)):
+        left(launcher.folder, pid, told=pid != 9, time=time)
+    launcher.records()
+
+    assert launcher.records() == {}
+    assert launcher.untold(older=3600) == {}
+    assert list(launcher.untold()) == [8, 7]
+    launcher.tells([8, 9])
+    assert list(launcher.untold()) == [7]
+
+
+def test_a_stderr_without_a_number_is_nobodys(monkeypatch):
+    """As pipes and consoles of Windows are: all of them would be one."""
+    assert launched.stderr() is not None
+    monkeypatch.setattr(launched, "os", SimpleNamespace(fstat=lambda descriptor: SimpleNamespace(st_dev=0, st_ino=0)))
+    assert launched.stderr() is None

@@ -152,3 +152,22 @@ def test_a_folder_that_cannot_be_written_is_one_line(run, tmp_path):
 def test_nothing_is_logged_unasked(run, tmp_path):
     run(PROGRAM, "pool")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["main.py"]
+
+
+def test_a_log_that_can_be_written_no_more_costs_no_result(run):
+    """As on a full disk."""
+    program = """
+    import resource, sys
+    from concurrent.futures import ProcessPoolExecutor
+
+    def full(x):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+        return x
+
+    if __name__ == "__main__":
+        with ProcessPoolExecutor(1) as pool:
+            print([pool.submit(full, x).result(30) for x in range(3)])
+    """
+    ran = run(program, AUTOTB_WORKER_LOG="logs", timeout=60)
+
+    assert ran.stdout == run(program, autotb="0").stdout == "[0, 1, 2]\n", ran.stderr

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 
 import pytest
 
+from autotb.postmortem import main_import
 from tests import programs
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="workers leave no word there")
@@ -97,3 +99,39 @@ def test_errors_of_other_kinds_or_places_are_told_each(run):
 
     assert re.findall(r"^(\w+Error: .*)$", ran.stderr, re.M) == ["KeyError: 'one'", "ValueError: at 2", "ValueError: at 3"]
     assert "failed as" not in ran.stderr
+
+
+def test_who_holds_the_lock_for_ever_is_not_waited_for(tmp_path, monkeypatch):
+    """It may have been stopped."""
+    import fcntl
+
+    monkeypatch.setattr(main_import, "_PAUSE", 0)
+    holder, other = (os.open(tmp_path, os.O_RDONLY) for _ in range(2))
+    fcntl.flock(holder, fcntl.LOCK_EX)
+    main_import._lock(other)
+    for descriptor in (holder, other):
+        os.close(descriptor)
+
+
+def test_what_those_before_left_is_buried_once_it_has_been_read(run, tmp_path):
+    ran = run(
+        """
+        import multiprocessing, os
+
+        if __name__ != "__main__":
+            from autotb.postmortem import main_import
+            main_import._READ = 0
+            raise ValueError("no licence")
+
+        context = multiprocessing.get_context("spawn")
+        for _ in range(3):
+            process = context.Process(target=print)
+            process.start()
+            process.join()
+        print(len(os.listdir(os.path.join(os.environ["XDG_RUNTIME_DIR"], "autotb"))))
+        """,
+        XDG_RUNTIME_DIR=str(tmp_path),
+    )
+
+    assert ran.stdout == "1\n"
+    assert len(re.findall(r"failed as pid \d+ did: ValueError: no licence", ran.stderr)) == 2

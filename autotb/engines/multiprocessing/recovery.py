@@ -31,8 +31,10 @@ _POOL = "multiprocessing.Pool"
 _pools: weakref.WeakSet[Any] = weakref.WeakSet()
 _errors: dict[int, BaseException] = {}  # of casualties whose message is on its way
 _numbers = itertools.count()
-_unloaded: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()  # how many could not import the main script
+_unloaded: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()  # in a row could not import the main script
 _TRIES = 3  # of them at least, before a pool is given up
+_unburied: weakref.WeakKeyDictionary[Any, dict[str, int]] = weakref.WeakKeyDictionary()  # the last of these, by what it failed of
+_MOST = 8  # of them
 
 
 def watch(pool: Pool) -> None:
@@ -72,9 +74,9 @@ def after(dead: list[Any], workers: list[Process]) -> bool:
         _left(pool, process)  # of all: who waited for a lock may come before the one who died with it
     for process in dead:
         left = _left(pool, process)
-        if left is None or left.state != status_file.UNLOADED:  # those are looked for by others that fail alike
-            status_reader.bury(process.pid)
+        _bury(pool, process, left)
         if not settings.switch("rescue"):
+            pool._autotb_left.pop(process.pid, None)
             continue
         if left is not None:
             _settle(pool, process, left)
@@ -82,6 +84,22 @@ def after(dead: list[Any], workers: list[Process]) -> bool:
         elif process.exitcode and process.pid in getattr(pool._outqueue, "_autotb_uncertain", ()):
             _send(pool, None, _error(process, None))  # nobody knows which task it had; who never said so, had none
     return BROKEN not in pool.__dict__
+
+
+def _bury(pool: Pool, process: Process, left: status_reader.Remains | None) -> None:
+    """Its file is read, and of no use; others that cannot import the main script look for the last that failed of the same."""
+    if left is None or left.state != status_file.UNLOADED:
+        status_reader.bury(process.pid)
+        if left is not None or process.exitcode == 0:
+            _unloaded.pop(pool, None)  # it had imported it
+        return
+    kept = _unburied.setdefault(pool, {})
+    before = kept.pop(left.text, None)
+    kept[left.text] = process.pid
+    if before is None and len(kept) > _MOST:
+        before = kept.pop(next(iter(kept)))
+    if before is not None:
+        status_reader.bury(before)
 
 
 def _settle(pool: Pool, process: Process, left: status_reader.Remains) -> None:
@@ -100,7 +118,8 @@ def _settle(pool: Pool, process: Process, left: status_reader.Remains) -> None:
     if left.state == status_file.STARTING and process.exitcode not in (0, 1):  # 1: it raised, and has told so itself
         _send(pool, None, _error(process, left), INITIALIZER)
     elif left.state == status_file.UNLOADED:
-        _unloaded[pool] = _unloaded.get(pool, 0) + 1
+        works = any(other.state != status_file.UNLOADED for other in _living(pool))
+        _unloaded[pool] = 0 if works else _unloaded.get(pool, 0) + 1
         if _unloaded[pool] >= max(_TRIES, pool._processes):
             _give_up(pool, _error(process, left))  # it would start workers for ever
     elif left.running:

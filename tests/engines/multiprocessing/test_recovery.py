@@ -148,6 +148,27 @@ def test_without_rescue_the_pool_waits_as_ever(run):
     assert run(program, AUTOTB_RESCUE="0", timeout=60).stdout.strip() == "waits"
 
 
+IMPORTS_AT_TIMES = """
+import multiprocessing, os
+
+if __name__ == "__mp_main__":
+    with open("counter", "a") as counter:
+        counter.write("x")
+        if counter.tell() % 3 == 0:
+            raise OSError("the license server is busy")
+
+if __name__ == "__main__":
+    with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
+        jobs = [pool.apply_async(abs, (x,)) for x in range(8)]
+        print([job.get(30) for job in jobs])
+"""
+
+
+def test_a_pool_whose_workers_import_the_program_at_times_goes_on(run):
+    ran = run(IMPORTS_AT_TIMES, timeout=60)
+    assert ran.stdout == "[0, 1, 2, 3, 4, 5, 6, 7]\n", ran.stderr
+
+
 class Process:
     """A worker, dead where it has an exit status."""
 
@@ -265,6 +286,50 @@ def test_of_one_that_leaves_no_word_nobody_knows_the_task(left, uncertain, exitc
     recovery.after([Process(5, exitcode)], pool._pool)
 
     assert [job for job, _ in casualties(pool)] == [None] * count
+
+
+def unloaded(pid, text="OSError: busy"):
+    return remains(status_file.UNLOADED, text, pid=pid)
+
+
+def test_a_pool_that_cannot_import_the_program_is_given_up_when_none_of_its_workers_could_in_a_row(left):
+    pool = Pool()
+    pool._processes = 1
+    for pid in range(5, 20):
+        left[pid] = unloaded(pid) if pid % 3 else remains(status_file.IDLE)
+        recovery.after([Process(pid, 1)], pool._pool)
+    assert not hasattr(pool, recovery.BROKEN)
+
+    living = Process(4)
+    left[4] = remains(status_file.IDLE)
+    pool._pool.append(living)
+    for pid in range(20, 30):
+        left[pid] = unloaded(pid)
+        recovery.after([Process(pid, 1)], pool._pool)
+    assert not hasattr(pool, recovery.BROKEN)
+
+    pool._pool.remove(living)
+    for pid in range(30, 33):
+        left[pid] = unloaded(pid)
+        recovery.after([Process(pid, 1)], pool._pool)
+    assert hasattr(pool, recovery.BROKEN)
+
+
+@pytest.mark.parametrize("rescue", [True, False])
+def test_of_those_that_could_not_import_the_program_one_of_each_kind_is_left(left, monkeypatch, rescue):
+    monkeypatch.setattr(settings, "switch", lambda name: rescue)
+    pool = Pool()
+    pool._processes = 100
+    for pid in range(5, 9):
+        left[pid] = unloaded(pid, "OSError: busy" if pid % 2 else "OSError: down")
+        recovery.after([Process(pid, 1)], pool._pool)
+    assert left["buried"] == [5, 6]
+    assert pool._autotb_left == {}
+
+    for pid in range(20, 40):
+        left[pid] = unloaded(pid, f"OSError: {pid}")
+        recovery.after([Process(pid, 1)], pool._pool)
+    assert len(left["buried"]) == 24 - recovery._MOST
 
 
 def test_without_rescue_nothing_is_sent(left, monkeypatch):
