@@ -643,14 +643,14 @@ def _note_failed(client: Client, key: object, exception: BaseException | None) -
     watch = _watch(state.exception, site)
     for hop in (attached(state.exception) or {}).get("hops", ()):
         lazy.note_made(hop)
-    root = distributed_chains.root_of(client, key, state.exception)
+    root = distributed_chains.root_of(key, state.exception)
     annotate.note_submitted(state.exception, engine_frames.place_of(_sites.get(root, site)))
     if root in _sites:
         distributed_chains.note_skipped(client, key, root, state.exception)
     _note_attempts(state.exception)
     if watch is not None:
         _end(_failed.get((client.id, key)), None)  # it was dropped, and submitted again
-        _failed[(client.id, key)] = watch
+        _hold(client.id, key, root, watch)
 
 
 def _failed_later(client: Client, key: object, error: BaseException, site: Site | None) -> None:
@@ -661,10 +661,22 @@ def _failed_later(client: Client, key: object, error: BaseException, site: Site 
     elif (client.id, key) in _failed:
         _end(watch, None)  # the one that there is tells
     else:
-        root = distributed_chains.root_of(client, key, error)
+        root = distributed_chains.root_of(key, error)
         annotate.note_submitted(error, engine_frames.place_of(_sites.get(root, site)))
-        _failed[(client.id, key)] = watch
+        _hold(client.id, key, root, watch)
         distributed_chains.dropped(client, key, _is_dropped)
+
+
+def _hold(client_id: str, key: object, root: object, watch: Any) -> None:
+    """Until the future is asked or dropped."""
+    _failed[client_id, key] = watch
+    distributed_chains.follow(client_id, key, root)
+
+
+def _taken(client_id: str, key: object) -> Any:
+    """The watch, if the future was neither asked nor dropped so far."""
+    distributed_chains.forget(client_id, key)
+    return _failed.pop((client_id, key), None)
 
 
 def _note_attempts(error: BaseException) -> None:
@@ -708,8 +720,29 @@ def _wrap_release_key(original: Function) -> Function:
 
 
 def _is_dropped(client_id: str, key: object) -> None:
-    _failed.pop((client_id, key), None)  # its watch tells
-    distributed_chains.forget(client_id, key)
+    _taken(client_id, key)  # its watch tells
+
+
+def _wrap_client_close(original: Function) -> Function:
+    """The loop may end with the client: what waited to be told is told now."""
+
+    @functools.wraps(original)
+    async def _close(self: Any, *args: object, **kwargs: object) -> Any:
+        try:
+            return await original(self, *args, **kwargs)
+        finally:
+            _is_closed(self)
+
+    return _close
+
+
+def _is_closed(client: Client) -> None:
+    try:
+        distributed_chains.closed(client.id)
+        for client_id, key in [place for place in list(_failed) if place[0] == client.id]:
+            _is_dropped(client_id, key)
+    except Exception:
+        pass  # they are told as the program ends
 
 
 def _look(error: object) -> None:
@@ -841,10 +874,11 @@ def _note_asking(asked: Any, error: BaseException) -> None:
         else:
             keys = [key for key, watch in list(_failed.items()) if watch.error is error]
         for key in keys:
-            watch = _failed.pop(key, None)
+            others = distributed_chains.alike(*key)
+            watch = _taken(*key)
             if watch is not None:
-                for other in distributed_chains.alike(*key):
-                    _end(_failed.pop((key[0], other), None), None)
+                for other in others:
+                    _end(_taken(key[0], other), None)
                 _end(watch, error if static.is_exception(error) else watch.error)
     except Exception:
         pass  # then it is told once more
@@ -884,6 +918,7 @@ PATCHES = (
     Patch("distributed.client", "Client._graph_to_futures", _wrap_graph_to_futures, costs=Lost.SITE),
     Patch("distributed.client", "Client._handle_task_erred", _wrap_task_erred, costs=Lost.UNRETRIEVED),
     Patch("distributed.client", "Client._release_key", _wrap_release_key, costs=Lost.UNRETRIEVED),
+    Patch("distributed.client", "Client._close", _wrap_client_close, costs=Lost.UNRETRIEVED),
     Patch("distributed.client", "Client.__exit__", _wrap_exit, costs=Lost.UNRETRIEVED),
     Patch("distributed.deploy.spec", "SpecCluster.__exit__", _wrap_cluster_exit, optional=True, costs=Lost.WAITED),
     Patch("distributed.scheduler", "Scheduler.handle_task_erred", _wrap_scheduler_erred, costs=Lost.UNRETRIEVED),

@@ -7,6 +7,8 @@ Flows in: errors as the client gets them.  Flows out: the root's key, ``skipped:
 
 from __future__ import annotations
 
+import re
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
 from autotb.assumption import Attributes, Lost
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
         id: str
         loop: Any
         scheduler: Any
+        status: str
 
         def sync(self, func: Function, *args: object) -> Any: ...
         def run_on_scheduler(self, function: Function, **kwargs: object) -> Any: ...
@@ -38,17 +41,12 @@ _roots: dict[tuple[str, Any], Any] = {}  # by client and key of a future that fa
 _followers: dict[tuple[str, Any], set[Any]] = {}  # the other way round
 
 
-def root_of(client: Client, key: Any, error: BaseException) -> Any:
+def root_of(key: Any, error: BaseException) -> Any:
     """The key of the task that failed, as far as it is a text; that of a collection's part is known by its collection."""
     if static.name(type(error)) == "KilledWorker":
-        root = error.args[0]
-    else:
-        label = next((hop.get("label") for hop in (attached(error) or {}).get("hops", ())), None) or ""
-        root = label.removeprefix(_TASK) if label.startswith(_TASK) and label != f"{_TASK}{key}" else key
-    if root != key:
-        _roots[client.id, key] = root
-        _followers.setdefault((client.id, root), set()).add(key)
-    return root
+        return error.args[0]
+    label = next((hop.get("label") for hop in (attached(error) or {}).get("hops", ())), None) or ""
+    return label.removeprefix(_TASK) if label.startswith(_TASK) and label != f"{_TASK}{key}" else key
 
 
 def note_skipped(client: Client, key: Any, root: Any, error: BaseException) -> None:
@@ -59,22 +57,36 @@ def note_skipped(client: Client, key: Any, root: Any, error: BaseException) -> N
     if not names:
         return
     chain = " ← ".join([*names, f"{_name(root)} ✗"])
-    known = [line for line in (attached(error) or {}).get("broken", ()) if not chain.endswith(line.removeprefix(_SKIPPED))]
-    if len(known) < MOST_CHAINS and not any(line.endswith(chain) for line in known):
-        annotate.note(error, broken=[*known, _SKIPPED + chain])
+    lines = (attached(error) or {}).get("broken", ())
+    known = [line for line in lines if not chain.endswith(line.removeprefix(_SKIPPED))]
+    if not any(line.endswith(chain) for line in known):
+        annotate.note(error, broken=_with(known, _SKIPPED + chain))
 
 
 _SKIPPED = "skipped: "
+_MORE = re.compile(rf"{_SKIPPED}([\d,]+) more tasks?")
+
+
+def _with(known: list[str], line: str) -> list[str]:
+    """One line more, or one more that is counted."""
+    if len(known) < MOST_CHAINS:
+        return [*known, line]
+    more = _MORE.fullmatch(known[-1])
+    count = int(more[1].replace(",", "")) + 1 if more is not None else 1
+    return [*known[:MOST_CHAINS], f"{_SKIPPED}{count:,} more task{'' if count == 1 else 's'}"]
 
 
 def _skipped(client: Client, key: Any, root: Any) -> list[str]:
+    """The tasks of a chain by name, down to the root; of a long one the first, and that there are more."""
     task = _tasks(client).get(key)
+    blamed = getattr(task, "exception_blame", None)  # of all tasks of the chain, and of the root itself
+    if blamed is None or blamed.key != root:
+        return []
     names: list[str] = []
-    while task is not None and task.key != root and len(names) < MOST:
+    while task is not None and task is not blamed and len(names) < MOST:
         names.append(_name(task.key))
-        blamed = task.exception_blame
         task = next((one for one in task.dependencies if one is blamed or one.exception_blame is blamed), None)
-    return names if task is not None and task.key == root else []
+    return names if task is blamed else [*names, "…"]
 
 
 def _tasks(client: Client) -> dict[Any, Any]:
@@ -92,45 +104,51 @@ def _name(key: Any) -> str:
 def dropped(client: Client, key: Any, tell: Function) -> None:
     """The last future of a failed task is dropped: ``tell(client's id, key)`` once no other that the program has fails of it.
 
-    The scheduler learns a moment later what was submitted last, and that may be the very task that asks for this one.
+    The scheduler learns a moment later what was submitted last, and that may be the very task that asks for this one.  A client
+    that is being closed has no later.
     """
-    waiting = _dropped.setdefault(client.id, set())
-    if not waiting:
+    if client.status in ("closing", "closed"):
+        tell(client.id, key)
+        return
+    if not _dropped.get(client.id):
         client.loop.call_later(DELAY, _look_again, client, tell, DELAY)
-    waiting.add(key)
+    _dropped.setdefault(client.id, set()).add(key)
 
 
 _dropped: dict[str, set[Any]] = {}  # by client: the keys
 DELAY, LONGEST = 0.2, 5.0  # seconds between two looks
+_SHARE = 50  # times what a look takes are between two, at least: the loop has other things to do
 
 
 def _look_again(client: Client, tell: Function, delay: float) -> None:
-    waiting = _dropped.pop(client.id, set())
-    left = set()
-    for key in waiting:
-        try:
-            is_needed = key in client.futures or _is_waited_for(client, key)
-        except Exception:
-            is_needed = False
-        if is_needed and key not in client.futures:
-            left.add(key)
-        elif not is_needed:
-            tell(client.id, key)
-    if left:
-        _dropped.setdefault(client.id, set()).update(left)
-        client.loop.call_later(min(2 * delay, LONGEST), _look_again, client, tell, min(2 * delay, LONGEST))
+    began = monotonic()
+    waiting = _dropped.pop(client.id, set()) - client.futures.keys()
+    try:
+        needed = _waited_for(client, waiting)
+    except Exception:
+        needed = set()
+    if needed:
+        _dropped.setdefault(client.id, set()).update(needed)
+        delay = max(min(2 * delay, LONGEST), _SHARE * (monotonic() - began))
+        client.loop.call_later(delay, _look_again, client, tell, delay)
+    for key in waiting - needed:
+        tell(client.id, key)
 
 
-def _is_waited_for(client: Client, key: Any) -> bool:
-    first = _tasks(client).get(key)
-    tasks = [first] if first is not None else []
-    seen = {key}
-    for task in tasks:  # it grows
-        if task is not first and task.key in client.futures:
-            return True
-        tasks += [other for other in task.dependents if other.key not in seen]
-        seen.update(other.key for other in task.dependents)
-    return False
+def _waited_for(client: Client, keys: set[Any]) -> set[Any]:
+    """Those of which a future that the program has fails: of the same task's error, whichever of them it asks for."""
+    tasks = _tasks(client)
+    roots = {key: tasks[key].exception_blame for key in keys if key in tasks}
+    had = {tasks[key].exception_blame for key in list(client.futures) if key in tasks} if roots else set()
+    return {key for key, root in roots.items() if root is not None and root in had}
+
+
+def follow(client_id: str, key: Any, root: Any) -> None:
+    """A future failed of ``root``'s error, from now on until it is forgotten."""
+    forget(client_id, key)
+    if root != key:
+        _roots[client_id, key] = root
+        _followers.setdefault((client_id, root), set()).add(key)
 
 
 def alike(client_id: str, key: Any) -> list[Any]:
@@ -147,6 +165,11 @@ def forget(client_id: str, key: Any) -> None:
         followers.discard(key)
         if not followers:
             del _followers[client_id, root]
+
+
+def closed(client_id: str) -> None:
+    """The client is: it has no future any more."""
+    _dropped.pop(client_id, None)
 
 
 ASSUMPTIONS = (SCHEDULER,)

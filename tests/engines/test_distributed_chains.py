@@ -96,23 +96,147 @@ def test_many_failures_that_are_skipped_are_one_story_and_a_count(run):
     assert "\nautotb: 199 more futures failed, never retrieved:\n  199 × ZeroDivisionError: division by zero, at " in found
 
 
+BOOKS = """
+import sys
+import time
+
+from distributed import Client, LocalCluster, wait
+
+from autotb.engines import distributed, distributed_chains
+
+
+def price(item):
+    raise ValueError(f"no price for {item}")
+
+
+def add_tax(price):
+    return price * 1.2
+
+
+def chained(client, price, name, count):
+    for number in range(count):
+        price = client.submit(add_tax, price, key=f"{name}{number}")
+    return price
+
+
+def say(text):
+    print(f"=== {text}", file=sys.stderr, flush=True)
+
+
+def books():
+    print("kept:", *(len(getattr(distributed_chains, name)) for name in ("_roots", "_followers", "_dropped")), len(distributed._failed))
+
+
+def job(name):
+    with LocalCluster(n_workers=1, threads_per_worker=2, dashboard_address=None, processes=False) as cluster:
+        with Client(cluster) as client:
+            say(f"{name}_asked")
+            asked = [client.submit(add_tax, client.submit(price, 1, key=f"{name} price"), key=f"{name} tax {n}") for n in range(3)]
+            wait(asked)
+            asked[0].exception()
+            books()
+            say(f"{name}_long")
+            if name == "first":
+                print(getattr(chained(client, client.submit(price, 2, key="root"), "step", 30).exception(), "__autotb__")["broken"])
+            say(f"{name}_closed")
+            held = chained(client, client.submit(price, 3, key=f"{name} dropped"), name, 2)
+            wait(held)
+            while (client.id, held.key) not in distributed._failed:
+                time.sleep(0.01)
+    say(f"{name}_after")
+    books()
+
+
+if __name__ == "__main__":
+    job("first")
+    job("second")
+    say("end")
+"""
+
+
+def test_what_is_not_asked_is_told_as_the_client_closes_and_nothing_is_kept(run):
+    ran = run(BOOKS)
+    found = sections(ran.stderr)
+    kept = [line for line in ran.stdout.splitlines() if line.startswith("kept: ")]
+
+    assert found["first_closed"].startswith("autotb: the exception of a failed future was never retrieved"), found
+    assert found["first_closed"].rstrip().endswith("ValueError: no price for 3\nskipped: first1 ← first0 ← first dropped ✗")
+    for case in ("first_asked", "first_long", "first_after", "second_after"):
+        assert "never retrieved" not in found[case], found
+    assert kept == ["kept: 0 0 0 0"] * 4
+    steps = " ← ".join(f"step{29 - number}" for number in range(distributed_chains.MOST))
+    assert f"['skipped: {steps} ← … ← root ✗']" in ran.stdout
+
+
+def test_chains_that_are_not_kept_are_counted():
+    lines = []
+    for number in range(distributed_chains.MOST_CHAINS + 1_002):
+        lines = distributed_chains._with(lines, f"skipped: total{number} ← price ✗")
+        if number == distributed_chains.MOST_CHAINS:
+            assert lines[-1] == "skipped: 1 more task"
+
+    assert lines[-2:] == ["skipped: total99 ← price ✗", "skipped: 1,002 more tasks"]
+    assert len(lines) == distributed_chains.MOST_CHAINS + 1
+
+
+class Task:
+    def __init__(self, key, blamed=None):
+        self.key, self.exception_blame = key, blamed or self
+
+
 class Known:
     """A client, and futures, as far as they are looked at."""
 
     id = "client"
+    status = "running"
+
+    def __init__(self, tasks, had):
+        self.cluster = type("Cluster", (), {})()
+        self.cluster.scheduler = type("Scheduler", (), {})()
+        self.cluster.scheduler.tasks, self.futures, self.later = tasks, dict.fromkeys(had), []
+        self.loop = self
+
+    def call_later(self, delay, *what):
+        self.later.append(what)
+
+
+def test_failures_wait_for_a_future_that_fails_of_the_same_task(monkeypatch):
+    monkeypatch.setattr(distributed_chains, "SCHEDULER", type("Read", (), {"read": lambda self, it: (it.scheduler,)})())
+    price, other = Task("price"), Task("other")
+    tasks = {task.key: task for task in (price, Task("tax", price), Task("total", price), other, Task("more", other))}
+    client, told = Known(tasks, ["total"]), []
+    for key in ("price", "tax", "other", "more", "gone"):
+        distributed_chains.dropped(client, key, lambda of, key: told.append(key))
+
+    assert len(client.later) == 1
+    look, *given = client.later.pop()
+    look(*given)
+    assert sorted(told) == ["gone", "more", "other"]
+    assert distributed_chains._dropped == {"client": {"price", "tax"}}
+    client.status = "closing"
+    distributed_chains.dropped(client, "total", lambda of, key: told.append(key))
+    assert told[-1] == "total"
+    distributed_chains.closed("client")
+    assert not distributed_chains._dropped
 
 
 def test_who_fails_of_the_same_task():
-    roots = distributed_chains
+    chains = distributed_chains
     error = ValueError()
     error.__autotb__ = {"v": 1, "type": "ValueError", "message": "", "hops": [{"frames": [], "label": "task price"}]}
 
-    assert [roots.root_of(Known, key, error) for key in ("price", "tax", "total")] == ["price"] * 3
-    assert roots.root_of(Known, ("part", 1), ValueError()) == ("part", 1)
-    assert sorted(roots.alike("client", "price")) == ["tax", "total"]
-    assert sorted(roots.alike("client", "tax")) == ["price", "total"]
-    assert roots.alike("other", "tax") == []
+    for key in ("price", "tax", "total"):
+        assert chains.root_of(key, error) == "price"
+        chains.follow("client", key, "price")
+    assert chains.root_of(("part", 1), ValueError()) == ("part", 1)
+    assert sorted(chains.alike("client", "price")) == ["tax", "total"]
+    assert sorted(chains.alike("client", "tax")) == ["price", "total"]
+    assert chains.alike("other", "tax") == []
+    chains.follow("client", "tax", "tax")  # submitted again, it fails by itself
+    assert chains.alike("client", "price") == ["total"]
+    assert chains.alike("client", "tax") == []
     for key in ("tax", "total", "price"):
-        roots.forget("client", key)
-    assert roots.alike("client", "price") == []
-    assert not roots._followers
+        chains.forget("client", key)
+    assert chains.alike("client", "price") == []
+    assert not chains._followers
+    assert not chains._roots
