@@ -603,6 +603,8 @@ def _wrap_graph_to_futures(original: Function) -> Function:
                 callsite.remember(_sites, key, site)
                 if kwargs.get("retries"):
                     callsite.remember(_retries, f"task {key}", kwargs["retries"])
+                if _early and (self.id, key) in _early:
+                    self.loop.add_callback(_note_late, self, key, _early.pop((self.id, key)))
         except Exception:
             pass  # the place of submission is lost, nothing else
         return futures
@@ -610,6 +612,7 @@ def _wrap_graph_to_futures(original: Function) -> Function:
     return _graph_to_futures
 
 
+_early: dict[tuple[str, Any], BaseException] = {}  # of futures that had failed before their submission returned
 _retries: dict[str, int] = {}  # by the label of a task: how often it may be run again
 _attempts = attempts.Attempts()  # the same, where the scheduler is in this process
 _failed: dict[tuple[str, Any], Any] = {}  # by client and key: the watches of failed tasks that were not retrieved so far
@@ -635,7 +638,12 @@ def _wrap_task_erred(original: Function) -> Function:
 
 
 def _note_failed(client: Client, key: object, exception: BaseException | None) -> None:
-    state, site = client.futures.get(key), _sites.get(key)
+    state = client.futures.get(key)
+    if state is not None and key not in _sites:
+        callsite.remember(_early, (client.id, key), state.exception)
+        if key in _sites and _early.pop((client.id, key), None) is None:
+            return  # its submission has just returned, and saw that
+    site = _sites.get(key)
     if state is None:  # dropped, and the scheduler does not know it yet
         _failed_later(client, key, _unpacked(exception), site)
         return
@@ -651,6 +659,13 @@ def _note_failed(client: Client, key: object, exception: BaseException | None) -
     if watch is not None:
         _end(_failed.get((client.id, key)), None)  # it was dropped, and submitted again
         _hold(client.id, key, root, watch)
+
+
+def _note_late(client: Client, key: object, exception: BaseException) -> None:
+    try:
+        _note_failed(client, key, exception)
+    except Exception:
+        pass  # as above
 
 
 def _failed_later(client: Client, key: object, error: BaseException, site: Site | None) -> None:

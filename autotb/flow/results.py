@@ -6,6 +6,7 @@ Flows in: the columns of a run, the counts.  Flows out: values, errors, root cau
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from autotb.flow.context import unravelled
@@ -17,8 +18,6 @@ from autotb.flow.store import Column, Elements, Lazy, nested
 
 if TYPE_CHECKING:
     from autotb.trace.failure_groups import Groups
-
-MOST_EXPLAINED = 1_000  # failures, one after the other; of more, their first lines tell which of these they are like
 
 
 class Results(Mapping[Any, Any]):
@@ -139,11 +138,9 @@ class Results(Mapping[Any, Any]):
         from autotb.trace.failure_groups import Groups
 
         groups = Groups()
-        for number, snapshot in enumerate(self._failed() if self.has_errors else ()):
-            if number < MOST_EXPLAINED:
-                groups.add(render.explain(snapshot.exception))
-            else:
-                groups.add_line(headline(snapshot.exception))
+        for snapshot in self._failed() if self.has_errors else ():
+            error = snapshot.exception
+            groups.add_error(error, headline(error), partial(render.explain, error))
         return groups
 
     def __repr__(self) -> str:

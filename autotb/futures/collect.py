@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from time import time
 from typing import Any
@@ -36,7 +37,6 @@ SCHEMA = 1  # version of to_json()'s form
 POLL = 0.05  # seconds between looks at futures whose engines tell nobody when they are done
 MOST_TOLD = 19  # failures that are told one by one as they arrive, and in the summary: sixty lines in all
 _SAME_TOLD = 15  # of which may be of kinds that were told before
-_MOST_EXPLAINED = 1_000  # failures; of more, their first lines tell which of these they are like
 
 
 @dataclass(frozen=True)
@@ -92,12 +92,9 @@ class Collected:
 
     def _groups(self) -> failure_groups.Groups:
         groups = failure_groups.Groups()
-        for number, failure in enumerate(self.failures):
-            name = clean.line(failure.name)
-            if number < _MOST_EXPLAINED:
-                groups.add(failure.trace, name)
-            else:
-                groups.add_line(failure.error.partition("\n")[0], name)
+        for failure in self.failures:
+            said = failure.error.partition("\n")[0]
+            groups.add_error(failure.exception, said, partial(build.build, failure.exception), clean.line(failure.name))
         return groups
 
     def to_dict(self) -> dict[str, Any]:
@@ -147,8 +144,8 @@ def collect(
 
     Each completion is told by the logger ``autotb.collect``: ``  [i/n] ✓ name`` at INFO, or ``  [i/n] ✗ FAILED: name`` and the
     error at ERROR, where ``i`` counts completions; after the last one a summary at ERROR if something failed.  Of many failures
-    the first nineteen are told so, further ones at DEBUG, and the summary groups them by root cause.  A Ctrl-C ends
-    the waiting: the KeyboardInterrupt has what was collected so far as its ``collected``.
+    the first fifteen are told so, then up to four of other kinds, further ones at DEBUG, and the summary groups them by root
+    cause.  A Ctrl-C ends the waiting: the KeyboardInterrupt has what was collected so far as its ``collected``.
 
     Args:
         futures: futures, refs or asynchronous results, or a mapping from names to them.

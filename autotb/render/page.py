@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from autotb.record import arrival
 from autotb.render import clean, html
-from autotb.trace import phrases
+from autotb.trace import failure_groups, phrases
 from autotb.trace.data import Data
 from autotb.trace.model import Trace
 
@@ -150,7 +150,7 @@ def _controls(causes: Sequence[Cause], sources: Sequence[tuple[str, int]]) -> st
 def _cause(cause: Cause, span: tuple[float, float]) -> str:
     kind, message, place = _headline(cause)
     others = len(cause.lines) - 1
-    more = f' <span class="quiet">and {_counted(others, "other message")}</span>' if others > 0 else ""
+    more = f' <span class="quiet">and {_other_messages(cause, others)}</span>' if others > 0 else ""
     at = f'<span class="at">{html.line(str(place))}</span>' if place else ""
     what = f"<b>{html.line(kind)}</b>{html.line(f': {message}') if message else ''}{more}{at}"
     strip = _bars(cause.times, span, STRIP) if span[1] - span[0] > BRIEF and cause.times else ""
@@ -160,6 +160,10 @@ def _cause(cause: Cause, span: tuple[float, float]) -> str:
         f'<span class="when">{when}</span></summary><div class="body"><div class="story">{_story(cause)}</div>'
         f'<div class="list"><noscript>the list of failures is drawn by the page\'s script</noscript></div></div></details>\n'
     )
+
+
+def _other_messages(cause: Cause, count: int) -> str:
+    return failure_groups.other_messages(count, cause.lines, cause.count)
 
 
 def _headline(cause: Cause) -> tuple[str, str, object]:
@@ -179,8 +183,9 @@ def _story(cause: Cause) -> str:
     if len(cause.lines) > 1:
         ranked = sorted(cause.lines.items(), key=lambda pair: -pair[1])
         rows = [f"<li>{number:,} × {html.line(arrival.shortened(line, 300))}" for line, number in ranked[:MOST_LINES]]
-        more = [f"<li>and {_counted(len(ranked) - MOST_LINES, 'other message')}"] if len(ranked) > MOST_LINES else []
-        told.append(f'<h2>{_counted(len(ranked), "message")}</h2><ul class="also">{"".join([*rows, *more])}</ul>')
+        more = [f"<li>and {_other_messages(cause, len(ranked) - MOST_LINES)}"] if len(ranked) > MOST_LINES else []
+        cut = "more than " * (sum(cause.lines.values()) < cause.count)
+        told.append(f'<h2>{cut}{_counted(len(ranked), "message")}</h2><ul class="also">{"".join([*rows, *more])}</ul>')
     return "".join(told)
 
 

@@ -1,7 +1,8 @@
 """Root causes that are the same story with other values: told once, with how often it occurred and in which words.
 
-Flows in: traces, or where only a line was kept of a failure, that.  Flows out: text of at most sixty lines (the first story is
-whole whatever its length): stories while there is room, then a line each, then a count.
+Flows in: traces, errors of which a kind's first are explained, or where only a line was kept of a failure, that.
+Flows out: text of at most sixty lines (the first story is whole whatever its length): stories while there is room, then a line
+each, then a count.
 """
 
 from __future__ import annotations
@@ -9,12 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from autotb.trace import bounds, phrases
+from autotb.instrument import failure_kinds
+from autotb.record import static, wrappers
+from autotb.trace import bounds, build, phrases
 from autotb.trace.model import Trace
+from autotb.trace.parts import Stack
 
 MOST_STORIES, MOST_LINES = 10, 4
 MOST_LISTED = 15  # further root causes that are told in a line each
 MOST_NAMES = 10  # of the failures of one group that are named
+MOST_EXPLAINED = 1_000  # failures, one after the other; of more, the first of each kind
+MOST_WORDS = 1_000  # that are kept of one group
 
 
 @dataclass
@@ -25,6 +31,7 @@ class Group:
     count: int = 0
     lines: dict[str, int] = field(default_factory=dict)  # the words in which it was told, and how often
     names: list[str] = field(default_factory=list)  # of the first few
+    is_by_words: bool = False  # whether some are of it for what they say alone, wherever they were raised
 
 
 class Groups:
@@ -33,6 +40,8 @@ class Groups:
     def __init__(self) -> None:
         self._groups: dict[object, Group] = {}
         self._lines: dict[str, Group] = {}
+        self._kinds: dict[failure_kinds.Kind, Group] = {}
+        self._explained = 0
 
     def add(self, trace: Trace, name: str = "") -> Group:
         """A failure of which the story is known; the group that it is of."""
@@ -42,6 +51,22 @@ class Groups:
         self._count(group, line, name)
         return group
 
+    def add_error(self, exc: BaseException, line: str, explain: Callable[[], Trace], name: str = "") -> Group:
+        """One of many failures: some are explained, and at least one of each kind; ``line`` is its ``Type: message``."""
+        kind = _kind_of(exc)
+        group = self._kinds.get(kind) if kind is not None else None
+        if self._explained < MOST_EXPLAINED or (kind is not None and group is None):
+            self._explained += 1
+            group = self.add(explain(), name)
+            if kind is not None:
+                self._kinds.setdefault(kind, group)
+        elif group is None:
+            group = self.add_line(line, name)
+        else:
+            of = group.trace.root_cause.type if group.trace is not None else ""
+            self._count(group, line if line.partition(":")[0] == of else _first_line(build.root_of(exc)), name)
+        return group
+
     def add_line(self, line: str, name: str = "") -> Group:
         """A failure of which ``Type: message`` is known; it counts with those that say the same, else with those of its type."""
         group = self._lines.get(line)
@@ -49,6 +74,7 @@ class Groups:
         if group is None:
             alike = (one for one in self._groups.values() if one.trace is not None and one.trace.root_cause.type == kind)
             group = next(alike, None) or self._groups.setdefault(kind, Group(None))
+        group.is_by_words = True
         self._count(group, line, name)
         return group
 
@@ -59,7 +85,7 @@ class Groups:
     @staticmethod
     def _count(group: Group, line: str, name: str) -> None:
         group.count += 1
-        if line in group.lines or len(group.lines) < 1_000:
+        if line in group.lines or len(group.lines) < MOST_WORDS:
             group.lines[line] = group.lines.get(line, 0) + 1
         if name and len(group.names) < MOST_NAMES:
             group.names.append(name)
@@ -87,9 +113,23 @@ def kind(trace: Trace) -> tuple[object, ...]:
     return phrases.same_failure(trace.root_cause), frozenset(map(phrases.same_failure, trace.stack.also))
 
 
+def _kind_of(exc: BaseException) -> failure_kinds.Kind | None:
+    """The kind of a failure; None where it does not say what the root cause is, or where that was raised."""
+    opened = wrappers.opened(exc)
+    root = wrappers.innermost(exc)
+    if (opened is not None and len(opened.roots) > 1) or static.members(root) is not None:
+        return None
+    kind = failure_kinds.of(root)
+    return kind if kind.path is not None else None
+
+
 def first_line(trace: Trace) -> str:
     """The root cause as ``Type: message``, the first line of it."""
-    return trace.root_cause.headline.partition("\n")[0]
+    return _first_line(trace.root_cause)
+
+
+def _first_line(stack: Stack) -> str:
+    return stack.headline.partition("\n")[0]
 
 
 def named(group: Group) -> str:
@@ -108,7 +148,7 @@ def brief(group: Group) -> str:
     said = next(iter(group.lines), "")
     if len(group.lines) > 1:
         said = group.trace.root_cause.type if group.trace is not None else said.partition(":")[0]
-    place = phrases.raised_at(group.trace.root_cause) if group.trace is not None else None
+    place = phrases.raised_at(group.trace.root_cause) if group.trace is not None and not group.is_by_words else None
     return f"{named(group)}: " * bool(group.names) + f"{group.count:,} × {said[:500]}" + (f", at {place}" if place else "")
 
 
@@ -120,13 +160,19 @@ def around(group: Group) -> list[str]:
     else:
         head = "root cause of 1 failure:" if group.count == 1 else f"root cause of {group.count:,} failures:"
     if group.trace is None:
-        return [head, *lines[:MOST_LINES], *_others(lines[MOST_LINES:])]
+        return [head, *lines[:MOST_LINES], *_others(group, len(lines) - MOST_LINES)]
     others = lines[1:]
-    return [head, *(f"also: {line}" for line in others[:MOST_LINES]), *_others(others[MOST_LINES:])]
+    return [head, *(f"also: {line}" for line in others[:MOST_LINES]), *_others(group, len(others) - MOST_LINES)]
 
 
-def _others(lines: list[str]) -> list[str]:
-    return [f"also: {len(lines):,} other {'message' if len(lines) == 1 else 'messages'} of this kind"] if lines else []
+def _others(group: Group, count: int) -> list[str]:
+    return [f"also: {other_messages(count, group.lines, group.count)} of this kind"] if count > 0 else []
+
+
+def other_messages(count: int, lines: dict[str, int], failures: int) -> str:
+    """So many beside those that are told, of ``lines``; there are more where not those of all ``failures`` are kept."""
+    more = "more than " * (sum(lines.values()) < failures)
+    return f"{more}{count:,} other {'message' if count == 1 else 'messages'}"
 
 
 def _text(group: Group, draw: Callable[[Trace], str]) -> str:

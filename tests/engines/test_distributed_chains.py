@@ -123,8 +123,9 @@ def say(text):
     print(f"=== {text}", file=sys.stderr, flush=True)
 
 
-def books():
-    print("kept:", *(len(getattr(distributed_chains, name)) for name in ("_roots", "_followers", "_dropped")), len(distributed._failed))
+def books(*more):
+    kept = distributed._failed, distributed_chains._roots, distributed_chains._followers, *more
+    print("kept:", *map(len, kept))
 
 
 def job(name):
@@ -138,13 +139,36 @@ def job(name):
             say(f"{name}_long")
             if name == "first":
                 print(getattr(chained(client, client.submit(price, 2, key="root"), "step", 30).exception(), "__autotb__")["broken"])
+            say(f"{name}_slow")
+            root = client.submit(price, 4, key="slow root")
+            wait(root)
+            distributed.callsite.remember = slowly
+            late = client.submit(add_tax, root, key="slow tax")
+            distributed.callsite.remember = remember
+            client.sync(settled)
+            print("late:", *distributed_chains.alike(client.id, late.key))
+            late.exception()
+            books()
+            del root, late
             say(f"{name}_closed")
             held = chained(client, client.submit(price, 3, key=f"{name} dropped"), name, 2)
             wait(held)
             while (client.id, held.key) not in distributed._failed:
                 time.sleep(0.01)
     say(f"{name}_after")
-    books()
+    books(distributed_chains._dropped)
+
+
+remember = distributed.callsite.remember
+
+
+def slowly(*what):
+    time.sleep(0.2)  # the failure is there before the submission returns
+    remember(*what)
+
+
+async def settled():
+    pass
 
 
 if __name__ == "__main__":
@@ -161,9 +185,10 @@ def test_what_is_not_asked_is_told_as_the_client_closes_and_nothing_is_kept(run)
 
     assert found["first_closed"].startswith("autotb: the exception of a failed future was never retrieved"), found
     assert found["first_closed"].rstrip().endswith("ValueError: no price for 3\nskipped: first1 ← first0 ← first dropped ✗")
-    for case in ("first_asked", "first_long", "first_after", "second_after"):
+    for case in ("first_asked", "first_long", "first_slow", "first_after", "second_after"):
         assert "never retrieved" not in found[case], found
-    assert kept == ["kept: 0 0 0 0"] * 4
+    assert kept == ["kept: 0 0 0", "kept: 0 0 0", "kept: 0 0 0 0"] * 2
+    assert ran.stdout.count("late: slow root\n") == 2
     steps = " ← ".join(f"step{29 - number}" for number in range(distributed_chains.MOST))
     assert f"['skipped: {steps} ← … ← root ✗']" in ran.stdout
 

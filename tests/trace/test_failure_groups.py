@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from autotb import Flow
+from autotb.trace import build
 from autotb.trace.data import replace
-from autotb.trace.failure_groups import MOST_STORIES, Groups, brief
+from autotb.trace.failure_groups import MOST_EXPLAINED, MOST_STORIES, Groups, brief
 from autotb.trace.model import Trace
 from autotb.trace.parts import Frame, Hop, Stack
 
@@ -40,7 +43,8 @@ def test_other_lines_are_other_causes_the_most_frequent_first():
 def test_of_many_messages_some_are_counted():
     told = texts(*(story(str(number)) for number in range(1_200)))
 
-    assert told[0].split("\n")[-1] == "also: 995 other messages of this kind"  # no more are remembered
+    assert told[0].split("\n")[-1] == "also: more than 995 other messages of this kind"  # no more are remembered
+    assert texts(*(story(str(number)) for number in range(1_000)))[0].endswith("\nalso: 995 other messages of this kind")
 
 
 def test_a_line_counts_with_the_story_that_says_the_same():
@@ -107,4 +111,41 @@ def test_failures_of_one_place_are_one_root_cause(tmp_path, kept):
     for text in told:
         assert text.count("root cause of 1,200 failures:") == text.count("root cause") == 1
         assert text.count("also: ValueError: row ") == 4
-        assert text.endswith("also: 995 other messages of this kind")
+        assert text.endswith("also: more than 995 other messages of this kind")
+
+
+def other(x):
+    raise ValueError(f"row {x}")
+
+
+def caught(raises, x):
+    try:
+        raises(x)
+    except ValueError as error:
+        return error
+
+
+def test_of_many_failures_those_of_another_line_are_told_by_themselves():
+    groups, explained = Groups(), []
+
+    def explain(error):
+        explained.append(error)
+        return build.build(error)
+
+    for number in range(MOST_EXPLAINED + 500):
+        error = caught(many if number < MOST_EXPLAINED else other, number)
+        groups.add_error(error, f"ValueError: row {number}", partial(explain, error))
+    told = [brief(group) for group in groups.sorted()]
+
+    assert [line.partition(", at ")[0] for line in told] == ["1,000 × ValueError", "500 × ValueError"]
+    assert told[0].endswith(" in many")
+    assert told[1].endswith(" in other")
+    assert len(explained) == MOST_EXPLAINED + 1
+
+
+def test_no_place_is_told_where_some_are_known_by_their_words_alone():
+    groups = Groups()
+    groups.add(story("x"))
+    groups.add_line("ValueError: y")
+
+    assert brief(groups.sorted()[0]) == "2 × ValueError"
