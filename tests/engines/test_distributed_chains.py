@@ -98,6 +98,7 @@ def test_many_failures_that_are_skipped_are_one_story_and_a_count(run):
 
 BOOKS = """
 import sys
+import threading
 import time
 
 from distributed import Client, LocalCluster, wait
@@ -163,7 +164,8 @@ remember = distributed.callsite.remember
 
 
 def slowly(*what):
-    time.sleep(0.2)  # the failure is there before the submission returns
+    if threading.current_thread() is threading.main_thread():
+        time.sleep(0.2)  # the failure is there before the submission returns
     remember(*what)
 
 
