@@ -99,12 +99,6 @@ class TestProcess(kit.Standard):
 
 
 REFUSING = """
-import sys
-
-import anyio
-from anyio import to_process
-
-
 class Frozen(Exception):
     def __setattr__(self, name, value):
         raise AttributeError("immutable")
@@ -120,6 +114,12 @@ class Checked(Exception):
 
 def fails(kind):
     raise kind("price is negative")
+"""
+ASKING = """
+import anyio
+from anyio import to_process
+
+from refusing import Checked, Frozen, fails
 
 
 async def main():
@@ -136,7 +136,8 @@ if __name__ == "__main__":
 
 
 def test_an_exception_that_takes_no_record_arrives_as_without_us(tmp_path):
-    ours, bare = (programs.run(tmp_path, REFUSING, autotb=each) for each in "10")
+    (tmp_path / "refusing.py").write_text(REFUSING)
+    ours, bare = (programs.run(tmp_path, ASKING, autotb=each) for each in "10")
 
     assert ours.stdout.splitlines()[:2] == bare.stdout.splitlines()[:2]
     assert ours.stdout.startswith("Frozen price is negative 0\nChecked price is negative 0\n")
