@@ -82,7 +82,7 @@ def test_the_tests_frame_then_the_workers(tmp_path, style):
         lines = re.findall(r"test_it\.py(?:\", line |:)(\d+)", told[name].partition(" autotb ---")[0])
         assert list(map(int, lines)) == LINES[name], told[name]
         assert len(told[name].splitlines()) < len(theirs[name].splitlines()) or name == "test_thread"
-    assert told["test_process"].count("in a process-pool worker, pid") == 1 + (style == "long")
+    assert told["test_process"].count("in a process-pool worker, pid") == 1
     assert re.search(r"^ratio\(clicks=1, views=0\)\n\d engine frames hidden", told["test_process"], re.M)
     assert "direct cause" in told["test_cause"] and "ZeroDivisionError: division by zero" in told["test_cause"]
     assert told["test_other"] == theirs["test_other"]
