@@ -31,6 +31,7 @@ class Group:
     count: int = 0
     lines: dict[str, int] = field(default_factory=dict)  # the words in which it was told, and how often
     names: list[str] = field(default_factory=list)  # of the first few
+    by_type: int = 0  # of how many no more is known than that they are of its type
     is_by_words: bool = False  # whether some are of it for what they say alone, wherever they were raised
 
 
@@ -74,6 +75,7 @@ class Groups:
         if group is None:
             alike = (one for one in self._groups.values() if one.trace is not None and one.trace.root_cause.type == kind)
             group = next(alike, None) or self._groups.setdefault(kind, Group(None))
+            group.by_type += 1
         group.is_by_words = True
         self._count(group, line, name)
         return group
@@ -161,8 +163,10 @@ def around(group: Group) -> list[str]:
         head = "root cause of 1 failure:" if group.count == 1 else f"root cause of {group.count:,} failures:"
     if group.trace is None:
         return [head, *lines[:MOST_LINES], *_others(group, len(lines) - MOST_LINES)]
-    others = lines[1:]
-    return [head, *(f"also: {line}" for line in others[:MOST_LINES]), *_others(group, len(others) - MOST_LINES)]
+    others, by_type = lines[1:], group.by_type
+    told = [f"also: {line}" for line in others[:MOST_LINES]]
+    unsure = [f"{by_type:,} of these {'was' if by_type == 1 else 'were'} compared by type alone"] if by_type else []
+    return [head, *told, *_others(group, len(others) - MOST_LINES), *unsure]
 
 
 def _others(group: Group, count: int) -> list[str]:
