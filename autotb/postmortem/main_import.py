@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _LONGEST = 200  # characters of type and message
-_TRIES, _PAUSE = 20, 0.05  # to be the one that looks; seconds
+_TRIES, _PAUSE = 40, 0.05  # to be the one that looks, or that the other has ended; seconds
 _READ = 10  # seconds within which the program reads of one that it misses
 _NEW = 60  # seconds within which others that fail alike do so for the same reason
 
@@ -41,8 +41,17 @@ def failed(error: BaseException, parent: int) -> None:
             line = f"{name}, pid {os.getpid()}, failed as pid {before} did: {said}"
             if surface.events.told_in_a_line(line):
                 annotate.note(error, told=True)
+                _wait_for(before)
     except Exception:
         pass  # then it is told in full
+
+
+def _wait_for(pid: int) -> None:
+    """Until the one that tells the error has done so: a pool that misses this process ends the others."""
+    for _ in range(_TRIES):
+        if status_file.has_ended(pid):
+            return
+        time.sleep(_PAUSE)
 
 
 def _first(inside: int, status: status_file.StatusFile, parent: int, said: str) -> int:
