@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 
 import pytest
 
@@ -59,7 +60,8 @@ def test_a_call_is_told_with_its_actor_its_place_and_its_workers_death(run, kind
         f"submitted at {ran.folder}/main.py:{line['called = counter.add({' + repr('views').replace(chr(39), chr(34)) + ': 3})']}"
     )
     assert re.search(rf"\[in a Dask worker, .*actor Counter-\S+, {re.escape(place)} in main\]", method), method
-    assert "[Counter.add(item={'views': 3})]" in method
+    name = "Counter.add" if sys.version_info >= (3, 11) else "add"  # code of 3.10 does not know its class
+    assert f"[{name}(item={{'views': 3}})]" in method
     assert method.rstrip().endswith("\nKeyError: 'clicks'")
     if kind == "processes":
         death = re.sub(r"[│\s]+", " ", found["death"])
