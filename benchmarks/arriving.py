@@ -9,15 +9,17 @@ from benchmarks.measure import Row, pairs, python
 
 # Each function may fail a hundred times with a full record; further failures of its line have a light one.
 _FAILING = """
-import gc, json, os, sys, time, tracemalloc
+import gc, importlib, json, os, sys, tempfile, time, tracemalloc
 from concurrent.futures import ProcessPoolExecutor
 switch, mode, functions, each, depth = sys.argv[1], sys.argv[2], *map(int, sys.argv[3:])
 os.environ["AUTOTB_TRACEBACK"] = switch
 code = "def fail{0}(number, depth={1}):\\n    if depth > 1: return fail{0}(number, depth - 1)\\n    raise ValueError(number)\\n"
-names = []
-for number in range(functions + 1):
-    exec(code.format(number, depth))
-    names.append(globals()[f"fail{number}"])
+folder = tempfile.TemporaryDirectory()  # a program's functions have source, which Python's own text of a failure shows
+with open(os.path.join(folder.name, "failing_functions.py"), "w") as file:
+    file.write("".join(code.format(number, depth) for number in range(functions + 1)))
+sys.path.insert(0, folder.name)
+module = importlib.import_module("failing_functions")
+names = [getattr(module, f"fail{number}") for number in range(functions + 1)]
 def errors(functions, each):
     for fail in functions:
         for number in range(each):
@@ -39,6 +41,7 @@ with ProcessPoolExecutor(1) as pool:
         held = list(errors(names[:-1], each))
         found = tracemalloc.get_traced_memory()[0]
 print(json.dumps(found))
+folder.cleanup()
 """
 
 
