@@ -85,31 +85,27 @@ def test_the_picture_is_there_and_asks_no_server():
 @pytest.mark.on_main()
 def test_start_up_stays_within_its_budgets():
     """Instructions counted by callgrind: the same on every machine, whatever else it does."""
+    benchmark("startup", timeout=280)
+
+
+def benchmark(name, *arguments, timeout):
+    """What one of the benchmarks prints."""
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.startup"],
+        [sys.executable, "-m", f"benchmarks.{name}", *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=timeout,
         env=programs.environment("0"),
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def test_a_million_calls_in_every_tool_is_a_table():
     tools = ["executor.map", "autotb.Flow, kept in a folder", "the same, resumed"]
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.million", "2,000", *tools],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env=programs.environment("0"),
-    )
-
-    assert done.returncode == 0, done.stdout + done.stderr
-    lines = done.stdout.splitlines()
+    lines = benchmark("million", "2,000", *tools, timeout=120).splitlines()
     assert [line[:32].strip() for line in lines[1:]] == tools
     assert [re.search(r"[\d,]+ files", line) is not None for line in lines[1:]] == [False, True, True]
 

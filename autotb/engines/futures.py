@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import _thread
 import functools
-import operator
 import sys
 import weakref
 
@@ -508,8 +507,7 @@ class _Results:
 
                 call = build.call_text(*self.call)
                 hop = build.hop("interpreter", "in an interpreter-pool worker", call=call)
-                sent = pickling.travelling(value, "", build.record(value, static.traceback_of(value), hop))
-                sent = pickling.Rebuild(operator.getitem, (sent, 0))
+                sent = pickling.packed(value, build.record(value, static.traceback_of(value), hop))
             except BaseException:  # of pickling it: the queue will see the same
                 sent = value  # without a record the driver reads the text
         self.queue.put(sent)

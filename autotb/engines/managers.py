@@ -9,7 +9,6 @@ Source: https://docs.python.org/3/library/multiprocessing.html#managers
 from __future__ import annotations
 
 import functools
-import operator
 import sys
 
 from autotb import engine_facts
@@ -102,7 +101,7 @@ def _sent(error: BaseException, server: Server, request: tuple[str, str, tuple[A
 
     tb = static.traceback_of(error)
     tree = build.record(error, tb, build.hop(NAME, "in a manager process", call=_call(server, *request)))
-    return pickling.Rebuild(operator.getitem, (pickling.travelling(error, "", tree, stock=True), 0))
+    return pickling.packed(error, tree)
 
 
 def _call(server: Server, ident: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
@@ -113,7 +112,7 @@ def _call(server: Server, ident: str, name: str, args: tuple[Any, ...], kwargs: 
 
     (objects,) = OBJECTS.read(server) or ({},)
     target = (objects.get(ident) or (None,))[0]
-    method = next((vars(kind)[name] for kind in type(target).__mro__ if name in vars(kind)), None)
+    method = static.lookup(type(target), name)
     if type(method) is not FunctionType:
         return None  # what a method of a builtin type says, its message says
     return build.call_text(MethodType(method, target), args, kwargs)

@@ -79,8 +79,9 @@ def _series(library: Any, name: str, values: list[Any]) -> Any:
 
 def _seconds(column: Column, folder: str | None) -> dict[int, float]:
     """What each call took that was made, in this run or in an earlier one of the folder."""
-    found = dict(Elements(folder, column.name).seconds(len(column.states))) if folder is not None else {}
-    found.update((at, one) for at, one in enumerate(column.seconds) if one == one)
+    found = {at: one for at, one in enumerate(column.seconds) if one == one}  # the others are no numbers
+    if folder is not None and len(found) < column.states.count(OK) + column.states.count(FAILED):
+        found = {**dict(Elements(folder, column.name).seconds(len(column.states))), **found}
     return {at: float(f"{one:.6g}") for at, one in found.items()}
 
 

@@ -27,11 +27,9 @@ _HEADER, _SUM = struct.Struct("<4sBHQQIQ"), struct.Struct("<I")
 _WHOLE = struct.Struct(_HEADER.format + _SUM.format[1:])
 _HEAD = _WHOLE.size
 _MARK, _BEFORE = b"aTb2", b"aTb1"  # in those of before the checksum is that of the contents alone
-_TIMED, _SECONDS = (
-    b"aTb3",
-    struct.Struct("<f"),
-)  # of a call whose seconds are known: they stand before the text, and count as such
+_TIMED = b"aTb3"  # in those of calls whose seconds are known: they stand before the text, and count as such
 _MARKS, _PREFIX = (_TIMED, _MARK, _BEFORE), b"aTb"
+_SECONDS = struct.Struct("<f")
 _BLOCK = 1 << 20  # bytes that are written at once
 _MOST_READ = 64  # shards that are open at once
 _WINDOW = 1 << 16  # bytes that are read at once, at least: what was written together is mostly read together

@@ -112,7 +112,7 @@ class Keeper:
             except Exception as error:  # the result cannot be pickled, which is the error of the function that made it
                 result = Failed(error)
             else:
-                sent = _stub(result) if owned or self.sink.is_read else result
+                sent = _stub(store.state_of(result)) if owned or self.sink.is_read else result
                 return sent, store.record_of(shard, step, at, result, data, made, seconds)
         if not owned:
             return result, None
@@ -135,9 +135,8 @@ def _kept(sink: Sink, begun: list[repeats.Begun], ats: Sequence[int]) -> dict[in
         for index, at in enumerate(ats):
             if (place := places.get(at)) is None:
                 continue
-            state = place.state & result_log.STATE
             if sink.owned or sink.is_read:
-                found[index] = (None if state == result_log.OK else ErrorStub(state == result_log.SKIPPED)), place
+                found[index] = _stub(place.state & result_log.STATE), place
                 continue
             with contextlib.suppress(Exception):  # what cannot be had here is called again
                 found[index] = pickle.loads(reader.record(place).data), place
@@ -154,6 +153,6 @@ def is_over(sink: Sink) -> bool:
     return not store.is_open(sink.folder)
 
 
-def _stub(result: Any) -> ErrorStub | None:
-    state = store.state_of(result)
+def _stub(state: int) -> ErrorStub | None:
+    """What is sent in place of a result in this state."""
     return None if state == result_log.OK else ErrorStub(state == result_log.SKIPPED)

@@ -124,8 +124,7 @@ def _codes_of(value: Any) -> Iterator[CodeType]:
         yield code
     elif not static.is_builtin(kind):
         for name in ("__init__", "__call__") if is_class else ("__call__",):
-            found = next((static.own(each)[name] for each in static.mro(kind) if name in static.own(each)), None)
-            code = safe_repr.code_of(found)
+            code = safe_repr.code_of(static.lookup(kind, name))
             if code is not None:
                 yield code
 

@@ -193,6 +193,11 @@ def slot(value: Any, field: str) -> Any:
     return None
 
 
+def lookup(kind: type, name: str) -> Any:
+    """What a class has under a name, of its own or of a base's, as it stands there; None where there is nothing."""
+    return next((own(base)[name] for base in mro(kind) if name in own(base)), None)
+
+
 def behind_partials(function: Any) -> Any:
     """The function that ``functools.partial`` is around, however often."""
     functools = sys.modules.get("functools")
@@ -229,7 +234,7 @@ def is_silent(value: Any, field: str) -> bool:
     kind = type(value)
     if _answers_of(kind) - {"__dir__"}:
         return False
-    found = next((own(base)[field] for base in mro(kind) if field in own(base)), None)
+    found = lookup(kind, field)
     if type(found) is FunctionType or type(found) in _C_MADE:
         return True
     return not any("__get__" in own(base) for base in mro(type(found)))  # a plain value in the class is only taken from there

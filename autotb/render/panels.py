@@ -140,7 +140,7 @@ class Drawing:
                 continue
             title = f"sub-exception {groups.index(same) + 1}" + ("" if stack.unlisted else f" of {len(groups)}")
             member = inner.stack(same[0], title)
-            below = [*phrases.counted(same), *(phrases.further(others) if others else [])]
+            below = [*phrases.counted(same), *phrases.further(others)]
             member += inner.text([Text(clean.line(line), HEAD) for line in below])
             lines += [f"{inner.margin}{line}".rstrip() for line in member]
             lines.append(inner.margin.rstrip())

@@ -155,17 +155,18 @@ def alike(groups: list[list[Stack]]) -> list[list[list[Stack]]]:
 
 def further(others: list[list[Stack]]) -> list[str]:
     """What those of ``alike`` after the first say, with their calls and tasks: a few of them."""
+    if not others:
+        return []
     lines = []
     for same in others[:MOST_CALLS]:
         stack = same[0]
         hop = stack.hops[-1] if stack.hops else Hop()
-        said = stack.headline
         about = [f"for {hop.call[:80]}" if hop.call else "", hop.label]
         count = f"{times(same)} × " if times(same) > 1 else ""
-        lines.append(", ".join(filter(None, (count + said, *about))))
+        lines.append(", ".join(filter(None, (count + stack.headline, *about))))
     rest = sum(map(times, others[MOST_CALLS:]))
-    more = _counted(sum(map(times, others)), "more")[:-1] if others else ""
-    return [f"the same failure, {more}:", *("  " + line for line in lines), *([f"  and {rest:,} more"] if rest else [])]
+    lines += [f"and {rest:,} more"] if rest else []
+    return [f"the same failure, {sum(map(times, others)):,} more:", *("  " + line for line in lines)]
 
 
 def fan_in(stack: Stack) -> tuple[list[Stack], list[list[Stack]]]:
