@@ -1,4 +1,4 @@
-"""An engine whose internals moved: each patch in turn finds nothing, or meets another signature, or our own code raises.
+"""An engine whose internals moved: patches find nothing, or meet another signature, or our own code raises.
 
 The program's results, exceptions and status are those of a run without autotb; the user's line in the worker is shown where the
 engine's text has it; ``doctor`` names the patch.
@@ -117,11 +117,10 @@ class Breaking:
 
     @classmethod
     def targets(cls):
-        """One at a time; of an engine that takes long to start a third of them at once, so that each has others beside it."""
+        """A third of them at once, so that each has others beside it; each in turn with ``EACH=1`` in the environment."""
         patches = importlib.import_module(cls.NAME).PATCHES
         found = [f"{entry.module}:{entry.qualname}" for entry in patches if not entry.optional or is_here(entry)]
-        parts = min(3, len(found))
-        return [",".join(found[part::3]) for part in range(parts)] if BROKEN[short(cls.NAME)].costly and not EACH else found
+        return found if EACH else [",".join(found[part::3]) for part in range(min(3, len(found)))]
 
 
 # One class an adapter, so that each is run by one process of the tests.
