@@ -129,7 +129,7 @@ class _Story:
         groups = phrases.grouped(stack.members or ()) if depth < bounds.MAX_NESTING else []
         told = []
         for number, same in enumerate(groups[: WITHIN.listed], 1):
-            head = f"{number} of {len(groups)}: {line(phrases.count_line(same))}"
+            head = f"{phrases.numbered(stack, same[0])}: {line(phrases.member_line(same))}"
             if number > WITHIN.full or self.left <= 0:
                 told.append(f"<p>{head}</p>")
                 continue

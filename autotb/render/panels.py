@@ -135,11 +135,10 @@ class Drawing:
         told = phrases.alike(groups)[: self.within.listed]
         for at, (same, *others) in enumerate(told):
             if at >= self.within.full:
-                line = phrases.count_line([each for likes in (same, *others) for each in likes])
+                line = phrases.member_line([each for likes in (same, *others) for each in likes])
                 lines += [inner.margin + row for row in inner.text([Text(clean.line(line))])]
                 continue
-            title = f"sub-exception {groups.index(same) + 1}" + ("" if stack.unlisted else f" of {len(groups)}")
-            member = inner.stack(same[0], title)
+            member = inner.stack(same[0], f"sub-exception {phrases.numbered(stack, same[0])}")
             below = [*phrases.counted(same), *phrases.further(others)]
             member += inner.text([Text(clean.line(line), HEAD) for line in below])
             lines += [f"{inner.margin}{line}".rstrip() for line in member]

@@ -103,18 +103,25 @@ class _Text:
         if depth >= bounds.MAX_NESTING:
             groups = []
             self.has_less = True
-        told = groups[: self.within.listed]
-        for number, same in enumerate(told, 1):
-            result.append(f"{base}{'+-' if number == 1 else '  '}+---------------- {number} ----------------")
-            inside = self.stack(same[0], depth + 1) if number <= self.within.full else []
-            inside += [clean.line(phrases.count_line(same))] if phrases.times(same) > 1 or number > self.within.full else []
+        told = phrases.alike(groups)[: self.within.listed]
+        for at, (same, *others) in enumerate(told):
+            number = phrases.numbered(stack, same[0]).partition(" ")[0]
+            result.append(f"{base}{'  ' if at else '+-'}+---------------- {number} ----------------")
+            inside = self.member(same, others, depth) if at < self.within.full else []
+            if not inside:
+                inside = [clean.line(phrases.member_line([each for likes in (same, *others) for each in likes]))]
             result += [f"{base}  {line}" if isinstance(line, _Member) else f"{base}  | {line}".rstrip() for line in inside]
-        more = stack.count - sum(map(phrases.times, told))
+        more = stack.count - sum(phrases.times(same) for likes in told for same in likes)
         if more:
             start = "  " if told else "+-"
             result += [f"{base}{start}+---------------- ... ----------------", f"{base}  | {phrases.more_members(more)}"]
         is_closed = told and not more and isinstance(inside[-1], _Member)  # by the last member's own last one
         return list(map(_Member, [*result, *([] if is_closed else [f"{base}  {END}"])]))
+
+    def member(self, same: list[Stack], others: list[list[Stack]], depth: int) -> list[str]:
+        """One member in full, and how many came about alike."""
+        below = [phrases.count_line(same)] if phrases.times(same) > 1 else []
+        return [*self.stack(same[0], depth + 1), *map(clean.line, [*below, *phrases.further(others)])]
 
     def frames(self, stack: Stack) -> tuple[list[str], show.Hidden]:
         views, hidden = show.view(stack, self.in_force.frames, bare=self.bare, most=self.within.items)

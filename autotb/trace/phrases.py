@@ -205,6 +205,18 @@ def count_line(same: list[Stack]) -> str:
     return f"{times(same)} × {headline[:500]}" + (f", at {place}" if place else "")
 
 
+def member_line(same: list[Stack]) -> str:
+    """A line for members of a group: ``count_line``, but that one alone is not counted."""
+    return count_line(same).removeprefix("1 × ")
+
+
+def numbered(stack: Stack, member: Stack) -> str:
+    """``3 of 12``: which of a group's members that is; the number alone where not all are known."""
+    members = stack.members or ()
+    number = next((at for at, each in enumerate(members, 1) if each is member), 0)
+    return f"{number} of {stack.count}" if stack.count == len(members) else str(number)
+
+
 def gap(item: Gap) -> str:
     """What stands for frames that are not listed, in CPython's words where it has them."""
     if item.omitted:

@@ -52,7 +52,7 @@ def test_causes_come_first_and_groups_have_their_members():
 
     order = ["OSError: the root", "direct cause", "2 × ZeroDivisionError: a", "KeyError: b", "ExceptionGroup: two", "a note"]
     assert [page.text.index(text) for text in order] == sorted(page.text.index(text) for text in order)
-    assert "1 of 2: " in page.text
+    assert "1 of 3: " in page.text
 
 
 def test_what_else_a_story_says():
@@ -97,7 +97,7 @@ def test_its_length_is_bounded_and_what_is_left_out_is_counted():
 
     text = html.story(trace(nested(5)))
     assert len(text) < 500_000
-    assert "×" in text
+    assert "<p>3 of 4: ExceptionGroup: 2, at " in text
 
     chain = plain_error("root")
     for number in range(500):

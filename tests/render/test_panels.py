@@ -323,9 +323,9 @@ def test_of_more_than_two_members_that_came_about_alike_one_is_told_in_full():
     shown = drawn(Stack("ExceptionGroup", "g", members=members))
 
     assert [line.split(" ─")[0].strip("│ ╭─") for line in shown if "sub-exception " in line] == [
-        "sub-exception 1 of 10",
-        "sub-exception 2 of 10",
-        "sub-exception 10 of 10",
+        "sub-exception 1 of 11",
+        "sub-exception 2 of 11",
+        "sub-exception 11 of 11",
     ]
     at = shown.index("│ the same failure, 8 more:")
     assert shown[at - 1] == "│ E: x0"

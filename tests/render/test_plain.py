@@ -192,13 +192,28 @@ def test_members_that_are_alike_are_told_once():
     ]
 
 
+def test_of_more_than_two_members_that_came_about_alike_one_is_told_in_full():
+    shown = drawn(
+        Stack("ExceptionGroup", "g", members=(*map(plain_error, "abcd"), plain_error("e", "KeyError"), plain_error("a")))
+    )
+
+    assert [line.strip() for line in shown if "------ " in line] == [
+        "+-+---------------- 1 ----------------",
+        "+---------------- 5 ----------------",
+    ]
+    at = shown.index("    | the same failure, 3 more:")
+    assert shown[at - 2] == "    | ZeroDivisionError: a"
+    assert shown[at - 1].startswith("    | 2 × ZeroDivisionError: a")
+    assert shown[at + 1] == "    |   ZeroDivisionError: b"
+
+
 def test_members_beyond_the_first_have_a_line_each():
-    members = tuple(plain_error(str(number)) for number in range(8))
+    members = tuple(plain_error(str(number), notes=("by night",)) for number in range(8))
 
     shown = drawn(Stack("ExceptionGroup", "g", members=members))
 
     assert sum('File "/job.py"' in line for line in shown) == bounds.LEVELS[0].full
-    assert "    | 1 × ZeroDivisionError: 7, at /job.py:2 in score" in shown
+    assert "    | ZeroDivisionError: 7, at /job.py:2 in score" in shown
 
 
 def test_groups_in_groups_end_as_in_python():
