@@ -6,13 +6,14 @@ was kept under that key, in a mapping or in a folder.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import os
 import pickle
 import warnings
 import zlib
 from collections.abc import MutableMapping
-from types import CodeType
+from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any
 
 from autotb.flow import packing
@@ -22,6 +23,9 @@ from autotb.render import files
 Key = tuple[str, str, Any]
 MISSING = object()
 _MAGIC = b"autotb cache 1\n"
+_LONG = 1_000  # characters of an argument's form
+_MOST_SEEN = 1_000
+_seen: dict[int, tuple[Any, Any]] = {}  # containers that functions have with them
 _SIMPLE = (str, bytes, int, float, complex, bool, type(None))
 
 
@@ -52,31 +56,94 @@ class Cache:
                 warnings.warn(f"a result of {key[0]} cannot be kept in the cache: {unfit}", RuntimeWarning, stacklevel=2)
 
 
-def key_of(step: Step, mode: str, named: dict[str, Any]) -> Key | None:
-    """The key of a call; None for a step that is not cached.  Raises TypeError for an argument that cannot be part of one."""
+def id_of(step: Step) -> str:
+    """What the keys of a step's calls begin with."""
+    return step.cache if isinstance(step.cache, str) else identity_of(step.function)
+
+
+def key_of(step: Step, mode: str, named: dict[str, Any], identity: str | None = None) -> Key | None:
+    """The key of a call; None for a step that is not cached; ``identity`` is its :func:`id_of`, where that is known.  Raises
+    TypeError for an argument that cannot be part of one."""
     if not step.cache:
         return None
-    identity = step.cache if isinstance(step.cache, str) else _identity(step.function)
     forms = []
     for name, value in sorted(named.items()):
         try:
-            forms.append((name, form_of(value)))
+            forms.append((name, _short(form_of(value))))
         except Exception as error:
             raise TypeError(
                 f"argument {name!r} of {step.name!r} cannot be part of a cache's key ({type(error).__name__}: {error}); "
                 f"use cache=False for this step"
             ) from error
-    return identity, mode, tuple(forms)
+    return identity if identity is not None else id_of(step), mode, tuple(forms)
 
 
-def _identity(function: Any) -> str:
-    """Module, name and a digest of the bytecode: another function of the same name is another."""
+def _short(form: Any) -> Any:
+    """The same form, or a digest of a long one: keys are kept."""
+    return form if len(text := repr(form)) <= _LONG else (form[0], hashlib.sha256(text.encode()).hexdigest())
+
+
+def identity_of(function: Any, within: tuple[Any, ...] = ()) -> str:
+    """Module, name, a digest of the bytecode, and of what the function has with it: another function of the same name is another,
+    and so is the method of another object.  ``within`` are the functions that have this one with them."""
     inner = getattr(function, "func", function)
-    code = getattr(inner, "__code__", None)
+    code = _code_of(inner)
     name = f"{getattr(inner, '__module__', '')}:{getattr(inner, '__qualname__', type(inner).__name__)}"
     digest = hashlib.sha256(repr(_code(code) if code is not None else "").encode())
     extra = repr(form_of((function.args, sorted(function.keywords.items())))) if inner is not function else ""
-    return f"{name}:{digest.hexdigest()[:16]}{extra}"
+    held = [_held(one, (*within, inner)) for one in _with(inner)]
+    state = ":" + hashlib.sha256(repr(held).encode()).hexdigest()[:16] if held else ""
+    return f"{name}:{digest.hexdigest()[:16]}{state}{extra}"
+
+
+def _code_of(inner: Any) -> CodeType | None:
+    """The bytecode of what is called: of a class that makes its objects, of an object that it is called by."""
+    called = (
+        inner if hasattr(inner, "__code__") else vars(inner).get("__init__") if isinstance(inner, type) else type(inner).__call__
+    )
+    code = getattr(called, "__code__", None)
+    return code if isinstance(code, CodeType) else None
+
+
+def _with(inner: Any) -> list[Any]:
+    """What a function has with it: defaults, variables of the functions around it, the object of a method; an object itself."""
+    if not callable(getattr(inner, "__get__", None)) and not isinstance(inner, (BuiltinFunctionType, type)):
+        return [inner]
+    owner = getattr(inner, "__self__", None)
+    held = [owner] if owner is not None and not isinstance(owner, ModuleType) else []
+    held += [one for one in (getattr(inner, "__defaults__", None), getattr(inner, "__kwdefaults__", None)) if one]
+    for cell in getattr(inner, "__closure__", None) or ():
+        try:
+            held.append(cell.cell_contents)
+        except ValueError:
+            pass  # it has no value yet
+    return held
+
+
+def _held(value: Any, within: tuple[Any, ...]) -> Any:
+    """A form of what a function has with it; of what cannot be pickled its type."""
+    if isinstance(value, FunctionType):
+        return value.__qualname__ if any(value is one for one in within) else identity_of(value, within)
+    if "error_snapshot" in getattr(value, "__dict__", ()):  # of a run before: it is ours
+        value = copy.copy(value)
+        del value.error_snapshot
+    try:
+        return _as_first_seen(value) if type(value) in (list, dict, set) else form_of(value)
+    except Exception:
+        return f"{type(value).__module__}.{type(value).__qualname__}"
+
+
+def _as_first_seen(value: Any) -> Any:
+    """The form of a container as this process saw it first: a function that notes its calls in a list stays the same."""
+    known = _seen.get(id(value))
+    if known is not None:
+        return known[1]
+    form = form_of(value)
+    if len(repr(form)) <= _LONG:
+        if len(_seen) >= _MOST_SEEN:
+            del _seen[next(iter(_seen))]
+        _seen[id(value)] = value, form  # with itself, so that no other has its id
+    return form
 
 
 def _code(code: CodeType) -> Any:

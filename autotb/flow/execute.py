@@ -13,10 +13,10 @@ from typing import Any, Protocol
 from autotb.flow import cache, left_out
 from autotb.flow.cache import Cache
 from autotb.flow.context import RAISE, ErrorContext, maybe_propagate_before_call, scan, wrapped_or_leaving
-from autotb.flow.messages import Elsewhere, Failed, Partly
+from autotb.flow.messages import Failed, Partly
 from autotb.flow.result_log import Place
 from autotb.flow.snapshots import ErrorSnapshot
-from autotb.flow.step_inputs import Call, Work
+from autotb.flow.step_inputs import Work
 from autotb.flow.store import Memory, Seconds
 from autotb.flow.stored import here, loaded, value_of
 from autotb.record import annotate
@@ -34,7 +34,7 @@ class Task:
     def add(self, other: Task) -> None:
         """Make the calls of another one as well."""
         for mine, more in zip(self.columns, other.columns, strict=True):
-            mine.extend(more)
+            mine.extend(more)  # of the same kind: ``flights.is_alike`` has seen to that
         self.ats = self.ats if isinstance(self.ats, list) else [*self.ats]
         self.ats.extend(other.ats)
 
@@ -79,15 +79,15 @@ def settle(run: Run, work: Work, at: int) -> Settling:
         work.column.made.pop(at, None)
     else:
         work.note(at, left, call)
-        key = cache.key_of(work.step, run.mode, call.named) if not left else None
+        key = cache.key_of(work.step, run.mode, call.named, work.cache_id) if not left else None
         value = run.cache.get(key)
         if value is cache.MISSING:
-            kwargs = _with_resources(work, call, context)
-            columns = tuple([value if isinstance(value, Elsewhere) else [value] for value in call.args])
+            kwargs, columns = _with_resources(work, context), work.sent(at, call)
+            del call, named  # what was looked at here is not held while the call is made
             answer = yield Task(columns, kwargs, context.resources, [at])
             value, place, seconds = answer.results[0], answer.places[0] if answer.places else None, answer.seconds
             if type(value) is Failed:
-                value = _wrapped(run, work, call.args, kwargs, value)
+                value = _wrapped(run, work, tuple([value_of(column, 0) for column in columns]), kwargs, value)
             run.cache.put(key, value)
         elif type(value) is ErrorSnapshot and run.mode == RAISE:
             _wrapped(run, work, call.args, call.kwargs, Failed(value.exception, value.earlier))
@@ -95,9 +95,11 @@ def settle(run: Run, work: Work, at: int) -> Settling:
 
 
 def settle_chunk(run: Run, work: Work, ats: Sequence[int], columns: tuple[list[Any], ...]) -> Settling:
-    """The same for elements that were looked at together: their inputs are sound, and the step has no resources and no cache.  Of
-    those that the worker hands back others take care."""
-    answer = yield Task(columns, work.constants, None, ats)
+    """The same for elements that were looked at together: their inputs are sound, and the step has no cache and no function that
+    says what it needs.  Of those that the worker hands back others take care."""
+    context = work.plain_context
+    kwargs = _with_resources(work, context)
+    answer = yield Task(columns, kwargs, context.resources, ats)
     results = answer.results
     ats = ats[: len(results)]
     for index, value in enumerate(results) if type(results) is Partly else ():
@@ -105,7 +107,7 @@ def settle_chunk(run: Run, work: Work, ats: Sequence[int], columns: tuple[list[A
             if run.mode == RAISE:  # what came before it is not lost
                 places = answer.places[:index] if answer.places else None
                 run.store.put(work.column, ats[:index], results[:index], places, answer.seconds[:index])
-            results[index] = _wrapped(run, work, tuple([value_of(one, index) for one in columns]), work.constants, value)
+            results[index] = _wrapped(run, work, tuple([value_of(one, index) for one in columns]), kwargs, value)
     run.tell(work, run.store.put(work.column, ats, results, answer.places, answer.seconds))
 
 
@@ -116,11 +118,14 @@ def _wrapped(run: Run, work: Work, args: tuple[Any, ...], kwargs: dict[str, Any]
     except Exception:
         pass  # a nicety of the story
     args, kwargs = tuple(map(here, args)), loaded(kwargs)
-    return wrapped_or_leaving(run.mode, work.function, args, kwargs, failed.exception, run.owners, failed.earlier)
+    snapshot = wrapped_or_leaving(run.mode, work.function, args, kwargs, failed.exception, run.owners, failed.earlier)
+    if failed.kept is not None:  # it is the one that the worker has kept
+        snapshot.id, snapshot.timestamp = failed.kept
+    return snapshot
 
 
-def _with_resources(work: Work, call: Call, context: ErrorContext) -> dict[str, Any]:
+def _with_resources(work: Work, context: ErrorContext) -> dict[str, Any]:
     """The keyword arguments, with the resources if the function asks for them."""
     if work.step.resources_variable is None:
-        return call.kwargs
-    return {**call.kwargs, work.step.resources_variable: context.resources}
+        return work.constants
+    return {**work.constants, work.step.resources_variable: context.resources}

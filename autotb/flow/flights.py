@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from autotb.flow import execute
 from autotb.flow.context import Leaving
 from autotb.flow.execute import Answer, Run, Settling, Task
-from autotb.flow.messages import UNSEEN
+from autotb.flow.messages import UNSEEN, copied
 from autotb.flow.pace import MOST_CALLS, Pace
 from autotb.flow.step_inputs import MOST_LOADED, Work
 from autotb.flow.steps import ELEMENT
@@ -159,7 +159,7 @@ class Flights:
         call, first = self._calls.popleft()
         task, alone = Task(first.columns, first.kwargs, first.resources, first.ats), [(call, first)]
         if not self._is_single and size > 1:
-            task = Task(tuple([list(column) for column in first.columns]), first.kwargs, first.resources, list(first.ats))
+            task = Task(tuple(map(copied, first.columns)), first.kwargs, first.resources, list(first.ats))
             while self._calls and len(alone) < size and is_alike(task, self._calls[0][1]):
                 alone.append(self._calls.popleft())
                 task.add(alone[-1][1])
@@ -174,7 +174,7 @@ def _is_single(work: Work) -> bool:
 
 def is_alike(one: Task, other: Task) -> bool:
     """Whether two calls can be sent in one chunk."""
-    if one.kwargs is not other.kwargs:
+    if one.kwargs is not other.kwargs or [*map(type, one.columns)] != [*map(type, other.columns)]:
         return False
     try:
         return one.resources is other.resources or bool(one.resources == other.resources)

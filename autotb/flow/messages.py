@@ -23,29 +23,31 @@ if TYPE_CHECKING:
 
 class Failed:
     """The exception of one call; with its story, once it has come from another process.  ``earlier`` are those of its attempts
-    before the last: the same object for those that were alike."""
+    before the last: the same object for those that were alike; ``kept`` are id and time of the snapshot that is kept of it."""
 
-    __slots__ = ("earlier", "exception")
+    __slots__ = ("earlier", "exception", "kept")
 
-    def __init__(self, exception: BaseException, earlier: Sequence[BaseException] = ()) -> None:
-        self.exception, self.earlier = exception, earlier
+    def __init__(
+        self, exception: BaseException, earlier: Sequence[BaseException] = (), kept: tuple[str, str] | None = None
+    ) -> None:
+        self.exception, self.earlier, self.kept = exception, earlier, kept
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Failed.arrived, (_packed(self.exception), packing.pack_all(self.earlier, _packed))
+        return Failed.arrived, (_packed(self.exception), packing.pack_all(self.earlier, _packed), self.kept)
 
     @classmethod
-    def arrived(cls, packed: Packed, earlier: packing.Several = ()) -> Failed:
+    def arrived(cls, packed: Packed, earlier: packing.Several = (), kept: tuple[str, str] | None = None) -> Failed:
         """The same where it is unpickled."""
-        return cls(_arrived(packed), packing.unpack_all(earlier, _arrived))
+        return cls(_arrived(packed), packing.unpack_all(earlier, _arrived), kept)
 
 
 @dataclass(frozen=True)
 class Sink:
     """Where workers keep their results: the shards of a run folder.
 
-    ``owned`` tells whether the errors are kept too, as snapshots, and nothing of a result is sent back but where it stands; with
-    ``is_read`` nothing of a value is, also where errors are not kept.  ``names`` are there where the engine may make the chunk
-    anew after the death of a worker: its own, and those of earlier chunks that had some of its calls.
+    With ``keeps_errors`` errors are kept too, as snapshots.  ``owned`` tells that nothing of a result is sent back but where it
+    stands, not of an error either; with ``is_read`` nothing of a value is.  ``names`` are there where the engine may make the
+    chunk anew after the death of a worker: its own, and those of earlier chunks that had some of its calls.
     """
 
     folder: str
@@ -56,6 +58,7 @@ class Sink:
     is_read: bool = False
     made: Mapping[int, Told] | None = None  # of what elements are made, where that is to be told
     names: tuple[str, ...] = ()
+    keeps_errors: bool = False
 
 
 class Terms(NamedTuple):
@@ -114,9 +117,21 @@ class Elsewhere:
         """Some of them."""
         raise NotImplementedError
 
+    def extend(self, other: Any) -> None:
+        """Stand for those of another of the same kind as well."""
+        raise NotImplementedError
+
+    def __len__(self) -> int:
+        raise NotImplementedError
+
     def __getitem__(self, index: int) -> Any:
         """What is told of one without reading it."""
         raise NotImplementedError
+
+
+def copied(column: Any) -> Any:
+    """A column of arguments that can be extended by others."""
+    return column.taken(range(len(column))) if isinstance(column, Elsewhere) else [*column]
 
 
 def itself(value: Any) -> Any:

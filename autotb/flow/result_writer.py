@@ -16,7 +16,7 @@ from typing import Any
 from autotb.flow import packing, repeats, result_log, store
 from autotb.flow.context import CONTINUE, maybe_wrap_exception
 from autotb.flow.messages import Elsewhere, Failed, Kept, Partly, Sink, fit
-from autotb.flow.snapshots import ErrorStub
+from autotb.flow.snapshots import ErrorSnapshot, ErrorStub
 from autotb.flow.stored import value_of
 from autotb.record import annotate
 
@@ -114,12 +114,13 @@ class Keeper:
             else:
                 sent = _stub(store.state_of(result)) if owned or self.sink.is_read else result
                 return sent, store.record_of(shard, step, at, result, data, made, seconds)
-        if not owned:
+        if not (owned or self.sink.keeps_errors):
             return result, None
         annotate.note_submitted(result.exception, self.sink.place)
         args = tuple([value_of(column, index) for column in self.columns])
         snapshot = maybe_wrap_exception(CONTINUE, self.function, args, self.constants, result.exception, (), result.earlier)
-        return ErrorStub(False), store.record_of(shard, step, at, snapshot, None, made, seconds)
+        result.kept = snapshot.id, snapshot.timestamp
+        return ErrorStub(False) if owned else result, store.record_of(shard, step, at, snapshot, None, made, seconds)
 
 
 def _begun(sink: Sink) -> list[repeats.Begun]:
@@ -139,7 +140,10 @@ def _kept(sink: Sink, begun: list[repeats.Begun], ats: Sequence[int]) -> dict[in
                 found[index] = _stub(place.state & result_log.STATE), place
                 continue
             with contextlib.suppress(Exception):  # what cannot be had here is called again
-                found[index] = pickle.loads(reader.record(place).data), place
+                value = pickle.loads(reader.record(place).data)
+                is_error = type(value) is ErrorSnapshot
+                sent = Failed(value.exception, value.earlier, (value.id, value.timestamp)) if is_error else value
+                found[index] = sent, place
     return found
 
 

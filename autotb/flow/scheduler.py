@@ -150,6 +150,7 @@ class Running:
                 is_read,
                 made,
                 flight.names,
+                self.mode != RAISE,
             )
             args += (task.ats, sink)
         else:

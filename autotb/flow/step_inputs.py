@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from autotb.flow import left_out, resources, streams
+from autotb.flow import cache, left_out, resources, streams
 from autotb.flow.binding import Names
 from autotb.flow.context import CONTINUE, Array, Element, ErrorContext, Held, ResourcesEval, Sources, scan, unravelled
 from autotb.flow.left_out import DROP, PASS, SKIP, Lineage
@@ -22,7 +22,7 @@ from autotb.flow.result_log import MISSING, OK
 from autotb.flow.snapshots import ERRORS, ArrayReference, ErrorInfo, Noted
 from autotb.flow.steps import MAP, Nest, Node, Output
 from autotb.flow.store import Column, Memory, OneOf, nested
-from autotb.flow.stored import Places, Stored, StoredInside, here, loaded
+from autotb.flow.stored import Mixed, Places, Stored, StoredInside, here, loaded
 
 _AT_ONCE = 1_000  # elements whose places are asked for at once
 MOST_LOADED = 100  # elements of a chunk whose inputs are loaded from a run folder
@@ -83,6 +83,11 @@ class Gathered(Given):
 
     def has_errors(self, ats: Sequence[int]) -> bool:
         return any(_is_wrong(self.known[at]) for at in ats)
+
+    def now(self, at: int, value: Any, known: Any) -> None:
+        """One of them, now that it is read here."""
+        self.values[at], self.known[at] = value, known
+        vars(self).pop("kinds", None)
 
     def element(self, at: int) -> Any:
         """What is known of the output that stands there."""
@@ -182,10 +187,10 @@ class Work:
                 raise ValueError(f"{self.node.name}: the iterables have different lengths: {axis.shape}, a stream")
         return self.axes
 
-    def _whole(self, value: Any, is_alone: bool = True) -> tuple[Any, Any]:
-        """An argument, and what is known of it; one that is not ``is_alone`` is one of several on an axis."""
+    def _whole(self, value: Any, is_item: bool = False) -> tuple[Any, Any]:
+        """An argument, and what is known of it; an ``is_item`` is one of those in a list, tuple or dict."""
         if isinstance(value, Nest):
-            wholes = [self._whole(item, is_alone) for item in value.items]
+            wholes = [self._whole(item, True) for item in value.items]
             errors = [at for at, (inner, known) in enumerate(wholes) if _is_wrong(known) or isinstance(inner, ERRORS)]
             held = Sources([_source(*wholes[at]) for at in errors])
             leaves = [at for at in errors if type(wholes[at][1]) is not Array] if self.on_error == DROP else []
@@ -197,7 +202,7 @@ class Work:
             return left_out.without(value) if self.on_error == DROP else (value, None)
         column = self.store.columns[value.name]
         self.lineage.whole(column)
-        if is_alone and self._is_read_as_a_whole(column):
+        if self._is_read_as_a_whole(column, is_item):
             return self._stored_whole(column)
         if column.shape:
             return Upstream(self.store, column, self.on_error).whole()
@@ -211,12 +216,16 @@ class Work:
             return found, known or Element(False)
         return found, Element(is_error, source)
 
-    def _is_read_as_a_whole(self, column: Column) -> bool:
-        """Whether workers read an output from the run folder, whole or without its errors: nobody looks at it here."""
-        if column.values is not None or not (self.store.is_read_by_workers and self.step.is_plain):
+    def _is_read_as_a_whole(self, column: Column, is_item: bool) -> bool:
+        """Whether workers read an output from the run folder, whole or without its errors."""
+        if column.values is not None or not self.store.is_read_by_workers:
             return False
-        if self.on_error == DROP:  # what a single call gave is looked into
-            return len(column.shape) == 1 or bool(column.shape and not column.errors())
+        if self.node.is_map and not self.step.is_plain:
+            return False  # it is looked at here for each call: it is read once
+        if self.on_error == DROP and not column.shape:  # a worker that finds errors in it says so
+            return not (is_item or column.errors())
+        if self.on_error == DROP:
+            return len(column.shape) == 1 or not column.errors()
         return not column.errors() or (self.on_error == PASS and bool(column.shape))
 
     def _stored_whole(self, column: Column) -> tuple[Stored, Any]:
@@ -231,16 +240,28 @@ class Work:
     def read_here(self, at: int) -> None:
         """A worker could not read the inputs of a call: those, and what is taken whole, are read here from now on."""
         self.unread.add(at)
-        self.constants = loaded(self.constants)
-        self.singles = [(here(value), known) for value, known in self.singles]
+        for name, value in self.constants.items():
+            self.constants[name], self.known[name] = self._here(value, self.known[name])
+        self.singles = [self._here(value, known) for value, known in self.singles]
+        for axis, place in zip(self.axes, self._at(at), strict=True):
+            if isinstance(axis, Gathered):
+                axis.now(place, *self._here(axis.values[place], axis.known[place]))
         for found in ("_of_constants", "_bad_constants"):
             vars(self).pop(found, None)
+
+    def _here(self, value: Any, known: Any) -> tuple[Any, Any]:
+        """An argument that is read here now, and what is known of it."""
+        found = here(value)
+        if found is not value and self.on_error == DROP and type(known) is not Array:
+            found, inside = left_out.without(found)
+            return found, inside or known
+        return found, known
 
     def _axis(self, value: Any) -> Any:
         """An axis of a map; None where what it was to be is an error."""
         if isinstance(value, Nest):
             self.lineage.along(None, None)
-            wholes = [self._whole(item, False) for item in value.items]
+            wholes = [self._whole(item, True) for item in value.items]
             return Gathered([inner for inner, _ in wholes], [known for _, known in wholes])
         if not isinstance(value, Output):
             self.lineage.along(None, None)
@@ -265,6 +286,11 @@ class Work:
             raise TypeError(
                 f"{self.node.name!r} is mapped over what {value.name!r} gave, which is no iterable but {type(values).__name__}"
             ) from error
+
+    @functools.cached_property
+    def cache_id(self) -> str | None:
+        """What the keys of its calls in the cache begin with, as the step was when it began."""
+        return cache.id_of(self.step) if self.step.cache else None
 
     @functools.cached_property
     def names(self) -> Names:
@@ -318,7 +344,7 @@ class Work:
         if self.is_read_by_workers and self.unread.isdisjoint(ats):
             taken = [self._stored(axis, at) for axis, at in zip(self.axes, places, strict=True)]
         else:
-            taken = [axis.take(at) for axis, at in zip(self.axes, places, strict=True)]
+            taken = [_column(axis, at) for axis, at in zip(self.axes, places, strict=True)]
         # Where no error was ever made in this process, none can be among values that are in memory.
         if (
             checks
@@ -344,13 +370,16 @@ class Work:
     @property
     def is_read_by_workers(self) -> bool:
         """Whether workers read inputs that are in a run folder themselves."""
-        may_be = self.loads and self.reader is None and self.store.is_read_by_workers
-        return may_be and self.step.is_plain and not self._bad_constants
+        return self._may_be_read_by_workers and self.step.is_plain and not self._bad_constants
+
+    @property
+    def _may_be_read_by_workers(self) -> bool:
+        return self.loads and self.reader is None and self.store.is_read_by_workers
 
     def _stored(self, axis: Any, ats: Sequence[int]) -> Any:
         """The values at these places: where they stand, if they are in a run folder."""
         if axis.is_loaded:
-            return axis.take(ats)
+            return _column(axis, ats)
         inner = axis.inner if type(axis) is Rows else None
         if inner is None:
             rows = [[one] for one in self.store.places(axis.column, ats)]
@@ -412,12 +441,29 @@ class Work:
                 args, known = _without(args, known)
         else:
             args, known = tuple([value for value, _ in self.singles]), tuple([one for _, one in self.singles])
+            is_made = self.on_error != SKIP or not any(map(_is_wrong, (*known, *self.known.values())))
+            if is_made and not self.step.is_plain:  # it is looked at here
+                return self._called(tuple(map(here, args)), known, loaded(self.constants))
         return self._called(args, known)
 
-    def _called(self, args: tuple[Any, ...], known: tuple[Any, ...]) -> Call:
-        named = self.names.bind(args, self.constants, spread=True)
+    def sent(self, at: int, call: Call) -> tuple[Any, ...]:
+        """The positional arguments of a call that was looked at, as columns; of those in the run folder where they stand."""
+        if not self.is_map:
+            return tuple([value if isinstance(value, Elsewhere) else [value] for value, _ in self.singles])
+        if not self._may_be_read_by_workers or at in self.unread or any(map(_is_wrong, call.inputs.values())):
+            return tuple([Mixed.of([value]) for value in call.args])
+        return tuple([self._stored(axis, (place,)) for axis, place in zip(self.axes, self._at(at), strict=True)])
+
+    @functools.cached_property
+    def plain_context(self) -> ErrorContext:
+        """That of calls which are not looked at one by one."""
+        return ErrorContext(self.mode, {}).with_resources(resources.evaluate(self.step, {}, {}, self.mode))
+
+    def _called(self, args: tuple[Any, ...], known: tuple[Any, ...], constants: dict[str, Any] | None = None) -> Call:
+        constants = self.constants if constants is None else constants
+        named = self.names.bind(args, constants, spread=True)
         inputs = self.names.bind(known, self.known, spread=True)
-        return Call(args, self.constants, named, {name: one for name, one in inputs.items() if one is not None})
+        return Call(args, constants, named, {name: one for name, one in inputs.items() if one is not None})
 
     def resources(self, call: Call, context: ErrorContext, owners: tuple[Any, ...]) -> ResourcesEval:
         """What the call needs: asked for it alone, or once for the whole map."""
@@ -444,6 +490,12 @@ class Work:
             together = set(sound[0]).intersection(*sound[1:])
             sound = [sorted(together)] * len(self.axes)
         return [list(axis.take(ats)) for axis, ats in zip(self.axes, sound, strict=True)]
+
+
+def _column(axis: Any, ats: Sequence[int]) -> Any:
+    """The values at these places of an axis; of outputs among them where they stand in the run folder."""
+    values = axis.take(ats)
+    return Mixed.of(values) if type(axis) is Gathered else values
 
 
 def _is_wrong(known: Any) -> bool:

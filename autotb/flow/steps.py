@@ -40,7 +40,7 @@ class Step:
     @property
     def is_plain(self) -> bool:
         """Whether nothing has to be looked at call by call."""
-        return self.resources is None and not self.cache
+        return not callable(self.resources) and not self.cache
 
     @property
     def takes_wholes(self) -> bool:
@@ -90,7 +90,7 @@ def step(
         resources_scope: ``"element"`` asks that function once a call, ``"map"`` once a map, with the whole arrays.
         resources_variable: the parameter of ``fn`` that is given the resources.
         cache: whether results are taken from the flow's cache and put there; a text is used instead of the function's own
-            identity (its module, its name and its bytecode).
+            identity (module, name and bytecode; its defaults, the variables of functions around it, the object of a method).
         chunksize: how many calls of a map are sent at once; by default as many as take a fraction of a second, and 1 where each
             call has resources of its own.
         timeout: seconds that an attempt of a call may take.  Then it is given up, and has failed of a TimeoutError; as a thread

@@ -83,6 +83,10 @@ class Stored(Elsewhere):
         rows = [self.rows[index] for index in indexes]
         return Stored(self.folder, self.token, self.name, rows, self.inner, self.checks, self.containers)
 
+    def extend(self, other: Stored) -> None:
+        """Take the arguments of another column of the same step as well."""
+        self.rows = [*self.rows, *other.rows]
+
     def __getitem__(self, index: int) -> Reference:
         """What is told of an argument without reading it."""
         what, row = "elements" if self.inner is not None else "element", self.rows[index]
@@ -155,6 +159,42 @@ class StoredInside(Elsewhere):
 
     def __iter__(self) -> Iterator[Any]:
         yield self.itself()
+
+
+class Mixed(Elsewhere):
+    """A column of arguments of which some are stored, each by itself."""
+
+    def __init__(self, values: list[Any]) -> None:
+        self.values = values
+
+    @classmethod
+    def of(cls, values: list[Any]) -> Any:
+        """The values as they are, where none is stored."""
+        return cls(values) if any(isinstance(value, Elsewhere) for value in values) else values
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, index: int) -> Any:
+        """What is told of one without reading it."""
+        value = self.values[index]
+        return value[0] if isinstance(value, Elsewhere) else value
+
+    def taken(self, indexes: Sequence[int]) -> Mixed:
+        """Some of them."""
+        return Mixed([self.values[index] for index in indexes])
+
+    def extend(self, other: Mixed) -> None:
+        """Take those of another column as well."""
+        self.values = [*self.values, *other.values]
+
+    def load(self, index: int) -> Any:
+        """One argument.  Raises as :meth:`Stored.load` does."""
+        return here(self.values[index])
+
+    def __iter__(self) -> Iterator[Any]:
+        """Each argument as it is asked for.  Raises :class:`Unread`."""
+        return map(itself, self.values)
 
 
 def value_of(column: Any, index: int) -> Any:

@@ -161,6 +161,52 @@ def test_functions_that_differ_are_others():
     assert keys[0] != keys[1]
 
 
+class Scaled:
+    def __init__(self, by):
+        self.by = by
+
+    def __call__(self, x):
+        return 1 / x * self.by
+
+    def method(self, x):
+        return self(x)
+
+
+def scaling(by, default=1):
+    lock = threading.Lock()
+
+    def inner(x):
+        return x * by
+
+    def scaled(x, more=default):
+        with lock:
+            return inner(1 / x) * more if more else scaled(x)
+
+    return scaled
+
+
+@pytest.mark.parametrize(
+    "make",
+    [Scaled, lambda by: Scaled(by).method, scaling, lambda by: scaling(1, by), lambda by: "x".ljust if by == 1 else "y".ljust],
+)
+def test_what_a_function_has_with_it_is_part_of_the_key(make):
+    one, other = (caches.id_of(step(make(by), cache=True)) for by in (1, 2))
+
+    assert one != other
+    assert one == caches.id_of(step(make(1), cache=True))
+
+
+def test_what_an_object_has_with_it_is_asked_once_a_run_and_our_snapshot_is_nothing_of_it():
+    cache, scaled = {}, Scaled(2)
+    for by, calls in ((2, 3), (2, 3), (3, 6)):
+        scaled.by = by
+        flow = Flow(error_handling="continue", cache=cache, progress=False)
+        found = flow.map(step(scaled, cache=True), [1, 0, 2])
+        assert flow.run()[found][2] == by / 2
+        assert len(cache) == calls
+    assert scaled.error_snapshot
+
+
 @pytest.mark.parametrize("mode", ["raise", "continue"])
 def test_an_argument_that_cannot_be_part_of_a_key(mode):
     flow = Flow(error_handling=mode, cache={}, progress=False)

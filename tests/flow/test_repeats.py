@@ -187,6 +187,6 @@ def test_a_worker_of_dask_that_dies_has_nothing_called_again_that_was_kept(tmp_p
     assert done.status == 0, done.stderr
     values = [0, 1, "2", 3, 4, 5, 6, 7]
     assert json.loads(done.stdout.splitlines()[-1]) == {
-        "returned": [values, [0, 1, 2, 3, 4, 5, 2, 5, 6, 7], [], 7],  # an error is kept when it has arrived
+        "returned": [values, [0, 1, 2, 3, 4, 5, 5, 6, 7], [], 7],
         "kept": [values, [0, 1, 2, 3, 4, 5, 5, 6, 7], [], 7],
     }

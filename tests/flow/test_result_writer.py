@@ -19,8 +19,8 @@ def sink(tmp_path):
     path = tmp_path / store.mark("t")
     path.touch()
 
-    def made(owned=True, token="t"):
-        return Sink(str(tmp_path), token, 1, owned, None)
+    def made(owned=True, token="t", **options):
+        return Sink(str(tmp_path), token, 1, owned, None, **options)
 
     yield made
     result_log.end(str(tmp_path))
@@ -60,6 +60,14 @@ def test_an_error_that_the_run_is_to_see_is_sent(sink):
     kept = keep(sink(owned=False), failed)
 
     assert (kept.results, kept.places, type(kept.results)) == ([failed], [None], Partly)
+
+
+def test_an_error_that_the_run_is_to_see_is_kept_all_the_same_where_errors_are(sink):
+    failed = Failed(ValueError("x"))
+    kept = keep(sink(owned=False, keeps_errors=True), 10, failed)
+
+    assert kept.results == [10, failed]
+    assert str(stored(sink(), kept)[1].exception) == "x"
 
 
 def test_a_result_that_cannot_be_pickled_is_the_functions_error(sink):

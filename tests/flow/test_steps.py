@@ -62,7 +62,10 @@ def test_what_cannot_be_meant_is_refused(options, kind, says):
         step(**{"fn": double, **options})
 
 
-@pytest.mark.parametrize(("options", "is_plain"), [({}, True), ({"cache": True}, False), ({"resources": {"GPU": 1}}, False)])
+@pytest.mark.parametrize(
+    ("options", "is_plain"),
+    [({}, True), ({"cache": True}, False), ({"resources": {"GPU": 1}}, True), ({"resources": len}, False)],
+)
 def test_calls_of_a_plain_step_need_no_look_of_their_own(options, is_plain):
     assert step(double, **options).is_plain is is_plain
 

@@ -316,3 +316,58 @@ def test_workers_that_do_not_see_the_folder_are_sent_them(tmp_path, monkeypatch,
     monkeypatch.setattr(store, "sees", lambda *_: False)
     with pytest.warns(RuntimeWarning, match="workers do not see the run folder"):
         assert run(flow_of(tmp_path / "run", Here())) == expected
+
+
+def total(values):
+    return sum(values)
+
+
+def asked(named):
+    assert named["values"][0] in range(9)
+    return {"num_cpus": 1}
+
+
+HOLDS = {
+    "cached": lambda flow, made: flow.map(step(total, cache=True, chunksize=2), made),
+    "resources": lambda flow, made: flow.map(step(total, resources={"num_cpus": 1}), made),
+    "asked": lambda flow, made: flow.map(step(total, resources=asked), made),
+    "of a map": lambda flow, made: flow.map(step(total, resources=lambda _: {}, resources_scope="map"), made),
+    "whole": lambda flow, made: flow.call(step(total, resources={}, cache=True, name="whole"), flow.call(list_of, 4)),
+    "dropped": lambda flow, made: flow.call(step(total, on_error="drop"), flow.call(list_of, 4)),
+    "on an axis": lambda flow, made: flow.map(total, [flow.call(list_of, 2), [1], flow.call(list_of, 4)]),
+}
+
+
+def list_of(count):
+    return [*range(count)]
+
+
+@pytest.mark.parametrize("how", HOLDS)
+def test_what_is_looked_at_here_is_read_by_workers_all_the_same(tmp_path, how):
+    results = []
+    for folder in (None, tmp_path / "run"):
+        options = {} if folder is None else {"run_folder": folder, "return_results": False}
+        here = Here()
+        flow = Flow(here, error_handling="continue", progress=False, **options)
+        output = HOLDS[how](flow, flow.map(made, range(9)))
+        found = flow.run()[output]
+        results.append(told(found) if hasattr(found, "__len__") else found)
+        sent = {type(column).__name__ for _, columns, constants, *_ in here.calls for column in (*columns, *constants.values())}
+        assert bool(sent & {"Stored", "Mixed"}) is (folder is not None), sent
+    assert results[0] == results[1]
+
+
+def with_error(_):
+    return [1, autotb.map(made, [3], error_handling="continue", progress=False)[0], 4]
+
+
+@pytest.mark.parametrize("is_axis", [True, False])
+def test_errors_in_what_a_call_gave_are_dropped_where_it_was_not_looked_at(tmp_path, is_axis):
+    flow = flow_of(tmp_path / "run", Here())
+    held = flow.call(with_error, 1)
+    dropping = step(total, on_error="drop")
+    output = flow.map(dropping, [held, [5]]) if is_axis else flow.call(dropping, held)
+    results = flow.run()
+
+    assert (list(results[output]) if is_axis else results[output]) == ([5, 5] if is_axis else 5)
+    assert results.left_out[output][0].get_root_causes()[0].exception.args == (3,)
