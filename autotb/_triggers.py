@@ -126,6 +126,8 @@ TRIGGERS = {
     "ray.remote_function": ("autotb.engines.ray",),
     "ray.serve.handle": ("autotb.engines.ray",),
     "ray.train.v2._internal.exceptions": ("autotb.engines.ray",),
+    "ray.util.client.common": ("autotb.engines.ray",),
+    "ray.util.client.worker": ("autotb.engines.ray",),
     "ray.util.multiprocessing.pool": ("autotb.engines.ray",),
     "rich.traceback": ("autotb.environments.rich",),
     "rollbar": ("autotb.environments.rollbar",),

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from autotb import assumption, engine_facts, settings, surface
 from autotb.assumption import Attributes, Frame, Lost, Text
-from autotb.engines.ray import data, log_copies, returned, serve, waiting
+from autotb.engines.ray import client, data, log_copies, returned, serve, waiting
 from autotb.instrument import attempts, engine_frames, exception_wrappers, inherited_settings, task_events
 from autotb.instrument.patch import Patch, noise_is_kept
 from autotb.record import annotate, build, callsite, pickling, static, wrappers
@@ -50,6 +50,8 @@ MODULES = (
     "ray.util.multiprocessing.pool",
     "ray.train.v2._internal.exceptions",
     "ray.serve.handle",
+    "ray.util.client.worker",
+    "ray.util.client.common",
 )
 NAME = "Ray"
 DISTRIBUTION = "ray"
@@ -115,7 +117,7 @@ def _handle(reference: object) -> Any:
 
         def resubmit_obstacle(self, reference: Reference) -> str:
             call = _calls.get(reference.task_id().binary())
-            if call is not None and type(call[0]).__name__ == "ActorMethod":
+            if call is not None and (type(call[0]).__name__ == "ActorMethod" or getattr(call[0], "of_actor", False)):
                 return "it is a method of an actor, whose state the failed call may have changed"
             if call is not None:
                 return ""
@@ -289,6 +291,8 @@ def _wrap_as_instanceof_cause(original: Function) -> Function:
                 cause = getattr(self, "cause", None)
                 if static.is_exception(cause) and cause is not error:
                     annotate.attach(cause, tree)  # what is made here pickles as its cause alone
+                    if client.serves() and (fit := _fit(cause)[0]) is not cause:
+                        error.args = (pickling.carrying(fit, tree),)
         except Exception:
             pass  # the error is the user's and goes on
         return error
@@ -447,6 +451,8 @@ def _tell_of_death(error: BaseException, caller: FrameType) -> None:
                 f"asked for was another of its tasks, submitted at {place['path']}:{place['line']} in {place['name']}"
             )
         site = next((site for key, site in list(_sites.items()) if task_events.number(key) == ran), None)
+    elif site is None:
+        hop["task"] = task.hex()  # a client may know
     annotate.note_death(error, [hop], engine_frames.place_of(site))
 
 
@@ -461,7 +467,8 @@ def _dead(number: int, pid: int | None) -> list[Any]:
         found = [left for left in [status_reader.of(pid, 0)] if left is not None]
     else:
         found = [left for left in status_reader.every() if left.words[status_file.JOB] == number and left.running]
-    dead = [left for left in found if status_reader.is_dead(left.pid, within=0.5)]
+    patience = 0.5 if pid is None else 5.0  # Ray says that an actor is dead as soon as it is to be killed
+    dead = [left for left in found if status_reader.is_dead(left.pid, within=patience)]
     return sorted(dead, key=lambda left: left.words[status_file.STARTED])
 
 
@@ -518,9 +525,13 @@ def _keep_call(made: Any, remote: object, args: tuple[Any, ...], kwargs: dict[st
     """A call can be made again if it was of small plain values: to keep a reference or an array would keep it in the store."""
     if type(made) is list or getattr(made, "task_id", None) is None:
         return
-    given = (*(kwargs.get("args") or (args[0] if args else ())), *(kwargs.get("kwargs") or {}).values())
-    if len(given) <= 10 and all(type(value) in _PLAIN and (type(value) is not str or len(value) < 1_000) for value in given):
+    if _can_keep(kwargs.get("args") or (args[0] if args else ()), kwargs.get("kwargs") or {}):
         callsite.remember(_calls, made.task_id().binary(), (remote, args, kwargs))
+
+
+def _can_keep(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    given = (*args, *kwargs.values())
+    return len(given) <= 10 and all(type(value) in _PLAIN and (type(value) is not str or len(value) < 1_000) for value in given)
 
 
 def _failed(tree: Tree) -> object:
@@ -588,6 +599,7 @@ PATCHES = (
     *log_copies.PATCHES,
     *returned.PATCHES,
     *serve.patches(_sites),
+    *client.patches(_sites, _calls, _can_keep, _note_submitted),
 )
 ASSUMPTIONS = (
     TASK,

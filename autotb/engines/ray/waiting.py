@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 GET = Frame("ray._private.worker", "get", "object_refs", costs="what a ray.get waited for that timed out")
 WAIT = Frame("ray._private.worker", "wait", "ray_waitables", costs="what a ray.wait waited for at a Ctrl-C", optional=True)
+_ASKS = "what a ray.get of Ray Client's waited for"
+CLIENT_GET = Frame("ray.util.client.worker", "Worker.get", "vals", costs=_ASKS, optional=True)
+CLIENT_WAIT = Frame("ray.util.client.worker", "Worker.wait", "object_refs", costs=_ASKS, optional=True)
+_ASKING = {GET.module: (GET, WAIT), CLIENT_GET.module: (CLIENT_GET, CLIENT_WAIT)}
 TASK_ID = Attributes("ray.exceptions", "TaskCancelledError", "task_id", costs="which task was cancelled")
 
 
@@ -52,8 +56,7 @@ def _asked(tb: TracebackType | None) -> list[Any]:
     """The references that ``ray.get`` or ``ray.wait`` was given."""
     found: Any = None
     while tb is not None:
-        if static.name_of(tb.tb_frame) == GET.module:
-            (found,) = assumption.read(tb.tb_frame, GET, WAIT) or (found,)
+        (found,) = assumption.read(tb.tb_frame, *_ASKING.get(static.name_of(tb.tb_frame), ())) or (found,)
         tb = tb.tb_next
     return found if type(found) is list else [found] if found is not None else []
 
@@ -103,4 +106,4 @@ def _call(task: bytes, calls: Mapping[bytes, Any]) -> str:
     return f"{name}({', '.join(shown)})" if name else ""
 
 
-ASSUMPTIONS = (GET, WAIT, TASK_ID)
+ASSUMPTIONS = (GET, WAIT, CLIENT_GET, CLIENT_WAIT, TASK_ID)
