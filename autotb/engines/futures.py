@@ -22,6 +22,7 @@ from autotb.record import callsite, ownership, static
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from logging import LogRecord
     from types import FrameType, TracebackType
     from typing import Any
 
@@ -511,6 +512,24 @@ class _Results:
             except BaseException:  # of pickling it: the queue will see the same
                 sent = value  # without a record the driver reads the text
         self.queue.put(sent)
+
+
+def ready(_module: str) -> None:
+    """After a pool's module has run: what it logs of a failed initializer is short (loky's goes to the same logger)."""
+    logger = sys.modules["concurrent.futures._base"].LOGGER
+    if _in_a_line not in logger.filters:
+        logger.addFilter(_in_a_line)
+
+
+def _in_a_line(record: LogRecord) -> bool:
+    try:
+        if record.msg == "Exception in initializer:" and record.exc_info:
+            from autotb.instrument import initializer_log
+
+            initializer_log.shorten(record)
+    except Exception:
+        pass  # then it is logged as ever
+    return True
 
 
 PATCHES = (

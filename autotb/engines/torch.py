@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from autotb import engine_facts, settings
 from autotb.assumption import Attributes, Frame, Lost, Text
-from autotb.instrument import engine_frames, submission, task_events
+from autotb.instrument import engine_frames, submission, task_events, waiting
 from autotb.instrument.patch import Patch
 from autotb.record import annotate, build, ownership, static
 from autotb.record.capture import attached
@@ -61,6 +61,12 @@ PIDS = Text(
     words=("DataLoader worker (pid",),
     costs=_DEATH,
 )
+TIMED_OUT = Text(
+    "torch.utils.data.dataloader",
+    r"DataLoader timed out after ",
+    words=("DataLoader timed out after ",),
+    costs="what a DataLoader waited for",
+)
 WORKERS = Attributes("torch.utils.data.dataloader", "_MultiProcessingDataLoaderIter", "_workers", costs=_DEATH)
 FETCHER = Attributes("torch.utils.data._utils.fetch", "_BaseDatasetFetcher", "dataset", "auto_collation", costs=_DEATH)
 FILES = Attributes(
@@ -89,6 +95,8 @@ def _open(exc: BaseException) -> engine_facts.Opened | None:
     if message.startswith("\n\n-- Process ") and (match := SPAWNED.match(message)):
         broken = f"process {match['index']} of torch.multiprocessing.spawn failed, the others were terminated"
         return engine_frames.opened_text(exc, match["text"], broken)
+    if message.startswith("DataLoader timed out after "):
+        return waiting.story(exc, lambda _: ())
     return None
 
 
@@ -245,9 +253,12 @@ def _text(fetcher: Any, index: Any) -> str | None:
 
 
 def _note_raised(error: BaseException, iterator: object) -> None:
-    """Asking for the next batch failed: workers whose death is noticed here are told of here."""
+    """Asking for the next batch failed: workers whose death is noticed here are told of here, or what they do instead."""
     _try_to_note_death(error, iterator)
-    submission.note_site_of_worker(error, iterator)
+    if TIMED_OUT.match(next(map(static.text_of, static.args_of(error)), "")):
+        _note_waited(error, iterator)
+    else:
+        submission.note_site_of_worker(error, iterator)
 
 
 def _try_to_note_death(error: BaseException, iterator: object = None) -> None:
@@ -277,6 +288,24 @@ def _note_death(error: BaseException, iterator: object) -> None:
 
         where = "in a DataLoader worker process"
         annotate.note_death(error, [death_report.of_process("torch", where, process, patience=1) for process in dead[:3]], None)
+
+
+def _note_waited(error: BaseException, iterator: object) -> None:
+    """The loader gave up waiting for a batch: what its workers do at that moment; they end with it."""
+    try:
+        from autotb.instrument import waited_tasks
+        from autotb.postmortem import death_report, status_reader
+
+        tasks = []
+        for number, worker in enumerate((WORKERS.read(iterator) or ((),))[0]):
+            left = status_reader.of_child(worker)
+            if left is not None and left.running:
+                more = f"since {death_report.duration(left.seconds)}, in DataLoader worker process {number}, pid {worker.pid}"
+                tasks.append(waited_tasks.Task(waited_tasks.RUNNING, left.text, more))
+        if tasks:
+            annotate.note(error, broken=list(waited_tasks.told(tasks)))
+    except Exception:
+        pass  # then torch's message is all
 
 
 def _dead(error: BaseException, iterator: object) -> list[Any]:
@@ -374,7 +403,8 @@ def _attach(error: BaseException, context: Any) -> None:
 PATCHES = (
     Patch("torch._utils", "ExceptionWrapper.__init__", _wrap_wrapper_init, costs=Lost.RECORD),
     Patch("torch._utils", "ExceptionWrapper.reraise", _wrap_reraise, costs=Lost.RECORD),
-    Patch("torch.utils.data.dataloader", "_BaseDataLoaderIter.__init__", submission.on_self, costs=Lost.SITE),
+    # Not the iterator's __init__: its warnings name the line that called it.
+    Patch("torch.utils.data.dataloader", "DataLoader._get_iterator", submission.on_result, costs=Lost.SITE),
     Patch(
         "torch.utils.data.dataloader",
         "_BaseDataLoaderIter.__next__",
@@ -396,7 +426,7 @@ PATCHES = (
         "torch.multiprocessing.spawn", "ProcessContext.join", submission.when_raised(_note_failure, Exception), costs=Lost.RECORD
     ),
 )
-ASSUMPTIONS = (CAUGHT, SPAWNED, PIDS, WORKERS, FETCHER, FETCH, FILES, INDEX, PROCESSES)
+ASSUMPTIONS = (CAUGHT, SPAWNED, PIDS, TIMED_OUT, WORKERS, FETCHER, FETCH, FILES, INDEX, PROCESSES)
 
 #: What ``python -m autotb demo --engine torch`` runs: a user's script.
 DEMO = '''\

@@ -13,14 +13,8 @@ import time
 
 from autotb import surface
 from autotb.postmortem import status_file, status_folder, status_reader
-from autotb.record import annotate, ownership, safe_repr, static
-from autotb.record.capture import message_of, type_name
+from autotb.record import annotate, one_line
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from types import TracebackType
-
-_LONGEST = 200  # characters of type and message
 _TRIES, _PAUSE = 40, 0.05  # to be the one that looks, or that the other has ended; seconds
 _READ = 10  # seconds within which the program reads of one that it misses
 _NEW = 60  # seconds within which others that fail alike do so for the same reason
@@ -33,8 +27,7 @@ def failed(error: BaseException, parent: int) -> None:
         if status is None:
             return
         status.words[status_file.PARENT], status.words[status_file.STATE] = parent, status_file.UNLOADED
-        message = " ".join(message_of(error).strip().partition("\n\n")[0].split()).rstrip(".")
-        said = safe_repr.cut(f"{type_name(type(error))}: {message}", _LONGEST) + _at(static.traceback_of(error))
+        said = one_line.of(error)
         before = status_folder.inside(lambda inside: _first(inside, status, parent, said))
         if before:
             name = getattr(sys.modules["multiprocessing.process"].current_process(), "name", "a process")
@@ -82,15 +75,3 @@ def _lock(inside: int) -> None:
             return
         except BlockingIOError:
             time.sleep(_PAUSE)
-
-
-def _at(tb: TracebackType | None) -> str:
-    found = None
-    while tb is not None:
-        if ownership.kind_of_frame(tb.tb_frame) == ownership.USER and not tb.tb_frame.f_code.co_filename.startswith("<"):
-            found = tb
-        tb = tb.tb_next
-    if found is None:
-        return ""
-    code = found.tb_frame.f_code
-    return f", at {static.exact(code.co_filename)}:{found.tb_lineno} in {static.exact(code.co_name)}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.engines.declared import Engine
@@ -96,6 +98,8 @@ def test_a_pool_of_threads_that_its_initializer_broke_says_of_what(shows):
         assert "in the initializer of a thread-pool worker" in ran.stderr
         assert "connect(url='db://x')" in ran.stderr
         assert ran.last.startswith("caused by KeyError: 'db://x', at ")
+        assert re.match(r"Exception in initializer:\nKeyError: 'db://x', at \S+main.py:5 in connect\n", ran.stderr)
+        assert ran.stderr.count("Traceback (most recent call last)") == 2
         assert ran.stdout.splitlines() == ["BrokenThreadPool", "BrokenThreadPool caused by KeyError"]
 
     shows(

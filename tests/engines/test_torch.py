@@ -421,6 +421,35 @@ def test_a_sampler_that_gives_no_batches_is_told_with_its_record(tmp_path):
     assert re.search(r"in a DataLoader worker process 0, pid \d+", ran.stderr), ran.stderr
 
 
+WAITS = """
+import time
+from torch.utils.data import DataLoader
+
+class Slow:
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, i):
+        while i == 3:
+            time.sleep(0.1)
+        return i
+
+if __name__ == "__main__":
+    for batch in DataLoader(Slow(), num_workers=2, batch_size=2, timeout=2, pin_memory=True):
+        pass
+"""
+
+
+def test_a_loader_that_gave_up_waiting_says_what_its_workers_do(shows):
+    def check(ran):
+        running = r"running: Slow\[i\] for one i of 2, 3, since [\d.]+ s, in DataLoader worker process 1, pid \d+"
+        assert re.search(rf"^{running}\nRuntimeError: DataLoader timed out after 2 seconds$", ran.stderr, re.M)
+        assert "submission.py" not in ran.stderr, "torch's warning names its own line"
+        assert len(ran.heads) == 1
+
+    shows(WAITS, check)
+
+
 def test_a_process_that_succeeded_does_so_though_its_end_cannot_be_noted(monkeypatch):
     def fails(well):
         raise OSError(28, "No space left on device")
