@@ -184,7 +184,12 @@ def _crashed(trace: Trace) -> dict[str, str] | None:
     return None
 
 
-_IS_TOLD = ("its initializer raised ", "could not import the main script, ", "ended with its actor, because ")
+_IS_TOLD = (
+    "its initializer raised ",
+    "could not import the main script, ",
+    "ended with its actor, because ",
+    "killed by the node's memory",
+)
 
 
 def _no_guard(trace: Trace) -> dict[str, str] | None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from autotb import assumption, engine_facts, settings, surface
 from autotb.assumption import Attributes, Frame, Lost, Text
-from autotb.engines.ray import client, data, log_copies, returned, serve, waiting
+from autotb.engines.ray import client, data, log_copies, memory, returned, serve, waiting
 from autotb.instrument import attempts, engine_frames, exception_wrappers, inherited_settings, task_events
 from autotb.instrument.patch import Patch, noise_is_kept
 from autotb.record import annotate, build, callsite, pickling, static, wrappers
@@ -143,7 +143,7 @@ engine_facts.register(
     own=("ray",),
     openers=(_open,),
     handles=(_handle,),
-    crashes=("ray.exceptions.WorkerCrashedError", "ray.exceptions.OutOfMemoryError"),
+    crashes=("ray.exceptions.WorkerCrashedError",),
     wrappers={"ray.exceptions.UserCodeException": data.opened, **returned.WRAPPERS},
     markers=("ray.data.exceptions.SystemException",),
 )
@@ -456,6 +456,23 @@ def _tell_of_death(error: BaseException, caller: FrameType) -> None:
     annotate.note_death(error, [hop], engine_frames.place_of(site))
 
 
+def _tell_of_memory(error: BaseException, caller: FrameType) -> None:
+    """The same of one that Ray's monitor has killed."""
+    (reference,) = assumption.read(caller, DESERIALIZE, limit=2) or (None,)
+    if reference is None or "hops" in (attached(error) or {}):
+        return
+    task = reference.task_id()
+    dead = _dead(task_events.number(task.binary()), None)
+    hop = memory.hop(str(error), dead[-1] if dead else None, waiting._call(task.binary(), _calls))
+    if hop is None:
+        return
+    made = _sites.get(task.actor_id().binary()) if str(hop.get("call")).endswith(".__init__") else None
+    site = made or _sites.get(task.binary())
+    if site is None:
+        hop["task"] = task.hex()  # a client may know
+    annotate.note_death(error, [hop], engine_frames.place_of(site))
+
+
 _MARKS = re.compile(r"^:(job_id|task_name|actor_name):")
 
 
@@ -580,7 +597,7 @@ PATCHES = (
     Patch(
         "ray.exceptions",
         "OutOfMemoryError.__init__",
-        exception_wrappers.when_made(_tell_of_death),
+        exception_wrappers.when_made(_tell_of_memory),
         optional=True,
         costs=Lost.DEATH,
     ),
