@@ -80,9 +80,11 @@ class Built:
         import autotb
 
         chance, options = self.chance, dict[str, Any]()
-        kind = chance.choice(["", "", "", "flaky", "pair", "cached"])
+        kind = chance.choice(["", "", "", "flaky", "pair", "cached", "timed"])
         if kind == "flaky":
             options = {"retries": 1, "retry_on": ConnectionError, "wait": 0.01}
+        if kind == "timed":
+            options = {"timeout": LIMIT}  # made in a thread of its own
         step = autotb.step(
             work,
             name=f"step {number}",

@@ -271,6 +271,17 @@ def test_a_pipeline_that_is_killed_and_started_again(run, tmp_path):
     assert ran.stdout.startswith("999 files, from 0.0 to 9.0\n<ErrorSnapshot of mean(rows=[])"), ran.stderr
 
 
+def test_a_sweep_with_a_picture(run, tmp_path):
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("pandas")
+    code, shown = _of_errors("sweep.py")
+    ran = run(code)
+
+    assert ran.stdout == shown, ran.stderr
+    assert (tmp_path / "sweep.svg").read_text(encoding="utf-8").count("rate 0.") == 3
+    assert run(code).stdout == shown  # it is resumed
+
+
 STOPS = """
 def stops(done, failed, skipped, total):
     import os, signal

@@ -19,6 +19,7 @@ from autotb.render.logs import failed
 BRIEF = 0.5  # seconds: of a run that took less, and in which nothing failed, nothing stays
 _BESIDE = 6  # lines of the terminal that are left for others
 _WIDE = 100  # columns from which on the bars are long
+_SHORT_BAR, _NARROWEST = 4, 8  # of a bar and of a step's name, where there is no room for more
 
 
 class LiveTable:
@@ -63,16 +64,19 @@ class LiveTable:
         shown = _chosen(steps, max(1, height - _BESIDE))
         columns = [name for name in table.counts_of(steps) if name != "time"]
         drawn = Table(box=None, pad_edge=False, padding=(0, 1), caption_justify="left", caption_style="dim")
-        drawn.add_column("step", overflow="ellipsis", no_wrap=True, ratio=1 if width < 60 else None)
-        drawn.add_column("", min_width=4, width=30 if width >= _WIDE else 12)
-        for name in (*columns, "time", "left"):
-            drawn.add_column(name, justify="right", no_wrap=True)
-        now = monotonic()
-        for name in shown:
+        now, titles = monotonic(), [*columns, "time", "left"]
+        texts = {name: [*table.counts(steps[name], columns), *_times(steps[name], now)] for name in shown}
+        widths = [max(map(len, column)) for column in zip(titles, *texts.values(), strict=True)]
+        room = width - sum(widths) - 2 * (len(titles) + 1)  # for names and bars, which leave the counts theirs
+        bar = max(_SHORT_BAR, min(30 if width >= _WIDE else 12, room - max(map(len, shown), default=0)))
+        drawn.add_column("step", overflow="ellipsis", no_wrap=True, max_width=max(_NARROWEST, room - bar))
+        drawn.add_column("", width=bar)
+        for title in titles:
+            drawn.add_column(title, justify="right", no_wrap=True)
+        for name, told in texts.items():
             tally = steps[name]
-            bar = ProgressBar(None if tally.is_open else max(tally.total, 1), tally.done if tally.total else 0, pulse=False)
-            counts = [Text(text, _STYLES.get(column, "") if text != "0" else "dim") for column, text in _counts(tally, columns)]
-            drawn.add_row(Text(name), bar, *counts, *map(Text, _times(tally, now)))
+            part = ProgressBar(None if tally.is_open else max(tally.total, 1), tally.done if tally.total else 0, pulse=False)
+            drawn.add_row(Text(name), part, *[Text(one, _style(title, one)) for title, one in zip(titles, told, strict=True)])
         if len(shown) < len(steps):
             drawn.caption = f"and {len(steps) - len(shown):,} more, {_ended(steps, shown)} of them at their end"
         return drawn
@@ -90,8 +94,8 @@ def tell_failures(results: Any) -> None:
 _STYLES = {"failed": "red", "timed out": "red", "skipped": "yellow", "retried": "yellow", "errors left out": "yellow"}
 
 
-def _counts(tally: Tally, columns: list[str]) -> list[tuple[str, str]]:
-    return [*zip(columns, table.counts(tally, columns), strict=True)]
+def _style(column: str, text: str) -> str:
+    return _STYLES.get(column, "") if text != "0" else "dim"
 
 
 def _times(tally: Tally, now: float) -> tuple[str, str]:

@@ -5,7 +5,10 @@ Flows in: counts and times by step, grouped stories.  Flows out: text, drawn by 
 
 from __future__ import annotations
 
+import contextlib
 import io
+import os
+import sys
 from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -14,9 +17,20 @@ if TYPE_CHECKING:
     from autotb.trace.failure_groups import Group, Groups
 
 
-def text(tallies: dict[str, Any], causes: list[str], width: int = 100) -> str:
-    """The table, then the root causes."""
-    return "\n\n".join([_table(tallies, width), *causes])
+_WIDEST, _NARROWEST = 100, 40
+
+
+def text(tallies: dict[str, Any], causes: list[str], width: int | None = None) -> str:
+    """The table, no wider than the terminal, then the root causes."""
+    return "\n\n".join([_table(tallies, _width() if width is None else width), *causes])
+
+
+def _width() -> int:
+    """Of the terminal that the program writes to, if there is one."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):  # it is none
+            return min(_WIDEST, max(_NARROWEST, os.get_terminal_size(stream.fileno()).columns or _WIDEST))
+    return _WIDEST
 
 
 _CELL = "text-align:{};padding:0.1em 0.6em"

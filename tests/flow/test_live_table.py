@@ -159,6 +159,20 @@ def text_of(tallies, width=80, height=30):
     return console.file.getvalue()
 
 
+@pytest.mark.parametrize("width", [64, 80, 120])
+def test_long_names_leave_room_for_the_counts(width):
+    tallies = Tallies({"a name of many words that no table has room for, number one of two " * 2: 1_234, "b": 2})
+    for name in tallies:
+        tallies.begin(name)
+        tallies.add(name, 1)
+    lines = text_of(tallies, width).rstrip().split("\n")
+
+    assert lines[0].split() == ["step", "done", "failed", "skipped", "of", "time", "left"]
+    assert ["1,234" in lines[1], "…" in lines[2]] == [True, False]
+    assert max(map(len, map(str.rstrip, lines))) <= width
+    assert len(lines) == 3
+
+
 def test_of_many_steps_as_many_are_shown_as_there_is_room_for():
     tallies = Tallies({f"step{number}": 2 for number in range(50)})
     for number in range(20):
