@@ -26,6 +26,7 @@ TRIGGERS = {
     "concurrent.interpreters": ("autotb.engines.interpreters",),
     "dask.array.core": ("autotb.engines.dask",),
     "dask.bag.core": ("autotb.engines.dask",),
+    "dask.base": ("autotb.engines.dask",),
     "dask.dataframe.dask_expr._collection": ("autotb.engines.dask",),
     "dask.delayed": ("autotb.engines.dask",),
     "dask.local": ("autotb.engines.dask",),

@@ -13,6 +13,7 @@ import sys
 
 from autotb import assumption, engine_facts
 from autotb.assumption import Attributes, Frame, Lost, Text
+from autotb.engines import dask_operations
 from autotb.instrument import lazy, submission
 from autotb.instrument.patch import Patch
 from autotb.record import static
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from autotb.instrument.types import Function
 
 MODULES = (
+    "dask.base",
     "dask.local",
     "dask.multiprocessing",
     "dask.delayed",
@@ -167,7 +169,7 @@ def _wrap_execute_task(original: Function) -> Function:
 
 def _pack(original: Function, loads: Function, key: object, exc: BaseException, dumps: Function) -> Any:
     try:
-        from autotb.instrument import engine_frames, executor_worker
+        from autotb.instrument import executor_worker
         from autotb.record import annotate, build, pickling
 
         tb = static.traceback_of(exc)
@@ -175,7 +177,8 @@ def _pack(original: Function, loads: Function, key: object, exc: BaseException, 
         where = "in a Dask worker" if in_process else "in a Dask worker thread"
         ran = executor_worker.ran(exc) if in_process else None
         label = f"task {key}" if type(key) in (str, tuple) else None  # a tuple says which part of a collection it is
-        hop = build.hop("dask", where, call=engine_frames.frame_call(tb), label=label, ran=ran, twice=True)
+        hop = build.hop("dask", where, call=dask_operations.call(tb), label=label, ran=ran, twice=True)
+        hop.update(dask_operations.of(tb))
         tree = build.record(exc, tb, hop)
         if in_process:
             return original(pickling.packed(exc, tree, dumps, loads), dumps)
@@ -212,6 +215,7 @@ def _note_computed(error: BaseException, *_: object) -> None:
     hops = (attached(error) or {}).get("hops") or ()
     for hop in hops:
         lazy.note_made(hop)
+        dask_operations.note_made(hop)
     if hops:
         submission.note_caller(error)
 
@@ -233,14 +237,15 @@ PATCHES = (
         costs=Lost.SITE,
     ),
     Patch("dask.multiprocessing", "remote_exception", _wrap_remote_exception, costs=Lost.RECORD),
-    Patch("dask.delayed", "DelayedLeaf.__call__", lazy.call, costs=lazy.COSTS),
+    Patch("dask.delayed", "DelayedLeaf.__call__", dask_operations.wrap_delayed, costs=lazy.COSTS),
     *(
         Patch(module, name, lazy.operation, optional=True, costs=lazy.COSTS)
         for module, names in _OPERATIONS.items()
         for name in names
     ),
+    *dask_operations.PATCHES,
 )
-ASSUMPTIONS = (REMOTE, META, DTYPE, TRIAL, WAITING)
+ASSUMPTIONS = (REMOTE, META, DTYPE, TRIAL, WAITING, *dask_operations.ASSUMPTIONS)
 
 
 def probe(given: dict[str, Any], timeout: float) -> Iterator[Any]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from autotb import assumption, engine_facts, settings, surface
 from autotb.assumption import Attributes, Frame, Lost, Text
-from autotb.engines import distributed_actors, distributed_chains, distributed_interrupts, distributed_waits
+from autotb.engines import dask_operations, distributed_actors, distributed_chains, distributed_interrupts, distributed_waits
 from autotb.instrument import attempts, delivery, engine_frames, lazy, task_events
 from autotb.instrument.patch import Patch, is_applied, noise_is_kept
 from autotb.record import annotate, build, callsite, ownership, pickling, safe_repr, static
@@ -266,7 +266,10 @@ def _packed(exc: BaseException, caller: FrameType | None) -> tuple[bytes, bool] 
     ):
         return None
     pickle = sys.modules["distributed.protocol.pickle"]
-    hop = build.hop("dask", "in a Dask worker", call=_call(tb), label=_label(caller) if is_of_task else None, twice=True)
+    hop = build.hop(
+        "dask", "in a Dask worker", call=dask_operations.call(tb), label=_label(caller) if is_of_task else None, twice=True
+    )
+    hop.update(dask_operations.of(tb))
     tree = build.record(exc, tb, hop)
     log = logging.getLogger("distributed.protocol.pickle")
     disabled, log.disabled = log.disabled, True
@@ -285,28 +288,6 @@ def _label(caller: FrameType | None) -> str | None:
     (task,) = assumption.read(caller, RUNS[0]) or (None,)
     key = getattr(task, "key", None) or _key_of_thread()
     return f"task {key}" if type(key) in (str, tuple) and key else None
-
-
-_LONGEST_CALL = 240  # characters of one that the user did not write
-_MACHINERY = ("dask._task_spec", "dask.core", "dask.utils", "dask.local", "dask.optimization", "distributed.worker")
-
-
-def _call(tb: TracebackType | None) -> str | None:
-    """The user's call; where a library failed that the engine itself called, what that was, or what the engine had to do."""
-    if engine_frames.has_user_frame(tb) or not settings.switch("args"):
-        return engine_frames.frame_call(tb)
-    found = None
-    while tb is not None:
-        frame = tb.tb_frame
-        is_engines = ownership.kind_of_frame(frame) == ownership.ENGINE
-        if not is_engines and found is not None:
-            break
-        if static.name_of(frame) not in _MACHINERY:
-            found = safe_repr.cut(safe_repr.frame_call(frame) or found or "", _LONGEST_CALL) or None
-        if not is_engines:
-            break
-        tb = tb.tb_next
-    return found
 
 
 def _wrap_actor_execute(original: Function) -> Function:
@@ -651,6 +632,7 @@ def _note_failed(client: Client, key: object, exception: BaseException | None) -
     watch = _watch(state.exception, site)
     for hop in (attached(state.exception) or {}).get("hops", ()):
         lazy.note_made(hop)
+        dask_operations.note_made(hop)
     root = distributed_chains.root_of(key, state.exception)
     annotate.note_submitted(state.exception, engine_frames.place_of(_sites.get(root, site)))
     if root in _sites:

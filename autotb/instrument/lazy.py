@@ -38,7 +38,7 @@ def operation(original: Function) -> Function:
             site = callsite.here(3)
             if site is not None:
                 for value in (*args[:3], *kwargs.values()):
-                    _remember(value, site)
+                    remember(value, site)
         except Exception:
             pass  # the line is not told
         return original(*args, **kwargs)
@@ -57,7 +57,7 @@ def call_of(name: str) -> Callable[[Function], Function]:
             try:
                 site = callsite.here(3)
                 if site is not None:
-                    _remember(getattr(self, name), site)
+                    remember(getattr(self, name), site)
             except Exception:
                 pass  # the line is not told
             return original(self, *args, **kwargs)
@@ -80,7 +80,7 @@ def held(original: Function) -> Function:
             if site is not None:
                 for holder in holders:
                     for function in _functions_of(holder, static.module_of(original).partition(".")[0]):
-                        _remember(function, site)
+                        remember(function, site)
         except Exception:
             pass  # the line is not told
         return original(self, *holders, **kwargs)
@@ -100,7 +100,8 @@ def _functions_of(holder: object, engine: str) -> Iterator[FunctionType]:
         yield from (value for value in list(static.own(kind).values()) if type(value) is FunctionType)
 
 
-def _remember(value: object, site: Site) -> None:
+def remember(value: object, site: Site) -> None:
+    """A function, or what holds one, was given to a collection at this line."""
     for code in _codes_of(value):
         known = _made.get(id(code))
         if known is None:

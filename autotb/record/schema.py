@@ -76,6 +76,7 @@ class Hop(TypedDict, total=False):
     job: Pairs  # `RANK`, `SLURM_JOB_ID` and their like
     call: Text  # the failing call with its arguments, secrets masked: `ratio(clicks=3, views=0)`
     label: Text  # what the engine calls the task
+    reads: Text  # the file that the task was reading
     ran: Number  # seconds that the task had run, of one that a Ctrl-C has ended
     attempt: Text  # which attempt of the call it was, and what those before failed of
     submitted: Place  # where the work was submitted
@@ -94,6 +95,7 @@ class Hop(TypedDict, total=False):
     twice: Flag  # its frames are in the exception's own traceback as well, with less to tell
     task: Text  # Ray's name of the task, by which the driver knows where it was submitted
     actor: Text  # the same of an actor
+    operation: Text  # Dask's name of the operation that failed, by which the driver knows which line made it
     brought: Frames  # the frames that the engine brought into that traceback, where they are others than `frames`
 
 
@@ -136,7 +138,7 @@ MOST = {"final": 200, "broken": 1_000, "lost": 50, "died": 40}  # texts of these
 # What is needed only until the story is told, which shows it in another way or not at all.
 _ON_THE_WAY = {
     Tree: ("v", "text", "where", "suppress", "told", "submitted", "asked", "time"),
-    Hop: ("live", "twice", "task", "actor", "brought", "ran"),
+    Hop: ("live", "twice", "task", "actor", "operation", "brought", "ran"),
     Frame: ("args", "first", "end_line", "col", "end_col", "code", "repeated", "cycle", "omitted"),
 }
 

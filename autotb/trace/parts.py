@@ -81,6 +81,7 @@ class Hop(Data):
     thread: str = ""
     call: str = ""
     label: str = ""
+    reads: str = ""
     attempt: str = ""
     submitted: Place | None = None
     made: Place | None = None

@@ -32,6 +32,8 @@ def where(hop: Hop, trace: Trace) -> list[str]:
         text += "".join(f", {name}={value}" for name, value in hop.job)
         if hop.label:
             text += f", {hop.label}"
+        if hop.reads:
+            text += f", file {hop.reads}"
         parts.append(text)
     if hop.made and (hop.submitted is None or (hop.made.path, hop.made.line) != (hop.submitted.path, hop.submitted.line)):
         parts.append(f"made at {hop.made}")

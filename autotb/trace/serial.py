@@ -129,7 +129,7 @@ _OF: dict[str, Callable[[Any], Any]] = {
 
 ALWAYS = {
     Stack: ("type", "message", "notes", "hops", "cause", "context", "members"),
-    Hop: ("where", "engine", "pid", "host", "thread", "job", "call", "label", "submitted", "verb", "frames"),
+    Hop: ("where", "engine", "pid", "host", "thread", "job", "call", "label", "reads", "submitted", "verb", "frames"),
     Frame: ("path", "line", "name", "module", "qualname", "kind", "source", "span", "locals", "changed"),
 }  # these keys are there however little there is to say
 

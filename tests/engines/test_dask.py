@@ -528,6 +528,7 @@ def test_a_library_that_fails_in_a_worker_has_its_record(collections):
     ran = story(collections, "read")
 
     assert re.search(r"│ in a Dask worker, pid \d+, task \('read-?csv-\w+', 1\)", ran.stderr), ran.stderr
+    assert re.search(r"file /\S+/1\.csv", ran.stderr) and re.search(r"made at \S+main.py:17 in read", ran.stderr), ran.stderr
     assert "_read_csv(block=b'a,b" in ran.stderr
     assert ran.stderr.index("in a Dask worker") < ran.stderr.index("frames in pandas, last at")
     assert ran.last == "ValueError: invalid literal for int() with base 10: 'bad'"

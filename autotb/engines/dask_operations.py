@@ -1,0 +1,238 @@
+"""Dask: which operation of a collection failed where no function of the user's is among the frames, and what file its task read.
+
+A task's key begins with the name of the collection that it is a part of.  Of fused tasks the innermost one that was called says
+it.  An array's name comes to the worker as it was made; a data frame's is made anew when the graph is optimised, and its kind
+(``read-csv``) is all that stays: it is told where one line alone made what is of that kind, in the whole program or in what was
+asked to be computed.  A bag's operations run one inside the other: their keys do not say which it was.
+
+Flows in: collections as they are made, with the user's line up the stack; the traceback in the worker.  Flows out: parts of the
+hop, and ``made`` once it is back.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import sys
+from types import FunctionType
+
+from autotb import settings
+from autotb.assumption import Attributes, Frame
+from autotb.instrument import engine_frames, lazy
+from autotb.instrument.patch import Patch
+from autotb.record import build, callsite, ownership, safe_repr, static
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from types import TracebackType
+    from typing import Any
+
+    from autotb.instrument.types import Function
+    from autotb.record.callsite import Site
+    from autotb.record.schema import Hop
+
+_FILES = "the file that a failed task of Dask's was reading"
+TASK = Frame("dask._task_spec", "Task.__call__", "self", optional=True, costs=lazy.COSTS)
+GIVEN = Attributes("dask._task_spec", "Task", "key", "func", "args", "kwargs", optional=True, costs=lazy.COSTS)
+FILE = Attributes("fsspec.core", "OpenFile", "path", optional=True, costs=_FILES)
+EXPRESSION = Attributes("dask.dataframe.dask_expr._collection", "FrameBase", "expr", optional=True, costs=lazy.COSTS)
+
+_MOST = 2_000  # arguments and expressions that are looked at
+# By name, where it was made; None where that was at several lines.
+_made: dict[str, Site | None] = {}  # arrays and calls of delayed functions
+_frames: dict[str, Site | None] = {}  # data frames
+_PART = re.compile(r"(?:_\.\d+)+$")  # which block it was, of a task inside of a fused one
+_BLOCK = "read-block-"  # a task inside of one that reads a file: the part of that
+_TOKEN = re.compile(r"-[0-9a-f]{16,}$")
+
+
+def _wrap_array(original: Function) -> Function:
+    """Every operation on arrays makes one, whose name its tasks have."""
+
+    @functools.wraps(original)
+    def __new__(cls: Any, dask: object, name: object, *args: object, **kwargs: object) -> Any:
+        _remember(_made, name)
+        return original(cls, dask, name, *args, **kwargs)
+
+    return __new__
+
+
+def wrap_delayed(original: Function) -> Function:
+    """A call of a delayed function, which may be a library's, makes a task."""
+    call = lazy.call(original)
+
+    @functools.wraps(original)
+    def __call__(self: Any, *args: object, **kwargs: object) -> Any:
+        made = call(self, *args, **kwargs)
+        _remember(_made, getattr(made, "_key", None))
+        return made
+
+    return __call__
+
+
+def _wrap_frame(original: Function) -> Function:
+    """The same of data frames; their name is that of an expression."""
+
+    @functools.wraps(original)
+    def __init__(self: Any, expr: Any) -> None:
+        original(self, expr)
+        _remember(_frames, getattr(expr, "_name", None), getattr(expr, "operands", ()))
+
+    return __init__
+
+
+def _remember(table: dict[str, Site | None], name: object, given: Iterable[object] = ()) -> None:
+    try:
+        site = callsite.here(4)
+        if type(name) is not str or site is None:
+            return
+        for value in given:
+            if type(value) is FunctionType:
+                lazy.remember(value, site)
+        if name not in table:
+            callsite.remember(table, name, site)
+        elif (known := table[name]) is not None and not callsite.is_same(known, site):
+            table[name] = None
+    except Exception:
+        pass  # the line is not told
+
+
+def of(tb: TracebackType | None) -> Hop:
+    """What the tasks on a worker's stack say: the operation of the innermost, and the one file that the outermost was given."""
+    tasks = [task for task in _tasks(tb) if task is not None]
+    found: Hop = {}
+    names = [name for name in map(_name, reversed(tasks)) if not name.startswith(_BLOCK)]
+    if names and names[0]:
+        found["operation"] = _PART.sub("", names[0])
+    paths = set(_files(tasks[:1]))
+    if len(paths) == 1:
+        found["reads"] = paths.pop()
+    return found
+
+
+_LONGEST_CALL = 240  # characters of one that the user did not write
+_MACHINERY = ("dask._task_spec", "dask.core", "dask.utils", "dask.local", "dask.optimization", "distributed.worker")
+
+
+def call(tb: TracebackType | None) -> str | None:
+    """The user's call; where a library failed that the engine itself called, what that was, or what the engine had to do."""
+    if engine_frames.has_user_frame(tb) or not settings.switch("args"):
+        return engine_frames.frame_call(tb)
+    found = _call_of(list(_tasks(tb))[-1:])
+    while tb is not None and found is None:
+        frame = tb.tb_frame
+        is_engines = ownership.kind_of_frame(frame) == ownership.ENGINE
+        if static.name_of(frame) not in _MACHINERY:
+            found = safe_repr.frame_call(frame)
+        if not is_engines:
+            break
+        tb = tb.tb_next
+    return safe_repr.cut(found, _LONGEST_CALL) if found else None
+
+
+def _call_of(tasks: list[Any]) -> str | None:
+    """A library's function that a task calls, with the arguments that it was given; none where these are other tasks'."""
+    for task in tasks:
+        _, function, args, kwargs = GIVEN.read(task) or (None, None, (), {})
+        given = [*args, *kwargs.values()]
+        if not ownership.is_engines(function) and all(static.module(type(one)) != TASK.module for one in given):
+            return build.call_text(function, tuple(args), dict(kwargs))
+    return None
+
+
+def _name(task: object) -> str:
+    key, *_ = GIVEN.read(task) or (None,)
+    name = key[0] if type(key) is tuple and key else key
+    return name if type(name) is str else ""
+
+
+def _tasks(tb: TracebackType | None) -> Iterator[Any]:
+    while tb is not None:
+        if static.name_of(tb.tb_frame) == TASK.module and TASK.matches(tb.tb_frame):
+            yield from TASK.read(tb.tb_frame) or ()
+        tb = tb.tb_next
+
+
+def _files(values: list[Any]) -> Iterator[str]:
+    """The paths of the files, opened by whom runs a task, that are among its arguments or those of tasks inside of it."""
+    if FILE.module not in sys.modules:
+        return
+    for value in values:  # it grows
+        kind = static.name(type(value))
+        if kind == "OpenFile":
+            yield from (path for path in FILE.read(value) or () if type(path) is str)
+        elif type(value) in (list, tuple, dict):
+            inner: Iterable[Any] = value.values() if type(value) is dict else value
+            values.extend(one for one in inner if len(values) < _MOST)
+        elif static.module(type(value)) == TASK.module and len(values) < _MOST:
+            _, _, args, kwargs = GIVEN.read(value) or (None, None, (), {})
+            values += [args, kwargs]
+
+
+def note_made(hop: Hop, asked: tuple[Any, ...] = ()) -> None:
+    """Fill in the line that made the operation which failed, of those that are ``asked`` for where these are known."""
+    name = hop.get("operation")
+    if name is None or "made" in hop:
+        return
+    if name in _made:
+        place = engine_frames.place_of(_made[name])
+    else:
+        names = [one for one in _names_in(asked) or list(_frames) if _kind(one) == _kind(name)]
+        place = _common(_frames.get(name) for name in names)
+    if place is not None:
+        hop["made"] = place
+
+
+def _names_in(asked: tuple[Any, ...]) -> list[str]:
+    """The names of all data frames that went into these."""
+    found: list[str] = []
+    for collection in asked:
+        (expr,) = EXPRESSION.read(collection) or (None,)
+        for one, _ in zip(expr.walk() if hasattr(expr, "walk") else (), range(_MOST), strict=False):
+            found.append(one._name)
+    return found
+
+
+def _kind(name: str) -> str:
+    """``read-csv`` of ``read-csv-2119d739016b5003f5e1e7eb1052eaea``, ``readcsv`` to its expression."""
+    return _TOKEN.sub("", name).replace("-", "").replace("_", "")
+
+
+def _common(sites: Iterable[Site | None]) -> Any:
+    """The one place of all; None where there are several."""
+    found = None
+    for site in sites:
+        if site is None or (found is not None and not callsite.is_same(found, site)):
+            return None
+        found = site
+    return engine_frames.place_of(found)
+
+
+def _wrap_compute(original: Function) -> Function:
+    """``compute()`` and ``dask.compute(…)``: what is asked for says which of several operations of a kind it can have been."""
+
+    @functools.wraps(original)
+    def compute(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return original(*args, **kwargs)
+        except Exception as error:
+            try:
+                from autotb.record.capture import attached
+
+                for hop in (attached(error) or {}).get("hops") or ():
+                    note_made(hop, args)
+            except Exception:
+                pass  # the line is not told
+            del args, kwargs  # the traceback's frames lead to this one: it must keep nothing alive
+            raise
+
+    return compute
+
+
+PATCHES = (
+    Patch("dask.base", "compute", _wrap_compute, also=("dask",), optional=True, costs=lazy.COSTS),
+    Patch("dask.array.core", "Array.__new__", _wrap_array, optional=True, costs=lazy.COSTS),
+    Patch("dask.dataframe.dask_expr._collection", "FrameBase.__init__", _wrap_frame, optional=True, costs=lazy.COSTS),
+)
+ASSUMPTIONS = (TASK, GIVEN, FILE, EXPRESSION)
