@@ -62,6 +62,7 @@ class Facts:
         self.names: list[Callable[[Any, Any], str]] = []
         self.crashes: set[str] = set()
         self.scripts: set[str] = set()
+        self.shown: dict[str, str] = {}
         self.hints: list[tuple[Callable[[Any], Any], str]] = []
 
 
@@ -85,6 +86,7 @@ def register(
     scripts: tuple[str, ...] = (),
     running: tuple[Callable[[BaseException], dict[Any, Any]], ...] = (),
     names: tuple[Callable[[Any, Any], str], ...] = (),
+    shown: dict[str, str] | None = None,
 ) -> None:
     """Add an engine's facts.
 
@@ -95,7 +97,8 @@ def register(
     give the ``engines.handles.Handle`` of a future that is theirs, ``crashes`` are qualified names of the errors that say that a
     worker process died, ``hints`` rows of ``trace.hints``, ``scripts`` file names of the programs that an engine installs,
     ``running`` tell which of an engine's tasks run just now that no pool of this process knows (``instrument.interrupted``),
-    ``names`` what an engine's own function is to do that a pool runs for it, by that and its arguments, in words or not at all.
+    ``names`` what an engine's own function is to do that a pool runs for it, by that and its arguments, in words or not at all,
+    ``shown`` the attribute of an engine's class, by its qualified name, whose text stands for an object among arguments.
     """
     facts.own_modules.update(own)
     facts.asks.update(asks)
@@ -108,6 +111,7 @@ def register(
     facts.handles.extend(handle for handle in handles if handle not in facts.handles)
     facts.crashes.update(crashes)
     facts.scripts.update(scripts)
+    facts.shown.update(shown or {})
     facts.names.extend(name for name in names if name not in facts.names)
     facts.running.extend(tell for tell in running if tell not in facts.running)
     facts.hints.extend(hint for hint in hints if hint not in facts.hints)

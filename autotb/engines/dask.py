@@ -148,6 +148,7 @@ engine_facts.register(
     openers=(_open, _open_trial),
     running=(_interrupted,),
     names=(_keys,),
+    shown={"fsspec.core.OpenFile": "path"},
 )
 
 

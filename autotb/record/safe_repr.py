@@ -9,6 +9,7 @@ import functools
 import sys
 import types
 
+from autotb import engine_facts
 from autotb.record import redaction, static
 from autotb.record.redaction import MASK
 
@@ -123,6 +124,9 @@ def _object(value: Any, kind: type, depth: int) -> str:
         return f"{static.qualname(kind)}({_named(fields, names, depth)})"
     if type(fields.get("_name_")) is str and "_value_" in fields:  # an Enum's member
         return f"{static.qualname(kind)}.{fields['_name_']}"
+    said = fields.get(engine_facts.facts.shown.get(type_name(kind), ""))
+    if type(said) is str:
+        return f"{static.qualname(kind)}({_text(said)})"
     if issubclass(kind, BaseException):
         return f"<{type_name(kind)}>"
     return f"<{type_name(kind)} object>"

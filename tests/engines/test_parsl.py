@@ -371,6 +371,16 @@ def makes(outputs=()):
     return "true"
 
 
+@bash_app
+def killed(how, stderr="empty.txt"):
+    return how
+
+
+@python_app
+def reads(inputs=()):
+    return open(inputs[0]).read()
+
+
 calls = []
 
 
@@ -388,6 +398,13 @@ with parsl.load(Config(executors=[ThreadPoolExecutor()], retries=int(sys.argv[2]
         except Exception:
             pass
     elif sys.argv[1] == "makes":
+        futures = [killed("kill -9 $$"), killed("exit 139"), killed("exit 2")]
+        futures.append(reads(inputs=[makes(outputs=[parsl.File("nowhere.txt")]).outputs[0]]))
+        for future in futures:
+            try:
+                future.result()
+            except Exception as error:
+                print("===", autotb.explain(error), *autotb.explain(error).hints, sep="\\n")
         makes(outputs=[parsl.File("nowhere.txt")]).result()
     else:
         (flaky() if sys.argv[1] == "flaky" else convert(3)).result()
@@ -418,7 +435,15 @@ def test_a_task_is_named_by_its_number_and_its_attempts_are_counted(run):
     missing = run(COMMANDS, "makes", "0", COLUMNS="300")
 
     assert ", task 0, attempt 3 of 3, others failed of TimeoutError: slow, submitted at " in ran.stderr
+    assert "makes(outputs=[File('nowhere.txt')])" in missing.stderr
     assert "the command was:" in missing.stderr and missing.last.startswith("parsl.app.errors.MissingOutputs: ")
+
+    killed, crashed, ended, reads = missing.stdout.split("===")[1:]
+    hint = "\nhint: exit code "
+    assert f"{hint}-9 says that the shell was ended by SIGKILL, as where there is no memory left" in killed
+    assert f"{hint}139 is what a shell reports of a command that was ended by SIGSEGV\n" in crashed
+    assert hint not in ended and "exit code 2" in ended
+    assert re.search(r"^skipped: reads \(task \d\) ← a file of makes \(task \d\) ✗$", reads, re.M), reads
 
 
 def test_programs_that_are_not_on_the_path_are_told_where_they_are(run):

@@ -101,6 +101,7 @@ def _collect(exc: Any, roots: dict[int, BaseException], broken: dict[int, str]) 
 
 
 _SKIPPED = "skipped: "
+_FILE_OF = "DataFuture from "
 _MOST_IN_CHAIN = 20
 _MOST_NAMED = 5  # tasks of one line
 _names: dict[int, str | None] = {}  # of tasks by their numbers; None where several kernels have one of that number
@@ -111,11 +112,12 @@ def _is_passed_on(error: BaseException) -> bool:
 
 
 def _named(task: object) -> str:
-    """A task's function and its number, which is all that Parsl tells."""
+    """A task's function and its number, which is all that Parsl tells; of a file that a task makes, that one's."""
     text = str(task)
-    number = text.removeprefix("task ")
+    number = text.removeprefix(_FILE_OF).removeprefix("task ")
     name = _names.get(int(number)) if number.isdecimal() else None
-    return f"{name} (task {number})" if name else f"task {number}" if number.isdecimal() else text
+    said = f"{name} (task {number})" if name else f"task {number}" if number.isdecimal() else text
+    return f"a file of {said}" if text.startswith(_FILE_OF) and said is not text else said
 
 
 def _handle(future: object) -> Any:
@@ -210,8 +212,15 @@ _ENVIRONMENT = (
 
 engine_facts.register(
     crashes=("parsl.executors.high_throughput.errors.WorkerLost", "parsl.executors.high_throughput.errors.ManagerLost"),
-    hints=((_depends, _UPSTREAM), (_lacks_module, _ENVIRONMENT), (_output_is_lost, _LOST), (_not_on_the_path, _NOT_ACTIVATED)),
+    hints=(
+        (_depends, _UPSTREAM),
+        (_lacks_module, _ENVIRONMENT),
+        (_output_is_lost, _LOST),
+        (commands.signalled, commands.SIGNALLED),
+        (_not_on_the_path, _NOT_ACTIVATED),
+    ),
     scripts=("process_worker_pool.py", "interchange.py"),
+    shown={"parsl.data_provider.files.File": "url"},
     own=("parsl", "tblib", "typeguard", "dill"),
     runs=(("parsl.app.errors", "wrapper"),),
     openers=(_open,),

@@ -1,12 +1,14 @@
 """Parsl's bash apps: the command that failed, and what it wrote last.
 
-Flows in: the traceback of what a bash app raised, in the worker, where the files of its output are.  Flows out: parts of the hop.
+Flows in: the traceback of what a bash app raised, in the worker, where the files of its output are.  Flows out: parts of the hop,
+and what the exit code says.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import signal
 from typing import TYPE_CHECKING
 
 from autotb.assumption import Frame
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
+    from autotb.instrument.types import Story
     from autotb.record.schema import Hop
 
 COMMAND = Frame(
@@ -27,6 +30,8 @@ COMMAND = Frame(
 )
 LINES, MOST = 10, 4_000  # of a file: the last lines, within the last bytes
 MAX_COMMAND = 2_000  # characters
+_BINARY = 20  # of a text not even one in so many characters is none
+_EXIT = re.compile(r" failed with unix exit code (-?\d+)$")
 _HEAD = re.compile(r"\A.*?^--> end executable <--$\n?", re.S | re.M)  # Parsl writes the command above what it says itself
 
 
@@ -60,11 +65,31 @@ def _last_lines(path: str) -> str:
         with open(path, "rb") as file:
             begin = file.read(MAX_COMMAND + MOST)
             file.seek(0, os.SEEK_END)
-            at = max(0, file.tell() - MOST)
+            size = file.tell()
+            at = max(0, size - MOST)
             file.seek(at)
             end = file.read()
     except OSError:
         return ""
     text = (end if at else begin).decode("utf-8", "replace")
-    lines = redaction.mask(_HEAD.sub("", text).rstrip()).splitlines()
-    return "\n".join(lines[-LINES:])
+    text = _HEAD.sub("", text).rstrip()
+    if sum(map(text.count, ("\ufffd", "\0"))) * _BINARY > len(text):
+        return f"({size:,} bytes that are no text)"
+    return "\n".join(redaction.mask(text).splitlines()[-LINES:])
+
+
+SIGNALLED = "exit code {code} {said} {name}{why}"
+
+
+def signalled(trace: Story) -> dict[str, str] | None:
+    """Of a command that a signal ended: the shell itself, or, as shells report it by 128 and more, what it ran."""
+    root = trace.root_cause
+    found = _EXIT.search(root.message) if root.type.endswith("BashExitFailure") else None
+    code = int(found[1]) if found is not None else 0
+    try:
+        name = signal.Signals(-code if code < 0 else code - 128).name
+    except ValueError:
+        return None
+    said = "says that the shell was ended by" if code < 0 else "is what a shell reports of a command that was ended by"
+    why = ", as where there is no memory left, or by a batch system" if name == "SIGKILL" else ""
+    return {"code": str(code), "said": said, "name": name, "why": why}

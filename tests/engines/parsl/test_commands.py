@@ -50,6 +50,18 @@ def test_only_the_end_of_a_long_output(tmp_path):
     assert found["stdout"].split("\n") == [str(number) for number in range(19991, 20001)]
 
 
+def test_what_is_no_text_is_counted(tmp_path):
+    err = str(tmp_path / "err")
+    found = told(
+        lambda **_: "head -c 30000 /dev/zero >&2; printf 'é and \\377 %080d\\n' 0; exit 2",
+        stderr=err,
+        stdout=str(tmp_path / "out"),
+    )
+
+    assert found["stderr"].endswith(" bytes that are no text)")
+    assert found["stdout"].startswith("é and ")
+
+
 @pytest.mark.parametrize(("given", "path"), [(None, ""), ("a", "a"), (("a", "w"), "a"), (Path("b"), "b"), (3, "")])
 def test_where_the_output_goes(given, path):
     assert commands._path(given) == (os.path.abspath(path) if path else "")
