@@ -19,6 +19,7 @@ ELSEWHERE = {
     "autotb/_triggers.py": "generated",
     "autotb/cli/pasted.py": "texts that engines print",
     "autotb/engines/dask.py": "Dask and its cluster are two adapters",
+    "autotb/engines/dask_operations.py": "a part of the adapters of Dask and its cluster",
     "autotb/engines/datasets.py": "it runs on multiprocess",
     "autotb/engines/distributed.py": "Dask and its cluster are two adapters",
     "autotb/engines/distributed_actors.py": "a part of the adapter of Dask's cluster",
