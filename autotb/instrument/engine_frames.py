@@ -118,11 +118,20 @@ def original_init(original: Callable[..., Any], box: Any, exc: BaseException, tb
     try:
         original(box, exc, *given)
     except Exception:
-        if not settings.switch("rescue"):
+        if not settings.switch("rescue") or not _can_be_asked(exc):
             raise
         box.exc = exc
         box.tb = f'\n"""\n{_safe_format(exc, tb)}"""'
         BaseException.__dict__["__traceback__"].__set__(exc, None)
+
+
+def _can_be_asked(exc: BaseException) -> bool:
+    """Whether an engine may ask ``if exception:`` in the driver, where one that raises then leaves the caller waiting."""
+    try:
+        bool(exc)
+    except BaseException:
+        return False
+    return True
 
 
 def set_cause(exc: BaseException, cause: BaseException) -> BaseException:

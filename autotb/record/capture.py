@@ -386,13 +386,13 @@ def _headline(exc: BaseException, told: Tree | None, wrapped: bool = False) -> T
 
 
 def _notes_of(exc: BaseException) -> list[Any] | tuple[Any, ...]:
-    """What ``add_note`` added; a list of a class of the user's is read as the list that it is."""
+    """What ``add_note`` added, or what was set in its place; a list of a class of the user's is read as the list that it is."""
     notes = dict.get(fields_of(exc), "__notes__")
     for kind in (list, tuple):
         if issubclass(type(notes), kind):
             every: list[Any] | tuple[Any, ...] = kind.__getitem__(notes, slice(None))  # type: ignore[index]
             return every
-    return ()
+    return () if notes is None else (safe_repr.brief(notes),)
 
 
 def _own_members(members: Sequence[BaseException]) -> bool:

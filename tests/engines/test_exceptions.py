@@ -33,6 +33,11 @@ class HoldsLock(Exception):
         self.kept = 7
 
 
+class Unaskable(Exception):
+    def __bool__(self):
+        raise RuntimeError("neither true nor false")
+
+
 class Slots(Exception):
     __slots__ = ("x",)
 
@@ -113,6 +118,10 @@ def work(case):
             raise TwoArguments(1, 2) from error
 
 
+    if case == "unaskable":
+        raise Unaskable
+
+
 def ask(case, engine):
     if engine == "ppe":
         with ProcessPoolExecutor(1) as pool:
@@ -169,6 +178,13 @@ def test_a_cause_stays_with_an_exception_that_had_to_be_rebuilt(run):
 
     assert ran.last.startswith("caused by KeyError: 'k', at ")
     assert "The above exception was the direct cause of the following exception:" in ran.stderr
+
+
+def test_one_that_breaks_the_engine_itself_ends_as_ever(run):
+    ours, bare = run(PROGRAM, "unaskable", "ppe", timeout=60), run(PROGRAM, "unaskable", "ppe", timeout=60, autotb="0")
+
+    assert ours.stdout == bare.stdout
+    assert ours.stdout.startswith("BrokenProcessPool ")
 
 
 @pytest.mark.parametrize("case", ["two", "lock"])

@@ -138,6 +138,17 @@ def test_a_hostile_exception_is_boxed_without_being_asked(switch):
     assert hostile.__traceback__ is None
 
 
+def test_one_that_cannot_be_asked_whether_it_is_there_is_not_rescued():
+    """``if exception:`` in the driver would end the thread that every caller waits for."""
+
+    class Unaskable(Exception):
+        def __bool__(self):
+            raise ValueError
+
+    with pytest.raises(TypeError, match="a hostile exception"):
+        engine_frames.original_init(fails, Box(), Unaskable(), None)
+
+
 def test_without_rescue_the_engine_fails_as_ever(switch):
     switch["rescue"] = False
 
