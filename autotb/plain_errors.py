@@ -85,13 +85,17 @@ def _project_names_us() -> bool:
 
 
 def has_a_part(value: "Any", traceback: "Any" = None) -> bool:
-    """Whether a worker or an engine has a part in an error: a record, an engine's exception or frame, anywhere in its chain."""
+    """Whether a worker or an engine has a part in an error: a record, an engine's exception or frame, anywhere in its chain.
+
+    The frames alone are none where no frame is the user's: an engine's own command that fails shows what Python shows of it.
+    """
     known: Any = sys.modules.get("autotb.engine_facts")
     ownership: Any = sys.modules.get("autotb.record.ownership")
     if known is None or ownership is None:
         return False  # no engine was ever imported
     engines = tuple(known.facts.own_modules.difference(SURROUNDINGS, known.LAUNCHERS))
     frames = MOST
+    is_engines, is_users = False, ownership.is_packed()  # a packed program's frames are told apart only when a story is made
     for exc in _chain(value):
         fields = _fields_of(exc)
         if dict.get(fields, "__autotb__") is not None or _is_of(_namespace_of(type(exc)).get("__module__"), engines):
@@ -105,7 +109,10 @@ def has_a_part(value: "Any", traceback: "Any" = None) -> bool:
             name = dict.get(tb.tb_frame.f_globals, "__name__")
             if dict.__contains__(tb.tb_frame.f_globals, _MADE) or _is_of(name, CALLED):
                 return True
-            if _is_of(name, engines) and ownership.kind_of_frame(tb.tb_frame) == ownership.ENGINE:
+            kind = ownership.kind_of_frame(tb.tb_frame)
+            is_users = is_users or kind == ownership.USER
+            is_engines = is_engines or (kind == ownership.ENGINE and _is_of(name, engines))
+            if is_engines and is_users:
                 return True
             tb = tb.tb_next
     return False

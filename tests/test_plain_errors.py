@@ -75,6 +75,10 @@ PROGRAMS = {
         "import code, sys\np = sys.excepthook\nsys.excepthook = lambda *a: (print(a[2].tb_frame.f_code.co_name), p(*a))\n"
         "code.InteractiveConsole().runcode('try:\\n 1 / 0\\nfinally:\\n x')\nprint(sys.last_traceback.tb_frame.f_code.co_name)\n"
     ),
+    "an engine's own, no line of the user's in it": (
+        "import sys\nfrom concurrent.futures import ThreadPoolExecutor\ntry:\n    ThreadPoolExecutor(0)\nexcept ValueError as e:\n"
+        "    tb = e.__traceback__.tb_next\n    sys.excepthook(ValueError, e.with_traceback(tb), tb)\n"
+    ),
     "a globals of its own": "class D(dict):\n    def get(self, *a):\n        print('asked')\nexec('1 / 0', D(__builtins__=__builtins__))\n",
 }
 if sys.version_info >= (3, 11):

@@ -128,7 +128,7 @@ class View(Data):
 
 
 def is_bare(stack: Stack) -> bool:
-    """Whether a whole story has no frame of the user's: then everything of it is shown, for want of anything better."""
+    """Whether a whole story has no frame of the user's: then each of its frames is shown, for want of anything better."""
     waiting = [stack]
     while waiting:
         told = waiting.pop()
@@ -153,7 +153,7 @@ def view(stack: Stack, frames: str = "user", *, bare: bool = False, most: int = 
     for hop in stack.hops:
         whole = [frame for frame in hop.frames if keep_own or isinstance(frame, Gap) or frame.kind != ownership.OWN]
         if everything:
-            items: list[Item] = list(map(_as_item, whole))
+            items: list[Item] = [frame if isinstance(frame, Gap) else Shown(frame, short=frames != "all") for frame in whole]
             hidden += len(hop.frames) - len(whole)
         else:
             sorted_ = _Sorted(hop is raised_in, of_libraries, is_unsent=bool(stack.culprit))
@@ -163,10 +163,6 @@ def view(stack: Stack, frames: str = "user", *, bare: bool = False, most: int = 
             launched += sorted_.launchers
         views.append(View(hop, tuple(_shortened(items, most))))
     return views, Hidden(hidden, launched)
-
-
-def _as_item(frame: Frame | Gap) -> Item:
-    return frame if isinstance(frame, Gap) else Shown(frame)
 
 
 def _merged(frames: list[Frame | Gap]) -> list[Frame | Gap]:

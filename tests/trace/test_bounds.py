@@ -169,9 +169,8 @@ def test_a_group_of_ten_thousand_has_its_first_members_and_a_count(run, style):
     assert "ExceptionGroup: many (10000 sub-exceptions)" in ran.stderr
     assert "ValueError: no 0" in ran.stderr
     more = next(line for line in ran.lines if "more exceptions" in line)
-    told = 1 + 99 if style == "rich" else sum("× ValueError" in line for line in ran.lines) + 5
-    assert ("│ the same failure, 99 more:" in ran.lines) == (style == "rich")
-    assert int(more.split()[2].replace(",", "")) + told == 10_000
+    assert any(line.endswith("the same failure, 99 more:") for line in ran.lines)
+    assert int(more.split()[2].replace(",", "")) + 1 + 99 == 10_000
 
 
 def test_a_group_of_ten_thousand_as_json(run):
