@@ -27,6 +27,7 @@ from tests import programs
 EXECUTORS = ("threads", "processes", "loky", "dask", "parsl", "htex", "ray")
 KINDS = ("group", "group", "alone", "worker")
 LIMIT = 120  # seconds of one run
+HUNG, NOTHING = "it hung", "ended without a result"
 MARK = "OF_KILLS"  # the variable by which a process is known that was begun for a round
 
 
@@ -245,11 +246,11 @@ class Round:
         try:
             process.wait(LIMIT)
         except subprocess.TimeoutExpired:
-            return "it hung"
+            return HUNG
         finally:
             self.end(process)
         text = self.said.read_text(encoding="utf-8") if self.said.exists() else ""
-        return text.rpartition("begins\n")[2].strip() or "ended without a result"
+        return text.rpartition("begins\n")[2].strip() or f"{NOTHING}, with status {process.returncode}"
 
     def run(self) -> list[str]:
         """What was wrong."""
@@ -258,6 +259,8 @@ class Round:
             self.kill()
             self.note_kept()
         last = self.ended(self.folder / "run", self.log, self.executor, 0.01)
+        if whole.startswith((NOTHING, HUNG)):
+            self.faults.append(f"the run that nobody killed: {whole}")
         if last != whole:
             self.faults.append(f"came to {last[:300]}\n  instead of {whole[:300]}")
         self.compare()

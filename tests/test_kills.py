@@ -26,6 +26,15 @@ def test_a_call_that_is_made_again_though_it_was_kept_is_told(tmp_path):
     assert one.faults == ["called again though it was kept: 0 1"]
 
 
+@pytest.mark.parametrize("nothing", [kills.HUNG, kills.NOTHING])
+def test_a_round_of_which_no_run_has_a_result_is_no_good_one(tmp_path, monkeypatch, nothing):
+    monkeypatch.setattr(kills.Round, "ended", lambda *_: nothing)
+    monkeypatch.setattr(kills.Round, "kill", lambda _: None)
+    one = kills.Round(0, "threads", tmp_path)
+
+    assert one.run() == [f"the run that nobody killed: {nothing}"]
+
+
 def test_a_round_with_faults_is_the_status(monkeypatch, capsys):
     def run(one):
         (one.folder / "stderr").write_text("what it said")

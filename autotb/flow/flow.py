@@ -105,6 +105,7 @@ class Flow:
     def map(
         self,
         step: Step | Callable[..., Any],
+        /,
         *iterables_or_outputs: Any,
         product: bool = ...,
         outputs: None = ...,
@@ -119,6 +120,7 @@ class Flow:
     def map(
         self,
         step: Step | Callable[..., Any],
+        /,
         *iterables_or_outputs: Any,
         product: bool = ...,
         outputs: int,
@@ -132,6 +134,7 @@ class Flow:
     def map(
         self,
         step: Step | Callable[..., Any],
+        /,
         *iterables_or_outputs: Any,
         product: bool = False,
         outputs: int | None = None,
@@ -173,6 +176,7 @@ class Flow:
     def call(
         self,
         step: Step | Callable[..., Any],
+        /,
         *args_or_outputs: Any,
         outputs: None = ...,
         timeout: float | None = ...,
@@ -185,6 +189,7 @@ class Flow:
     def call(
         self,
         step: Step | Callable[..., Any],
+        /,
         *args_or_outputs: Any,
         outputs: int,
         timeout: float | None = ...,
@@ -196,6 +201,7 @@ class Flow:
     def call(
         self,
         step: Step | Callable[..., Any],
+        /,
         *args_or_outputs: Any,
         outputs: int | None = None,
         timeout: float | None = UNSET,

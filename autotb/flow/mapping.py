@@ -27,6 +27,7 @@ log = logging.getLogger("autotb.flow")
 
 def map(
     fn: Callable[..., Any],
+    /,
     *iterables: Iterable[Any],
     executor: Any = "threads",
     error_handling: str = RAISE,
@@ -71,6 +72,7 @@ def map(
 
 async def map_async(
     fn: Callable[..., Any],
+    /,
     *iterables: Iterable[Any],
     executor: Any = "threads",
     error_handling: str = RAISE,
@@ -94,6 +96,7 @@ async def map_async(
 
 def imap(
     fn: Callable[..., Any],
+    /,
     *iterables: Iterable[Any],
     executor: Any = "threads",
     error_handling: str = RAISE,

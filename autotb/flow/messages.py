@@ -47,7 +47,8 @@ class Sink:
 
     With ``keeps_errors`` errors are kept too, as snapshots.  ``owned`` tells that nothing of a result is sent back but where it
     stands, not of an error either; with ``is_read`` nothing of a value is.  ``names`` are there where the engine may make the
-    chunk anew after the death of a worker: its own, and those of earlier chunks that had some of its calls.
+    chunk anew after the death of a worker: its own, and those of earlier chunks that had some of its calls.  ``is_mapped`` tells
+    that a later step goes over the list which the one call gives.
     """
 
     folder: str
@@ -59,6 +60,7 @@ class Sink:
     made: Mapping[int, Told] | None = None  # of what elements are made, where that is to be told
     names: tuple[str, ...] = ()
     keeps_errors: bool = False
+    is_mapped: bool = False
 
 
 class Terms(NamedTuple):

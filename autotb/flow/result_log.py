@@ -45,6 +45,15 @@ class Place(NamedTuple):
     size: int = 0
 
 
+class ItemPlace(NamedTuple):
+    """Where a part of a record stands that can be read by itself: its first byte in the shard."""
+
+    shard: str
+    offset: int
+    size: int
+    checksum: int
+
+
 class Record(NamedTuple):
     """What stands there; ``seconds`` is how long the call took, where that is known."""
 
@@ -202,6 +211,19 @@ class Reader:
             path = os.path.join(self.folder, FOLDER, place.shard)
             raise DamagedError(f"{path} is torn, or no shard of autotb: there is no whole record at byte {place.offset}")
         return found[0]
+
+    def text(self, place: Place) -> tuple[bytes, int]:
+        """The text of the record at a place, and the byte at which its contents begin.  Raises as :meth:`record` does."""
+        text = self.record(place, only_text=True).text
+        head, begin = self._shards[place.shard].at(place.offset, _HEAD)
+        return text, place.offset + _HEAD + int(_WHOLE.unpack_from(head, begin)[5])
+
+    def part(self, place: ItemPlace) -> bytes:
+        """A part of a record.  Raises as :meth:`record` does."""
+        data = (self._shards.get(place.shard) or self._opened(place.shard)).part(place.offset, place.size)
+        if len(data) != place.size or zlib.crc32(data) != place.checksum:
+            raise DamagedError(f"the item at byte {place.offset} of {place.shard} is not what was written")
+        return data
 
     def _opened(self, name: str) -> _Window:
         path = os.path.join(self.folder, FOLDER, name)

@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from autotb.flow import packing, repeats, result_log, store
+from autotb.flow import items, packing, repeats, result_log, store
 from autotb.flow.context import CONTINUE, maybe_wrap_exception
 from autotb.flow.messages import Elsewhere, Failed, Kept, Partly, Sink, fit
 from autotb.flow.snapshots import ErrorSnapshot, ErrorStub
@@ -113,7 +113,8 @@ class Keeper:
                 result = Failed(error)
             else:
                 sent = _stub(store.state_of(result)) if owned or self.sink.is_read else result
-                return sent, store.record_of(shard, step, at, result, data, made, seconds)
+                data, text = items.split(result, data) if self.sink.is_mapped else (data, b"")
+                return sent, store.record_of(shard, step, at, result, data, made, seconds, text)
         if not (owned or self.sink.keeps_errors):
             return result, None
         annotate.note_submitted(result.exception, self.sink.place)

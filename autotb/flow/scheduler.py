@@ -26,7 +26,7 @@ from autotb.flow.messages import Kept, Sink, Terms
 from autotb.flow.result_log import FAILED, MISSING, SKIPPED
 from autotb.flow.schedules import SCHEDULES
 from autotb.flow.step_inputs import Work
-from autotb.flow.steps import Node
+from autotb.flow.steps import Node, Output
 from autotb.flow.store import COMMIT, Folder, Memory
 from autotb.flow.tallies import Tallies
 from autotb.render.logs import say
@@ -56,6 +56,7 @@ class Running:
     ) -> None:
         self.mode, self.store, self.containers, self.owners = mode, store, containers, owners
         self._schedule, self._waiting = SCHEDULES[schedule](nodes), len(nodes)
+        self._mapped = {one.name for node in nodes if node.is_map for one in node.inputs if isinstance(one, Output)}
         self.cache = cache if cache is not None else Cache(None)
         self.run_again = (SKIPPED, FAILED) if retry_failed or mode == RAISE else (SKIPPED,)
         if isinstance(store, Folder):
@@ -151,6 +152,7 @@ class Running:
                 made,
                 flight.names,
                 self.mode != RAISE,
+                is_read and not work.node.is_map and work.node.name in self._mapped,
             )
             args += (task.ats, sink)
         else:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from autotb.flow import cache, left_out, resources, streams
+from autotb.flow import cache, items, left_out, resources, streams
 from autotb.flow.binding import Names
 from autotb.flow.context import CONTINUE, Array, Element, ErrorContext, Held, ResourcesEval, Sources, scan, unravelled
 from autotb.flow.left_out import DROP, PASS, SKIP, Lineage
@@ -21,7 +21,7 @@ from autotb.flow.over import Rows, sound
 from autotb.flow.result_log import MISSING, OK
 from autotb.flow.snapshots import ERRORS, ArrayReference, ErrorInfo, Noted
 from autotb.flow.steps import MAP, Nest, Node, Output
-from autotb.flow.store import Column, Memory, OneOf, nested
+from autotb.flow.store import Column, Lazy, Memory, OneOf, nested
 from autotb.flow.stored import Mixed, Places, Stored, StoredInside, here, loaded
 
 _AT_ONCE = 1_000  # elements whose places are asked for at once
@@ -279,6 +279,8 @@ class Work:
         self.lineage.along(column, lambda _: (0,))
         if column.states[0] != OK:
             return None
+        if (one_by_one := items.of(self.store, column)) is not None:
+            return one_by_one
         values = self.store.read(column, 0, 1)[0]
         try:
             return Given(list(values))
@@ -381,7 +383,9 @@ class Work:
         if axis.is_loaded:
             return _column(axis, ats)
         inner = axis.inner if type(axis) is Rows else None
-        if inner is None:
+        if type(axis) is items.Items:
+            rows: list[Any] = [[one] for one in axis.places(ats)]
+        elif inner is None:
             rows = [[one] for one in self.store.places(axis.column, ats)]
         else:
             rows = [self.store.places(axis.column, axis.ats(at)) for at in ats]
@@ -472,7 +476,7 @@ class Work:
         if self.step.resources_scope != MAP or not self.is_map or not is_made:
             return resources.evaluate(self.step, call.named, context.error_info, self.mode, owners)
         if self._map_resources is None:
-            wholes = [axis.whole() for axis in self.axes] if self.step.resources is not None else []
+            wholes = [_looked_at(axis) for axis in self.axes] if self.step.resources is not None else []
             has_errors = any(array is not None and array.indices for _, array in wholes)
             if self.mode == CONTINUE and self.on_error != PASS and has_errors:
                 wholes = [(values, None) for values in self._of_calls_made()]
@@ -490,6 +494,15 @@ class Work:
             together = set(sound[0]).intersection(*sound[1:])
             sound = [sorted(together)] * len(self.axes)
         return [list(axis.take(ats)) for axis, ats in zip(self.axes, sound, strict=True)]
+
+
+def _looked_at(axis: Any) -> tuple[Any, Any]:
+    """All values of an axis; those in a run folder each when it is asked for."""
+    if type(axis) is not Upstream or axis.is_loaded or axis.has_errors(range(len(axis.column.states))):
+        found: tuple[Any, Any] = axis.whole()
+        return found
+    name, shape = axis.column.name, axis.shape
+    return Lazy(str(axis.store.folder), name, shape), Array.of(name, shape, [], axis.source)
 
 
 def _column(axis: Any, ats: Sequence[int]) -> Any:

@@ -166,6 +166,18 @@ class Output:
     def __repr__(self) -> str:
         return f"<output of {self.name}>"
 
+    def __iter__(self) -> Iterator[Any]:
+        raise TypeError(
+            f"{self!r} stands for a result that is not there yet, and cannot be gone through or unpacked: a step whose calls "
+            "give two values has two outputs with outputs=2; results[output] is what it came to, after flow.run()"
+        )
+
+    def __getitem__(self, at: Any) -> Any:
+        raise TypeError(
+            f"{self!r} stands for a result that is not there yet, of which {at!r} cannot be taken: do that in a step, or give "
+            "outputs=2 to a step whose calls give two values; results[output] is what it came to, after flow.run()"
+        )
+
 
 def part(values: Any, at: int, count: int, name: str) -> Any:
     """One of the values that a step with several outputs gave.  Raises ValueError where they are not so many."""

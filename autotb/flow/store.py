@@ -24,7 +24,7 @@ from autotb.flow.catching_up import catch_up
 from autotb.flow.identity import Identity, whereabouts
 from autotb.flow.index import FILE, Index, created, is_begun, opened
 from autotb.flow.left_out import Kept, Made
-from autotb.flow.result_log import FAILED, MISSING, OK, SKIPPED, Place, Record
+from autotb.flow.result_log import FAILED, MISSING, OK, SKIPPED, ItemPlace, Place, Record
 from autotb.flow.snapshots import ErrorSnapshot, ErrorStub, PropagatedErrorSnapshot, as_json
 
 Places = Sequence[Place | None] | None  # where workers have kept some elements; None for those that they have not
@@ -561,14 +561,14 @@ def record_of(
     data: bytes | None = None,
     made: Kept | None = None,
     seconds: float | None = None,
+    text: bytes = b"",
 ) -> Record:
     """A value or an error as it is kept in a shard; ``data`` is its pickle, where that is made already, ``made`` says of what it
-    was made, where that is to be told, ``seconds`` how long the call took, where that is known.
+    was made, where that is to be told, ``seconds`` how long the call took, where that is known; ``text`` is told of a value.
 
     Raises what the picklers raise for a value that cannot be pickled.
     """
     state = state_of(value)
-    text = b""
     if state in (FAILED, SKIPPED):
         text = as_json(value, with_story=shard.stories < _STORIES)
         shard.stories += state == FAILED or bool(value.causes)
@@ -577,7 +577,7 @@ def record_of(
     return Record(state, step, at, time.time_ns(), text, packing.dumps(value) if data is None else data, seconds)
 
 
-def load(folder: str, step: str, rows: Iterable[tuple[int, Place]]) -> Iterator[tuple[int, Any]]:
+def load(folder: str, step: str, rows: Iterable[tuple[int, Place | ItemPlace]]) -> Iterator[tuple[int, Any]]:
     """The values of some elements at their places, one by one.  They are unpickled: a run folder is to be trusted as code is.
 
     Raises ValueError for one that cannot be, and for one that is damaged.
@@ -594,16 +594,20 @@ def load(folder: str, step: str, rows: Iterable[tuple[int, Place]]) -> Iterator[
         ) from error
 
 
-def _value(reader: result_log.Reader, step: str, at: int, place: Place) -> Any:
-    record = reader.record(place)
-    if record.at != at:
-        raise result_log.DamagedError(f"the record of element {record.at} stands in its place")
+def _value(reader: result_log.Reader, step: str, at: int, place: Place | ItemPlace) -> Any:
+    data = reader.part(place) if isinstance(place, ItemPlace) else _data(reader.record(place), at)
     try:
-        return pickle.loads(record.data)
+        return pickle.loads(data)
     except Exception as error:
         raise ValueError(
             f"{reader.folder}: element {at} of step {step!r} is there, but cannot be unpickled here: {packing.headline(error)}"
         ) from error
+
+
+def _data(record: Record, at: int) -> bytes:
+    if record.at != at:
+        raise result_log.DamagedError(f"the record of element {record.at} stands in its place")
+    return record.data
 
 
 class Elements:

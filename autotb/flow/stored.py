@@ -14,7 +14,7 @@ from typing import Any
 from autotb.flow import snapshots, store
 from autotb.flow.context import Array, scan
 from autotb.flow.messages import UNREAD, UNSEEN, Elsewhere, Unread, itself
-from autotb.flow.result_log import Place
+from autotb.flow.result_log import ItemPlace, Place
 from autotb.flow.snapshots import Noted
 from autotb.flow.steps import Nest
 from autotb.flow.store import nested
@@ -67,7 +67,7 @@ class Stored(Elsewhere):
         folder: str,
         token: str,
         name: str,
-        rows: Sequence[Sequence[tuple[int, Place]]],
+        rows: Sequence[Sequence[tuple[int, Place | ItemPlace]]],
         inner: tuple[int, ...] | None,
         checks: bool,
         containers: bool,

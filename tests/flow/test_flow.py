@@ -528,3 +528,15 @@ def test_no_stub_is_ever_in_a_result(kept):
             for record in result_log.read(folder, places):
                 assert not isinstance(pickle.loads(record.data), ErrorStub)
                 assert record.text == b"" or json.loads(record.text)
+
+
+def test_a_function_may_have_parameters_that_are_called_as_ours_are():
+    def moved(x, step=0, fn=0, self=0):
+        return x + step + fn + self
+
+    flow = Flow("threads", progress=False)
+    mapped, called = flow.map(moved, [1], step=1, fn=2, self=3), flow.call(moved, 2, step=1, fn=2, self=3)
+    results = flow.run()
+
+    assert (results[mapped], results[called]) == ([7], 8)
+    assert autotb.map(moved, [1], step=1, fn=2, self=3) == [*autotb.imap(moved, [1], step=1, fn=2, self=3)] == [7]

@@ -7,6 +7,7 @@ import functools
 
 import pytest
 
+from autotb import Flow
 from autotb.flow import steps
 from autotb.flow.steps import Output, Step, nest_of, step
 from autotb.record import callsite
@@ -101,3 +102,11 @@ def test_a_nest_is_what_holds_outputs_at_some_depth():
     assert held.filled([1, 2, 3]) == {"a": 1, "b": 2, "c": 3}
     assert nest_of((one, 2)).filled([1, 2]) == (1, 2)
     assert len(nest_of([one, 5])) == 2
+
+
+def test_what_is_done_with_an_output_before_there_is_a_result_says_what_to_write():
+    output = Flow("threads").map(abs, [1])
+
+    for use in (list, lambda one: one[0], lambda one: dict(zip(one, [1]))):
+        with pytest.raises(TypeError, match=r"<output of abs> stands for a result that is not there yet.*outputs=2"):
+            use(output)
