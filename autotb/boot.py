@@ -64,9 +64,10 @@ class Finder:
     guard = None  # own_finder.find, once a module of ours is imported
     path = ()  # sys.path as start-up found it
 
-    def find_spec(self, name, path=None, target=None):
-        spec = None
-        if self.guard is not None or name.startswith("autotb."):
+    def find_spec(self, name, path=None, target=None, found=None):
+        """``found``: what a finder that is asked before us has found."""
+        spec = found
+        if spec is None and (self.guard is not None or name.startswith("autotb.")):
             spec = self.find_ours(name, path)
         triggers = self.triggers
         if triggers is None:

@@ -10,6 +10,7 @@ FOLDER = __file__[: -len("runtime.py")]
 problems = []  # what went wrong inside autotb, for doctor
 told = set()  # the causes of those that stderr was told: that files of ours are missing or empty is one
 hook = sys.__excepthook__  # start-up's, once it has begun
+finder = None  # start-up's, once it has begun
 path = ()  # sys.path as start-up found it
 displaced = None  # the hook that ours stands in front of, where that is not Python's own
 used = False  # whether the program has taken a public name
@@ -18,8 +19,8 @@ asked = False  # whether the program asked for autotb (install, run), and did no
 
 def begin(ours):
     """What start-up's finder brings."""
-    global hook, path
-    hook, path = ours.hook, ours.path
+    global finder, hook, path
+    finder, hook, path = ours, ours.hook, ours.path
 
 
 def pythons():

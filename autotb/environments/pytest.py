@@ -3,6 +3,9 @@
 While pytest makes the report, and no longer, the exception has no engine's frames and no engine's text; a short section says
 where the worker ran.  What is shown of it, and whether, stays pytest's.
 
+What comes with a plugin for pytest (AnyIO, Hypothesis) is loaded by pytest itself, which rewrites its assertions and is asked
+first; adapters are told all the same.
+
 No entry point: pytest warns of a plugin that was imported before it could rewrite its assertions, and the start-up file is.
 """
 
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
 
     from autotb.instrument.types import Function
 
-MODULES = ("_pytest.runner",)
+MODULES = ("_pytest.runner", "_pytest.assertion.rewrite")
 NAME = "pytest"
 TESTED = "9.2"
 DISTRIBUTION = "pytest"
@@ -30,6 +33,20 @@ CAPTURED = "failed tests' reports"
 
 PYTESTS = ("_pytest", "pluggy")
 MOST = 50  # exceptions of a chain
+
+
+def _wrap_find_spec(original: Function) -> Function:
+    """The first finder that is asked, once pytest has begun."""
+
+    @functools.wraps(original)
+    def find_spec(self: Any, name: Any, path: Any = None, target: Any = None) -> Any:
+        from autotb import runtime
+
+        spec = original(self, name, path, target)
+        ours: Any = runtime.finder
+        return spec and ours.find_spec(name, path, target, spec)
+
+    return find_spec
 
 
 def _wrap_makereport(original: Function) -> Function:
@@ -132,4 +149,12 @@ def _of_test(tb: TracebackType | None) -> TracebackType | None:
     return at or tb
 
 
-PATCHES = (Patch("_pytest.runner", "pytest_runtest_makereport", _wrap_makereport, costs=Lost.SHOWN),)
+PATCHES = (
+    Patch("_pytest.runner", "pytest_runtest_makereport", _wrap_makereport, costs=Lost.SHOWN),
+    Patch(
+        "_pytest.assertion.rewrite",
+        "AssertionRewritingHook.find_spec",
+        _wrap_find_spec,
+        costs="what the adapters of engines that come with a plugin for pytest do, in tests",
+    ),
+)
