@@ -251,8 +251,12 @@ class Running:
             self._listener(self.tallies)
         self.tallies.changed.clear()
 
-    def abandon(self, wait: bool) -> None:
+    def abandon(self, error: BaseException, wait: bool) -> None:
         """Close after an error, which is what is to be told, whatever becomes of the rest."""
+        if isinstance(error, BrokenExecutor):
+            # The pool fails the others by itself.  One that is cancelled meanwhile ends the thread that does that, up to Python
+            # 3.12, and the workers that live are never stopped.
+            self.flying.clear()
         try:
             self.close(wait)
         except Exception as error:
@@ -279,7 +283,7 @@ def drive(running: Running) -> None:
             if running.flying and not (running.has_more and arrived.empty()):
                 running.complete(_arrived(running, arrived))
     except BaseException as error:
-        running.abandon(wait=isinstance(error, Exception))  # whoever interrupts does not want to wait
+        running.abandon(error, wait=isinstance(error, Exception))  # whoever interrupts does not want to wait
         raise
     running.close()
 
@@ -297,12 +301,12 @@ def iterate(running: Running, name: str) -> Iterator[Any]:
                 if arrived.empty():
                     break
             yield from results.ready()
-    except Exception:
-        running.abandon(wait=True)
+    except Exception as error:
+        running.abandon(error, wait=True)
         yield from results.ready()  # those before the error are not lost
         raise
-    except BaseException:
-        running.abandon(wait=False)  # nobody asks for more, or wants to wait
+    except BaseException as error:
+        running.abandon(error, wait=False)  # nobody asks for more, or wants to wait
         raise
     running.close()
 
@@ -346,7 +350,7 @@ async def drive_async(running: Running) -> None:
                 await asyncio.sleep(0)
             elif running.flying:
                 running.complete(await _arrived_async(running, arrived))
-    except BaseException:
-        running.abandon(wait=False)  # an event loop does not wait for threads
+    except BaseException as error:
+        running.abandon(error, wait=False)  # an event loop does not wait for threads
         raise
     running.close()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 import threading
 import time
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 
 import pytest
 
@@ -205,3 +207,22 @@ def test_what_a_chunk_was_given_is_not_looked_through():
             raise AssertionError(name)
 
     assert call_snapshot.of(chunks.run, (double, ([Touchy()],)), {}) == (None,)
+
+
+def dies(x):
+    if x == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(0.01)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such signal")
+@pytest.mark.parametrize("is_async", [False, True])
+def test_what_a_pool_that_broke_has_to_fail_is_not_cancelled(monkeypatch, is_async):
+    cancelled = []
+    monkeypatch.setattr(Future, "cancel", lambda future: cancelled.append(future) or False)
+    flow = Flow("processes", progress=False)
+    flow.map(step(dies, chunksize=1), range(200))
+    with pytest.raises(BrokenProcessPool):
+        asyncio.run(flow.run_async()) if is_async else flow.run()
+
+    assert not cancelled
