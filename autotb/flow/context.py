@@ -221,6 +221,13 @@ class Sources:
         return [error for source, indices in self.found for error in source.read(indices)]
 
 
+def given_errors(source: Any) -> list[Any]:
+    """The errors of a source that are nowhere else."""
+    if isinstance(source, Sources):
+        return [error for inner, _ in source.found for error in given_errors(inner)]
+    return source.errors if isinstance(source, Held) else []
+
+
 def at(values: Any, position: tuple[int, ...]) -> Any:
     """The element of a nested list, or of a numpy array, at a position."""
     for index in position:

@@ -136,8 +136,9 @@ def _append(file: Any, data: bytes) -> int:
     try:
         while view:
             view = view[file.write(view) :]
-    except OSError:
+    except OSError as error:
         file.truncate(offset)
+        error.filename = file.name  # whose disk is full: the call that is told with it has not written it
         raise
     return offset
 

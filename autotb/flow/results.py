@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from autotb.flow.context import unravelled
+from autotb.flow.context import given_errors, unravelled
 from autotb.flow.left_out import Made
 from autotb.flow.packing import headline
 from autotb.flow.snapshots import ErrorInfo, ErrorSnapshot, PropagatedErrorSnapshot
@@ -97,17 +97,40 @@ class Results(Mapping[Any, Any]):
         return any(tally.failed or tally.skipped for tally in self.tallies.values())
 
     def get_root_causes(self) -> list[ErrorSnapshot]:
-        """The snapshots of all calls that failed, step by step, each once; then those of requests for resources."""
+        """The snapshots of all calls that failed, step by step, each once; with them those of requests for resources,
+        and of errors that calls were given, or gave, and that no step of this flow has made."""
         found: dict[str, ErrorSnapshot] = {}
         for snapshot in self._failed():
             found.setdefault(snapshot.id, snapshot)
         return list(found.values())
 
     def _failed(self) -> Iterator[ErrorSnapshot]:
-        for column in self._columns.values():
+        seen: set[str] = set()  # errors that are told, and calls that were not made
+        for name, column in self._columns.items():
             for error in self._errors(column):
+                seen.add(error.id)
+                if isinstance(error, ErrorSnapshot):
+                    yield error
+                    continue
                 # What was skipped has no root of its own but a request for resources, which is no element of any step.
-                yield from error.get_root_causes() if isinstance(error, ErrorSnapshot) else error.causes
+                yield from error.causes
+                for root in self._of_elsewhere(name, error, seen):
+                    if root.id not in seen:
+                        seen.add(root.id)
+                        yield root
+
+    def _of_elsewhere(self, name: str, error: PropagatedErrorSnapshot, seen: set[str]) -> Iterator[ErrorSnapshot]:
+        """The roots of a call that was not made, as far as they may be of no step of this flow."""
+        node = self._nodes.get(name)
+        is_result = node is not None and error.skipped_function is not node.step.function and error.run_folder is None
+        if error.roots is not None or is_result:
+            yield from error.get_root_causes()
+            return
+        for parameter in error.error_info:
+            given = [error.attempted_kwargs.get(parameter), *given_errors(error.sources.get(parameter))]
+            for one in given:
+                if isinstance(one, (ErrorSnapshot, PropagatedErrorSnapshot)) and one.id not in seen:
+                    yield from one.get_root_causes()
 
     def _errors(self, column: Column) -> Iterator[Any]:
         if column.values is not None:

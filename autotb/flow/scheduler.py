@@ -254,8 +254,8 @@ class Running:
     def abandon(self, error: BaseException, wait: bool) -> None:
         """Close after an error, which is what is to be told, whatever becomes of the rest."""
         if isinstance(error, BrokenExecutor):
-            # The pool fails the others by itself.  One that is cancelled meanwhile ends the thread that does that, up to Python
-            # 3.12, and the workers that live are never stopped.
+            # The pool fails the others by itself.  One that is cancelled meanwhile ended the thread that does that in Python
+            # before 3.12.1, and the workers that live were never stopped.
             self.flying.clear()
         try:
             self.close(wait)

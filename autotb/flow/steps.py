@@ -260,6 +260,9 @@ class Node:
         except Exception:
             return None  # a nicety of the story
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "place": self.place, "site": None}  # a site has code in it, which cannot be pickled
+
 
 def user_site() -> callsite.Site | None:
     """Where the user's code calls us."""

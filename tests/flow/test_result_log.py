@@ -138,7 +138,7 @@ def test_a_last_record_whose_bytes_never_came_is_none(tmp_path, shard):
 def test_a_write_that_fails_is_taken_back(tmp_path):
     class Full:
         def __init__(self):
-            self.size = 7
+            self.size, self.name = 7, "the shard"
 
         def seek(self, *_):
             return 7
@@ -153,7 +153,7 @@ def test_a_write_that_fails_is_taken_back(tmp_path):
             self.size = size
 
     file = Full()
-    with pytest.raises(OSError):
+    with pytest.raises(OSError, match="No space left on device: 'the shard'"):
         result_log._append(file, b"0123456789")
 
     assert file.size == 7

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import pickle
+
 import pytest
 
-from autotb import Flow
+import autotb
+from autotb import Flow, PropagatedErrorSnapshot
 from tests.flow.calls import double, invert, total
 from tests.render import pages
 
@@ -75,3 +79,43 @@ def test_the_table_of_steps_and_root_causes():
     assert ["total", "0", "0", "1", "1"] in [row[:5] for row in rows]
     assert told.count("ZeroDivisionError: division by zero") == 1
     assert "root cause of 2 failures:" in told
+
+
+def flow_of(executor, folder=None, **options):
+    return Flow(executor, error_handling="continue", run_folder=folder, progress=False, **options)
+
+
+def nested(x):
+    flow = flow_of("threads")
+    found = flow.call(total, flow.map(invert, [x, 1]))
+    return flow.run()[found]
+
+
+@pytest.mark.parametrize("options", [{}, {"return_results": True}, {"return_results": False}])
+@pytest.mark.parametrize("executor", ["threads", "processes"])
+def test_the_roots_of_errors_that_no_step_of_the_flow_has_made_are_told(tmp_path, executor, options):
+    before = autotb.map(invert, [1, 0], error_handling="continue", progress=False)
+    folder = tmp_path / "run" if options else None
+    flow = flow_of(executor, folder, **options)
+    later = flow.map(double, flow.map(double, before))
+    flow.call(total, [later])
+    inner = flow.map(nested, [0])
+    results = flow.run()
+
+    assert type(results[inner][0]) is PropagatedErrorSnapshot
+    (given, of_nested) = results.get_root_causes()
+    assert given.id == before[1].id
+    assert [one.id for one in results[inner][0].get_root_causes()] == [of_nested.id]
+    assert str(results).count("ZeroDivisionError: division by zero") == 1
+    assert "2 failures" in str(results)
+    assert folder is None or len(autotb.load(folder).get_root_causes()) == 2
+
+
+def test_results_and_their_flow_can_be_pickled():
+    flow = flow_of("threads")
+    output = flow.map(invert, [1, 0])
+    again, its, _ = pickle.loads(pickle.dumps((flow.run(), output, flow)))
+
+    assert str(again) == str(flow.results)
+    assert (again[its][0], again[its][1].id) == (1.0, flow.results[output][1].id)
+    assert os.path.basename(__file__) in str(its.flow.run())
