@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterator
 
 from autotb import engine_facts
+from autotb.cli import surroundings
+from autotb.cli.surroundings import END, HEADER
 from autotb.record import arrival, ownership
 from autotb.record.cpython_text import without_colours
 from autotb.trace import build, parse_traceback
@@ -21,18 +23,17 @@ from autotb.trace.parts import Frame, Gap, Hop, Stack
 from autotb.trace.phrases import CAUSED, DURING
 
 MOST = 20 << 20  # characters
-HEADER = "Traceback (most recent call last):"
-_BEFORE = re.compile(rf"^(?P<before>.*?)(?P<header>(?:\+ Exception Group )?{re.escape(HEADER)})$")
 _RAY = re.compile(r"^(?:[\w.]*RayTaskError(?:\(\w+\))?: |[\w.]*Error: )?ray::(?P<task>\S+?)(?:\(\))? ?\((?P<job>pid=\d+.*)\)$")
 # Of an actor: its id, and a ``repr`` that says its class alone, which its task says too.
 _ACTOR = re.compile(r", actor_id=\w+(?:, repr=<\S+ object at 0x\w+>)?")
-_REMOTE = re.compile(r"^(?P<module>[\w.]+)\._?RemoteTraceback: *$")
+_REMOTE = re.compile(r"^(?:.*[^\w.])?(?P<module>[\w.]+)\._?RemoteTraceback: *$")
 _JVM = re.compile(r"^\s+at \S+\(.*\)$|^\s+\.\.\. \d+ (?:more|common frames omitted)$|^Driver stacktrace:$|^Caused by: ")
 _DASK = re.compile(r"^(?P<key>Key|State|Task|Function|args|kwargs|Exception|Traceback): +\S")
 # What ends a message: a log's next line, a prompt, Spark's own words.
 _LOGGED = re.compile(
     r"^\[?\d{2,4}[-/]\d\d[-/]\d\d[ T]\d\d:|^\[?\d\d:\d\d:\d\d|^(?:DEBUG|INFO|WARNING|ERROR|CRITICAL)\b"
-    r"|^(?:\$|>>>|In \[\d+\]:)|^ SQLSTATE: "
+    r"|^(?:\$|>>>|In \[\d+\]:|[➜❯%])|^ SQLSTATE: "
+    r"|^(?:\([\w.-]+\) )?(?:[\w.-]+@[\w.-]+[: ].*[$#%]|PS [A-Z]:\\|[A-Z]:\\[^>]*>)(?: |$)"
 )
 _POOLS = {
     "concurrent.futures.process": "in a process-pool worker",
@@ -47,28 +48,11 @@ _WORKER = "\0"  # the path of a frame that is none: its name says where the fram
 
 def traces(text: str) -> list[Trace]:
     """Every story of a text, in its order."""
-    lines = without_colours(text[:MOST]).replace("\0", "").expandtabs(8).replace("\r\n", "\n").split("\n")
-    return [Trace(_told(stack)) for stack in _stacks(list(_plain(_of_dask(_without_prefixes(lines)))))]
+    lines = surroundings.lines(without_colours(text[:MOST]))
+    return [Trace(_told(stack)) for stack in _stacks(list(_plain(_of_dask(iter(lines)))))]
 
 
 # The text, made CPython's own
-
-
-def _without_prefixes(lines: list[str]) -> Iterator[str]:
-    """Each traceback without what stands before its every line: a quote's ``> ``, a container's name, Ray's ``(task pid=7) ``."""
-    prefix = ""
-    for at, line in enumerate(lines):
-        match = _BEFORE.match(line)
-        if match is not None and match["before"].strip(" |"):
-            follows = lines[at + 1 : at + 2]
-            if follows and follows[0].startswith(match["before"]):
-                prefix = match["before"]
-            else:
-                yield from (match["before"], match["header"])  # the end of another sentence, as Spark has it
-                continue
-        elif match is not None and "|" not in match["before"] and not match["header"].startswith("+"):
-            prefix = match["before"]
-        yield line.removeprefix(prefix) if line.startswith(prefix) else line
 
 
 def _of_dask(lines: Iterator[str]) -> Iterator[str]:
@@ -182,7 +166,7 @@ def _without(hops: tuple[Hop, ...], places: list[tuple[str, int, str]]) -> tuple
 
 def _cut(block: list[str]) -> list[str]:
     """Without what else was pasted: a log's further lines, a prompt, the quotes around a worker's text."""
-    ends = (at for at, line in enumerate(block) if line.strip() == '"""' or _LOGGED.match(line) or _REMOTE.match(line))
+    ends = (at for at, line in enumerate(block) if line.strip() in ('"""', END) or _LOGGED.match(line) or _REMOTE.match(line))
     return block[: next(ends, len(block))]
 
 
