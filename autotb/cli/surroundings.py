@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from re import Match
 
 HEADER = "Traceback (most recent call last):"
@@ -20,6 +20,7 @@ _MARGIN = re.compile(r"(?: {2})+\| $")  # of a group's member
 _STAMP = re.compile(r"\d+(?:[-/:.,]\d+)+")
 _FENCE = re.compile(r"^[ >]*(?P<marks>`{3,}|~{3,}) *(?P<language>[\w+-]*) *$")
 _SOON = 4  # lines
+_MOST = 100  # prefixes with times in them; the lines of more, which no log has, stay as they are
 
 
 def lines(text: str) -> list[str]:
@@ -46,23 +47,42 @@ def _without_fences(lines: list[str]) -> list[str]:
 
 def _streams(lines: list[str]) -> list[list[str]]:
     """The lines of each prefix, without it, and those without one; in the order of their beginning."""
-    patterns = sorted(_prefixes(lines), key=len, reverse=True)  # the whole prefix first, where one begins as another
-    prefix = re.compile("|".join(f"({pattern})" for pattern in patterns) or r"(?!)")
-    found: dict[int | None, list[str]] = {}
+    found: dict[str, list[str]] = {}
+    prefix_of = _reader(_prefixes(lines))
     for line in lines:
-        match = prefix.match(line)
-        at = match.lastindex if match is not None else None
+        at, length = prefix_of(line)
         if line == END:
             for stream in found.values():
                 stream.append(END)
         elif line or at in found:
-            found.setdefault(at, []).append(line[match.end() :] if match is not None else line)
+            found.setdefault(at, []).append(line[length:])
     return [[*stream, END] for stream in found.values()]
 
 
-def _prefixes(lines: list[str]) -> set[str]:
-    """Patterns of what stands before a header and before its first frame."""
-    found: set[str] = set()
+def _reader(prefixes: dict[str, str]) -> Callable[[str], tuple[str, int]]:
+    """What tells a line's prefix, the longest, and its length: a log may have thousands of them."""
+    fixed = {one: one for one in prefixes.values() if not _STAMP.search(one)}
+    fixed = {one.rstrip(): one for one in fixed} | fixed
+    lengths = sorted(set(map(len, fixed)), reverse=True)
+    stamped = [pattern for pattern, one in prefixes.items() if one not in fixed]
+    timed = re.compile("|".join(sorted(stamped, key=len, reverse=True)[:_MOST]) or r"(?!)")
+
+    def read(line: str) -> tuple[str, int]:
+        match = timed.match(line)
+        for length in lengths:
+            one = fixed.get(line[:length])
+            if one is not None and (length == len(one) or length == len(line)):
+                return (
+                    (one, length) if match is None or match.end() <= length else (_STAMP.sub("0", match[0]).rstrip(), match.end())
+                )
+        return (_STAMP.sub("0", match[0]).rstrip(), match.end()) if match is not None else ("", 0)
+
+    return read
+
+
+def _prefixes(lines: list[str]) -> dict[str, str]:
+    """What stands before a header and before its first frame, by its pattern."""
+    found: dict[str, str] = {}
     for at, line in enumerate(lines):
         match = _HEADER.match(line) if HEADER in line else None
         if match is None:
@@ -73,8 +93,9 @@ def _prefixes(lines: list[str]) -> set[str]:
             if margin is not None and _pattern(prefix[: margin.start()]) in found:
                 break  # a member of a group, which has its prefix
             pattern = _pattern(prefix)
-            if prefix.strip(" |") and re.match(pattern, line) and re.match(pattern, follows):
-                found.add(pattern)
+            has = all(one.startswith(prefix) or re.match(pattern, one) for one in (line, follows))
+            if has and prefix.strip(" |"):
+                found[pattern] = prefix
                 break
     return found
 
