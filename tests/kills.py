@@ -45,6 +45,11 @@ def work(*args: Any, step: int, width: int, at_least: float, log: str, divisor: 
     return (value, value + 1) if kind == "pair" else value
 
 
+def numbers(size: int) -> list[int]:
+    """A list that a map goes over."""
+    return list(range(size))
+
+
 _tried: set[Any] = set()  # the flaky calls that were made once in this process
 
 
@@ -106,7 +111,9 @@ class Built:
         lines = [(one, shape) for one, shape in self.taken if len(shape) == 1]
         grids = [(one, shape) for one, shape in self.taken if len(shape) == 2]
         ways = (
-            ["given", "given", "stream", "product"] + ["after", "after", "call", "nested"] * bool(lines) + ["over"] * bool(grids)
+            ["given", "given", "stream", "product", "listed"]
+            + ["after", "after", "call", "nested"] * bool(lines)
+            + ["over"] * bool(grids)
         )
         way = chance.choice(ways)
         size = chance.choice([2, 10, 41, 121])
@@ -123,6 +130,8 @@ class Built:
         if way in ("call", "nested"):
             one, _ = chance.choice(lines)
             return flow.call(step, {"some": [one, 1], "all": one} if way == "nested" else one, **given | {"width": -1}), ()
+        if way == "listed":
+            return flow.map(step, flow.call(numbers, size), **given), (size,)
         return flow.map(step, iter(range(size)) if way == "stream" else range(size), **given), (size,)
 
 
@@ -166,7 +175,9 @@ def htex() -> Any:
 def child(folder: str, log: str, seed: int, executor: str, at_least: float, is_returned: bool, said: str) -> None:
     """Run the flow of a seed in a folder, or go on with it; says in a file when it begins, and at last what each step came to."""
     import autotb
+    from autotb.flow import items
 
+    items.LARGE = items._LARGE_ITEM = 1  # also what is small is read item by item, but in workers that do not know of this
     where = executor_of(executor)
     flow = autotb.Flow(
         where,
