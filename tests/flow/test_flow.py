@@ -479,17 +479,17 @@ def test_the_public_interface():
 
     tried = "timeout: 'float | None' = ..., retries: 'int' = ..., retry_on: 'Types' = ..., wait: 'float' = ..."
     expected = {
-        autotb.map: "(fn: 'Callable[..., Any]', *iterables: 'Iterable[Any]', executor: 'Any' = 'threads', error_handling: 'str' = "
+        autotb.map: "(fn: 'Callable[..., Any]', /, *iterables: 'Iterable[Any]', executor: 'Any' = 'threads', error_handling: 'str' = "
         "'raise', chunksize: 'int | None' = None, product: 'bool' = False, progress: 'Progress | bool | None' = None, "
         f"{tried}, **constants: 'Any') -> 'list[Any]'",
         Flow: "(executor: 'Any' = 'threads', *, error_handling: 'str' = 'raise', schedule: 'str' = 'eager', "
         "run_folder: 'str | os.PathLike[str] | None' = None, resume: 'bool' = False, retry_failed: 'bool' = False, "
         "cache: 'str | os.PathLike[str] | MutableMapping[Any, Any] | None' = None, return_results: 'bool' = True, "
         "scan: 'str' = 'values', progress: 'Progress | bool | None' = None) -> 'None'",
-        Flow.map: "(self, step: 'Step | Callable[..., Any]', *iterables_or_outputs: 'Any', product: 'bool' = False, "
+        Flow.map: "(self, step: 'Step | Callable[..., Any]', /, *iterables_or_outputs: 'Any', product: 'bool' = False, "
         f"outputs: 'int | None' = None, over: 'int | tuple[int, ...] | None' = None, {tried}, **constants: 'Any') -> "
         "'Output | tuple[Output, ...]'",
-        Flow.call: "(self, step: 'Step | Callable[..., Any]', *args_or_outputs: 'Any', outputs: 'int | None' = None, "
+        Flow.call: "(self, step: 'Step | Callable[..., Any]', /, *args_or_outputs: 'Any', outputs: 'int | None' = None, "
         f"{tried}, **kwargs: 'Any') -> 'Output | tuple[Output, ...]'",
         Flow.run: "(self) -> 'Results'",
         Flow.run_async: "(self) -> 'Results'",
