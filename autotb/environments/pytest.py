@@ -40,11 +40,14 @@ def _wrap_find_spec(original: Function) -> Function:
 
     @functools.wraps(original)
     def find_spec(self: Any, name: Any, path: Any = None, target: Any = None) -> Any:
-        from autotb import runtime
-
         spec = original(self, name, path, target)
-        ours: Any = runtime.finder
-        return spec and ours.find_spec(name, path, target, spec)
+        try:
+            from autotb import runtime
+
+            ours: Any = runtime.finder
+            return spec and ours.find_spec(name, path, target, spec)
+        except Exception:
+            return spec  # then no adapter is told
 
     return find_spec
 
