@@ -240,14 +240,16 @@ class Work:
     def read_here(self, at: int) -> None:
         """A worker could not read the inputs of a call: those, and what is taken whole, are read here from now on."""
         self.unread.add(at)
-        for name, value in self.constants.items():
-            self.constants[name], self.known[name] = self._here(value, self.known[name])
+        # Calls that are with the executor keep those that they were given: what is read here is looked at first.
+        found = {name: self._here(value, self.known[name]) for name, value in self.constants.items()}
+        self.constants = {name: value for name, (value, _) in found.items()}
+        self.known = {name: known for name, (_, known) in found.items()}
         self.singles = [self._here(value, known) for value, known in self.singles]
         for axis, place in zip(self.axes, self._at(at), strict=True):
             if isinstance(axis, Gathered):
                 axis.now(place, *self._here(axis.values[place], axis.known[place]))
-        for found in ("_of_constants", "_bad_constants"):
-            vars(self).pop(found, None)
+        for kept in ("_of_constants", "_bad_constants"):
+            vars(self).pop(kept, None)
 
     def _here(self, value: Any, known: Any) -> tuple[Any, Any]:
         """An argument that is read here now, and what is known of it."""

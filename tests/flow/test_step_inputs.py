@@ -8,6 +8,7 @@ import pytest
 
 from autotb import map as flow_map
 from autotb.flow import step_inputs
+from autotb.flow.messages import Elsewhere
 from autotb.flow.result_log import FAILED, MISSING, OK, SKIPPED
 from autotb.flow.snapshots import ArrayReference
 from autotb.flow.step_inputs import Given, Upstream, Work
@@ -170,3 +171,18 @@ def test_from_a_folder_errors_are_not_read(folder):
         20,
         [(0, 1), (2, 3)],
     )
+
+
+def test_calls_that_are_with_the_executor_keep_what_they_were_given():
+    """What is read here instead may hold errors, which nobody has looked for yet."""
+
+    class Lies(Elsewhere):
+        def load(self, index):
+            return [index, "read here"]
+
+    made = work(add, [1, 2], b=Lies())
+    given = made.constants
+    made.read_here(0)
+
+    assert type(given["b"]) is Lies
+    assert made.constants == {"b": [0, "read here"]}
