@@ -31,6 +31,7 @@ _NOT_BY_ITSELF = (
     "nothing by itself: every uncaught error where a program calls autotb.install(), or `python -m autotb run` runs it"
 )
 _NOT_HERE = "not in this version, or not on this Python"
+_NOT_IMPORTED = "its module could not be imported here"
 _PROBE = "import sys, json; b = sys.modules.get('autotb.boot'); print(json.dumps([bool(b and b.started), b and b.__file__]))"
 
 
@@ -168,7 +169,7 @@ def _engines(problems: list[str], off: bool) -> list[dict[str, Any]]:
             key = f"{declared.module}.{declared.qualname}"
             state = _state(declared)
             entry["patches"][key] = state
-            if state not in (patch.APPLIED, patch.COVERED, _NOT_HERE) and not (
+            if state not in (patch.APPLIED, patch.COVERED, _NOT_HERE, _NOT_IMPORTED) and not (
                 declared.optional and state.startswith(patch.ABSENT)
             ):
                 problems.append(f"{adapter.NAME} {version}: {key} is {state}; lost: {declared.costs}")
@@ -230,6 +231,8 @@ def _state(declared: patch.Patch) -> str:
         known = importlib.util.find_spec(declared.module) is not None
     except Exception:  # a package that is not there, or that cannot be imported: that was told
         known = False
+    if known and declared.module not in sys.modules:
+        return _NOT_IMPORTED  # it wants a package that is not there, or why was told
     return "its module was imported before autotb" if known else _NOT_HERE
 
 

@@ -254,27 +254,18 @@ def _text(fetcher: Any, index: Any) -> str | None:
 
 def _note_raised(error: BaseException, iterator: object) -> None:
     """Asking for the next batch failed: workers whose death is noticed here are told of here, or what they do instead."""
-    _try_to_note_death(error, iterator)
+    try:
+        _note_death(error, iterator)
+    except Exception as failure:
+        submission.take_over(error, failure)  # SIGCHLD came in the midst of this: a pipe had broken before the death was known
     if TIMED_OUT.match(next(map(static.text_of, static.args_of(error)), "")):
         _note_waited(error, iterator)
     else:
         submission.note_site_of_worker(error, iterator)
 
 
-def _try_to_note_death(error: BaseException, iterator: object = None) -> None:
+def _note_death(error: BaseException, iterator: object = None) -> None:
     """Also run at SIGCHLD, wherever the program is: torch raises there if the dead child is a worker."""
-    try:
-        try:
-            _note_death(error, iterator)
-        except RuntimeError as interruption:
-            known = attached(interruption)  # SIGCHLD came in the midst of this: a pipe had broken before the death was known
-            if known and known.get("hops"):
-                annotate.attach(error, known)
-    except Exception:
-        pass  # then it is told in torch's words alone
-
-
-def _note_death(error: BaseException, iterator: object) -> None:
     before = static.behind(error)  # raised at SIGCHLD, of the same worker
     known = attached(before) if before is not None else None
     if "hops" in (attached(error) or {}):
@@ -416,7 +407,7 @@ PATCHES = (
     Patch(
         "torch.utils.data._utils.signal_handling",
         "_error_if_any_worker_fails",
-        submission.when_raised(_try_to_note_death, RuntimeError),
+        submission.when_raised(_note_death, RuntimeError),
         costs=Lost.DEATH,
     ),
     Patch("torch.utils.data._utils.worker", "_worker_loop", _wrap_worker_loop, costs=Lost.WAITS),

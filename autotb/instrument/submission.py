@@ -67,8 +67,8 @@ def when_raised(note: Callable[..., None], kinds: Any = BaseException, but: Any 
             except kinds as error:
                 try:
                     note(error, *args[:1])
-                except Exception:
-                    pass  # the error is the user's and goes on
+                except Exception as failure:
+                    take_over(error, failure)  # the error is the user's and goes on
                 del args, kwargs  # the traceback's frames lead to this one: it must keep nothing alive
                 raise
 
@@ -76,6 +76,19 @@ def when_raised(note: Callable[..., None], kinds: Any = BaseException, but: Any 
 
     wrap.__doc__ = note.__doc__
     return wrap
+
+
+def take_over(error: BaseException, failure: BaseException) -> None:
+    """While more of an error was found out, another was raised: a handler of SIGCHLD may have known of the death by then."""
+    from autotb.record import annotate
+    from autotb.record.capture import attached
+
+    try:
+        known = attached(failure)
+        if known and known.get("hops") and "hops" not in (attached(error) or {}):
+            annotate.attach(error, known)
+    except Exception:
+        pass  # then it is told in the engine's words alone
 
 
 def note_site(error: BaseException, asked: object) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.machinery
 import json
 import os
 import re
 import sys
+import types
 
 import pytest
 
 from autotb.cli import doctor
+from autotb.instrument.patch import Patch
 from tests import programs
 
 
@@ -82,6 +85,18 @@ def test_a_part_whose_packages_are_not_installed_is_no_problem(tmp_path, monkeyp
             sys.modules.pop(name, None)
 
     assert len(problems) == is_problem
+
+
+def test_a_patch_of_a_part_that_wants_a_package_has_not_been_missed(tmp_path, monkeypatch):
+    (tmp_path / "an_engine_that_wants.py").write_text("import a_package_that_is_not_there")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    declared = Patch("an_engine_that_wants", "function", None, costs="nothing")
+
+    assert doctor._state(declared) == doctor._NOT_IMPORTED
+    module = types.ModuleType("an_engine_that_wants")
+    module.__spec__ = importlib.machinery.ModuleSpec("an_engine_that_wants", None)
+    monkeypatch.setitem(sys.modules, "an_engine_that_wants", module)
+    assert doctor._state(declared) == "its module was imported before autotb"
 
 
 def test_an_engine_that_cannot_be_imported_is_a_problem(tmp_path, monkeypatch):

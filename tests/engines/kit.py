@@ -205,6 +205,7 @@ class Program:
     hangs: tuple[str, ...] = ()  # cases that the engine alone never ends, or that end the whole program
     timeout: float = 200
     environment: dict[str, str] = field(default_factory=dict)
+    others: str = ""  # lines that another process writes, at any time
     ours: Ran | None = None
     bare: Ran | None = None
 
@@ -231,7 +232,7 @@ class Program:
         found = sections(self.ours.stderr)
         name = case.replace(":", "_")
         assert name in found, f"{case} was not reached\n{self.ours.stdout}\n{self.ours.stderr}"
-        return found[name]
+        return re.sub(f"^{self.others}.*\n", "", found[name], flags=re.M) if self.others else found[name]
 
     def in_traceback(self, case: str) -> str:
         """The functions of ``tasks.py`` that are in the traceback of what a case raised."""
@@ -326,6 +327,7 @@ class Standard:
     RESCUED: tuple[str, ...] = ("two", "locked")  # tasks whose exception the engine alone loses
     CATCHES = {"two": "NeedsTwo", "locked": "HoldsLock"}  # what the program catches with autotb
     ENVIRONMENT: dict[str, str] = {}
+    LINES_OF_OTHERS = ""  # how a line begins that another process writes, at any time
     NOT_SUBMITTED: tuple[str, ...] = ()  # ways that tell no place of submission
     NOTE = ""  # how a note begins that the engine adds to every exception
     NO_FRAMES: tuple[str, ...] = ()  # ways whose exception has no frames of a worker's in its traceback
@@ -337,7 +339,7 @@ class Standard:
 
     @classmethod
     def run_all(cls, factory: pytest.TempPathFactory) -> Program:
-        return Program(cls.MAIN, hangs=cls.HANGS, environment=cls.ENVIRONMENT).both(
+        return Program(cls.MAIN, hangs=cls.HANGS, environment=cls.ENVIRONMENT, others=cls.LINES_OF_OTHERS).both(
             factory, [*cls.FIRST, *cls.cases(), *cls.MORE, *cls.OTHERS]
         )
 

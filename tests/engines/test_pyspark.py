@@ -69,6 +69,7 @@ class TestSpark(kit.Standard):
     NOT_SUBMITTED = ("rdd", "function")
     NO_CALL = ("rdd", "function")
     ENVIRONMENT = {"SPARK_LOCAL_IP": "127.0.0.1"}
+    LINES_OF_OTHERS = r"\d\d/\d\d/\d\d \d\d:\d\d:\d\d [A-Z]+ "  # the JVM's log: that a task of it was interrupted
 
     def test_the_jvms_stack_is_counted_and_left_out(self, program):
         text = program.story("rdd:killed")

@@ -9,7 +9,7 @@ import pytest
 
 from autotb.instrument import submission
 from autotb.record import annotate, callsite
-from autotb.record.capture import KEY, VERSION
+from autotb.record.capture import KEY, VERSION, attached
 
 
 @pytest.fixture(autouse=True)
@@ -90,6 +90,24 @@ def test_a_note_that_fails_leaves_the_error_to_go_on():
 
     with pytest.raises(ZeroDivisionError):
         submission.when_raised(note)(lambda asked: 1 / 0)(1)
+
+
+def test_what_a_signals_handler_knew_meanwhile_is_taken_over():
+    """It raises its own error of the worker's death, in the midst of the note or before it has begun."""
+    story = {"v": VERSION, "type": "Killed", "message": "", "hops": [{"engine": "pool"}]}
+
+    def interrupted(error):
+        interruption = RuntimeError("a worker was killed")
+        annotate.attach(interruption, story)
+        raise interruption
+
+    @submission.when_raised(interrupted)
+    def ask():
+        raise ConnectionResetError
+
+    with pytest.raises(ConnectionResetError) as raised:
+        engine(ask)
+    assert attached(raised.value)["hops"] == story["hops"]
 
 
 def test_a_value_passes_and_nothing_is_noted():

@@ -36,7 +36,8 @@ def _tasks(job: Job) -> list[Task]:
     """Those of the job that run; where none does, what keeps the workers busy."""
     place = engine_frames.place_of(getattr(job, "_autotb_site", None))
     number, pool = JOB.read(job) or (None, None)
-    if pool is None:
+    ready = getattr(job, "ready", None)  # an iterator has none
+    if pool is None or (ready is not None and ready()):  # it lets go of its pool a moment after it has waked those that wait
         return [Task(DONE, place=place)]
     run, workers = _running(pool)
     mine = [task for owner, task in run if owner == number]

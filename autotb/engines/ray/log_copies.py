@@ -14,6 +14,7 @@ from __future__ import annotations
 import copy
 import functools
 import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 from autotb.assumption import Lost, Text
@@ -108,6 +109,8 @@ def _is_recorded(error: object) -> bool:
 
 
 _CREATION = "The actor died because of an error raised in its creation task: "
+_printing = threading.RLock()
+_MOMENT = 1.0  # seconds that a story waits for a line on its way to the terminal
 _told: dict[object, tuple[str, ...]] = {}  # by the pid of an actor's worker: what it prints of the error that this process has
 
 
@@ -120,6 +123,8 @@ def have(tree: Tree) -> None:
     """The error of an actor that was not created has reached this process: a line of it that Ray shows afterwards is none."""
     text = f"Exception raised in creation task: {_CREATION}{tree['type']}: {tree['message']}"
     callsite.remember(_told, tree["hops"][0].get("pid"), tuple(text.split("\n")))
+    if _printing.acquire(timeout=_MOMENT):  # one that was let through just before is shown before the story
+        _printing.release()
 
 
 def _wrap_print(original: Function) -> Function:
@@ -127,16 +132,17 @@ def _wrap_print(original: Function) -> Function:
 
     @functools.wraps(original)
     def print_worker_logs(data: dict[str, Any], *args: object, **kwargs: object) -> None:
-        try:
-            told = _told.get(data.get("pid"))
-            if told is not None and not noise_is_kept():
-                left = _without(data["lines"], told)
-                if not left:
-                    return
-                data = {**data, "lines": left}
-        except Exception:
-            pass  # then as Ray does it
-        original(data, *args, **kwargs)
+        with _printing:
+            try:
+                told = _told.get(data.get("pid"))
+                if told is not None and not noise_is_kept():
+                    left = _without(data["lines"], told)
+                    if not left:
+                        return
+                    data = {**data, "lines": left}
+            except Exception:
+                pass  # then as Ray does it
+            original(data, *args, **kwargs)
 
     return print_worker_logs
 

@@ -115,7 +115,19 @@ def test_a_job_that_ended_meanwhile_is_said_to_be_done():
         opened = driver.opened(error)
     assert opened is not None
     assert opened.broken[0].startswith("done by now: a task, submitted at ")
-    del job
+
+
+def test_a_job_is_done_when_those_that_wait_are_waked(monkeypatch):
+    """It lets go of its pool a moment later."""
+    error = TimeoutError()
+    with ThreadPool(1) as pool:
+        job = pool.apply_async(int)
+        job.wait()
+        monkeypatch.setattr(job, "_pool", pool)
+        waiting.note_asked(error, job)
+        opened = driver.opened(error)
+    assert opened is not None
+    assert opened.broken[0].startswith("done by now: a task, submitted at ")
 
 
 def test_the_job_is_not_kept_alive_nor_pickled():

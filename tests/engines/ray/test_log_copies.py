@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 
 import pytest
 
@@ -87,3 +88,29 @@ def test_a_line_of_an_error_that_the_driver_has_is_not_shown(monkeypatch):
     show({"pid": 7, "lines": ["", "3", *told, "3"]}, None, False)
 
     assert shown == [["", "3", "3"]]
+
+
+def test_a_line_that_is_being_shown_comes_before_the_story(monkeypatch):
+    monkeypatch.setattr(log_copies, "_told", {})
+    monkeypatch.setattr(log_copies, "_MOMENT", 60)
+    order, under_way, goes_on = [], threading.Event(), threading.Event()
+
+    def slow(data, *more):
+        under_way.set()
+        goes_on.wait(60)
+        order.append("line")
+
+    def tell():
+        log_copies.have({"type": "ValueError", "message": "x", "hops": [{"pid": 7}]})
+        order.append("story")
+
+    showing = threading.Thread(target=log_copies._wrap_print(slow), args=({"pid": 7, "lines": ["a line"]}, None, False))
+    telling = threading.Thread(target=tell)
+    showing.start()
+    assert under_way.wait(60)
+    telling.start()
+    telling.join(0.2)  # without the wait it is over by then
+    goes_on.set()
+    showing.join(60)
+    telling.join(60)
+    assert order == ["line", "story"]
