@@ -6,26 +6,23 @@ Flows in: the function, the positional arguments of each call, the constants.  F
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 import os
 import pickle
 import time
 import uuid
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from autotb import engine_facts
-from autotb.flow import attempts, packing
+from autotb.flow import failing, packing
 from autotb.flow.attempts import Attempts
-from autotb.flow.messages import Failed, Partly, Sink, Terms, Took, Unread, all_itself, fit, rows_of
+from autotb.flow.messages import Failed, Partly, Sink, Terms, Took, Unread, all_itself, rows_of
 from autotb.flow.messages import Kept as Kept  # pickles of earlier versions name these classes here
 from autotb.instrument import call_snapshot
 from autotb.postmortem import status_file
-from autotb.record import annotate, build, safe_repr
-
-if TYPE_CHECKING:
-    from autotb.record.schema import Hop
+from autotb.record import safe_repr
 
 engine_facts.register(runs=((__name__, "run"), (__name__, "make")))  # where a worker's frames begin
 
@@ -68,14 +65,14 @@ def run(
     try:
         constants = all_itself(constants)
     except Unread as found:  # they cannot be had here
-        return Took([] if is_here else _pickled([]), 0.0, unread=found.why)
+        return Took([] if is_here else packing.dumps([]), 0.0, unread=found.why)
     calls = _Calls(function, constants, stop, is_here, begun, terms)
     if sink is not None:
         calls.keeper = _keeper(sink, function, columns, constants, ats, is_here, calls.spans)
         columns = calls.keeper.columns  # without the calls that a worker had made that died
         if not calls.keeper.ats:
-            return calls.took(0)
-    return calls.took(calls.make(columns))
+            return calls.took(columns, 0)
+    return calls.took(columns, calls.make(columns))
 
 
 class _Calls:
@@ -138,11 +135,11 @@ class _Calls:
         """One call has.  Returns how further results are added."""
         if type(self.results) is not Partly:
             self.results = Partly(self.results)
-        failed = _failed(error, self.function, args, self.constants, self.stop and self.is_here, self.tries)
+        failed = failing.failed(error, self.function, args, self.constants, self.stop and self.is_here, self.tries)
         self.results.append(failed)
         return self.results.append
 
-    def took(self, unread: int) -> Took:
+    def took(self, columns: tuple[list[Any], ...], unread: int) -> Took:
         """What is sent back."""
         retried, timed_out = self.tries.end() if self.tries is not None else (0, 0)
         found: Any = self.results
@@ -150,7 +147,7 @@ class _Calls:
             kept = self.keeper.end(found)
             found = kept if self.is_here else packing.dumps(kept)
         elif not self.is_here:
-            found = _pickled(found)
+            found = _pickled(found, self.function, columns, self.constants)
         is_partly = self.keeper is not None and self.keeper.kept
         seconds, spans = (None, []) if is_partly else (time.perf_counter() - self.begun, self.spans)
         return Took(found, seconds, retried, timed_out, unread, spans)
@@ -191,44 +188,8 @@ def received(sent: Any, count: int) -> Took:
         return Took(Partly([Failed(error) for _ in range(count)]), None)
 
 
-def _failed(
-    error: Exception,
-    function: Any,
-    args: tuple[Any, ...],
-    constants: dict[str, Any],
-    is_raised: bool,
-    tries: Attempts | None,
-) -> Failed:
-    """An exception that is about to be raised in this process keeps its frames; else a record stands for them, which holds
-    nothing of the user's."""
-    earlier = tries.earlier if tries is not None else ()
-    try:
-        call = build.call_text(function, args, constants)
-        said = tries.told(error) if tries is not None else None
-        for one in earlier:
-            if one is not error and one.__traceback__ is not None:
-                _record(one, one.__traceback__, call, None)
-        if is_raised:
-            annotate.note_live(error, _hop(call, said))
-        else:
-            _record(error, error.__traceback__.tb_next if error.__traceback__ is not None else None, call, said)
-    except Exception:
-        pass  # the error itself is told
-    return Failed(error, earlier)
-
-
-def _record(error: Exception, begun: TracebackType | None, call: str | None, said: str | None) -> None:
-    """A record in place of the frames, without our own."""
-    annotate.attach(error, build.record(error, attempts.behind(begun), _hop(call, said)))
-    error.__traceback__ = None
-
-
-def _hop(call: str | None, said: str | None) -> Hop:
-    return build.hop("flow", "in a worker of a flow", call=call, attempt=said)
-
-
-def _pickled(results: list[Any]) -> bytes:
-    try:
+def _pickled(results: list[Any], function: Any, columns: tuple[list[Any], ...], constants: dict[str, Any]) -> bytes:
+    with contextlib.suppress(Exception):
         return packing.dumps(results)
-    except Exception:
-        return packing.dumps(Partly([fit(result) for result in results]))
+    each = zip(results, rows_of(columns), strict=False)  # the last calls may not have been made
+    return packing.dumps(Partly([failing.fit(result, function, args, constants) for result, args in each]))

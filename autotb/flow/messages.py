@@ -180,12 +180,3 @@ def _arrived(packed: Packed) -> BaseException:
         found = RuntimeError(f"{packed[0]} (the exception itself did not survive its way: {found.why})")
     annotate.arrived(found)
     return found  # type: ignore[no-any-return]
-
-
-def fit(result: Any) -> Any:
-    """The result, or why it cannot be pickled."""
-    try:
-        packing.dumps(result)
-    except Exception as error:
-        return Failed(error)
-    return result

@@ -113,14 +113,25 @@ def dumps(value: Any) -> bytes:
     buffer = io.BytesIO()
     try:
         _Pickler(buffer, PROTOCOL).dump(value)
+        return buffer.getvalue()
     except Exception:
         if importlib.util.find_spec("cloudpickle") is None:
             raise
-        import cloudpickle
+    import cloudpickle  # not above: what it raises comes of the value, not of the first error
 
-        data: bytes = cloudpickle.dumps(value, PROTOCOL)
-        return data
-    return buffer.getvalue()
+    data: bytes = cloudpickle.dumps(value, PROTOCOL)
+    return data
+
+
+def culprit(value: Any) -> str:
+    """Which part of a result it is that :func:`dumps` cannot pickle; empty where nothing is found."""
+    from autotb.record import pickle_diagnosis
+
+    if importlib.util.find_spec("cloudpickle") is None:
+        return pickle_diagnosis.of_result(value, _Pickler)
+    import cloudpickle
+
+    return pickle_diagnosis.of_result(value, cloudpickle.CloudPickler)
 
 
 class _Pickler(pickle.Pickler):

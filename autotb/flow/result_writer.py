@@ -13,9 +13,9 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from autotb.flow import items, packing, repeats, result_log, store
+from autotb.flow import failing, items, packing, repeats, result_log, store
 from autotb.flow.context import CONTINUE, maybe_wrap_exception
-from autotb.flow.messages import Elsewhere, Failed, Kept, Partly, Sink, fit
+from autotb.flow.messages import Elsewhere, Failed, Kept, Partly, Sink
 from autotb.flow.snapshots import ErrorSnapshot, ErrorStub
 from autotb.flow.stored import value_of
 from autotb.record import annotate
@@ -85,7 +85,8 @@ class Keeper:
         """What is sent back."""
         self.write(results)
         if not self.sees:
-            return Kept(Partly([fit(result) for result in results]), [None] * len(results), unseen=True)
+            fit = [failing.fit(result, self.function, self._args(index), self.constants) for index, result in enumerate(results)]
+            return Kept(Partly(fit), [None] * len(results), unseen=True)
         if len(self.sent) < len(results):
             return results  # the run is over, in this process: nobody asks for them
         sent, places = self._together() if self.kept else (self.sent, self.places)
@@ -110,7 +111,7 @@ class Keeper:
             try:
                 data = packing.dumps(result)
             except Exception as error:  # the result cannot be pickled, which is the error of the function that made it
-                result = Failed(error)
+                result = failing.unfit(error, result, self.function, self._args(index), self.constants)
             else:
                 sent = _stub(store.state_of(result)) if owned or self.sink.is_read else result
                 data, text = items.split(result, data) if self.sink.is_mapped else (data, b"")
@@ -118,10 +119,14 @@ class Keeper:
         if not (owned or self.sink.keeps_errors):
             return result, None
         annotate.note_submitted(result.exception, self.sink.place)
-        args = tuple([value_of(column, index) for column in self.columns])
+        args = self._args(index)
         snapshot = maybe_wrap_exception(CONTINUE, self.function, args, self.constants, result.exception, (), result.earlier)
         result.kept = snapshot.id, snapshot.timestamp
         return ErrorStub(False) if owned else result, store.record_of(shard, step, at, snapshot, None, made, seconds)
+
+    def _args(self, index: int) -> tuple[Any, ...]:
+        """The arguments of a call, as they are told."""
+        return tuple([value_of(column, index) for column in self.columns])
 
 
 def _begun(sink: Sink) -> list[repeats.Begun]:

@@ -26,6 +26,7 @@ from autotb.flow.index import FILE, Index, created, is_begun, opened
 from autotb.flow.left_out import Kept, Made
 from autotb.flow.result_log import FAILED, MISSING, OK, SKIPPED, ItemPlace, Place, Record
 from autotb.flow.snapshots import ErrorSnapshot, ErrorStub, PropagatedErrorSnapshot, as_json
+from autotb.record import arrival
 
 Places = Sequence[Place | None] | None  # where workers have kept some elements; None for those that they have not
 Seconds = Sequence[float]  # of the calls of some elements, or none
@@ -257,6 +258,7 @@ class Folder(Memory):
         self._wholes: dict[str, _Whole] = {}
         self._grown: set[str] = set()  # steps that have become longer
         self._flowing: set[str] = set()  # those that may become longer still
+        self._identities: dict[tuple[str, int], str] = {}  # of errors that steps take which are given errors
         self._going: dict[str, tuple[float, float]] = {}  # steps that are not done: since when, and how much of it is noted
         if not resume:
             refuse_existing(self.folder)
@@ -409,10 +411,24 @@ class Folder(Memory):
             raise KeyError(f"{self.folder} lacks elements of {column.name!r}: the run did not come so far")
         return found
 
-    def identity(self, column: Column, at: int) -> Any:
-        """What tells a result from that of another call of the same."""
-        place = self.index.place(column.step, at)
-        return place and (place.shard, place.offset)
+    def identity(self, column: Column, at: int) -> str:
+        """What tells an error from another in its place, be it kept again: what it says, and what its roots say."""
+        key = column.name, at
+        if key not in self._identities:
+            place = self.index.place(column.step, at)
+            try:
+                self._identities[key] = self._said(column, at, place)
+            except Exception:  # damaged, or of a class that is not here
+                self._identities[key] = str(place and (place.shard, place.offset))
+        return self._identities[key]
+
+    def _said(self, column: Column, at: int, place: Place | None) -> str:
+        if place is not None and column.states[at] == FAILED:
+            text = next(result_log.read(self.folder, [place], only_text=True)).text
+            return _said_of(arrival.parsed(text))
+        (error,) = self.pick(column, [at])
+        roots = [_said_of({"call": root.call, "error": packing.headline(root.exception)}) for root in error.get_root_causes()]
+        return repr((repr(error), sorted(roots)))
 
     def source(self, column: Column) -> Any:
         """Where a column's elements are found again."""
@@ -481,6 +497,10 @@ class Folder(Memory):
             self.index.close()
             result_log.end(self.folder)
             repeats.forget_all(self.folder)
+
+
+def _said_of(told: dict[str, Any]) -> str:
+    return f"{told['call']}: {told['error']}"
 
 
 def tries_of(index: Index) -> dict[str, list[int]]:

@@ -12,7 +12,7 @@ from autotb.trace.parts import Stack
 _CLOUDPICKLE = "or take an engine that pickles with cloudpickle (loky, joblib, Dask, Ray)"
 _LAMBDA = f"a lambda has no name to be found by; make it a def at module level, {_CLOUDPICKLE}"
 _LOCAL = f"{{what}} is defined inside a function; move it to module level, {_CLOUDPICKLE}"
-_STAYS = "leave it out of what is returned, which goes to another process"
+_STAYS = "leave it out of what is returned, which is pickled"
 
 #: What a type's name tells, what helps where it is passed to a worker, and where it is returned; the first that fits.
 _REMEDIES = (

@@ -10,7 +10,7 @@ import time
 import pytest
 
 import autotb
-from autotb.flow import chunks
+from autotb.flow import chunks, failing
 from autotb.flow.messages import Failed, Partly, Terms
 from tests.flow.calls import add, double, interrupted, invert, locks
 
@@ -74,7 +74,7 @@ def test_an_error_that_is_to_be_raised_here_keeps_its_frames():
 
 
 def test_an_error_of_which_no_record_can_be_made_is_told_all_the_same(monkeypatch):
-    monkeypatch.setattr(chunks.build, "call_text", lambda *_: 1 / 0)
+    monkeypatch.setattr(failing.build, "call_text", lambda *_: 1 / 0)
     (failed,) = run(invert, [0])
 
     assert str(failed.exception) == "division by zero"

@@ -16,6 +16,7 @@ from tests.flow.calls import add, double
 
 CALLS: list[object] = []
 BAD: set[int] = set()
+WHY: list[str] = [""]
 
 
 @pytest.fixture(autouse=True)
@@ -23,6 +24,7 @@ def _afresh():
     CALLS.clear()
     BAD.clear()
     BAD.add(1)
+    WHY.clear()
 
 
 @pytest.fixture(params=["memory", "folder", "folder only"])
@@ -32,7 +34,7 @@ def options(request, tmp_path):
 
 def score(x):
     if x in BAD:
-        raise ArithmeticError(x)
+        raise ArithmeticError(x, *WHY)
     return x * 10
 
 
@@ -265,17 +267,24 @@ def test_a_call_that_failed_of_less_is_made_again(tmp_path):
 
 
 def test_errors_that_were_passed_and_are_others_now(tmp_path):
-    def ran(**options):
-        flow = flow_of(run_folder=tmp_path / "run", **options)
-        flow.call(step(kinds, on_error="pass"), flow.map(score, range(3)))
-        return flow.run()["kinds"]
+    """Those that say the same are the same, be they of a call that was made again, or of one that is skipped once more."""
 
-    assert ran() == ["int", "ErrorSnapshot", "int"]
+    def ran(says="", **options):
+        WHY[:] = [says]
+        CALLS.clear()
+        flow = flow_of(run_folder=tmp_path / "run", **options)
+        scores = flow.map(score, range(3))
+        flow.call(step(kinds, on_error="pass"), scores)
+        flow.map(step(report, on_error="pass"), flow.map(double, scores))
+        return flow.run()["kinds"], len(CALLS)
+
+    assert ran() == (["int", "ErrorSnapshot", "int"], 3)
     made = run_count(tmp_path)
-    ran(resume=True)
-    assert run_count(tmp_path) == made
-    ran(resume=True, retry_failed=True)  # it fails again: of another error
-    assert run_count(tmp_path) == made + 2
+    assert ran(resume=True) == (["int", "ErrorSnapshot", "int"], 0)
+    assert run_count(tmp_path) == made + 1  # what is skipped
+    assert ran(resume=True, retry_failed=True)[1] == 0
+    assert ran("other", resume=True, retry_failed=True)[1] == 1
+    assert run_count(tmp_path) == made + 1 + 2 + 4
 
 
 def run_count(tmp_path):

@@ -95,7 +95,7 @@ if __name__ == "__main__":
 def test_what_cannot_be_pickled(run, case):
     """The part is named, and what helps for it, alone."""
     file = "x → _io.TextIOWrapper cannot be pickled: pass the path of a file instead of the open file, and open it in the worker"
-    lock = "result → _thread.lock cannot be pickled: leave it out of what is returned, which goes to another process"
+    lock = "result → _thread.lock cannot be pickled: leave it out of what is returned, which is pickled"
     lambda_ = (
         "function main.<locals>.<lambda> cannot be pickled: a lambda has no name to be found by; make it a def at module level, "
     )

@@ -42,7 +42,7 @@ def test_what_helps_for_an_argument(culprit, helps):
     ("kind", "helps"),
     [
         ("_io.TextIOWrapper", "return the path of a file, or what it holds, instead of the open file"),
-        ("_thread.lock", "leave it out of what is returned, which goes to another process"),
+        ("_thread.lock", "leave it out of what is returned, which is pickled"),
         ("generator", "return list(...) of the generator"),
         ("sqlite3.Cursor", "return what was read from it instead"),
     ],

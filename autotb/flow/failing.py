@@ -1,0 +1,84 @@
+"""What a worker makes of a call that failed: its exception, with the story of it.
+
+Flows in: the exception, the call, the attempts before; or a result that may have to be pickled.  Flows out: a
+:class:`~autotb.flow.messages.Failed`; or the result itself.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from autotb.flow import attempts, packing
+from autotb.flow.attempts import Attempts
+from autotb.flow.messages import Failed
+from autotb.record import annotate, build, capture, ownership
+
+if TYPE_CHECKING:
+    from autotb.record.schema import Hop
+
+
+def failed(
+    error: Exception,
+    function: Any,
+    args: tuple[Any, ...],
+    constants: dict[str, Any],
+    is_raised: bool,
+    tries: Attempts | None = None,
+) -> Failed:
+    """An exception that is about to be raised in this process keeps its frames; else a record stands for them, which holds
+    nothing of the user's."""
+    earlier = tries.earlier if tries is not None else ()
+    try:
+        call = build.call_text(function, args, constants)
+        said = tries.told(error) if tries is not None else None
+        for one in earlier:
+            if one is not error and one.__traceback__ is not None:
+                _record(one, one.__traceback__, call, None)
+        if is_raised:
+            annotate.note_live(error, _hop(call, said))
+        else:
+            _record(error, error.__traceback__.tb_next if error.__traceback__ is not None else None, call, said)
+    except Exception:
+        pass  # the error itself is told
+    return Failed(error, earlier)
+
+
+def unfit(error: Exception, result: Any, function: Any, args: tuple[Any, ...], constants: dict[str, Any]) -> Failed:
+    """A call whose result could not be pickled, which raised the error: its story says which part of it is at fault."""
+    error.__traceback__ = _from_users(error.__traceback__)
+    found = failed(error, function, args, constants, is_raised=False)
+    try:
+        if not capture.is_light(dict.get(capture.fields_of(error), capture.KEY)):  # one of many
+            annotate.note(error, culprit=packing.culprit(result) or None)
+    except Exception:
+        pass  # as above
+    return found
+
+
+def _from_users(begun: TracebackType | None) -> TracebackType | None:
+    """A traceback from the last frame on before the first one of the user's (a ``__reduce__`` of his), if there is one: what
+    pickles is told in words."""
+    before = begun
+    while begun is not None and ownership.kind_of_frame(begun.tb_frame) != ownership.USER:
+        before, begun = begun, begun.tb_next
+    return before if begun is not None else None
+
+
+def fit(result: Any, function: Any, args: tuple[Any, ...], constants: dict[str, Any]) -> Any:
+    """The result of a call, or why it cannot be pickled."""
+    try:
+        packing.dumps(result)
+    except Exception as error:
+        return unfit(error, result, function, args, constants)
+    return result
+
+
+def _record(error: Exception, begun: TracebackType | None, call: str | None, said: str | None) -> None:
+    """A record in place of the frames, without our own."""
+    annotate.attach(error, build.record(error, attempts.behind(begun), _hop(call, said)))
+    error.__traceback__ = None
+
+
+def _hop(call: str | None, said: str | None) -> Hop:
+    return build.hop("flow", "in a worker of a flow", call=call, attempt=said)
