@@ -157,4 +157,5 @@ TRIGGERS = {
     "torch.utils.data.dataloader": ("autotb.engines.torch",),
     "trio._core": ("autotb.engines.trio",),
     "werkzeug.debug.tbtools": ("autotb.environments.werkzeug",),
+    "xarray.core.parallel": ("autotb.engines.dask",),
 }

@@ -13,7 +13,7 @@ import sys
 
 from autotb import assumption, engine_facts
 from autotb.assumption import Attributes, Frame, Lost, Text
-from autotb.engines import dask_operations
+from autotb.engines import dask_bags, dask_calls, dask_operations
 from autotb.instrument import lazy, submission
 from autotb.instrument.patch import Patch
 from autotb.record import static
@@ -34,6 +34,7 @@ MODULES = (
     "dask.bag.core",
     "dask.array.core",
     "dask.dataframe.dask_expr._collection",
+    "xarray.core.parallel",
 )
 NAME = "Dask"
 DISTRIBUTION = "dask"
@@ -161,7 +162,7 @@ def _wrap_execute_task(original: Function) -> Function:
     ) -> Any:
         pack = pack_exception
         name = pack.__name__ if hasattr(pack, "__name__") else ""
-        if name == "pack_exception":
+        if name in ("pack_exception", "default_pack_exception"):
             pack = functools.partial(_pack, pack, loads, key)
         return original(key, task_info, dumps, loads, get_id, pack)
 
@@ -175,10 +176,10 @@ def _pack(original: Function, loads: Function, key: object, exc: BaseException, 
 
         tb = static.traceback_of(exc)
         in_process = original.__module__ == "dask.multiprocessing"
-        where = "in a Dask worker" if in_process else "in a Dask worker thread"
+        where = _WHERE.get(original.__module__, "in a Dask worker thread")
         ran = executor_worker.ran(exc) if in_process else None
         label = f"task {key}" if type(key) in (str, tuple) else None  # a tuple says which part of a collection it is
-        hop = build.hop("dask", where, call=dask_operations.call(tb), label=label, ran=ran, twice=True)
+        hop = build.hop("dask", where, call=dask_calls.of(tb), label=label, ran=ran, twice=True)
         hop.update(dask_operations.of(tb))
         tree = build.record(exc, tb, hop)
         if in_process:
@@ -186,7 +187,15 @@ def _pack(original: Function, loads: Function, key: object, exc: BaseException, 
         annotate.attach(exc, tree)
     except Exception:
         pass  # then as Dask does it
-    return original(exc, dumps)
+    try:
+        return original(exc, dumps)  # which raises it, where there are no workers
+    except BaseException as error:
+        tb = static.traceback_of(error)
+        BaseException.with_traceback(error, tb.tb_next if tb is not None else None)
+        raise
+
+
+_WHERE = {"dask.multiprocessing": "in a Dask worker", "dask.local": "in Dask's synchronous scheduler"}
 
 
 def _wrap_remote_exception(original: Function) -> Function:
@@ -222,8 +231,8 @@ def _note_computed(error: BaseException, *_: object) -> None:
 
 
 _OPERATIONS = {
-    "dask.bag.core": ("Bag.map", "Bag.filter", "Bag.map_partitions", "Bag.starmap", "Bag.fold"),
     "dask.array.core": ("map_blocks",),
+    "xarray.core.parallel": ("map_blocks",),
     "dask.dataframe.dask_expr._collection": (
         *("FrameBase.map_partitions", "DataFrame.apply", "DataFrame.map", "Series.apply", "Series.map"),
     ),
@@ -245,8 +254,9 @@ PATCHES = (
         for name in names
     ),
     *dask_operations.PATCHES,
+    *dask_bags.PATCHES,
 )
-ASSUMPTIONS = (REMOTE, META, DTYPE, TRIAL, WAITING, *dask_operations.ASSUMPTIONS)
+ASSUMPTIONS = (REMOTE, META, DTYPE, TRIAL, WAITING, *dask_operations.ASSUMPTIONS, *dask_bags.ASSUMPTIONS)
 
 
 def probe(given: dict[str, Any], timeout: float) -> Iterator[Any]:

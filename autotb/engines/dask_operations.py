@@ -3,7 +3,7 @@
 A task's key begins with the name of the collection that it is a part of.  Of fused tasks the innermost one that was called says
 it.  An array's name comes to the worker as it was made; a data frame's is made anew when the graph is optimised, and its kind
 (``read-csv``) is all that stays: it is told where one line alone made what is of that kind, in the whole program or in what was
-asked to be computed.  A bag's operations run one inside the other: their keys do not say which it was.
+asked to be computed.
 
 Flows in: collections as they are made, with the user's line up the stack; the traceback in the worker.  Flows out: parts of the
 hop, and ``made`` once it is back.
@@ -16,16 +16,16 @@ import re
 import sys
 from types import FunctionType
 
-from autotb import settings
-from autotb.assumption import Attributes, Frame
+from autotb.assumption import Attributes
+from autotb.engines import dask_bags, dask_calls
 from autotb.instrument import engine_frames, lazy
 from autotb.instrument.patch import Patch
-from autotb.record import build, callsite, ownership, safe_repr, static
+from autotb.record import callsite, static
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from types import TracebackType
+    from types import FrameType, TracebackType
     from typing import Any
 
     from autotb.instrument.types import Function
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from autotb.record.schema import Hop
 
 _FILES = "the file that a failed task of Dask's was reading"
-TASK = Frame("dask._task_spec", "Task.__call__", "self", optional=True, costs=lazy.COSTS)
 GIVEN = Attributes("dask._task_spec", "Task", "key", "func", "args", "kwargs", optional=True, costs=lazy.COSTS)
 FILE = Attributes("fsspec.core", "OpenFile", "path", optional=True, costs=_FILES)
 EXPRESSION = Attributes("dask.dataframe.dask_expr._collection", "FrameBase", "expr", optional=True, costs=lazy.COSTS)
 
+TASK = dask_calls.TASK
 _MOST = 2_000  # arguments and expressions that are looked at
 # By name, where it was made; None where that was at several lines.
 _made: dict[str, Site | None] = {}  # arrays and calls of delayed functions
@@ -85,6 +85,8 @@ def _wrap_frame(original: Function) -> Function:
 def _remember(table: dict[str, Site | None], name: object, given: Iterable[object] = ()) -> None:
     try:
         site = callsite.here(4)
+        if _is_made_again():
+            return
         if type(name) is not str or site is None:
             return
         for value in given:
@@ -98,47 +100,28 @@ def _remember(table: dict[str, Site | None], name: object, given: Iterable[objec
         pass  # the line is not told
 
 
+def _is_made_again() -> bool:
+    """Whether it is what was made before that Dask makes anew, of a graph that it has optimised or begun to compute."""
+    frame: FrameType | None = sys._getframe(3)
+    while frame is not None and static.name_of(frame).partition(".")[0] in ("dask", "distributed", "autotb"):
+        if frame.f_code.co_name in ("optimize", "persist"):
+            return True
+        frame = frame.f_back
+    return False
+
+
 def of(tb: TracebackType | None) -> Hop:
     """What the tasks on a worker's stack say: the operation of the innermost, and the one file that the outermost was given."""
     tasks = [task for task in _tasks(tb) if task is not None]
     found: Hop = {}
     names = [name for name in map(_name, reversed(tasks)) if not name.startswith(_BLOCK)]
     if names and names[0]:
-        found["operation"] = _PART.sub("", names[0])
+        name = _PART.sub("", names[0])
+        found["operation"] = dask_bags.operation(tb, name) or name
     paths = set(_files(tasks[:1]))
     if len(paths) == 1:
         found["reads"] = paths.pop()
     return found
-
-
-_LONGEST_CALL = 240  # characters of one that the user did not write
-_MACHINERY = ("dask._task_spec", "dask.core", "dask.utils", "dask.local", "dask.optimization", "distributed.worker")
-
-
-def call(tb: TracebackType | None) -> str | None:
-    """The user's call; where a library failed that the engine itself called, what that was, or what the engine had to do."""
-    if engine_frames.has_user_frame(tb) or not settings.switch("args"):
-        return engine_frames.frame_call(tb)
-    found = _call_of(list(_tasks(tb))[-1:])
-    while tb is not None and found is None:
-        frame = tb.tb_frame
-        is_engines = ownership.kind_of_frame(frame) == ownership.ENGINE
-        if static.name_of(frame) not in _MACHINERY:
-            found = safe_repr.frame_call(frame)
-        if not is_engines:
-            break
-        tb = tb.tb_next
-    return safe_repr.cut(found, _LONGEST_CALL) if found else None
-
-
-def _call_of(tasks: list[Any]) -> str | None:
-    """A library's function that a task calls, with the arguments that it was given; none where these are other tasks'."""
-    for task in tasks:
-        _, function, args, kwargs = GIVEN.read(task) or (None, None, (), {})
-        given = [*args, *kwargs.values()]
-        if not ownership.is_engines(function) and all(static.module(type(one)) != TASK.module for one in given):
-            return build.call_text(function, tuple(args), dict(kwargs))
-    return None
 
 
 def _name(task: object) -> str:
@@ -150,7 +133,7 @@ def _name(task: object) -> str:
 def _tasks(tb: TracebackType | None) -> Iterator[Any]:
     while tb is not None:
         if static.name_of(tb.tb_frame) == TASK.module and TASK.matches(tb.tb_frame):
-            yield from TASK.read(tb.tb_frame) or ()
+            yield from (TASK.read(tb.tb_frame) or ())[:1]
         tb = tb.tb_next
 
 
@@ -175,8 +158,9 @@ def note_made(hop: Hop, asked: tuple[Any, ...] = ()) -> None:
     name = hop.get("operation")
     if name is None or "made" in hop:
         return
-    if name in _made:
-        place = engine_frames.place_of(_made[name])
+    site = dask_bags.site_of(name, asked) or _made.get(name)
+    if site is not None or name in _made:
+        place = engine_frames.place_of(site)
     else:
         names = [one for one in _names_in(asked) or list(_frames) if _kind(one) == _kind(name)]
         place = _common(_frames.get(name) for name in names)
@@ -235,4 +219,4 @@ PATCHES = (
     Patch("dask.array.core", "Array.__new__", _wrap_array, optional=True, costs=lazy.COSTS),
     Patch("dask.dataframe.dask_expr._collection", "FrameBase.__init__", _wrap_frame, optional=True, costs=lazy.COSTS),
 )
-ASSUMPTIONS = (TASK, GIVEN, FILE, EXPRESSION)
+ASSUMPTIONS = (*dask_calls.ASSUMPTIONS, GIVEN, FILE, EXPRESSION)

@@ -18,7 +18,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from autotb import assumption, engine_facts, settings, surface
 from autotb.assumption import Attributes, Frame, Lost, Text
-from autotb.engines import dask_operations, distributed_actors, distributed_chains, distributed_interrupts, distributed_waits
+from autotb.engines import (
+    dask_calls,
+    dask_operations,
+    distributed_actors,
+    distributed_chains,
+    distributed_interrupts,
+    distributed_waits,
+)
 from autotb.instrument import attempts, delivery, engine_frames, lazy, task_events
 from autotb.instrument.patch import Patch, is_applied, noise_is_kept
 from autotb.record import annotate, build, callsite, ownership, pickling, safe_repr, static
@@ -266,9 +273,7 @@ def _packed(exc: BaseException, caller: FrameType | None) -> tuple[bytes, bool] 
     ):
         return None
     pickle = sys.modules["distributed.protocol.pickle"]
-    hop = build.hop(
-        "dask", "in a Dask worker", call=dask_operations.call(tb), label=_label(caller) if is_of_task else None, twice=True
-    )
+    hop = build.hop("dask", "in a Dask worker", call=dask_calls.of(tb), label=_label(caller) if is_of_task else None, twice=True)
     hop.update(dask_operations.of(tb))
     tree = build.record(exc, tb, hop)
     log = logging.getLogger("distributed.protocol.pickle")

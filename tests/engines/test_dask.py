@@ -53,7 +53,11 @@ def frame(task):
 if __name__ == "__main__":
     cases.run(globals())
 """
-WAYS = {"threads": "in a Dask worker thread", "processes": "in a Dask worker, pid", "synchronous": ""}
+WAYS = {
+    "threads": "in a Dask worker thread",
+    "processes": "in a Dask worker, pid",
+    "synchronous": "in Dask's synchronous scheduler",
+}
 LOCAL_CASES = [f"{way}:{task}" for way in WAYS for task in kit.STORIES]
 
 
@@ -75,7 +79,7 @@ def local(tmp_path_factory):
 def test_compute_on_this_machine(local, case):
     way, _, task = case.partition(":")
     kit.check_text(local.story(case), way, task, where=WAYS[way], own=("/dask/", "/tblib/"))
-    if task == "score" and way != "synchronous":
+    if task == "score":
         kit.check(local, case, where=WAYS[way])
         assert kit.submitted(local.story(case)) == [way]
         assert re.search(r"│ score\(item=0\) +│", local.story(case))

@@ -19,6 +19,8 @@ ELSEWHERE = {
     "autotb/_triggers.py": "generated",
     "autotb/cli/pasted.py": "texts that engines print",
     "autotb/engines/dask.py": "Dask and its cluster are two adapters",
+    "autotb/engines/dask_bags.py": "a part of the adapters of Dask and its cluster",
+    "autotb/engines/dask_calls.py": "a part of the adapters of Dask and its cluster",
     "autotb/engines/dask_operations.py": "a part of the adapters of Dask and its cluster",
     "autotb/engines/datasets.py": "it runs on multiprocess",
     "autotb/engines/distributed.py": "Dask and its cluster are two adapters",
@@ -41,6 +43,8 @@ ELSEWHERE = {
     "benchmarks/flow.py": "compared with",
     "benchmarks/million.py": "compared with",
     "tests/constraints.py": "a version that is held",
+    "tests/engines/test_dask_bags.py": "a part of the adapters of Dask and its cluster",
+    "tests/engines/test_dask_calls.py": "a part of the adapters of Dask and its cluster",
     "tests/programs.py": "what a command of the system is for",
 }
 #: Tests of what some engines have, a program an engine.
