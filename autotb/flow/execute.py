@@ -14,7 +14,7 @@ from autotb.flow import cache, left_out
 from autotb.flow.cache import Cache
 from autotb.flow.context import RAISE, ErrorContext, maybe_propagate_before_call, scan, wrapped_or_leaving
 from autotb.flow.messages import Failed, Partly
-from autotb.flow.result_log import Place
+from autotb.flow.result_log import FAILED, Place
 from autotb.flow.snapshots import ErrorSnapshot
 from autotb.flow.step_inputs import Work
 from autotb.flow.store import Memory, Seconds
@@ -106,7 +106,7 @@ def settle_chunk(run: Run, work: Work, ats: Sequence[int], columns: tuple[list[A
         if type(value) is Failed:
             if run.mode == RAISE:  # what came before it is not lost
                 places = answer.places[:index] if answer.places else None
-                run.store.put(work.column, ats[:index], results[:index], places, answer.seconds[:index])
+                run.tell(work, run.store.put(work.column, ats[:index], results[:index], places, answer.seconds[:index]))
             results[index] = _wrapped(run, work, tuple([value_of(one, index) for one in columns]), kwargs, value)
     run.tell(work, run.store.put(work.column, ats, results, answer.places, answer.seconds))
 
@@ -118,6 +118,8 @@ def _wrapped(run: Run, work: Work, args: tuple[Any, ...], kwargs: dict[str, Any]
     except Exception:
         pass  # a nicety of the story
     args, kwargs = tuple(map(here, args)), loaded(kwargs)
+    if run.mode == RAISE:
+        run.tell(work, bytes([FAILED]))
     snapshot = wrapped_or_leaving(run.mode, work.function, args, kwargs, failed.exception, run.owners, failed.earlier)
     if failed.kept is not None:  # it is the one that the worker has kept
         snapshot.id, snapshot.timestamp = failed.kept

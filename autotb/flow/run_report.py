@@ -33,7 +33,7 @@ def text(folder: str, draw: Any) -> str:
         tallies = _tallies(index)
         live = [_going_on(index, tallies)] if index.is_live else []
         groups = Groups()
-        for _, _, _, told in _failures(index, folder):
+        for *_, told in _failures(index, folder):
             if "trace" in told:
                 groups.add(Trace.from_dict(told["trace"]))
             else:
@@ -45,9 +45,10 @@ def failed(folder: str) -> str:
     """Each call that failed, by what it failed of.  Raises as :func:`text` does."""
     found: dict[str, list[str]] = {}
     with closing(opened(folder)) as index:
-        for name, at, _, told in _failures(index, folder):
-            call = _call(told)
-            found.setdefault(clean.line(told["error"]), []).append(f"  {clean.line(name)} {at}: {clean.line(call)}")
+        for name, at, state, _, told in _failures(index, folder):
+            skipped = ", skipped" if state == SKIPPED else ""  # of an error that no step has made
+            line = f"  {clean.line(name)} {at}{skipped}: {clean.line(_call(told))}"
+            found.setdefault(clean.line(told["error"]), []).append(line)
     blocks = [
         "\n".join([f"{error} ({len(lines):,} {'call' if len(lines) == 1 else 'calls'})", *lines])
         for error, lines in found.items()
@@ -69,7 +70,7 @@ class Failed(NamedTuple):
 def failures(folder: str) -> Iterator[Failed]:
     """Every call that failed.  Raises as :func:`text` does."""
     with closing(opened(folder)) as index:
-        for name, at, stamp, told in _failures(index, folder):
+        for name, at, _, stamp, told in _failures(index, folder):
             trace = Trace.from_dict(told["trace"]) if "trace" in told else None
             yield Failed(name, at, stamp / 1e9, _call(told), told["error"], trace)
 
@@ -134,20 +135,33 @@ def _shape(told: Any) -> tuple[int, ...]:
     return tuple([_checked(axis, int) for axis in (axes if type(axes) is list else [axes])][:64])
 
 
-def _failures(index: Index, folder: str) -> Iterator[tuple[str, int, int, dict[str, Any]]]:
-    """What is told of each call that failed, and of each request for resources that did, for whichever call it was made: the
-    step, the element, the time in ns at which it was kept, its record."""
+def _failures(index: Index, folder: str) -> Iterator[tuple[str, int, int, int, dict[str, Any]]]:
+    """What is told of each call that failed, and of each root of a call that was not made that is no call of any step (a request
+    for resources, an error of another run): the step, the element, its state, the time in ns at which it was kept, its record."""
     rows = index.execute(
-        "SELECT steps.name, at, shards.name, offset FROM elements JOIN shards ON shards.id = elements.shard "
+        "SELECT steps.name, at, shards.name, offset, state & ? FROM elements JOIN shards ON shards.id = elements.shard "
         "JOIN steps ON steps.id = elements.step WHERE state & ? IN (?, ?) ORDER BY step, at",
-        (STATE, FAILED, SKIPPED),
+        (STATE, STATE, FAILED, SKIPPED),
     )
     seen: set[str] = set()
-    places = (result_log.Place(_checked(shard, str), _checked(offset, int), FAILED) for _, _, shard, offset in rows)
-    for (name, at, _, _), record in zip(rows, result_log.read(folder, places, only_text=True), strict=True):
-        told = arrival.parsed(record.text)
-        if type(told) is not dict or ("error" in told and (type(told["error"]), type(told.get("id"))) != (str, str)):
-            raise ValueError("it is torn: what one of its shards tells of an error is another thing")
-        if "error" in told and told["id"] not in seen:
-            seen.add(told["id"])
-            yield _checked(name, str), _checked(at, int), record.stamp, told
+    places = (result_log.Place(_checked(shard, str), _checked(offset, int), FAILED) for _, _, shard, offset, _ in rows)
+    for (name, at, _, _, state), record in zip(rows, result_log.read(folder, places, only_text=True), strict=True):
+        for told in _roots(arrival.parsed(record.text)):
+            if told["id"] not in seen:
+                seen.add(told["id"])
+                yield _checked(name, str), _checked(at, int), state, record.stamp, told
+
+
+def _roots(told: Any) -> list[dict[str, Any]]:
+    """What a record tells of errors.  Raises ValueError for one that tells another thing."""
+    others = told.get("others", []) if type(told) is dict else None
+    if type(others) is not list:
+        raise ValueError(_TORN)
+    found = [told, *others] if "error" in told else []
+    for one in found:
+        if type(one) is not dict or (type(one.get("error")), type(one.get("id"))) != (str, str):
+            raise ValueError(_TORN)
+    return found
+
+
+_TORN = "it is torn: what one of its shards tells of an error is another thing"

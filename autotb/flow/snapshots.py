@@ -299,6 +299,18 @@ class PropagatedErrorSnapshot(Noted):
             told = html.note(str(error))
         return html.styled(html.opens(repr(self), told))
 
+    @property
+    def roots_of_elsewhere(self) -> list[ErrorSnapshot]:
+        """The root causes that are no elements of a run folder's steps."""
+        is_told = not any(is_error(value) and not self._is_kept(name) for name, value in self.attempted_kwargs.items())
+        if self.roots is None and is_told and all(map(_is_lasting, self.sources.values())):
+            return [root for root in self.causes if isinstance(root, ErrorSnapshot)]
+        return self.get_root_causes()
+
+    def _is_kept(self, name: str) -> bool:
+        """Whether an argument that is an error is found again by where it is."""
+        return name in self.sources and _is_lasting(self.sources[name])
+
     def __getstate__(self) -> dict[str, Any]:
         state = {
             key: getattr(self, key)
@@ -308,7 +320,7 @@ class PropagatedErrorSnapshot(Noted):
         attempted = dict(self.attempted_kwargs)
         carries = not lasting
         for name, value in self.attempted_kwargs.items():  # a pickle is not to grow with the chain that led here
-            is_kept = name in self.sources and _is_lasting(self.sources[name])
+            is_kept = self._is_kept(name)
             if type(value) is PropagatedErrorSnapshot or (is_kept and is_error(value)):
                 attempted[name] = ArrayReference(repr(value), ())
                 carries = carries or not is_kept
@@ -349,20 +361,27 @@ def now() -> str:
 
 
 def as_json(error: ErrorSnapshot | PropagatedErrorSnapshot, with_story: bool) -> bytes:
-    """What is to be told of an error without unpickling it: its call, its headline, and its story if that is wanted."""
-    record: dict[str, Any] = {"call": repr(error)}
-    if isinstance(error, PropagatedErrorSnapshot) and error.causes:  # of no element of any step: told here
-        error = error.causes[0]
-    if isinstance(error, ErrorSnapshot):
-        record = {"call": error.call, "error": packing.headline(error.exception), "id": error.id}
-        if with_story:
-            try:
-                from autotb import render
-
-                record["trace"] = render.explain(error.exception).to_dict()
-            except Exception:
-                pass  # a line of it is told, and the snapshot has all
+    """What is to be told of an error without unpickling it: its call, its headline, and its story if that is wanted; of a call
+    that was not made the same of each of its roots that is no element of any step, the first of them with their stories."""
+    roots = [error] if isinstance(error, ErrorSnapshot) else error.roots_of_elsewhere
+    told = [_told_of(root, with_story and number < _MOST_STORIES) for number, root in enumerate(roots)]
+    record = {**(told[0] if told else {"call": repr(error)}), **({"others": told[1:]} if len(told) > 1 else {})}
     return json.dumps(record, ensure_ascii=False).encode(errors="backslashreplace")
+
+
+_MOST_STORIES = 10  # of one call that was not made
+
+
+def _told_of(root: ErrorSnapshot, with_story: bool) -> dict[str, Any]:
+    record: dict[str, Any] = {"call": root.call, "error": packing.headline(root.exception), "id": root.id}
+    if with_story:
+        try:
+            from autotb import render
+
+            record["trace"] = render.explain(root.exception).to_dict()
+        except Exception:
+            pass  # a line of it is told, and the snapshot has all
+    return record
 
 
 def _is_lasting(source: Source) -> bool:

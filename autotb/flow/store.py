@@ -591,7 +591,7 @@ def record_of(
     state = state_of(value)
     if state in (FAILED, SKIPPED):
         text = as_json(value, with_story=shard.stories < _STORIES)
-        shard.stories += state == FAILED or bool(value.causes)
+        shard.stories += b', "trace": ' in text
     if made is not None:
         state, text = state | made.flags, made.beside(text)
     return Record(state, step, at, time.time_ns(), text, packing.dumps(value) if data is None else data, seconds)

@@ -81,7 +81,7 @@ COUNTS = {
     "errors left out": "left_out",
     "errors passed on": "passed",
     "of": "total",
-    "time": "seconds",
+    "time": "elapsed",
 }
 _RARE = ("retried", "timed out", "errors left out", "errors passed on")  # told where there are any
 

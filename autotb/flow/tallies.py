@@ -32,6 +32,11 @@ class Tally:
         """How many calls gave a value."""
         return self.done - self.failed - self.skipped
 
+    @property
+    def elapsed(self) -> float:
+        """The seconds that it took, or has taken so far."""
+        return time.monotonic() - self.begun if self.begun is not None and not self.seconds else self.seconds
+
 
 class Tallies(dict[str, Tally]):
     """Those of all steps; ``all`` is their sum, ``changed`` names the steps that have changed."""

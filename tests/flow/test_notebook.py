@@ -29,6 +29,11 @@ async def main():
     return (await autotb.Flow("threads").run_async()).tallies
 await main()
 """,
+    "raises": """
+failing = autotb.Flow("threads")
+failing.map(slow, [0, *range(1, 20)])
+failing.run()
+""",
     "quiet": "print(autotb.map(abs, range(3), progress=False))",
 }
 
@@ -37,6 +42,7 @@ await main()
 def outputs():
     """The outputs of each cell, by its name."""
     book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in CELLS.values()])
+    book.cells[[*CELLS].index("raises")].metadata.tags = ["raises-exception"]
     NotebookClient(book, timeout=120, kernel_name="python3").execute()
     return dict(zip(CELLS, [cell.outputs for cell in book.cells]))
 
@@ -70,6 +76,11 @@ def test_of_a_brief_run_that_went_well_nothing_stays(outputs):
 
 def test_an_awaited_run_works_too(outputs):
     assert outputs["asynchronous"][-1].data["text/plain"] == "{}"
+
+
+def test_where_an_error_ends_the_run_it_is_counted(outputs):
+    shown = outputs["raises"][0].data["text/plain"].splitlines()[-1].split()
+    assert shown[:1] + shown[2:5] == ["slow", "1", "0", "20"]
 
 
 def test_nothing_is_shown_where_no_progress_is_wanted(outputs):

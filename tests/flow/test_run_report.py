@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from autotb import Flow
+from autotb import Flow, step
 from autotb.flow import run_report
 from tests import programs
 from tests.flow.calls import double, invert
@@ -127,6 +127,34 @@ def test_calls_that_failed_are_listed_by_what_they_failed_of(tmp_path):
         "  invert 3: invert(x=0)",
     ]
     assert blocks[1].endswith("(1 call)\n  invert 2: invert(x='a')")
+
+
+def test_roots_of_another_run_are_listed_with_the_call_that_was_skipped_for_them(tmp_path):
+    before = Flow(error_handling="continue", progress=False)
+    given = before.map(invert, [1, 0, "a"])
+    values = before.run()[given]
+    flow = Flow(error_handling="continue", progress=False, run_folder=tmp_path / "run", scan="containers")
+    flow.call(double, flow.map(double, values))
+    flow.call(step(double, name="whole"), [*values])
+    flow.run()
+
+    told = run_report.failed(str(tmp_path / "run"))
+    first, second = told.split("\n\n")
+    assert first == "ZeroDivisionError: division by zero (1 call)\n  double 1, skipped: invert(x=0)"
+    assert second.endswith("(1 call)\n  double 2, skipped: invert(x='a')")
+    assert [one.trace is not None for one in run_report.failures(str(tmp_path / "run"))] == [True, True]
+
+    alone = Flow(error_handling="continue", progress=False, run_folder=tmp_path / "alone", scan="containers")
+    alone.call(double, [*values])
+    alone.run()
+    assert "double 0, skipped: invert(x=0)" in (told := run_report.failed(str(tmp_path / "alone")))
+    assert "double 0, skipped: invert(x='a')" in told
+
+
+@pytest.mark.parametrize("told", [{"error": "x"}, {"error": "x", "id": "1", "others": [{"id": "2"}]}, {"others": 1}, [1]])
+def test_a_record_that_tells_another_thing_is_torn(told):
+    with pytest.raises(ValueError, match="torn"):
+        run_report._roots(told)
 
 
 def test_where_nothing_failed_that_is_said(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from autotb.flow import tallies
 from autotb.flow.tallies import Tallies
 
 
@@ -10,16 +11,27 @@ def told(tally):
 
 
 def test_the_sum_is_kept_as_the_steps_go_on():
-    tallies = Tallies({"a": 5, "b": 1})
-    tallies.add("a", 3, failed=1)
-    tallies.expect("b", 10)
-    tallies.add("b", 4, skipped=2)
+    steps = Tallies({"a": 5, "b": 1})
+    steps.add("a", 3, failed=1)
+    steps.expect("b", 10)
+    steps.add("b", 4, skipped=2)
 
-    assert (told(tallies["a"]), told(tallies["b"]), told(tallies.all)) == ((3, 1, 0, 5), (4, 0, 2, 10), (7, 1, 2, 15))
+    assert (told(steps["a"]), told(steps["b"]), told(steps.all)) == ((3, 1, 0, 5), (4, 0, 2, 10), (7, 1, 2, 15))
 
 
 def test_what_has_changed_is_known():
-    tallies = Tallies({"a": 5, "b": 1})
-    tallies.add("b", 1)
+    steps = Tallies({"a": 5, "b": 1})
+    steps.add("b", 1)
 
-    assert tallies.changed == {"b"}
+    assert steps.changed == {"b"}
+
+
+def test_the_time_of_a_step_that_has_begun_goes_on_until_its_end(monkeypatch):
+    now = 5.0
+    monkeypatch.setattr(tallies.time, "monotonic", lambda: now)
+    tally = tallies.Tallies({"a": 1})["a"]
+    assert tally.elapsed == 0
+    tally.begun = 3.0
+    assert tally.elapsed == 2
+    tally.seconds = 1.0
+    assert tally.elapsed == 1
