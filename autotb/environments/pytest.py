@@ -57,12 +57,12 @@ def _wrap_makereport(original: Function) -> Function:
 
     @functools.wraps(original)
     def pytest_runtest_makereport(item: object, call: Any) -> Any:
-        told = ""
+        told = None
         with contextlib.ExitStack() as shortened:
             try:
                 if call.excinfo is not None and not _is_under_test():
                     told = _story(call.excinfo.value, call.excinfo.tb)
-                    if told:
+                    if told is not None:
                         shortened.enter_context(_shortened(call))
             except Exception:
                 pass  # the report is pytest's and goes on without us
@@ -92,18 +92,31 @@ def _style(item: Any) -> object:
         return None  # an item of another make
 
 
-def _story(error: BaseException, tb: TracebackType | None) -> str:
-    """Where the workers ran and what they were given; the whole story where their frames are not in the traceback."""
-    from autotb.record.capture import attached
+def _story(error: BaseException, tb: TracebackType | None) -> str | None:
+    """Where the workers ran and what they were given; the whole story where their frames are not in the traceback.
 
-    if attached(error) is None:
-        return ""
+    None where no worker's error is shown.
+    """
+    from autotb.record import chain
+
+    if not chain.concerns(error):
+        return None
     from autotb import render
     from autotb.render import retold
     from autotb.trace import build
 
     trace = build.build(error, _of_test(tb))
-    return "\n".join(_where(trace)) if retold.is_whole(error) else render.as_text(trace)
+    return "\n".join(_where(trace)) if all(map(retold.is_whole, chain.every(error))) else render.as_text(trace)
+
+
+def _of_members(error: BaseException) -> dict[int, list[str]]:
+    """The same of each member of a group, below its message: pytest prints groups as Python does."""
+    from autotb.record import chain, static
+    from autotb.render import retold
+
+    shown = {id(each) for each in chain.line(error)}
+    told = {id(each): retold.of(each, static.traceback_of(each)) for each in chain.every(error) if id(each) not in shown}
+    return {key: each.lines for key, each in told.items() if each is not None}
 
 
 def _where(trace: Any) -> list[str]:
@@ -134,12 +147,22 @@ def _shortened(call: Any) -> Iterator[None]:
 
     excinfo = call.excinfo
     error = excinfo.value
+    notes = _of_members(error)
     try:
-        with retold.silence(), retold.for_a_while(error, _of_test):
+        with retold.silence(), retold.for_a_while(error, _direct, notes):
             call.excinfo = type(excinfo).from_exc_info((excinfo.type, error, static.traceback_of(error)))
             yield
     finally:
         call.excinfo = excinfo
+
+
+def _direct(tb: TracebackType | None) -> TracebackType | None:
+    """As a direct call would have raised it."""
+    from autotb import settings
+    from autotb.render import retold
+
+    tb = _of_test(tb)
+    return tb if settings.value("frames") == "all" else retold.without_engines(tb)
 
 
 def _of_test(tb: TracebackType | None) -> TracebackType | None:

@@ -308,7 +308,8 @@ def for_a_while(
 ) -> Iterator[None]:
     """While others look, each exception that is shown is as a direct call would have raised it; afterwards it is as it was.
 
-    ``starting`` takes from each traceback what the one who looks has put before it; ``engines``: their frames are to stay.
+    ``starting`` takes from each traceback what the one who looks leaves out, also where it is no worker's; ``engines``: their
+    frames are to stay.
     """
     before: list[tuple[BaseException, list[Any], list[Any]]] = []
     try:
@@ -347,10 +348,12 @@ def _noted(errors: list[BaseException], notes: Mapping[int, list[str]]) -> Itera
 
 def _as_direct(error: BaseException, values: list[Any], starting: _Changing, *, engines: bool) -> list[Any]:
     """What the slots of an exception are to hold."""
-    if attached(error) is None or not is_whole(error):
+    if not is_whole(error):
         return values
     tb, *others = values
     tb = starting(tb)
+    if attached(error) is None:
+        return [tb, *others]
     tb = tb if engines or settings.value("frames") == "all" else without_engines(tb)
     return [tb, *(workers_chain(error) or others)]
 

@@ -11,9 +11,13 @@ import pytest
 from tests import programs
 
 TESTS = """
+import sys
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import pytest
+
+if sys.version_info < (3, 11):
+    from exceptiongroup import ExceptionGroup
 
 
 def ratio(clicks, views):
@@ -54,9 +58,21 @@ def test_raises(pool):
 
 def test_other():
     assert {}
+
+
+def test_wrapped(pool):
+    try:
+        pool.submit(ratio, 1, 0).result()
+    except ZeroDivisionError as error:
+        raise RuntimeError("no report") from error
+
+
+def test_gathered(pool):
+    errors = [pool.submit(ratio, clicks, 0).exception() for clicks in (1, 2)]
+    raise ExceptionGroup("some failed", errors)
 """
 COMMAND = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--color=no"]
-LINES = {"test_process": [25, 8], "test_cause": [13, 8, 29, 15], "test_thread": [34, 8]}
+LINES = {"test_process": [29, 12], "test_cause": [17, 12, 33, 19], "test_thread": [38, 12], "test_wrapped": [53, 12, 55]}
 ENGINES = ("_base.py", "_RemoteTraceback", "pluggy", "_pytest", "__get_result")
 
 
@@ -76,7 +92,7 @@ def test_the_tests_frame_then_the_workers(tmp_path, style):
     ours, bare = start(tmp_path, f"--tb={style}"), start(tmp_path, f"--tb={style}", autotb="0")
     told, theirs = reports(ours.stdout), reports(bare.stdout)
 
-    for name in ("test_process", "test_cause", "test_thread"):
+    for name in LINES:
         assert not any(own in told[name] for own in ENGINES), told[name]
         assert any(own in theirs[name] for own in ENGINES)
         lines = re.findall(r"test_it\.py(?:\", line |:)(\d+)", told[name].partition(" autotb ---")[0])
@@ -85,18 +101,23 @@ def test_the_tests_frame_then_the_workers(tmp_path, style):
     assert told["test_process"].count("in a process-pool worker, pid") == 1
     assert re.search(r"^ratio\(clicks=1, views=0\)\n\d engine frames hidden", told["test_process"], re.M)
     assert "direct cause" in told["test_cause"] and "ZeroDivisionError: division by zero" in told["test_cause"]
+    members = told["test_gathered"].split("- 2 -")
+    assert not any(own in told["test_gathered"] for own in ENGINES), told["test_gathered"]
+    for member, clicks in zip(members, (1, 2)):
+        assert member.count("in a process-pool worker, pid") == member.count(f"ratio(clicks={clicks}, views=0)") == 1, members
     assert told["test_other"] == theirs["test_other"]
     assert ours.status == bare.status == 1
-    assert "4 failed, 1 passed" in ours.stdout and "4 failed, 1 passed" in bare.stdout
+    assert "6 failed, 1 passed" in ours.stdout and "6 failed, 1 passed" in bare.stdout
 
 
 @pytest.mark.parametrize("style", ["line", "no"])
 def test_a_style_that_shows_no_frames_shows_none(tmp_path, style):
     ours = start(tmp_path, f"--tb={style}")
 
-    assert not any(own in ours.stdout for own in (*ENGINES, "autotb ---", "in a process-pool worker"))
-    assert ("test_it.py:8: ZeroDivisionError" in ours.stdout) == (style == "line")
-    assert "4 failed, 1 passed" in ours.stdout
+    told = ours.stdout.partition("  + Exception Group")[0]  # of groups pytest shows the frames all the same
+    assert not any(own in told for own in (*ENGINES, "autotb ---", "in a process-pool worker"))
+    assert ("test_it.py:12: ZeroDivisionError" in ours.stdout) == (style == "line")
+    assert "6 failed, 1 passed" in ours.stdout
 
 
 def test_xdist_and_junitxml(tmp_path):
@@ -105,7 +126,7 @@ def test_xdist_and_junitxml(tmp_path):
 
     assert not any(own in ours.stdout for own in ENGINES)
     assert " engine frames hidden" in ours.stdout
-    assert "test_it.py:8: in ratio" in failures["test_process"].text
+    assert "test_it.py:12: in ratio" in failures["test_process"].text
     assert "_base.py" not in failures["test_process"].text and failures["test_raises"] is None
 
 
