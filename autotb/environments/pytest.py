@@ -149,20 +149,11 @@ def _shortened(call: Any) -> Iterator[None]:
     error = excinfo.value
     notes = _of_members(error)
     try:
-        with retold.silence(), retold.for_a_while(error, _direct, notes):
+        with retold.silence(), retold.for_a_while(error, _of_test, notes):
             call.excinfo = type(excinfo).from_exc_info((excinfo.type, error, static.traceback_of(error)))
             yield
     finally:
         call.excinfo = excinfo
-
-
-def _direct(tb: TracebackType | None) -> TracebackType | None:
-    """As a direct call would have raised it."""
-    from autotb import settings
-    from autotb.render import retold
-
-    tb = _of_test(tb)
-    return tb if settings.value("frames") == "all" else retold.without_engines(tb)
 
 
 def _of_test(tb: TracebackType | None) -> TracebackType | None:

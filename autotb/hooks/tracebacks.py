@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from autotb import settings
 from autotb.instrument.patch import Patch, put_on
-from autotb.record import capture
+from autotb.record import capture, chain
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -55,11 +55,11 @@ def _wrap_init(original: Function) -> Function:
 
 
 def _told(error: Any, tb: Any) -> Retold | None:
-    if tb is None or not _is_a_workers(error) or _is_asked_by_an_engine():
+    if tb is None or not chain.concerns(error) or _is_asked_by_an_engine():
         return None
     from autotb.render import retold
 
-    return retold.of(error, tb)
+    return retold.of(error, tb, with_workers=True)
 
 
 def _is_a_workers(error: Any) -> bool:
@@ -155,10 +155,10 @@ def _has_workers_chain(shown: Any, error: BaseException, options: dict[str, Any]
         return False
     from autotb.render import retold
 
-    chain = None if retold.is_silent() else retold.workers_chain(error)
-    if chain is None:
+    behind = None if retold.is_silent() else retold.workers_chain(error)
+    if behind is None:
         return False
     kind, more = type(shown), {name: value for name, value in options.items() if name != "_seen"}
-    shown.__cause__, shown.__context__ = (each and kind(type(each), each, each.__traceback__, **more) for each in chain[:2])
-    shown.__suppress_context__ = chain[2]
+    shown.__cause__, shown.__context__ = (each and kind(type(each), each, each.__traceback__, **more) for each in behind[:2])
+    shown.__suppress_context__ = behind[2]
     return True

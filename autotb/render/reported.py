@@ -24,17 +24,13 @@ MAX_TEXT = 2_000  # of a call
 
 def of(tales: Sequence[Retold | None], *, with_call: bool = True) -> dict[str, Any]:
     """The innermost worker of the first exception of a chain that came from one; ``before`` has the workers on the way there."""
-    told = first(tales)
-    if told is None:
-        return {}
     with_call = with_call and bool(settings.value("args"))
-    hops = [each for each in (_hop(hop, with_call=with_call) for hop in told.trace.stack.hops) if each]
-    return {**hops[-1], **({"before": hops[:-1]} if hops[1:] else {})} if hops else {}
-
-
-def first(tales: Sequence[Retold | None]) -> Retold | None:
-    """What is retold of the first exception of a chain that came from a worker."""
-    return next((tale for tale in tales if tale is not None), None)
+    for told in tales:
+        if told is not None:
+            hops = [each for each in (_hop(hop, with_call=with_call) for hop in told.trace.stack.hops) if each]
+            if hops:
+                return {**hops[-1], **({"before": hops[:-1]} if hops[1:] else {})}
+    return {}
 
 
 def _hop(hop: Hop, *, with_call: bool) -> dict[str, Any]:

@@ -164,11 +164,14 @@ def realigned(places: list[tuple[int, _Lines]], before: list[_Key], shown: list[
     return [(sum(number < place for number in kept), lines) for place, lines in places]
 
 
-def of(error: BaseException | None, tb: TracebackType | None) -> Retold | None:
-    """How others are to show an exception with this traceback; None: as it is."""
+def of(error: BaseException | None, tb: TracebackType | None, *, with_workers: bool = False) -> Retold | None:
+    """How others are to show an exception with this traceback; None: as it is.
+
+    ``with_workers``: it is shown with one that came from a worker.
+    """
     if tb is None or error is None or not issubclass(type(error), BaseException) or is_silent():
         return None
-    if attached(error) is None or not settings.switch("traceback"):
+    if not (with_workers or attached(error) is not None) or not settings.switch("traceback"):
         return None
     known: Retold | None = getattr(_reading, "told", {}).get(id(error))
     if known is not None:
@@ -287,7 +290,8 @@ def read(
         tales: list[Retold | None] = []
         try:
             if chain.concerns(error) and settings.switch("traceback"):
-                told = {id(each): of(each, tb if each is error else static.traceback_of(each)) for each in chain.every(error)}
+                tracebacks = [(each, tb if each is error else static.traceback_of(each)) for each in chain.every(error)]
+                told = {id(each): of(each, its, with_workers=True) for each, its in tracebacks}
                 notes = {key: tale.lines for key, tale in told.items() if in_notes and tale is not None}
                 tales = [told[id(each)] for each in chain.line(error)]
                 until_read.enter_context(for_a_while(error, notes=notes, engines=engines))
@@ -308,8 +312,7 @@ def for_a_while(
 ) -> Iterator[None]:
     """While others look, each exception that is shown is as a direct call would have raised it; afterwards it is as it was.
 
-    ``starting`` takes from each traceback what the one who looks leaves out, also where it is no worker's; ``engines``: their
-    frames are to stay.
+    ``starting`` takes from each traceback what the one who looks has put before it; ``engines``: their frames are to stay.
     """
     before: list[tuple[BaseException, list[Any], list[Any]]] = []
     try:
@@ -352,8 +355,6 @@ def _as_direct(error: BaseException, values: list[Any], starting: _Changing, *, 
         return values
     tb, *others = values
     tb = starting(tb)
-    if attached(error) is None:
-        return [tb, *others]
     tb = tb if engines or settings.value("frames") == "all" else without_engines(tb)
     return [tb, *(workers_chain(error) or others)]
 

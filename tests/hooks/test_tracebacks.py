@@ -10,6 +10,7 @@ import pytest
 from tests import programs
 
 PROGRAM = """
+import asyncio
 import io, json, logging, pickle, sys, traceback, unittest
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, wait
 
@@ -56,6 +57,17 @@ def chained():
         return error
 
 
+async def wrapping():
+    raise RuntimeError("outer") from asked(ratio, 1, 0)
+
+
+def wrapped():
+    try:
+        asyncio.run(wrapping())
+    except RuntimeError as error:
+        return error
+
+
 def plain():
     try:
         ratio(1, 0)
@@ -91,6 +103,7 @@ if __name__ == "__main__":
         tell("call", shown(asked(ratio)))
         tell("library", shown(asked(json.loads, "{")))
         tell("chained", shown(chained()))
+        tell("wrapped", shown(wrapped()))
         tell("plain", shown(plain()))
         tell("first", shown(error, limit=1))
         tell("last", shown(error, limit=-1))
@@ -167,6 +180,15 @@ def test_the_cause_in_the_worker_stands_in_place_of_the_engines_text(told):
     assert "in caused\n    ratio(clicks, 0)" in first
     assert last.strip().split("\n")[-1] == "ValueError: no ratio"
     assert "[caused(clicks=1)]" in last
+
+
+def test_an_error_that_was_raised_of_a_workers_has_no_engines_frame_either(told):
+    """They are counted at both."""
+    ours, bare = told[0]["wrapped"], told[1]["wrapped"]
+
+    assert re.findall(r", in (\w+)$", ours, re.M) == ["asked", "ratio", "wrapped", "wrapping"]
+    assert ours.count("engine frames hidden, AUTOTB_FRAMES=all]") == 2
+    assert "in run_until_complete" in bare
 
 
 def test_each_hop_has_its_line_where_it_begins(told):
