@@ -49,14 +49,20 @@ MAIN = (3, 11)
 
 
 def pytest_collection_modifyitems(items):
-    """In CI, what is marked as the main Python's alone is left out on the others."""
-    if not os.environ.get("CI") or sys.version_info[:2] == MAIN:
+    """In CI, what is marked as the main Python's alone is left out on the others, and what is marked as too long everywhere."""
+    if not os.environ.get("CI"):
         return
     for item in items:
-        for mark in item.iter_markers("on_main"):
-            case = item.callspec.id if hasattr(item, "callspec") else ""
-            if not mark.args or set(mark.args) & set(re.split(r"[-\[\]]", case)):
-                item.add_marker(pytest.mark.skip(reason="in CI on the main Python alone"))
+        if any(_marks(mark, item) for mark in item.iter_markers("not_in_ci")):
+            item.add_marker(pytest.mark.skip(reason="not in CI: `python -m pytest -m not_in_ci` runs it before a release"))
+        elif sys.version_info[:2] != MAIN and any(_marks(mark, item) for mark in item.iter_markers("on_main")):
+            item.add_marker(pytest.mark.skip(reason="in CI on the main Python alone"))
+
+
+def _marks(mark, item):
+    """Whether the mark names this case, or none."""
+    case = item.callspec.id if hasattr(item, "callspec") else ""
+    return not mark.args or bool(set(mark.args) & set(re.split(r"[-\[\]]", case)))
 
 
 def pytest_generate_tests(metafunc):

@@ -69,7 +69,7 @@ _LOST = re.compile(
     r"failed to (recv|send), got 0 bytes",
     re.I,
 )
-_PATIENCE = 2.0  # seconds that a rank which has raised may take to end
+_PATIENCE = 5.0  # seconds that a rank which has raised may take to end
 _CLOSED = -15  # the signal by which the agent ends the others
 
 

@@ -173,7 +173,7 @@ def demos_of_this_python():
         if option != "processes":  # that is the one above
             marks = [
                 *([programs.needs(engine.needs)] if engine.needs else []),
-                *([pytest.mark.on_main()] if engine.costly else []),
+                *([pytest.mark.not_in_ci()] if engine.costly else []),
             ]
             yield pytest.param(option, engine.environment, marks=marks, id=option)
 

@@ -36,7 +36,7 @@ class Engine:
     needs: str = ""
     since: tuple[int, int] = (3, 10)  # the oldest Python
     environment: dict[str, str] = field(default_factory=dict)
-    costly: bool = False  # its demo takes long: in CI it is run on the main Python alone
+    costly: bool = False  # its demo takes long: it is run before a release, not in CI
 
     main: str = ""
     cases: tuple[str, ...] = ()

@@ -38,7 +38,7 @@ if __name__ == "__main__":
 """
 
 ENGINES = {
-    "hamilton": Engine(requires=("sf-hamilton>=1.80",), heavy=True, oldest=("sf-hamilton==1.80.0",)),
+    "hamilton": Engine(requires=("sf-hamilton>=1.80",), heavy=True, costly=True, oldest=("sf-hamilton==1.80.0",)),
 }
 
 

@@ -32,6 +32,7 @@ ENGINES = {
     "ipyparallel": Engine(
         requires=("ipyparallel>=8.6",),
         heavy=True,
+        costly=True,
         oldest=("ipyparallel==8.6.1", "ipykernel<7"),
         main=MAIN,
         cases=("sync:ok", "sync:score"),

@@ -176,6 +176,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.on_main()
 def test_a_search_of_scikit_learn_shows_the_estimators_own_frames(shows):
     def check(ran):
         assert [head.partition(" in ")[2] for head in ran.heads] == ["<module>", "main", "fit", "check"]

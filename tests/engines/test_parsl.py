@@ -446,6 +446,7 @@ def test_a_task_is_named_by_its_number_and_its_attempts_are_counted(run):
     assert re.search(r"^skipped: reads \(task \d\) ← a file of makes \(task \d\) ✗$", reads, re.M), reads
 
 
+@pytest.mark.on_main()
 def test_programs_that_are_not_on_the_path_are_told_where_they_are(run):
     """As where the Python of an environment is called by its path, and the environment is not activated."""
     ran = run(
@@ -560,6 +561,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.on_main()
 @kit.newer
 @pytest.mark.on_main()
 def test_a_lost_manager_is_told_with_the_call_and_who_noticed_it(run):

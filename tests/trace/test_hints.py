@@ -649,6 +649,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.on_main()
 @pytest.mark.behaviour("S1-50", "S1-51")
 def test_a_module_that_parsls_worker_lacks(tmp_path):
     ran = programs.run(tmp_path, MISSING, timeout=200)
@@ -670,6 +671,7 @@ BESIDE = MISSING.replace("import parsl\n", "import beside\nimport parsl\n", 1).r
 )
 
 
+@pytest.mark.on_main()
 @pytest.mark.behaviour("S1-50")
 def test_a_module_beside_the_script_that_parsls_worker_does_not_find(tmp_path):
     """Python and environment are the same; the worker lacks the script's folder."""
