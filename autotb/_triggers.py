@@ -146,6 +146,7 @@ TRIGGERS = {
     "tbvaccine.tbv": ("autotb.environments.tbvaccine",),
     "threading": ("autotb.engines.threads",),
     "torch._utils": ("autotb.engines.torch",),
+    "torch.distributed.distributed_c10d": ("autotb.engines.torch",),
     "torch.distributed.elastic.agent.server.local_elastic_agent": ("autotb.engines.torchelastic",),
     "torch.distributed.elastic.multiprocessing.errors": ("autotb.engines.torchelastic",),
     "torch.distributed.elastic.multiprocessing.errors.error_handler": ("autotb.engines.torchelastic",),

@@ -93,6 +93,9 @@ def has_a_part(value: "Any", traceback: "Any" = None) -> bool:
     ownership: Any = sys.modules.get("autotb.record.ownership")
     if known is None or ownership is None:
         return False  # no engine was ever imported
+    ranks: Any = sys.modules.get("autotb.instrument.ranks")
+    if ranks is not None and ranks.here():
+        return True
     engines = tuple(known.facts.own_modules.difference(SURROUNDINGS, known.LAUNCHERS))
     frames = MOST
     is_engines, is_users = False, ownership.is_packed()  # a packed program's frames are told apart only when a story is made

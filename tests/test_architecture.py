@@ -135,6 +135,7 @@ ELSEWHERE = {
     "engines/multiprocessing/types": "Protocols alone: tests/instrument/test_types.py compares them with the real objects",
     "engines/threads": "with processes, which fail alike: tests/engines/test_threads_and_processes.py",
     "engines/torchelastic": "PyTorch's, of two adapters: tests/engines/test_torch.py",
+    "hooks/rank": "ranks of PyTorch's, on a real job: tests/engines/test_torch_ranks.py",
     "engines/trio": "with anyio, which runs on it: tests/engines/test_trio_and_anyio.py",
     "environments/starlette": "a page, as others: tests/environments/test_web.py",
     "environments/werkzeug": "a page, as others: tests/environments/test_web.py",

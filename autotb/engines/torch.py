@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from autotb import engine_facts, settings
 from autotb.assumption import Attributes, Frame, Lost, Text
-from autotb.instrument import engine_frames, submission, task_events, waiting
+from autotb.engines import torch_ranks
+from autotb.instrument import engine_frames, ranks, submission, task_events, waiting
 from autotb.instrument.patch import Patch
-from autotb.record import annotate, build, ownership, static
+from autotb.record import annotate, build, ownership, safe_repr, static
 from autotb.record.capture import attached
 
 if TYPE_CHECKING:
@@ -33,10 +34,13 @@ MODULES = (
     "torch.utils.data._utils.worker",
     "torch.utils.data.dataloader",
     "torch.multiprocessing.spawn",
+    "torch.distributed.distributed_c10d",
 )
 NAME = "PyTorch"
 DISTRIBUTION = "torch"
-CAPTURED = "DataLoader workers (map and iterable style, persistent, collate_fn, worker_init_fn), torch.multiprocessing.spawn"
+CAPTURED = (
+    "DataLoader workers (map and iterable style, persistent, collate_fn, worker_init_fn), spawn, ranks of torch.distributed"
+)
 TESTED = "2.0 to 2.13"
 
 _FRAMES = "the worker's frames, where there is no record of them"
@@ -94,7 +98,8 @@ def _open(exc: BaseException) -> engine_facts.Opened | None:
         return engine_frames.opened_text(exc, match["text"])
     if message.startswith("\n\n-- Process ") and (match := SPAWNED.match(message)):
         broken = f"process {match['index']} of torch.multiprocessing.spawn failed, the others were terminated"
-        return engine_frames.opened_text(exc, match["text"], broken)
+        is_told = "broken" in (attached(exc) or {})
+        return engine_frames.opened_text(exc, match["text"], *() if is_told else (broken,))
     if message.startswith("DataLoader timed out after "):
         return waiting.story(exc, lambda _: ())
     return None
@@ -385,10 +390,32 @@ def _note_end(error: BaseException, context: Any) -> None:
 def _attach(error: BaseException, context: Any) -> None:
     (files,), (index,) = FILES.read(context) or (None,), INDEX.read(error) or (None,)
     if static.name(type(error)) == "ProcessRaisedException" and files is not None and index is not None:
-        with open(files[index], "rb") as file:
+        tree = _left(files[index])
+        if tree is None:
+            return
+        others = {number: _left(file) for number, file in enumerate(files)} if _has_lost_another(tree) else {}
+        first = next((number for number, other in others.items() if other and not _has_lost_another(other)), index)
+        annotate.attach(error, others.get(first) or tree)
+        annotate.raised(error)
+        if first != index:
+            headline = f"{tree['type']}: {tree['message']}".split("\n", 1)[0]
+            after = f"process {index} failed after it: {safe_repr.cut(headline, 300)}"
+            annotate.note(error, broken=[f"process {first} of torch.multiprocessing.spawn failed first", after])
+
+
+def _left(path: str) -> Any:
+    """The record behind the text that a process has left, if it has left any."""
+    try:
+        with open(path, "rb") as file:
             pickle.load(file)
-            annotate.attach(error, pickle.load(file))
-            annotate.raised(error)
+            return pickle.load(file)
+    except (OSError, EOFError):
+        return None
+
+
+def _has_lost_another(tree: Any) -> bool:
+    """Torch takes the first process by number for the one that failed first, among those that have ended by then."""
+    return ranks.GONE.search(tree["message"]) is not None
 
 
 PATCHES = (
@@ -416,6 +443,7 @@ PATCHES = (
     Patch(
         "torch.multiprocessing.spawn", "ProcessContext.join", submission.when_raised(_note_failure, Exception), costs=Lost.RECORD
     ),
+    *torch_ranks.PATCHES,
 )
 ASSUMPTIONS = (CAUGHT, SPAWNED, PIDS, TIMED_OUT, WORKERS, FETCHER, FETCH, FILES, INDEX, PROCESSES)
 

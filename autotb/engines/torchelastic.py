@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from autotb import engine_facts, surface
 from autotb.assumption import Attributes, Lost
 from autotb.instrument import attempts, engine_frames, launched
+from autotb.instrument import ranks as joined
 from autotb.instrument.patch import Patch
 from autotb.record import annotate, build, capture, ownership, safe_repr, static
 
@@ -62,13 +63,6 @@ _said_early: list[int] = []  # the pids of those whose error was told while they
 _attempts: list[str] = []  # what the attempts of the ranks failed of
 _said = ""  # which attempt was the last, where there may be several
 
-# What a rank says that has lost another: gloo, NCCL, and the store at which they meet.
-_LOST = re.compile(
-    r"connection (closed|reset) by peer|connection was likely closed|broken pipe|remote process exited|communicator was aborted"
-    r"|watchdog caught collective operation timeout|timed out waiting .* for (recv|send) operation|socket timeout|"
-    r"failed to (recv|send), got 0 bytes",
-    re.I,
-)
 _PATIENCE = 5.0  # seconds that a rank which has raised may take to end
 _CLOSED = -15  # the signal by which the agent ends the others
 
@@ -94,7 +88,7 @@ class _Rank:
         if self.error is None:  # a time in whole seconds, at which the agent had noticed it
             return (2 if self.status == _CLOSED else 0), float(self.timestamp) + 1
         when = self.tree.get("time", float(self.timestamp)) if capture.is_tree(self.tree) else float(self.timestamp)
-        return (1 if _LOST.search(str(self.error)) else 0), when
+        return (1 if joined.LOST.search(str(self.error)) else 0), when
 
     def ended(self) -> str:
         """How a process without an error of its own came to its end."""

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from autotb.record.schema import Hop, Place
 
 
-def _trace(exc: BaseException, tb: TracebackType | None, place: Hop, heading: str = "") -> Any:
+def traced(exc: BaseException, tb: TracebackType | None, place: Hop, heading: str = "") -> Any:
+    """The story of an error whose frames ran in ``place``."""
     from autotb.trace import build
 
     in_force = settings.used("context", "locals")
@@ -45,7 +46,7 @@ def thread_failed(args: Any) -> bool:
     hop.pop("thread", None)
     # In a pipe: Python's grammar, and one line more, that of the start.
     style = "" if plain_errors.is_ours(args.exc_value, args.exc_traceback) else "plain"
-    render.show_uncaught(_trace(args.exc_value, args.exc_traceback, hop, f"Exception in thread {name}:"), style=style)
+    render.show_uncaught(traced(args.exc_value, args.exc_traceback, hop, f"Exception in thread {name}:"), style=style)
     return True
 
 
@@ -65,9 +66,24 @@ def process_failed(exc: BaseException, process: Process) -> bool:
     hop = records.hop(
         "process", f"in process {process.name}", submitted=getattr(process, "_autotb_started", None), verb="started"
     )
-    trace = _trace(exc, static.traceback_of(exc), hop, f"Process {process.name}:")
-    render.show_uncaught(build.from_elsewhere(trace))
+    style = _of_a_rank(exc, hop)
+    trace = traced(exc, static.traceback_of(exc), hop, f"Process {process.name}:")
+    render.show_uncaught(build.from_elsewhere(trace), style=style)
     return True
+
+
+def _of_a_rank(exc: BaseException, hop: Hop) -> str:
+    """Add to the hop which rank of a distributed job the process is; the style in which its error is told."""
+    ranks = sys.modules.get("autotb.instrument.ranks")
+    if ranks is None or not ranks.here():
+        return ""
+    from autotb.hooks import rank
+
+    hop["where"] = f"{hop['where']}, {ranks.here()}"
+    call = rank.call(exc, static.traceback_of(exc))
+    if call is not None:
+        hop["call"] = call
+    return rank.style(exc)
 
 
 def _tasks_in_threads() -> str:
@@ -103,7 +119,7 @@ def greenlet_failed(exc: BaseException, tb: TracebackType | None, place: Hop, na
         return False
     from autotb import render
 
-    render.show_uncaught(_trace(exc, tb, place, f"Exception in greenlet {name}:".replace(" :", ":")))
+    render.show_uncaught(traced(exc, tb, place, f"Exception in greenlet {name}:".replace(" :", ":")))
     return True
 
 
@@ -162,4 +178,4 @@ def _asyncio_story(context: dict[str, Any]) -> str:
     submitted = callsite.decode(getattr(task, "_autotb_site", None))
     hop = records.hop("asyncio", f"in task {name}" if name else "", submitted=submitted, verb="created")
     nameless = schema.without(hop, "pid", "thread")
-    return render.draw(_trace(error, static.traceback_of(error), nameless), sys.stderr).rstrip("\n")
+    return render.draw(traced(error, static.traceback_of(error), nameless), sys.stderr).rstrip("\n")

@@ -9,6 +9,7 @@ import importlib
 import io
 import sys
 from types import TracebackType
+from typing import Any
 
 from autotb import plain_errors, runtime
 
@@ -62,7 +63,6 @@ def _came_by_a_signal(traceback: TracebackType | None) -> bool:
 def _show(value: BaseException, traceback: TracebackType | None) -> None:
     from autotb import render, settings
     from autotb.record import static
-    from autotb.trace import build
 
     if sys.stderr is None or _is_shown_elsewhere(value):
         return
@@ -73,13 +73,26 @@ def _show(value: BaseException, traceback: TracebackType | None) -> None:
     if is_plain_ctrl_c and _is_an_engines_process(traceback):
         _show_interruption(traceback)
         return
-    trace = build.build(value, traceback)
+    trace, style = _story(value, traceback)
     if settings.value("dir"):
         from autotb.render import files
 
         trace = files.keep(trace)
     _tell_of_its_pool(value)
-    render.show_uncaught(trace)
+    render.show_uncaught(trace, style=style)
+
+
+def _story(value: BaseException, traceback: TracebackType | None) -> tuple[Any, str]:
+    """With the style in which it is told, where the settings do not say it."""
+    from autotb.trace import build
+
+    ranks = sys.modules.get("autotb.instrument.ranks")
+    if ranks is None or not ranks.here():
+        return build.build(value, traceback), ""
+    from autotb.hooks import events, rank
+
+    trace = events.traced(value, traceback, rank.hop(value, traceback))
+    return build.from_elsewhere(trace), rank.style(value)
 
 
 def keep_story(value: BaseException, traceback: TracebackType | None) -> None:
