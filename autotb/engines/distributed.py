@@ -60,6 +60,8 @@ MODULES = (
     "distributed.actor",
     "distributed.worker",
     "distributed.client",
+    "distributed.variable",
+    "distributed.queues",
     "distributed.scheduler",
     "distributed.nanny",
     "distributed.process",
@@ -91,6 +93,7 @@ RUNS = (
     Frame("distributed.worker", "apply_function_simple", costs="a story where a library failed", optional=True),
     Frame("distributed.worker", "apply_function_async", costs="a story where a library failed", optional=True),
 )
+SUBMITS = tuple(Frame("distributed.client", f"Client.{name}", "func", costs=lazy.COSTS) for name in ("submit", "map"))
 NANNY = Attributes("distributed.nanny", "WorkerProcess", "process", "worker_address", costs=Lost.DEATH)
 PROCESS = Attributes("distributed.process", "AsyncProcess", "pid", "exitcode", costs=Lost.DEATH)
 
@@ -583,6 +586,8 @@ def _wrap_graph_to_futures(original: Function) -> Function:
     def _graph_to_futures(self: Any, *args: object, **kwargs: object) -> Any:
         futures = original(self, *args, **kwargs)
         try:
+            for function in assumption.read(sys._getframe(1), *SUBMITS, limit=2) or ():
+                lazy.called(function)
             found = callsite.here(3)
             site = callsite.in_batch(found, delivery.of(self), True) if found is not None else None
             for key in futures:
@@ -616,14 +621,16 @@ def _wrap_task_erred(original: Function) -> Function:
         if was == "finished":
             return  # an actor's, whose worker died: the program has it
         try:
-            _note_failed(self, key, exception)  # the frames that tblib makes hold this one: its locals must hold no more
+            # The frames that tblib makes hold this one: its locals must hold no more.
+            _note_failed(self, key, exception, was == "error" and key in _sites)
         except Exception:
             pass  # the error is the user's and goes on
 
     return _handle_task_erred
 
 
-def _note_failed(client: Client, key: object, exception: BaseException | None) -> None:
+def _note_failed(client: Client, key: object, exception: BaseException | None, again: bool = False) -> None:
+    """``again``, as the scheduler tells it of what is computed from it: somebody asked for it by now, or it is held."""
     state = client.futures.get(key)
     if state is not None and key not in _sites:
         callsite.remember(_early, (client.id, key), state.exception)
@@ -633,19 +640,27 @@ def _note_failed(client: Client, key: object, exception: BaseException | None) -
     if state is None:  # dropped, and the scheduler does not know it yet
         _failed_later(client, key, _unpacked(exception), site)
         return
-    state.traceback = annotate.renewed(state.exception, state.traceback)
-    watch = _watch(state.exception, site)
-    for hop in (attached(state.exception) or {}).get("hops", ()):
-        lazy.note_made(hop)
-        dask_operations.note_made(hop)
-    root = distributed_chains.root_of(key, state.exception)
-    annotate.note_submitted(state.exception, engine_frames.place_of(_sites.get(root, site)))
+    watch = _watch(state.exception, site) if not again else None
+    root = _complete(state, key)
     if root in _sites:
         distributed_chains.note_skipped(client, key, root, state.exception)
     _note_attempts(state.exception)
+    if again and (held := _failed.get((client.id, key))) is not None:
+        held.error = state.exception
     if watch is not None:
         _end(_failed.get((client.id, key)), None)  # it was dropped, and submitted again
         _hold(client.id, key, root, watch)
+
+
+def _complete(state: Any, key: object) -> Any:
+    """What only the program knows of a failed future's error; returns the key of the task whose error it is."""
+    state.traceback = annotate.renewed(state.exception, state.traceback)
+    for hop in (attached(state.exception) or {}).get("hops", ()):
+        dask_operations.note_made(hop)
+        lazy.note_made(hop)
+    root = distributed_chains.root_of(key, state.exception)
+    annotate.note_submitted(state.exception, engine_frames.place_of(_sites.get(root, _sites.get(key))))
+    return root
 
 
 def _note_late(client: Client, key: object, exception: BaseException) -> None:
@@ -656,8 +671,10 @@ def _note_late(client: Client, key: object, exception: BaseException) -> None:
 
 
 def _failed_later(client: Client, key: object, error: BaseException, site: Site | None) -> None:
-    """A task failed whose last future had been dropped."""
-    watch = _watch(error, site) if site is not None else None
+    """A task failed whose last future had been dropped; one that had none is another's, which that one's error is told by."""
+    if site is None:
+        return
+    watch = _watch(error, site)
     if watch is None:
         _nobody_can_ask(error, site)
     elif (client.id, key) in _failed:
@@ -666,7 +683,8 @@ def _failed_later(client: Client, key: object, error: BaseException, site: Site 
         root = distributed_chains.root_of(key, error)
         annotate.note_submitted(error, engine_frames.place_of(_sites.get(root, site)))
         _hold(client.id, key, root, watch)
-        distributed_chains.dropped(client, key, _is_dropped)
+        if (client.id, key) not in _handed:
+            distributed_chains.dropped(client, key, _is_dropped)
 
 
 def _hold(client_id: str, key: object, root: object, watch: Any) -> None:
@@ -712,7 +730,7 @@ def _wrap_release_key(original: Function) -> Function:
     @functools.wraps(original)
     def _release_key(self: Any, key: object) -> None:
         original(self, key)
-        if (self.id, key) in _failed:
+        if (self.id, key) in _failed and (self.id, key) not in _handed:
             try:
                 distributed_chains.dropped(self, key, _is_dropped)
             except Exception:
@@ -723,6 +741,42 @@ def _wrap_release_key(original: Function) -> Function:
 
 def _is_dropped(client_id: str, key: object) -> None:
     _taken(client_id, key)  # its watch tells
+
+
+_handed: dict[tuple[str, Any], bool] = {}  # by client and key: futures that a variable or a queue has, and gives again
+
+
+def _wrap_hand(original: Function) -> Function:
+    """A future is put into a variable or a queue: dropped here, it can be asked for still."""
+
+    @functools.wraps(original)
+    async def hand(self: Any, value: Any, *args: object, **kwargs: object) -> Any:
+        try:
+            if isinstance(value, sys.modules["distributed.client"].Future):
+                callsite.remember(_handed, (self.client.id, value.key), True)
+        except Exception:
+            pass  # then it is told once it is dropped
+        return await original(self, value, *args, **kwargs)
+
+    return hand
+
+
+def _wrap_take(original: Function) -> Function:
+    """A future comes out of a variable or a queue, with its error where it has failed."""
+
+    @functools.wraps(original)
+    async def take(self: Any, *args: object, **kwargs: object) -> Any:
+        found = await original(self, *args, **kwargs)
+        try:
+            for one in found if type(found) is list else [found]:
+                state = self.client.futures.get(getattr(one, "key", None))
+                if state is not None and state.status == "error":
+                    _complete(state, one.key)
+        except Exception:
+            pass  # the place of submission is lost, nothing else
+        return found
+
+    return take
 
 
 def _wrap_client_close(original: Function) -> Function:
@@ -803,11 +857,22 @@ def _wrap_scheduler_erred(original: Function) -> Function:
         original(self, *args, **kwargs)
         try:
             if unheard is not None and unheard.state in ("erred", "forgotten", "released"):
-                _nobody_can_ask(_unpacked(kwargs["exception"]), _sites.get(unheard.key))
+                _nobody_asks_yet(unheard.key, _unpacked(kwargs["exception"]))
         except Exception:
             pass  # as above
 
     return handle_task_erred
+
+
+def _nobody_asks_yet(key: object, error: BaseException) -> None:
+    """A future that a variable or a queue has may be asked for until its client is closed."""
+    site = _sites.get(key)
+    holder = next((client_id for client_id, one in list(_handed) if one == key), None)
+    watch = _watch(error, site) if holder is not None and site is not None else None
+    if holder is None or watch is None:
+        _nobody_can_ask(error, site)
+    else:
+        _hold(holder, key, distributed_chains.root_of(key, error), watch)
 
 
 def _note_attempt(scheduler: Scheduler, key: object, text: object) -> None:
@@ -927,10 +992,20 @@ PATCHES = (
     Patch("distributed.client", "Future._result", _wrap_ask, costs=Lost.UNRETRIEVED),
     Patch("distributed.client", "Future._exception", _wrap_ask, costs=Lost.UNRETRIEVED),
     Patch("distributed.client", "Client._gather", _wrap_ask, costs=Lost.UNRETRIEVED),
+    *(
+        Patch(f"distributed.{module}", name, wrap, optional=True, costs=Lost.UNRETRIEVED)
+        for module, name, wrap in (
+            ("variable", "Variable._set", _wrap_hand),
+            ("variable", "Variable._get", _wrap_take),
+            ("queues", "Queue._put", _wrap_hand),
+            ("queues", "Queue._get", _wrap_take),
+        )
+    ),
     *distributed_actors.patches(_death_of),
 )
 ASSUMPTIONS = (
     *RUNS,
+    *SUBMITS,
     UNSENT,
     COMPUTE,
     SERIALIZE,

@@ -7,6 +7,7 @@ Flows in: errors as the client gets them.  Flows out: the root's key, ``skipped:
 
 from __future__ import annotations
 
+import ast
 import re
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
@@ -42,16 +43,24 @@ _followers: dict[tuple[str, Any], set[Any]] = {}  # the other way round
 
 
 def root_of(key: Any, error: BaseException) -> Any:
-    """The key of the task that failed, as far as it is a text; that of a collection's part is known by its collection."""
+    """The key of the task that failed, which a label has as text, that of a collection's part too."""
     if static.name(type(error)) == "KilledWorker":
         return error.args[0]
     label = next((hop.get("label") for hop in (attached(error) or {}).get("hops", ())), None) or ""
-    return label.removeprefix(_TASK) if label.startswith(_TASK) and label != f"{_TASK}{key}" else key
+    return _key(label.removeprefix(_TASK)) if label.startswith(_TASK) and label != f"{_TASK}{key}" else key
+
+
+def _key(text: str) -> Any:
+    """A key of its text: a collection's part has a tuple."""
+    try:
+        return ast.literal_eval(text) if text.startswith("(") else text
+    except (ValueError, SyntaxError):
+        return text
 
 
 def note_skipped(client: Client, key: Any, root: Any, error: BaseException) -> None:
-    """Which tasks failed only because ``root`` did, from the one that is asked for on."""
-    if root == key or is_light(dict.get(static.fields_of(error), KEY)):
+    """Which tasks failed only because ``root`` did, from the one that is asked for on; those of collections are Dask's."""
+    if root == key or type(root) is tuple or is_light(dict.get(static.fields_of(error), KEY)):
         return
     names = _skipped(client, key, root)
     if not names:

@@ -110,6 +110,13 @@ def remember(value: object, site: Site) -> None:
             _made[id(code)] = code, None
 
 
+def called(value: object) -> None:
+    """A function was given to the engine by itself: of a failure of it nobody knows whether it was a collection's."""
+    for code in _codes_of(value):
+        if _made.get(id(code), (code, True))[1] is not None:
+            callsite.remember(_made, id(code), (code, None))
+
+
 def _codes_of(value: Any) -> Iterator[CodeType]:
     """The code that runs for ``value``: a function's, an object's ``__call__``, of a class that and its ``__init__``."""
     if type(value) is FunctionType:

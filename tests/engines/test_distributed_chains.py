@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from autotb.engines import distributed_chains
@@ -11,7 +13,9 @@ PROGRAM = """
 import sys
 import time
 
-from distributed import Client, LocalCluster, wait
+import dask
+import dask.bag
+from distributed import Client, LocalCluster, Queue, Variable, wait
 
 import autotb
 
@@ -64,6 +68,23 @@ def main():
             told(client.submit(add_tax, first))
             del first
             time.sleep(0.5)
+            print("=== persisted", file=sys.stderr, flush=True)
+            rows = [{**item, "case": "persisted"} for item in items[:2]]
+            bag = dask.bag.from_sequence(rows, npartitions=2).map(price_one)
+            kept = bag.persist()
+            wait(kept)
+            told(client.compute(kept.sum()))
+            del kept
+            print("=== variable", file=sys.stderr, flush=True)
+            first = client.submit(price_one, {**items[0], "case": "variable"})
+            Variable("first").set(first)
+            del first
+            told(Variable("first").get(timeout=60))
+            Queue("all").put(client.submit(own, 2))
+            told(Queue("all").get(timeout=60))
+            print("=== elsewhere", file=sys.stderr, flush=True)
+            told(client.compute(dask.delayed(own)(3)))
+            told(client.submit(own, 4))
             print("=== skip", file=sys.stderr, flush=True)
             client.gather(client.map(price_one, [{**items[0], "skip": number} for number in range(200)]), errors="skip")
 
@@ -87,6 +108,16 @@ def test_a_chain_is_named_and_its_root_has_its_own_place(run, kind):
         assert "never retrieved" not in found[case], found[case]
     assert "skipped: add_tax ← own ✗" in found["custom"]
 
+    for case, count in (("persisted", 1), ("variable", 2), ("elsewhere", 2)):
+        assert found[case].count("Traceback (most recent call last)") == count, found[case]
+        assert "never retrieved" not in found[case], found[case]
+    assert re.search(
+        rf", made at \S+main.py:{line['bag = dask.bag.from_sequence(rows, npartitions=2).map(price_one)']} in", found["persisted"]
+    )
+    for put in ('Variable("first").set(first)', 'Queue("all").put(client.submit(own, 2))'):
+        assert f", submitted at {ran.folder}/main.py:{line[put] - (put.startswith('V'))} in main]" in found["variable"]
+    assert "made at" not in found["elsewhere"].partition("own(item=3)")[2]  # a function that was given to delayed as well
+
 
 def test_many_failures_that_are_skipped_are_one_story_and_a_count(run):
     found = sections(run(PROGRAM, "threads").stderr)["skip"]
@@ -101,7 +132,9 @@ import sys
 import threading
 import time
 
-from distributed import Client, LocalCluster, wait
+import dask
+import dask.bag
+from distributed import Client, LocalCluster, Queue, Variable, wait
 
 from autotb.engines import distributed, distributed_chains
 
