@@ -31,7 +31,7 @@ def catch_up(index: Index, folder: str, checks_all: bool) -> None:
             index.forget(damaged)
             lost += damaged
             whole = 0
-        unread = _read(index, folder, shard, whole)
+        unread = _read(index, folder, shard, whole, known.get(shard, 0))
         if unread and not damaged:
             path = os.path.join(folder, result_log.FOLDER, shard)
             _warn(f"{path}: {unread:,} bytes are damaged: what was kept there is called again")
@@ -55,42 +55,53 @@ def _is_sound(folder: str, shard: str, whole: int, last: int | None) -> bool:
 
 def _damaged(index: Index, folder: str, shard: str) -> list[tuple[int, int]]:
     """The elements that the index has in a shard, and that are not there."""
-    whole = {found.offset: found.record for found in result_log.scan(folder, shard) if found.record is not None}
-    lost = []
-    for step, at, offset in index.rows(shard):
-        record = whole.get(offset)
-        if record is None or (record.step, record.at) != (step, at):
-            lost.append((step, at))
-    return lost
+    lost, rows = [], index.rows(shard)
+    row = next(rows, None)
+    for found in result_log.scan(folder, shard):
+        while row is not None and row[2] < found.end:
+            record = found.record
+            if row[2] != found.offset or record is None or (record.step, record.at) != row[:2]:
+                lost.append(row[:2])
+            row = next(rows, None)
+    return lost if row is None else [*lost, row[:2], *((step, at) for step, at, _ in rows)]
 
 
-def _read(index: Index, folder: str, shard: str, start: int) -> int:
-    """Take in the records of a shard from a byte on.  Returns how many bytes between them are none."""
+def _read(index: Index, folder: str, shard: str, start: int, known_to: int) -> int:
+    """Take in the records of a shard from a byte on that are not in the index.  Returns how many bytes between them are none,
+    behind those that an earlier run has read: what is damaged there was in the index, or is told already."""
     newest: dict[tuple[int, int], tuple[int, Place]] = {}
     damaged, end = 0, start
+    known = index.rows(shard)
+    row = next(known, None)
     for found in result_log.scan(folder, shard, start):
         end = found.end
+        while row is not None and row[2] < found.offset:
+            row = next(known, None)
         if found.record is None:
-            damaged += found.end - found.offset
+            damaged += max(0, found.end - max(found.offset, known_to))
             continue
         key = found.record.step, found.record.at
+        if row == (*key, found.offset):
+            continue
         if key not in newest or newest[key][0] <= found.record.stamp:
             newest[key] = found.record.stamp, Place(shard, found.offset, found.record.state)
+    known.close()
     rows: dict[int, list[tuple[int, Place]]] = {}
-    for (step, at), (stamp, place) in newest.items():
-        before = index.place(step, at)
-        if before is None or _stamp(folder, before) <= stamp:
-            rows.setdefault(step, []).append((at, place))
+    with result_log.Reader(folder) as reader:
+        for (step, at), (stamp, place) in newest.items():
+            before = index.place(step, at)
+            if before is None or _stamp(reader, before) <= stamp:
+                rows.setdefault(step, []).append((at, place))
     for step, some in rows.items():
         index.add(step, some)
     index.set_whole(shard, end)
     return damaged
 
 
-def _stamp(folder: str, place: Place) -> int:
+def _stamp(reader: result_log.Reader, place: Place) -> int:
     """When a record was written; 0 for one that is not whole."""
     try:
-        return next(result_log.read(folder, [place], only_text=True)).stamp
+        return reader.record(place, only_text=True).stamp
     except (OSError, ValueError):
         return 0
 

@@ -12,7 +12,7 @@ import os
 import sqlite3
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from typing import Any
 
@@ -121,9 +121,13 @@ class Index:
         names = dict(self.execute("SELECT id, name FROM shards"))
         return {names[shard]: last for shard, last in self.execute("SELECT shard, MAX(offset) FROM elements GROUP BY shard")}
 
-    def rows(self, shard: str) -> Iterator[tuple[int, int, int]]:
-        """Step, element and offset of each element that is in a shard."""
-        return iter(self.execute("SELECT step, at, offset FROM elements WHERE shard = ?", (self._shard(shard),)))
+    def rows(self, shard: str) -> Generator[tuple[int, int, int], None, None]:
+        """Step, element and offset of each element that is in a shard, in the order of their offsets; none of them is kept."""
+        try:
+            statement = "SELECT step, at, offset FROM elements WHERE shard = ? ORDER BY offset"
+            yield from self.connection.execute(statement, (self._shard(shard),))
+        except sqlite3.DatabaseError as error:
+            raise _said(self.path, error) from error
 
     def forget(self, elements: Iterable[tuple[int, int]]) -> None:
         """Elements, by step and number, that are not there."""

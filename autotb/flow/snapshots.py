@@ -347,6 +347,10 @@ class PropagatedErrorSnapshot(Noted):
 
 
 ERRORS = (ErrorSnapshot, PropagatedErrorSnapshot)
+safe_repr.ours |= {PropagatedErrorSnapshot: repr, ArrayReference: repr, Opaque: repr}
+safe_repr.ours[ErrorSnapshot] = lambda error: _harmless(
+    f"<ErrorSnapshot of {safe_repr.cut(packing.headline(error.exception), 100)}>"
+)
 
 
 def is_error(value: Any) -> bool:

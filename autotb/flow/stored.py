@@ -18,6 +18,7 @@ from autotb.flow.result_log import ItemPlace, Place
 from autotb.flow.snapshots import Noted
 from autotb.flow.steps import Nest
 from autotb.flow.store import nested
+from autotb.record import safe_repr
 
 
 class Reference:
@@ -28,6 +29,9 @@ class Reference:
 
     def __repr__(self) -> str:
         return self.text
+
+
+safe_repr.ours[Reference] = repr
 
 
 class Places(Sequence[Any]):

@@ -15,6 +15,7 @@ from autotb.record.redaction import MASK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
+    from collections.abc import Callable
     from typing import Any
 
 MAX_TEXT = 120  # characters of one string
@@ -116,6 +117,8 @@ def _tells_of_the_next(value: Any, kind: type, number: int, item: Any) -> bool:
 def _object(value: Any, kind: type, depth: int) -> str:
     if issubclass(kind, type):
         return f"<class {type_name(value)}>"
+    if type(kind) is type and kind in ours:
+        return redaction.mask(ours[kind](value))
     shaped = _shaped(value, kind)
     if shaped:
         return shaped
@@ -238,6 +241,9 @@ _Cached = type(functools.lru_cache(len))
 
 
 chunk_runner: Any = None  # the code of the function that makes the calls of a chunk one after the other: those are what is told
+
+
+ours: dict[type, Callable[[Any], str]] = {}  # types of autotb's own that may be among arguments, and how they are told
 
 
 sealed: Any = None  # the type of an object that is such a call with its arguments

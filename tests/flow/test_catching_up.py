@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
+import warnings
 from contextlib import closing
 
 import pytest
@@ -83,7 +86,7 @@ def test_a_shard_that_became_shorter_is_read_as_a_whole(folder):
         assert sorted(caught_up(folder)) == [0]
 
 
-def test_damage_in_the_midst_is_found_where_all_is_checked(folder):
+def test_damage_in_the_midst_is_found_where_all_is_checked(folder, monkeypatch):
     path, places = kept(folder, (0, 1), (1, 2), (2, 3))
     caught_up(folder)
     with open(path, "r+b") as file:
@@ -93,6 +96,12 @@ def test_damage_in_the_midst_is_found_where_all_is_checked(folder):
     assert sorted(caught_up(folder)) == [0, 1, 2]
     with pytest.warns(RuntimeWarning, match="called again: element 0 of step 'load'$"):
         assert sorted(caught_up(folder, checks_all=True)) == [1, 2]
+    asked = []
+    place = index.Index.place
+    monkeypatch.setattr(index.Index, "place", lambda *of: asked.append(of) or place(*of))
+    with warnings.catch_warnings(action="error") if sys.version_info >= (3, 11) else contextlib.nullcontext():
+        assert sorted(caught_up(folder, checks_all=True)) == [1, 2]  # nothing is called again of what was told before
+    assert asked == []  # what is where the index has it is read, and nothing else
 
 
 def test_a_torn_tail_is_nothing(folder):

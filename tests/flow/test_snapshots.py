@@ -14,7 +14,8 @@ import pytest
 import autotb
 from autotb.flow import binding
 from autotb.flow.packing import Opaque
-from autotb.flow.snapshots import ErrorInfo, ErrorSnapshot, ErrorStub, PropagatedErrorSnapshot, Reason
+from autotb.flow.snapshots import ArrayReference, ErrorInfo, ErrorSnapshot, ErrorStub, PropagatedErrorSnapshot, Reason
+from autotb.record import safe_repr
 from tests.render import pages
 
 
@@ -264,3 +265,12 @@ def test_a_stub_is_one_boolean_that_cannot_be_changed():
     with pytest.raises(AttributeError):
         stub.propagated = False
     assert len(pickle.dumps(stub)) < 200
+
+
+def test_as_arguments_of_a_call_errors_are_told_in_short():
+    found = ErrorSnapshot(divide, {"x": 1}, ValueError("of old"))
+    skipped = PropagatedErrorSnapshot({}, divide, Reason.INPUT_IS_ERROR, {})
+
+    assert safe_repr.brief([found]) == "[<ErrorSnapshot of ValueError: of old>]"
+    assert safe_repr.brief(skipped) == "<PropagatedErrorSnapshot: divide was not called, input_is_error: >"
+    assert safe_repr.brief(ArrayReference("of f", (3,))) == "<array of f, shape (3,)>"

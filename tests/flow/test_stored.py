@@ -17,6 +17,7 @@ from autotb.flow import store, stored
 from autotb.flow.messages import Unread
 from autotb.flow.step_inputs import Upstream
 from autotb.flow.stored import Stored
+from autotb.record import safe_repr
 from tests.flow.calls import Here, add, double
 
 
@@ -136,6 +137,7 @@ def test_a_column_is_told_of_without_reading(tmp_path):
     column = Stored(str(tmp_path), "token", "made", [[(7, place)], [(8, place)]], None, False, False)
 
     assert (len(column), repr(column[1])) == (2, "<element 8 of made>")
+    assert safe_repr.call(len, (column[1],)) == "len(<element 8 of made>)"
     with pytest.raises(Unread):
         next(iter(column))
 
