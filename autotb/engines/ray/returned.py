@@ -12,8 +12,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from autotb import engine_facts
-from autotb.assumption import Attributes, Lost
+from autotb import assumption, engine_facts
+from autotb.assumption import Attributes, Frame, Lost
 from autotb.instrument import engine_frames
 from autotb.instrument.patch import Patch
 from autotb.record import annotate, build, static
@@ -26,9 +26,12 @@ if TYPE_CHECKING:
     from autotb.instrument.types import Function
 
 _TRAIN = "ray.train.v2._internal.exceptions"
-_RANKS = "the error of each rank in place of a text of all"
+_RANKS, _TRIAL = "the error of each rank in place of a text of all", "which trial of Ray Tune's failed"
 FAILURES = Attributes("ray.train.v2.api.exceptions", "WorkerGroupError", "worker_failures", costs=_RANKS, optional=True)
 WORKERS = Attributes(_TRAIN, "UserExceptionWithTraceback", "_base_exc", "_traceback_str", costs=_RANKS, optional=True)
+TRAIN = Frame("ray.tune.trainable.trainable", "Trainable.train", "self", costs=_TRIAL, optional=True)
+MADE = Frame("ray.tune.trainable.trainable", "Trainable.__init__", "self", costs=_TRIAL, optional=True)
+INFO = Attributes("ray.tune.trainable.trainable", "Trainable", "_trial_info", costs=_TRIAL, optional=True)
 CONTROLLER = Attributes("ray.train.v2.api.exceptions", "ControllerError", "controller_failure", costs=_RANKS, optional=True)
 
 
@@ -66,13 +69,17 @@ def _rank() -> str | None:
 
 
 def trial(tb: TracebackType | None) -> str | None:
-    """The trial of Ray Tune's that this actor runs, whose frames are in the traceback."""
+    """The trial of Ray Tune's that this actor runs, of the object whose frames are in the traceback.
+
+    Ray's own function for it serves training functions alone: in a class of the user's it warns, and gives None.
+    """
     while tb is not None:
-        if static.name_of(tb.tb_frame).startswith("ray.tune."):
-            try:
-                return f"trial {sys.modules['ray.tune'].get_context().get_trial_name()}"
-            except Exception:
-                return None  # of a version that has no such function
+        is_tunes = static.name_of(tb.tb_frame) == TRAIN.module
+        (trainable,) = (assumption.read(tb.tb_frame, TRAIN, MADE) if is_tunes else None) or (None,)
+        (info,) = INFO.read(trainable) or (None,)
+        name = getattr(info, "trial_name", None)
+        if type(name) is str:
+            return f"trial {name}"
         tb = tb.tb_next
     return None
 
@@ -125,4 +132,4 @@ PATCHES = (
         costs=Lost.RECORD,
     ),
 )
-ASSUMPTIONS = (FAILURES, WORKERS, CONTROLLER)
+ASSUMPTIONS = (FAILURES, WORKERS, CONTROLLER, TRAIN, MADE, INFO)

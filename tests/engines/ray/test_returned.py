@@ -58,9 +58,22 @@ def in_tune():
     raise tuner.fit()[0].error
 
 
+class Model(ray.tune.Trainable):
+    def setup(self, config):
+        self.value = config["value"]
+
+    def step(self):
+        return {"loss": inverse(self.value)}
+
+
+def in_tunes_class():
+    run = ray.tune.RunConfig(storage_path=os.getcwd(), verbose=0)
+    raise ray.tune.Tuner(Model, param_space={"value": 0}, run_config=run).fit()[0].error
+
+
 if __name__ == "__main__":
     ray.init(num_cpus=2, include_dashboard=False, logging_level="ERROR")
-    for case in (in_pool, pickled_again, in_train, in_tune):
+    for case in (in_pool, pickled_again, in_train, in_tune, in_tunes_class):
         sys.stderr.write(f"=== {case.__name__}\\n")
         sys.stderr.flush()
         try:
@@ -76,6 +89,12 @@ EXPECTED = {
         ["in_tune", "loop", "inverse"],
         r"in a Ray actor, pid \d+, trial loop_\w+",
         "loop(config={'value': 0})",
+        "True False",
+    ),
+    "in_tunes_class": (
+        ["in_tunes_class", "step", "inverse"],
+        r"in a Ray actor, pid \d+, trial Model_\w+",
+        "Model.step()",
         "True False",
     ),
     "in_pool": (["in_pool", "inverse"], r"in a Ray pool's actor, pid \d+", "inverse(value=0)", "True False"),
@@ -106,6 +125,7 @@ def test_the_workers_story_arrives(ours, case):
     assert call in ran.stderr
     assert ("\nraised as ray.train.WorkerGroupError\n" in ran.stderr) == (case == "in_train")
     assert "Error Snippet" not in ran.stderr
+    assert "get_trial_name" not in ours.stderr  # Ray warns of its use in a class
     assert "ZeroDivisionError: division by zero" in ran.lines
     assert f"{case} {caught}" in ours.stdout
 
