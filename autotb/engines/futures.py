@@ -390,22 +390,27 @@ def _note_failure(future: Future, exc: BaseException, caller: FrameType) -> None
     global _took
     from autotb.instrument import failure_kinds, flood, resubmit, unretrieved
     from autotb.record import annotate
+    from autotb.record.capture import attached
 
     _took = flood.took
     if static.traceback_of(exc) is None:
         annotate.arrived(exc)
     _note_thread(exc, caller)
+    is_told = False
     if broken := executor_internals.read(caller, "breaking"):
         from autotb.instrument import executor_worker
         from autotb.postmortem import executor_deaths
 
+        # All of a pool get one exception: whoever has asked for another meanwhile holds it with what became of that one.
+        is_told = "hops" in (attached(exc) or ())
         executor_deaths.note(future, broken[0], INTERNALS.manager.read(broken[0]), executor_worker.call_of)
     if type(exc) is KeyboardInterrupt:
         _interrupted().ended(exc, getattr(future, SITE, None))
     if static.name(type(exc)) in _BROKEN_THREADS and (cause := _raised_by.get(_thread.get_ident())):
         annotate.note(exc, cause=cause)
     kind = failure_kinds.of(exc)  # while its record is as it came
-    _note_submitted(future.__dict__, exc)
+    if not is_told:
+        _note_submitted(future.__dict__, exc)
     resubmit.keep_call(future, exc, lambda: _call_of(caller))
     if unsent := executor_internals.read(caller, "feeding"):
         from autotb.instrument import executor_worker

@@ -29,7 +29,7 @@ class Autopsy:
     """
 
     def __init__(self, manager: Any, state: tuple[Any, Any], call_of: Callable[..., str | None]) -> None:
-        pending, processes = state[0], dict(state[1])
+        pending, processes = dict(state[0]), dict(state[1])  # the program may submit more meanwhile
         self.engine, self.pool = _names(manager)
         self.dead: dict[int | None, Hop] = {}
         self.raised: Tree | None = None

@@ -103,6 +103,36 @@ def test_of_a_task_that_ran_is_never_said_that_it_did_not_start(run, tmp_path, k
     assert "never started: the pool broke before" in told["5"]
 
 
+HELD = """
+import os, signal
+from concurrent.futures import ProcessPoolExecutor, wait
+
+import autotb
+
+def work(n):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+if __name__ == "__main__":
+    held = []
+    pool = ProcessPoolExecutor(1)
+    futures = [pool.submit(work, n) for n in range(6)]
+    futures[0].add_done_callback(lambda future: held.append(future.exception()))  # before the others have failed
+    wait(futures)
+    pool.shutdown()
+    print(autotb.explain(held[0]))
+    print("===")
+    print(autotb.explain(futures[5].exception()))
+"""
+
+
+def test_who_holds_the_error_of_a_task_keeps_its_story_while_the_others_fail(run):
+    """All of a pool get one exception, one after the other."""
+    first, _, last = run(HELD).stdout.partition("===")
+
+    assert "work(n=0)" in first and "started and then crashed" in first and "never started" not in first, first
+    assert "never started: the pool broke before" in last
+
+
 ON = (PROGRAMS / "went_on.py").read_text()
 
 
