@@ -31,7 +31,7 @@ def wrap_init(original: Function) -> Function:
         made = original(*args, **kwargs)
         try:
             c10d: Any = sys.modules[_MODULE]
-            ranks.joined(int(c10d.get_rank()), int(c10d.get_world_size()))
+            ranks.joined("torch", int(c10d.get_rank()), int(c10d.get_world_size()))
         except Exception:
             pass  # it is told without its rank
         return made

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def hop(exc: BaseException, tb: TracebackType | None) -> Hop:
     """A worker's header: the rank, its process, and what was called."""
-    return build.hop("torch", f"in {ranks.here()}", call=call(exc, tb))
+    return build.hop(ranks.engine(), f"in {ranks.here()}", call=call(exc, tb))
 
 
 def call(exc: BaseException, tb: TracebackType | None) -> str | None:

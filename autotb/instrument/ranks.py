@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from re import Pattern
 
-_rank: tuple[int, str] | None = None  # the process that joined, and what it is there: a child that it forks is no rank
+_rank: tuple[int, str, str] | None = None  # the process that joined, what it is there, and of which engine's: a child is no rank
 
 #: The connection to another rank, in gloo's and NCCL's words and in those of the store at which they meet.
 _CLOSED = (
@@ -27,15 +27,20 @@ LOST: Pattern[str] = re.compile(
 )
 
 
-def joined(rank: int, world: int) -> None:
+def joined(engine: str, rank: int, world: int) -> None:
     """This process has met the others; one that is alone is a plain program."""
     global _rank
-    _rank = (os.getpid(), f"rank {rank} of {world}") if world > 1 else None
+    _rank = (os.getpid(), f"rank {rank} of {world}", engine) if world > 1 else None
 
 
 def here() -> str:
     """``rank 1 of 2``, or nothing in a process that is none."""
     return _rank[1] if _rank is not None and _rank[0] == os.getpid() else ""
+
+
+def engine() -> str:
+    """Whose rank it is."""
+    return _rank[2] if _rank is not None else ""
 
 
 def has_lost_another(exc: BaseException) -> bool:

@@ -30,6 +30,7 @@ ELSEWHERE = {
     "autotb/engines/multiprocessing/worker.py": "multiprocess is a copy of it",
     "autotb/engines/prefect.py": "it runs on AnyIO",
     "autotb/engines/torch.py": "PyTorch and torchrun are two adapters",
+    "autotb/engines/torch_ranks.py": "a part of PyTorch's adapter",
     "autotb/engines/torchelastic.py": "PyTorch and torchrun are two adapters",
     "autotb/flow/executors.py": "engines on which errors are values",
     "autotb/instrument/attributes.py": "attributes of its own objects",

@@ -15,10 +15,10 @@ def no_rank(monkeypatch):
 
 
 def test_a_rank_is_one_of_several_in_its_own_process_alone(monkeypatch):
-    ranks.joined(0, 1)
+    ranks.joined("torch", 0, 1)
     assert ranks.here() == ""
 
-    ranks.joined(3, 8)
+    ranks.joined("torch", 3, 8)
     assert ranks.here() == "rank 3 of 8"
 
     monkeypatch.setattr(os, "getpid", lambda: -1)
@@ -40,6 +40,6 @@ def test_a_rank_is_one_of_several_in_its_own_process_alone(monkeypatch):
 )
 def test_an_error_that_says_that_another_rank_is_gone(error, is_lost):
     assert not ranks.has_lost_another(error)
-    ranks.joined(0, 2)
+    ranks.joined("torch", 0, 2)
 
     assert ranks.has_lost_another(error) is is_lost

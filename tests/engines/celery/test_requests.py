@@ -34,34 +34,34 @@ def killed(item):
 
 
 def chained():
-    chain(rate.s(3, 0), add.s(2), add.si(3, second=4))().get(timeout=30)
+    chain(rate.s(3, 0), add.s(2), add.si(3, second=4))().get(timeout=100)
 
 
 def chord_by_id():
     body = chord([rate.s(3, 1), rate.s(3, 0)])(total.s() | add.s(1))
     while app.AsyncResult(body.id).state != "FAILURE":
         time.sleep(0.02)
-    app.AsyncResult(body.id).get(timeout=30)
+    app.AsyncResult(body.id).get(timeout=100)
 
 
 def linked():
-    rate.apply_async((3, 0), link=add.s(4)).get(timeout=30)
+    rate.apply_async((3, 0), link=add.s(4)).get(timeout=100)
 
 
 def autoretry():
-    again.delay(3, 0).get(timeout=30)
+    again.delay(3, 0).get(timeout=100)
 
 
 def own_retry():
-    once_more.delay(3).get(timeout=30)
+    once_more.delay(3).get(timeout=100)
 
 
 def death():
-    killed.delay("x").get(timeout=30)
+    killed.delay("x").get(timeout=100)
 
 
 def too_long():
-    nap.apply_async((30,), time_limit=1).get(timeout=30)
+    nap.apply_async((30,), time_limit=1).get(timeout=100)
 """
 CASES = ["chained", "chord_by_id", "linked", "autoretry", "own_retry", "too_long", "death"]
 pytestmark = kit.on_main

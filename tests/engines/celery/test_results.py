@@ -17,23 +17,23 @@ CODE = """
 
 def piped():
     result = (add.s(3, -3) | rate.si(4, 0) | add.s(2)).apply_async()
-    result.get(timeout=30)
+    result.get(timeout=100)
 
 
 def grouped():
     found = group([rate.s(1, 1), rate.s(2, 0), rate.s(3, 0), refused.s("x")])()
     while not found.ready():
         time.sleep(0.02)
-    found.get(timeout=30)
+    found.get(timeout=100)
 
 
 def one_of_a_group():
     found = group([rate.s(1, 1), rate.s(2, 0)])()
-    found.results[1].get(timeout=30)
+    found.results[1].get(timeout=100)
 
 
 def by_name():
-    app.send_task("main.rate", (5, 0)).get(timeout=30)
+    app.send_task("main.rate", (5, 0)).get(timeout=100)
 
 
 def chain_timed_out():
@@ -49,12 +49,12 @@ def chain_timed_out():
 def revoked():
     result = nap.apply_async((seconds,), countdown=60)
     result.revoke()
-    result.get(timeout=30)
+    result.get(timeout=100)
 
 
 def group_timed_out():
     first, found = add.delay(1), group([add.s(1), add.s(2)])
-    first.get(timeout=30)
+    first.get(timeout=100)
     worker_is_held = nap.delay(0.5)
     found().get(timeout=0)
 
