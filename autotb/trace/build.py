@@ -97,7 +97,7 @@ def _with_text(stack: Stack, remote: str, where: str) -> Stack:
         said = "\n".join([line for line in remote.split("\n") if line.strip()][-LAST_LINES:])
         known = not said or said.split("\n")[-1].strip() in stack.message
         return stack if known else replace(stack, notes=(*stack.notes, f"{where or 'in a worker'}:\n{said}"))
-    if stack.culprit and not any(hop.where for hop in stack.hops):  # it could not be sent: no worker has told this
+    if stack.culprit and not (stack.hops and stack.hops[-1].where):  # it could not be sent: no worker has told this
         here = Hop(frames=tuple(_sourced(frame) for hop in parsed.hops for frame in hop.frames))
         reason = replace(parsed, hops=(here,), cause=_all_sourced(parsed.cause), context=_all_sourced(parsed.context))
         return replace(stack, cause=stack.cause or reason) if _is_another(parsed, stack) else stack

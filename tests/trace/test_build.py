@@ -178,6 +178,22 @@ def test_a_workers_text_of_another_error_is_the_cause():
     assert (stack.headline, stack.cause.headline) == ("E: m", "ZeroDivisionError: division by zero")
 
 
+def test_what_a_worker_could_not_send_on_ran_in_no_further_worker():
+    """A pool inside of a worker: the text is that of its thread."""
+    unsent = {"frames": [], "call": "pow(<lock>, 2)", "submitted": {"path": "/a.py", "line": 6, "name": "score"}}
+    record = tree(
+        type="ZeroDivisionError",
+        message="division by zero",
+        text=TEXT,
+        culprit="args[0] → _thread.lock",
+        hops=[{"where": "in a process-pool worker", "frames": []}, unsent],
+    )
+    hops = build.from_tree(record).stack.hops
+
+    assert [hop.where for hop in hops] == ["in a process-pool worker", ""]
+    assert hops[1].call == "pow(<lock>, 2)"
+
+
 def test_a_workers_text_takes_the_place_of_the_empty_hop_that_was_submitted():
     place = {"path": "/main.py", "line": 3, "name": "main"}
     record = tree(type="ZeroDivisionError", message="division by zero", text=TEXT, hops=[{"frames": [], "submitted": place}])
