@@ -59,6 +59,11 @@ class Retold:
             _remember(key, self, light)
 
     def _make(self, tb: TracebackType | None) -> None:
+        if attached(self.error) is None:  # its traceback alone is shorter
+            self.tb = without_engines(tb)
+            count = sum(1 for _ in _entries(tb)) - sum(1 for _ in _entries(self.tb))
+            self.places, self.after = [], list(filter(None, [phrases.hidden(count)]))
+            return
         in_force = settings.used("frames", "args")
         stack = self.trace.stack
         is_bare = visible.is_bare(stack)
@@ -171,13 +176,18 @@ def of(error: BaseException | None, tb: TracebackType | None, *, with_workers: b
     """
     if tb is None or error is None or not issubclass(type(error), BaseException) or is_silent():
         return None
-    if not (with_workers or attached(error) is not None) or not settings.switch("traceback"):
+    if (attached(error) is None and not (with_workers and _is_shortened(tb))) or not settings.switch("traceback"):
         return None
     known: Retold | None = getattr(_reading, "told", {}).get(id(error))
     if known is not None:
         return known  # it is not as it was while it is read
     with own:
         return Retold(error, static.in_place_of_copy(error, tb))
+
+
+def _is_shortened(tb: TracebackType) -> bool:
+    """Whether there are engines' frames to be left out."""
+    return settings.value("frames") != "all" and any(map(is_engines, _entries(tb)))
 
 
 def is_read(error: object) -> bool:
