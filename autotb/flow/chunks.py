@@ -145,7 +145,7 @@ class _Calls:
         found: Any = self.results
         if self.keeper is not None:
             kept = self.keeper.end(found)
-            found = kept if self.is_here else packing.dumps(kept)
+            found = kept if self.is_here else _sent(kept)
         elif not self.is_here:
             found = _pickled(found, self.function, columns, self.constants)
         is_partly = self.keeper is not None and self.keeper.kept
@@ -178,14 +178,47 @@ safe_repr.sealed = Sealed
 
 
 def received(sent: Any, count: int) -> Took:
-    """What :func:`run` made, with a list or a :class:`Kept` in it.  A pickle that cannot be read fails all calls of the chunk."""
+    """What :func:`run` made, with a list or a :class:`Kept` in it.  A call whose result cannot be read here has failed; a pickle
+    that is torn fails all calls of the chunk."""
     took = sent if type(sent) is Took else Took(sent, None)
     if type(took.results) is not bytes:
         return took
     try:
-        return took._replace(results=pickle.loads(took.results))
+        return took._replace(results=_read(took.results))
     except Exception as error:
         return Took(Partly([Failed(error) for _ in range(count)]), None)
+
+
+def _read(sent: bytes) -> Any:
+    found, lost = _results(sent)
+    if type(found) is Kept and type(found.results) is bytes:
+        found.results, lost = _results(found.results)
+        if lost:  # these have failed: what a worker has kept of them counts no more
+            found.places = [None if at in lost else place for at, place in enumerate(found.places)]
+    return found
+
+
+def _results(sent: bytes) -> tuple[Any, set[int]]:
+    """The results, and which of them cannot be read here."""
+    try:
+        return pickle.loads(sent), set()
+    except Exception as error:
+        why = error
+    from autotb.flow import salvage
+
+    try:
+        found = salvage.items(sent)
+    except Exception:
+        raise why from None
+    lost = {at for at, one in enumerate(found) if type(one) is salvage.Unreadable}
+    return Partly([failing.unreadable(one.error) if at in lost else one for at, one in enumerate(found)]), lost
+
+
+def _sent(kept: Any) -> bytes:
+    """The results in a pickle of their own: that one cannot be read says nothing of where the others are kept."""
+    if type(kept) is Kept:
+        kept = Kept(packing.dumps(kept.results), kept.places, kept.unseen)
+    return packing.dumps(kept)
 
 
 def _pickled(results: list[Any], function: Any, columns: tuple[list[Any], ...], constants: dict[str, Any]) -> bytes:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from autotb.record.schema import Hop
 
 
+_UNREADABLE = "in the process that runs the flow, where the result of the call was unpickled"
+
+
 def failed(
     error: Exception,
     function: Any,
@@ -54,6 +57,16 @@ def unfit(error: Exception, result: Any, function: Any, args: tuple[Any, ...], c
     except Exception:
         pass  # as above
     return found
+
+
+def unreadable(error: Exception) -> Failed:
+    """A call that returned what cannot be unpickled here, which raised the error."""
+    begun = error.__traceback__
+    while begun is not None and ownership.kind_of_frame(begun.tb_frame) != ownership.USER:
+        begun = begun.tb_next
+    annotate.attach(error, build.record(error, begun, build.hop("flow", _UNREADABLE)))
+    error.__traceback__ = None
+    return Failed(error)
 
 
 def _from_users(begun: TracebackType | None) -> TracebackType | None:

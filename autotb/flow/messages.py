@@ -154,11 +154,11 @@ class Partly(list[Any]):
 
 class Kept:
     """What a worker with a :class:`Sink` sends back: results (stubs in place of errors that it has kept) and their places, None
-    for each that it has not; ``unseen`` says that it cannot see the folder."""
+    for each that it has not; ``unseen`` says that it cannot see the folder.  On the way the results are a pickle."""
 
     __slots__ = ("places", "results", "unseen")
 
-    def __init__(self, results: list[Any], places: list[Any], unseen: bool = False) -> None:
+    def __init__(self, results: Any, places: list[Any], unseen: bool = False) -> None:
         self.results, self.places, self.unseen = results, places, unseen
 
     def __reduce__(self) -> tuple[Any, ...]:

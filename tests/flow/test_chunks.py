@@ -11,7 +11,7 @@ import pytest
 
 import autotb
 from autotb.flow import chunks, failing
-from autotb.flow.messages import Failed, Partly, Terms
+from autotb.flow.messages import Failed, Kept, Partly, Terms
 from tests.flow.calls import add, double, interrupted, invert, locks
 
 HERE, ELSEWHERE = os.getpid(), -1
@@ -98,6 +98,33 @@ def test_a_result_that_cannot_be_pickled_spoils_no_other():
 
 def test_a_result_of_this_process_need_not_be_picklable():
     assert type(run(locks, [2])[0]) is type(threading.Lock())
+
+
+class Unreadable:
+    def __reduce__(self):
+        return int, ("no number",)
+
+
+def make(x):
+    return Unreadable() if x == 2 else [x]
+
+
+@pytest.mark.parametrize("is_kept", [False, True])
+def test_a_result_that_cannot_be_read_fails_its_own_call_alone(is_kept):
+    """What a worker has kept of it counts no more."""
+    made = took(make, [1, 2, 3], parent=ELSEWHERE)
+    if is_kept:
+        made = made._replace(results=chunks._sent(Kept([make(1), make(2), make(3)], [(0,), (1,), (2,)])))
+    results = chunks.received(made, 3).results
+    if is_kept:
+        assert results.places == [(0,), None, (2,)]
+        results = results.results
+
+    assert kinds(results) == [[1], "failed", [3]]
+    assert type(results) is Partly
+    told = str(autotb.explain(results[1].exception))
+    assert "in the process that runs the flow, where the result of the call was unpickled" in told
+    assert told.rstrip().endswith("ValueError: invalid literal for int() with base 10: 'no number'")
 
 
 def test_a_pickle_that_cannot_be_read_fails_all_calls():
