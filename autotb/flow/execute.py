@@ -10,7 +10,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from autotb.flow import cache, left_out
+from autotb.flow import cache, failing, left_out
 from autotb.flow.cache import Cache
 from autotb.flow.context import RAISE, ErrorContext, maybe_propagate_before_call, scan, wrapped_or_leaving
 from autotb.flow.messages import Failed, Partly
@@ -118,6 +118,7 @@ def _wrapped(run: Run, work: Work, args: tuple[Any, ...], kwargs: dict[str, Any]
     except Exception:
         pass  # a nicety of the story
     args, kwargs = tuple(map(here, args)), loaded(kwargs)
+    failing.note_call(failed.exception, work.function, args, kwargs)
     if run.mode == RAISE:
         run.tell(work, bytes([FAILED]))
     snapshot = wrapped_or_leaving(run.mode, work.function, args, kwargs, failed.exception, run.owners, failed.earlier)

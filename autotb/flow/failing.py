@@ -69,6 +69,17 @@ def unreadable(error: Exception) -> Failed:
     return Failed(error)
 
 
+def note_call(error: BaseException, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Of a result that could not be read: the call that it is of, which the worker has not told."""
+    try:
+        hop = ((capture.attached(error) or {}).get("hops") or [{}])[0]
+        call = build.call_text(function, args, kwargs) if hop.get("where") == _UNREADABLE else None
+        if call is not None:
+            hop["call"] = call
+    except Exception:
+        pass  # the error itself is told
+
+
 def _from_users(begun: TracebackType | None) -> TracebackType | None:
     """A traceback from the last frame on before the first one of the user's (a ``__reduce__`` of his), if there is one: what
     pickles is told in words."""

@@ -61,3 +61,23 @@ def test_an_error_that_is_raised_here_keeps_its_frames(is_raised):
 
     assert (found.exception.__traceback__ is not None) is is_raised
     assert capture.attached(found.exception)["hops"][0]["call"] == "double(x=2)"
+
+
+class Unreadable:
+    def __reduce__(self):
+        return int, ("no number",)
+
+
+def unreadable(x):
+    return Unreadable() if x == 2 else x
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_a_call_whose_result_cannot_be_read_is_named_and_fails_alone(tmp_path, folder):
+    flow = autotb.Flow("processes", run_folder=tmp_path / "run" if folder else None, error_handling="continue", progress=False)
+    made = flow.map(autotb.step(unreadable, chunksize=5), range(5))
+    results = list(flow.run()[made])
+
+    assert [results[at] for at in (0, 1, 3, 4)] == [0, 1, 3, 4]
+    hop = autotb.explain(results[2].exception).stack.hops[0]
+    assert (hop.where.partition(",")[0], hop.call) == ("in the process that runs the flow", "unreadable(x=2)")
