@@ -204,8 +204,8 @@ def _import(module: str, problems: list[str]) -> None:
         if importlib.util.find_spec(module) is not None:
             importlib.import_module(module)
     except Exception as error:
-        if isinstance(error, ModuleNotFoundError) and error.name == module:
-            return  # in this version the module that would hold it is no package
+        if isinstance(error, ModuleNotFoundError) and error.name and f"{module}.".startswith(f"{error.name}."):
+            return  # in this version the module that would hold it is no package, or it is of another package that is not here
         if not _wants_an_extra(module, error):
             problems.append(f"{module} cannot be imported: {type(error).__name__}: {error}")
 

@@ -97,15 +97,28 @@ def _wrap_bag(original: Function) -> Function:
     @functools.wraps(original)
     def __init__(self: Any, dsk: object, name: str, *args: object, **kwargs: object) -> None:
         original(self, dsk, name, *args, **kwargs)
-        try:
-            site = callsite.here(3)
-            if not all(_is_same_line(one, site) for one in _before(self.dask.dependencies, name)):
-                site = None
-            _note(_chains, name, site)
-        except Exception:
-            pass  # the line is not told
+        _made(self, name)
 
     return __init__
+
+
+def _wrap_item(original: Function) -> Function:
+    @functools.wraps(original)
+    def __init__(self: Any, dsk: object, key: str, *args: object, **kwargs: object) -> None:
+        original(self, dsk, key, *args, **kwargs)
+        _made(self, key)
+
+    return __init__
+
+
+def _made(bag: Any, name: str) -> None:
+    try:
+        site = callsite.here(4)
+        if not all(_is_same_line(one, site) for one in _before(bag.dask.dependencies, name)):
+            site = None
+        _note(_chains, name, site)
+    except Exception:
+        pass  # the line is not told
 
 
 def _before(dependencies: dict[str, set[str]], name: str) -> Iterator[Site | None]:
@@ -122,6 +135,7 @@ def _before(dependencies: dict[str, set[str]], name: str) -> Iterator[Site | Non
 _GIVING = ("map", "filter", "remove", "map_partitions", "starmap", "fold", "foldby", "groupby", "reduction", "accumulate")
 PATCHES = (
     *(Patch("dask.bag.core", f"Bag.{name}", giving, optional=True, costs=lazy.COSTS) for name in _GIVING),
-    *(Patch("dask.bag.core", f"{kind}.__init__", _wrap_bag, optional=True, costs=lazy.COSTS) for kind in ("Bag", "Item")),
+    Patch("dask.bag.core", "Bag.__init__", _wrap_bag, optional=True, costs=lazy.COSTS),
+    Patch("dask.bag.core", "Item.__init__", _wrap_item, optional=True, costs=lazy.COSTS),
 )
 ASSUMPTIONS = (NAME,)

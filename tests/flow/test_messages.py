@@ -70,11 +70,3 @@ def test_rows_of_a_chunk(columns, rows):
 def test_columns_of_other_lengths_are_loud():
     with pytest.raises(ValueError):
         list(messages.rows_of(([1], [1, 2])))
-
-
-def test_a_result_that_can_be_pickled_is_itself():
-    assert messages.fit([1]) == [1]
-
-
-def test_a_result_that_cannot_is_why():
-    assert "cannot pickle" in str(messages.fit(threading.Lock()).exception)
