@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+import pytest
+
 from tests.engines import kit
 from tests.engines.declared import Engine
 
@@ -60,6 +62,7 @@ ENGINES = {
 }
 
 
+@pytest.mark.on_main()
 class TestPool(kit.Standard):
     MAIN = MAIN
     WAYS = {

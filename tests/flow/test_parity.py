@@ -52,6 +52,7 @@ def expected(tmp_path_factory):
 
 
 @pytest.mark.behaviour("S2-10", "S2-12", "S2-55", "S2-57", "S2-61")
+@pytest.mark.on_main("ray", "parsl")
 @pytest.mark.parametrize("name", EXECUTORS)
 def test_every_executor_comes_to_the_same(tmp_path, name, expected):
     assert outcome(tmp_path, name) == expected
@@ -98,7 +99,7 @@ def test_what_it_comes_to(expected):
 
 @pytest.mark.behaviour("S2-4")
 @pytest.mark.parametrize("name", ["processes", "loky", "ray", "dask"])
-@pytest.mark.on_main("ray")
+@pytest.mark.on_main("ray", "dask")
 def test_a_worker_that_dies_ends_the_run_and_is_told_with_the_call(tmp_path, name):
     told = []
     for autotb in ("1", "0"):

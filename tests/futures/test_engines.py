@@ -285,6 +285,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.on_main()
 def test_ray(tmp_path):
     ran = programs.run(tmp_path, RAY, str(tmp_path / "calls"), timeout=200)
     assert ran.status == 0, ran.stdout + ran.stderr

@@ -381,6 +381,7 @@ def _told(ran):
 
 
 @pytest.mark.behaviour("S1-37")
+@pytest.mark.on_main("processes")
 @pytest.mark.parametrize("kind", ["threads", "processes"])
 def test_parsl_runs_what_failed_upstream_anew(tmp_path, kind):
     ran = programs.run(tmp_path, PARSL, kind, str(tmp_path), timeout=200)

@@ -56,6 +56,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.on_main("parsl")
 @pytest.mark.parametrize(
     "engine",
     ["parsl", "executorlib", "ipyparallel", "distributed", pytest.param("pyspark", marks=programs.needs("java"))],

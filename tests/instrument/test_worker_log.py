@@ -101,6 +101,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.behaviour("S1-43", "S1-44", "S1-45")
+@pytest.mark.on_main("parsl", "ray")
 @pytest.mark.parametrize("engine", ["processes", "pool", "loky", "parsl", "dask", "ray", "pebble", "mpire"])
 def test_marks_and_environment(run, tmp_path, engine):
     folder = tmp_path / "logs"

@@ -216,6 +216,7 @@ def test_dask_fails_tasks_that_never_ran_too(shows):
     shows(PROGRAM, check, "dask", "kill")
 
 
+@pytest.mark.on_main()
 def test_dask_tells_how_many_workers_a_task_has_cost(shows):
     def check(ran):
         assert re.search(r"3 workers before it died of the same task, pids \d+, \d+, \d+", flat(ran.stderr))

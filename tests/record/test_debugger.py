@@ -89,6 +89,7 @@ SESSION = (
 )
 
 
+@pytest.mark.on_main("parsl")
 @pytest.mark.parametrize("engine", ["pool", "dask", "parsl", pytest.param("ray", marks=kit.on_main)])
 def test_it_stands_in_the_workers_line(tmp_path, engine):
     (tmp_path / "tasks.py").write_text(TASKS)

@@ -63,6 +63,7 @@ def _no_worker_is_left(tmp_path):
             pass
 
 
+@pytest.mark.on_main()
 @pytest.mark.parametrize("way", WAYS)
 def test_each_task_is_told(tmp_path, way):
     bare = interrupted(tmp_path / "bare", way, code=PROGRAM, autotb="0")
