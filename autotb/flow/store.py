@@ -259,6 +259,8 @@ class Folder(Memory):
         self._grown: set[str] = set()  # steps that have become longer
         self._flowing: set[str] = set()  # those that may become longer still
         self._identities: dict[tuple[str, int], str] = {}  # of errors that steps take which are given errors
+        self._skipped: set[str] = set()  # steps of which an earlier run has skipped calls
+        self._earlier: result_log.Reader | None = None  # for what stands of these
         self._going: dict[str, tuple[float, float]] = {}  # steps that are not done: since when, and how much of it is noted
         if not resume:
             refuse_existing(self.folder)
@@ -339,6 +341,8 @@ class Folder(Memory):
         self._check(known, self._steps[name].function, self._steps[name].inputs, shape)
         self._going[name] = time.monotonic(), 0.0
         column.states[:] = self.index.states(column.step, len(column.states))
+        if SKIPPED in column.states:
+            self._skipped.add(name)
         column.made.update(left_out.read(self.folder, self.index, column.step, every=True))
         if column.values is not None and column.states.count(MISSING) < len(column.states):
             for at, value in Elements(self.folder, name, self).all(len(column.states)):
@@ -371,10 +375,13 @@ class Folder(Memory):
         if places is None:
             places = [None] * len(values)
         rows = [(at, place) for at, place in zip(ats, places, strict=True) if place is not None]
-        if len(rows) < len(values):
+        kept = self._kept(column, ats, values) if column.name in self._skipped else {}
+        values = [kept.get(at, value) for at, value in zip(ats, values, strict=True)] if kept else values
+        if len(rows) + len(kept) < len(values):
             shard = result_log.mine(self.folder, self.token)
             spent: Sequence[float | None] = seconds if len(seconds) == len(values) else [None] * len(values)
-            mine = [(at, value, one) for at, value, one, place in zip(ats, values, spent, places, strict=True) if place is None]
+            each = zip(ats, values, spent, places, strict=True)
+            mine = [(at, value, one) for at, value, one, place in each if place is None and at not in kept]
             made = {at: column.made[at].kept for at, _, _ in mine if at in column.made} if column.made else {}
             records = [record_of(shard, column.step, at, value, None, made.get(at), one) for at, value, one in mine]
             rows += zip([at for at, _, _ in mine], shard.append(records), strict=True)
@@ -386,6 +393,21 @@ class Folder(Memory):
         states = super().put(column, ats, values, places, seconds)
         self._commit_in_time()
         return states
+
+    def _kept(self, column: Column, ats: Sequence[int], values: list[Any]) -> dict[int, Any]:
+        """Of calls that an earlier run has skipped for the same errors what stands of them, which is not written once more."""
+        found = {}
+        for at, value in zip(ats, values, strict=True):
+            place = (
+                self.index.place(column.step, at) if type(value) is PropagatedErrorSnapshot and at not in column.made else None
+            )
+            if place is not None and place.state == SKIPPED:
+                self._earlier = self._earlier or result_log.Reader(self.folder)
+                with contextlib.suppress(Exception):  # damaged, or of a class that is not here
+                    known = _value(self._earlier, column.name, at, place)
+                    if repr(known) == repr(value) and _roots(known) == _roots(value):
+                        found[at] = known
+        return found
 
     def read(self, column: Column, start: int, stop: int) -> list[Any]:
         """The elements, from memory or from the folder."""
@@ -494,9 +516,15 @@ class Folder(Memory):
         try:
             self._commit()
         finally:
+            if self._earlier is not None:
+                self._earlier.__exit__()
             self.index.close()
             result_log.end(self.folder)
             repeats.forget_all(self.folder)
+
+
+def _roots(skipped: PropagatedErrorSnapshot) -> list[str]:
+    return [root.id for root in skipped.get_root_causes()]
 
 
 def _said_of(told: dict[str, Any]) -> str:

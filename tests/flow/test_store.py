@@ -272,6 +272,43 @@ def test_a_shard_that_is_gone_is_told_and_its_elements_are_called_again(tmp_path
         assert flow_of(folder, resume=True).run()["work"][1] == 10
 
 
+@pytest.mark.parametrize("returned", [True, False])
+def test_what_is_skipped_again_is_not_written_again(tmp_path, returned):
+    """As long as it is skipped for the very same errors."""
+
+    def reads(name):
+        return (tmp_path / name).read_text()
+
+    def run(**options):
+        flow = Flow(
+            "threads", run_folder=tmp_path / "run", error_handling="continue", return_results=returned, progress=False, **options
+        )
+        texts = flow.map(reads, ["one", "two"])
+        long = flow.map(len, texts)
+        whole = flow.call(sum, long)
+        results = flow.run()
+        return [results[whole], *results[long]], sum(path.stat().st_size for path in (tmp_path / "run" / "shards").iterdir())
+
+    def roots(errors):
+        return {root.id for error in errors for root in error.get_root_causes()}
+
+    (tmp_path / "one").write_text("1")
+    first, size = run()
+    root = roots(first[::2])
+    assert [type(each) for each in first] == [PropagatedErrorSnapshot, int, PropagatedErrorSnapshot]
+    for _ in range(2):
+        again, same = run(resume=True)
+        assert same == size
+        assert [each.id for each in again[::2]] == [each.id for each in first[::2]]
+        assert roots(again[::2]) == root
+
+    other, larger = run(resume=True, retry_failed=True)
+    assert larger > size
+    assert len(roots(other[::2])) == 1 and roots(other[::2]) != root
+    (tmp_path / "two").write_text("22")
+    assert run(resume=True, retry_failed=True)[0] == [3, 1, 2]
+
+
 def test_a_finished_run_is_resumed_without_reading_its_records(tmp_path, monkeypatch):
     read = []
     scan = result_log.scan
