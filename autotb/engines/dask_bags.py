@@ -103,6 +103,8 @@ def _wrap_bag(original: Function) -> Function:
 
 
 def _wrap_item(original: Function) -> Function:
+    """The same of an item, whose name is its key."""
+
     @functools.wraps(original)
     def __init__(self: Any, dsk: object, key: str, *args: object, **kwargs: object) -> None:
         original(self, dsk, key, *args, **kwargs)
