@@ -207,6 +207,8 @@ def _parts(path: str, value: Any) -> Iterator[tuple[str, Any]]:
     package = static.module(kind).partition(".")[0]
     if package in _WHOLE or f"{package}ing" in _WHOLE:  # multiprocessing has a copy of that name
         return
+    if any(static.module(each).startswith("concurrent.futures") for each in kind.__mro__):  # an engine's future, or its pool
+        return
     fields: Any = static.own(kind).get("_fields")
     if issubclass(kind, tuple) and type(fields) is tuple:
         yield from ((f"{path}.{name}", item) for name, item in zip(fields, tuple.__iter__(value), strict=False))

@@ -34,7 +34,7 @@ _REMEDIES = (
     (r"_?queue\.\w+", "make the queue in the worker, or pass a multiprocessing.Manager().Queue()", _STAYS),
     (r"threading\.\w+|_thread\._local", "make it in the worker", _STAYS),
     (
-        r"concurrent\.futures\.(\w+\.)?Future|_?asyncio\.(\w+\.)?(Future|Task)",
+        r"(\S*\.)?\w*Future|_?asyncio\.(\w+\.)?Task",
         "pass its result instead",
         "return its result instead",
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import functools
 import multiprocessing.pool
 import multiprocessing.reduction
@@ -53,6 +54,12 @@ class Ends:
         raise SystemExit(3)
 
 
+class EnginesFuture(concurrent.futures.Future):
+    def __init__(self):
+        super().__init__()
+        self.manager = LOCK
+
+
 def closure():
     held = LOCK
 
@@ -69,6 +76,7 @@ def work(config, x=1):
 @pytest.mark.parametrize(
     ("value", "path"),
     [
+        ({"inputs": [EnginesFuture()]}, f"result['inputs'][0] → {__name__}.EnginesFuture"),
         (LOCK, "result → _thread.lock"),
         ([1, (2, LOCK)], "result[1][1] → _thread.lock"),
         ({"a": [LOCK]}, "result['a'][0] → _thread.lock"),

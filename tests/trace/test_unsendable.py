@@ -22,6 +22,8 @@ CLOUDPICKLE = "or take an engine that pickles with cloudpickle (loky, joblib, Da
         ("x → threading.Thread", "make it in the worker"),
         ("x → concurrent.futures.process.ProcessPoolExecutor", "make the pool in the worker"),
         ("x → concurrent.futures._base.Future", "pass its result instead"),
+        ("x → parsl.dataflow.futures.AppFuture", "pass its result instead"),
+        ("x → _asyncio.Future", "pass its result instead"),
         ("x → sqlite3.Connection", "connect in the worker"),
         ("x → psycopg2.extensions.connection", "connect in the worker"),
         ("rows → generator", "pass list(...) of the generator, or make it in the worker"),
