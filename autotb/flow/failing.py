@@ -99,8 +99,9 @@ def fit(result: Any, function: Any, args: tuple[Any, ...], constants: dict[str, 
 
 
 def _record(error: Exception, begun: TracebackType | None, call: str | None, said: str | None) -> None:
-    """A record in place of the frames, without our own."""
-    annotate.attach(error, build.record(error, attempts.behind(begun), _hop(call, said)))
+    """A record in place of the frames, without our own: of a function that is not Python's there is none."""
+    error.__traceback__ = begun = attempts.behind(begun)
+    annotate.attach(error, build.record(error, begun, _hop(call, said)))
     error.__traceback__ = None
 
 

@@ -63,6 +63,15 @@ def test_an_error_that_is_raised_here_keeps_its_frames(is_raised):
     assert capture.attached(found.exception)["hops"][0]["call"] == "double(x=2)"
 
 
+@pytest.mark.parametrize("policy", [{}, {"retries": 1}])
+def test_of_a_function_that_is_not_pythons_there_is_no_frame(policy):
+    flow = autotb.Flow("threads", error_handling="continue", progress=False)
+    made = flow.map(autotb.step(int, **policy), ["1", "x"])
+    trace = autotb.explain(flow.run()[made][1].exception)
+
+    assert [(hop.call, hop.frames) for hop in trace.stack.hops] == [("int('x')", ())]
+
+
 class Unreadable:
     def __reduce__(self):
         return int, ("no number",)
