@@ -8,10 +8,12 @@ the record is appended to that file.  Source: https://docs.pytorch.org/docs/stab
 
 from __future__ import annotations
 
+import _thread
 import functools
 import pickle
 import re
 import sys
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from autotb import engine_facts, settings
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from autotb.instrument.types import Function, Queue, Story
+    from autotb.record.schema import Hop
 
 MODULES = (
     "torch._utils",
@@ -257,20 +260,36 @@ def _text(fetcher: Any, index: Any) -> str | None:
     return f"{name}[i] for one i of {shown}"
 
 
+_noting = 0  # the thread that finds out why asking for a batch failed
+
+
+def _wrap_check(original: Function) -> Function:
+    """At SIGCHLD, wherever the program is, torch raises if the dead child is a worker; in the midst of finding out about one its
+    error would be lost, and what was found."""
+    check = submission.when_raised(_note_death, RuntimeError)(original)
+
+    @functools.wraps(original)
+    def _error_if_any_worker_fails(*args: object) -> Any:
+        return None if _noting == _thread.get_ident() else check(*args)
+
+    return _error_if_any_worker_fails
+
+
 def _note_raised(error: BaseException, iterator: object) -> None:
     """Asking for the next batch failed: workers whose death is noticed here are told of here, or what they do instead."""
+    global _noting
+    before, _noting = _noting, _thread.get_ident()
     try:
         _note_death(error, iterator)
-    except Exception as failure:
-        submission.take_over(error, failure)  # SIGCHLD came in the midst of this: a pipe had broken before the death was known
-    if TIMED_OUT.match(next(map(static.text_of, static.args_of(error)), "")):
-        _note_waited(error, iterator)
-    else:
-        submission.note_site_of_worker(error, iterator)
+        if TIMED_OUT.match(next(map(static.text_of, static.args_of(error)), "")):
+            _note_waited(error, iterator)
+        else:
+            submission.note_site_of_worker(error, iterator)
+    finally:
+        _noting = before
 
 
 def _note_death(error: BaseException, iterator: object = None) -> None:
-    """Also run at SIGCHLD, wherever the program is: torch raises there if the dead child is a worker."""
     before = static.behind(error)  # raised at SIGCHLD, of the same worker
     known = attached(before) if before is not None else None
     if "hops" in (attached(error) or {}):
@@ -280,10 +299,19 @@ def _note_death(error: BaseException, iterator: object = None) -> None:
         return
     dead = _dead(error, iterator)
     if dead:
-        from autotb.postmortem import death_report
+        annotate.note_death(error, [_report(process) for process in dead[:3]], None)
 
-        where = "in a DataLoader worker process"
-        annotate.note_death(error, [death_report.of_process("torch", where, process, patience=1) for process in dead[:3]], None)
+
+#: What was found of a worker, once: whoever got the error that SIGCHLD was the occasion of may have dropped it (a ``__del__``).
+_reports: weakref.WeakKeyDictionary[Any, Hop] = weakref.WeakKeyDictionary()
+
+
+def _report(process: Any) -> Hop:
+    from autotb.postmortem import death_report
+
+    if process not in _reports:
+        _reports[process] = death_report.of_process("torch", "in a DataLoader worker process", process, patience=1)
+    return _reports[process]
 
 
 def _note_waited(error: BaseException, iterator: object) -> None:
@@ -434,7 +462,7 @@ PATCHES = (
     Patch(
         "torch.utils.data._utils.signal_handling",
         "_error_if_any_worker_fails",
-        submission.when_raised(_note_death, RuntimeError),
+        _wrap_check,
         costs=Lost.DEATH,
     ),
     Patch("torch.utils.data._utils.worker", "_worker_loop", _wrap_worker_loop, costs=Lost.WAITS),

@@ -455,6 +455,7 @@ def test_a_process_that_succeeded_does_so_though_its_end_cannot_be_noted(monkeyp
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(adapter.task_events, "ended", fails)
+    monkeypatch.setattr(adapter.task_events, "_running", {})  # where its beginning stays
     done = []
     adapter._wrap_spawned(lambda fn, i, args, file: done.append(fn(i)))(abs, -3, (), "file")
 
