@@ -233,7 +233,8 @@ def test_the_first_rank_that_failed_is_the_story(shows):
         assert ran.last == "ZeroDivisionError: division by zero"
         assert "in rank 1, pid" in ran.stderr
         assert re.search(r"^rank 1 failed first$", ran.stderr, re.M)
-        assert re.search(r"^rank 0 failed after it: RuntimeError: .*peer", ran.stderr, re.M)
+        other = re.search(r"^rank 0 .*$", ran.stderr, re.M)  # its agent may end it before it has noticed
+        assert other is None or re.match(r"rank 0 failed after it: RuntimeError: .*peer", other[0])
         assert ran.stderr.count("Traceback (most recent call last)") == 1
         assert ran.status == 1
 
@@ -265,7 +266,10 @@ def test_without_record_too_the_first_rank_that_failed_is_the_story(shows):
         assert ran.last == "ZeroDivisionError: integer division or modulo by zero"
         assert "in rank 1, pid" in ran.stderr
         assert "load(batch=7, scale=0)" in ran.stderr
-        assert re.search(r"^rank 0 failed after it: RuntimeError: .*peer.*, at \S+main.py:\d+ in main$", ran.stderr, re.M)
+        other = re.search(r"^rank 0 .*$", ran.stderr, re.M)
+        assert other is None or re.fullmatch(
+            r"rank 0 failed after it: RuntimeError: .*peer.*, at \S+main.py:\d+ in main", other[0]
+        )
         assert ran.stderr.count("Traceback (most recent call last)") == 1
         assert "_AUTOTB" not in ran.stderr
         assert "is no setting" not in ran.stderr
