@@ -37,11 +37,11 @@ def failed(
         said = tries.told(error) if tries is not None else None
         for one in earlier:
             if one is not error and one.__traceback__ is not None:
-                _record(one, one.__traceback__, call, None)
+                _record(one, one.__traceback__, _hop(call, None))
         if is_raised:
             annotate.note_live(error, _hop(call, said))
         else:
-            _record(error, error.__traceback__.tb_next if error.__traceback__ is not None else None, call, said)
+            _record(error, _next(error.__traceback__), _hop(call, said))
     except Exception:
         pass  # the error itself is told
     return Failed(error, earlier)
@@ -61,11 +61,7 @@ def unfit(error: Exception, result: Any, function: Any, args: tuple[Any, ...], c
 
 def unreadable(error: Exception) -> Failed:
     """A call that returned what cannot be unpickled here, which raised the error."""
-    begun = error.__traceback__
-    while begun is not None and ownership.kind_of_frame(begun.tb_frame) != ownership.USER:
-        begun = begun.tb_next
-    annotate.attach(error, build.record(error, begun, build.hop("flow", _UNREADABLE)))
-    error.__traceback__ = None
+    _record(error, _next(_from_users(error.__traceback__)), build.hop("flow", _UNREADABLE))
     return Failed(error)
 
 
@@ -98,10 +94,14 @@ def fit(result: Any, function: Any, args: tuple[Any, ...], constants: dict[str, 
     return result
 
 
-def _record(error: Exception, begun: TracebackType | None, call: str | None, said: str | None) -> None:
+def _next(traceback: TracebackType | None) -> TracebackType | None:
+    return traceback.tb_next if traceback is not None else None
+
+
+def _record(error: Exception, begun: TracebackType | None, hop: Hop) -> None:
     """A record in place of the frames, without our own: of a function that is not Python's there is none."""
     error.__traceback__ = begun = attempts.behind(begun)
-    annotate.attach(error, build.record(error, begun, _hop(call, said)))
+    annotate.attach(error, build.record(error, begun, hop))
     error.__traceback__ = None
 
 
