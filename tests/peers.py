@@ -188,7 +188,7 @@ def _once(suite: Suite, pythons: tuple[str, str], only: list[str], folder: Path)
         if bare.get(name) != ours.get(name)
     ]
     stayed = [Difference(f"(stays in the temporary directory: {name})", "no", "yes") for name in sorted(left[1] - left[0])]
-    return len(bare) - 1, differ + stayed
+    return len({*bare, *ours}) - 1, differ + stayed
 
 
 def _family(name: str) -> str:

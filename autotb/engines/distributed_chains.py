@@ -145,11 +145,25 @@ def _look_again(client: Client, tell: Function, delay: float) -> None:
 
 
 def _waited_for(client: Client, keys: set[Any]) -> set[Any]:
-    """Those of which a future that the program has fails: of the same task's error, whichever of them it asks for."""
+    """Those of which a future that the program has fails: of the same task's error, or as one of its inputs."""
     tasks = _tasks(client)
+    held = list(client.futures.items())
+    if tasks and any(state.status == "pending" and key not in tasks for key, state in held):
+        return keys  # the scheduler has yet to learn of what was submitted: on a busy machine that takes a while
     roots = {key: tasks[key].exception_blame for key in keys if key in tasks}
-    had = {tasks[key].exception_blame for key in list(client.futures) if key in tasks} if roots else set()
+    had = _roots_below([tasks[key] for key, _ in held if key in tasks]) if roots else set()
     return {key for key, root in roots.items() if root is not None and root in had}
+
+
+def _roots_below(tasks: list[Any]) -> set[Any]:
+    """The failed tasks that these failed of, and those that their inputs failed of: a task is skipped for the first of them."""
+    seen, open_ = set(), [task for task in tasks if task.exception_blame is not None]
+    while open_:
+        task = open_.pop()
+        if task not in seen:
+            seen.add(task)
+            open_ += [one for one in task.dependencies if one.exception_blame is not None]
+    return {task.exception_blame for task in seen}
 
 
 def follow(client_id: str, key: Any, root: Any) -> None:
