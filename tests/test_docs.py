@@ -303,6 +303,7 @@ def test_the_flow_of_the_readme(run):
 WORKERS = (ROOT / "docs" / "workers.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.on_main()
 @pytest.mark.behaviour("S1-41", "S1-42")
 def test_the_workers_logs_of_the_yaml_file(tmp_path):
     found = {
@@ -338,6 +339,7 @@ def test_every_hint_is_in_the_list():
     assert [words for words in listed if not any(text.startswith(words) for text in texts)] == []
 
 
+@pytest.mark.on_main()
 def test_the_site_is_built_without_a_warning(tmp_path):
     command = [
         sys.executable,

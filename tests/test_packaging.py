@@ -86,6 +86,7 @@ def test_the_long_description_stands_on_its_own(built):
     assert "Classifier: Typing :: Typed" in headers
 
 
+@pytest.mark.on_main("sdist", "folder", "editable", "uv", "uv editable")
 @pytest.mark.parametrize("how", ["wheel", "sdist", "folder", "editable", "uv", "uv editable"])
 def test_installed_it_works_and_uninstalled_nothing_is_left(how, source, built, environment, tmp_path):
     pip = [str(environment / "bin" / "python"), "-m", "pip"]

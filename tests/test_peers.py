@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import textwrap
 
+import pytest
+
 from tests import peers
 
 TESTS = """
@@ -43,6 +45,7 @@ TESTS = """
 """
 
 
+@pytest.mark.on_main()
 def test_a_suite_with_autotb_and_without(tmp_path):
     (tmp_path / "test_it.py").write_text(textwrap.dedent(TESTS))
 

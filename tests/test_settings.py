@@ -218,6 +218,7 @@ def spellings(name: str, value: str) -> tuple[str, ...]:
 
 
 @pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="the program forks")
+@pytest.mark.on_main()
 @pytest.mark.parametrize("name", EFFECTS)
 def test_a_setting_has_its_effect_from_both_places_in_every_spelling(name, tmp_path):
     effect, more, values = EFFECTS[name]
@@ -251,6 +252,7 @@ def effect():
 """
 
 
+@pytest.mark.on_main()
 def test_noise_is_kept_from_both_places(tmp_path):
     pytest.importorskip("distributed")
     cases = [("noise", place, text) for place in PLACES for text in ("keep", "KEEP")] + [("noise", "environment", "")]

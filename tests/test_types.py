@@ -73,6 +73,7 @@ WRONG = {7, 8, 9, 10, 11, 12}
 CHECKERS = {"mypy": ["mypy", "--strict", "--no-error-summary", "--cache-dir", "cache"], "pyright": ["pyright"]}
 
 
+@pytest.mark.on_main()
 @pytest.mark.parametrize("name", CHECKERS)
 def test_a_program_is_checked_against_the_public_names(name, tmp_path):
     command = shutil.which(name, path=str(BIN))

@@ -49,6 +49,7 @@ def test_every_module_that_is_empty_is_told(copy):
         "postmortem/death_report.py",
     ],
 )
+@pytest.mark.on_main()
 @pytest.mark.parametrize("harm", ["cut off", "taken away"])
 def test_a_module_that_is_not_whole_is_found(name, harm, copy):
     """Without any list of the installer's; what is left of a file may be good Python."""
@@ -79,6 +80,7 @@ def test_what_an_installer_noted_is_compared(tmp_path, monkeypatch):
     assert checkup._against_record() == [f"{target}/one.py is not what was installed", f"{target}/two.py is missing"]
 
 
+@pytest.mark.on_main()
 @pytest.mark.parametrize("name", ["_triggers.py", "settings.py", "render/panels.py", "cli/__init__.py"])
 def test_doctor_tells_of_an_installation_that_lost_a_module(name, tmp_path):
     target = tmp_path / "site" / "autotb"

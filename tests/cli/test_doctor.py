@@ -16,6 +16,7 @@ from autotb.instrument.patch import Patch
 from tests import programs
 
 
+@pytest.mark.on_main()
 def test_doctor_is_content(tmp_path):
     (tmp_path / "pyproject.toml").write_text("[tool.autotb]\ncontext = 5\n")
     ran = programs.start([sys.executable, "-m", "autotb", "doctor"], tmp_path)
@@ -38,6 +39,7 @@ def test_doctor_under_the_opt_out_says_that_nothing_is_drawn(tmp_path):
     assert "settings that were asked for here" not in ran.stdout
 
 
+@pytest.mark.on_main()
 def test_doctor_says_what_is_off(tmp_path):
 
     (tmp_path / "site").mkdir()

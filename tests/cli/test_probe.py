@@ -56,7 +56,8 @@ def doctor(folder, *arguments):
     ("engine", "config"),
     [("parsl", PARSL), ("dask", DASK), ("processes", PROCESSES), ("ray", ""), ("pyspark", ""), ("torchrun", "")],
 )
-@pytest.mark.on_main("parsl", "ray", "pyspark", "torchrun")
+@pytest.mark.on_main("parsl", "ray")
+@pytest.mark.not_in_ci("pyspark", "torchrun")
 def test_the_workers_say_what_they_can_import(tmp_path, engine, config):
     (tmp_path / "config.py").write_text(config)
     given = ["--config", "config.py"] if config else []

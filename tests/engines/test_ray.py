@@ -295,6 +295,7 @@ def test_a_failed_actor_is_told_once(stories):
     assert "Exception raised in creation task" not in text[text.index("in __init__") :]  # where the story is, its copy is none
 
 
+@pytest.mark.on_main()
 def test_an_uncaught_error_ends_the_program_with_status_1(tmp_path):
     ran = programs.run(tmp_path, PROGRAM, "get_task")
 

@@ -51,6 +51,7 @@ if __name__ == "__main__":
 UNDER_PYTEST = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "--color=no"]
 
 
+@pytest.mark.on_main()
 @pytest.mark.parametrize("command", [UNDER_PYTEST, []], ids=["pytest", "script"])
 def test_no_line_of_ours_explains_a_failure(tmp_path, command):
     (tmp_path / "test_it.py").write_text(TESTS)

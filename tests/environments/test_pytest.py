@@ -120,6 +120,7 @@ def test_a_style_that_shows_no_frames_shows_none(tmp_path, style):
     assert "6 failed, 1 passed" in ours.stdout
 
 
+@pytest.mark.on_main()
 def test_xdist_and_junitxml(tmp_path):
     ours = start(tmp_path, "-n1", "--tb=short", "--junitxml=report.xml")
     failures = {case.get("name"): case.find("failure") for case in ET.parse(tmp_path / "report.xml").iter("testcase")}

@@ -174,6 +174,7 @@ with ThreadPoolExecutor(1) as pool:
 """
 
 
+@pytest.mark.on_main("started before", "pools before")
 @pytest.mark.parametrize("tool", ["sentry", "opentelemetry"])
 @pytest.mark.parametrize("before", ["nothing before", "started before", "pools before"])
 def test_monitoring_tools_wrap_threads_and_pools(run, tool, before):

@@ -161,8 +161,8 @@ ON_MAIN = [pytest.param(name, marks=kit.on_main) if name in ("torch", "batches")
 
 @pytest.mark.behaviour("S1-44")
 @pytest.mark.parametrize("engine", ON_MAIN)
-@pytest.mark.on_main("ray", "actor", "bash", "dask_alone", "parsl")
-@pytest.mark.not_in_ci("dask_at_once", "batches", "mpire_apply")
+@pytest.mark.on_main("ray", "parsl")
+@pytest.mark.not_in_ci("actor", "bash", "dask_alone", "dask_at_once", "batches", "mpire_apply")
 def test_a_killed_worker_is_told_with_its_task_and_its_signal(shows, engine):
     where, call, exit_is_known = ENGINES[engine]
 
@@ -177,8 +177,8 @@ def test_a_killed_worker_is_told_with_its_task_and_its_signal(shows, engine):
 
 
 @pytest.mark.parametrize("engine", ON_MAIN)
-@pytest.mark.on_main("ray", "actor", "bash", "dask_at_once", "dask_alone", "parsl")
-@pytest.mark.not_in_ci("dask", "dask_alone", "actor", "bash", "batches", "mpire_apply")
+@pytest.mark.on_main("ray")
+@pytest.mark.not_in_ci("dask", "dask_at_once", "dask_alone", "actor", "bash", "parsl", "batches", "mpire_apply")
 def test_a_segmentation_fault_has_its_python_lines(shows, engine):
     def check(ran):
         heads = " ".join(head.rpartition(" in ")[2] for head in ran.heads)
@@ -194,7 +194,8 @@ def test_a_segmentation_fault_has_its_python_lines(shows, engine):
 
 
 @pytest.mark.parametrize("engine", ["dask_alone", "parsl", "mpire", "pebble", "pebble_function"])
-@pytest.mark.on_main("dask_alone", "parsl")
+@pytest.mark.on_main("parsl")
+@pytest.mark.not_in_ci("dask_alone")
 def test_an_exit_status_is_told(shows, engine):
     def check(ran):
         assert re.search(r"started and then crashed: exit status 3", flat(ran.stderr))
@@ -202,7 +203,7 @@ def test_an_exit_status_is_told(shows, engine):
     shows(PROGRAM, check, engine, "exit")
 
 
-@pytest.mark.on_main()
+@pytest.mark.not_in_ci()
 def test_dask_fails_tasks_that_never_ran_too(shows):
     """The scheduler counts against every task that was given to a worker that died."""
 
