@@ -17,6 +17,8 @@ LAUNCHERS = {
     *("runpy", "debugpy", "pydevd", "pydevconsole", "_pydev_bundle", "_pydevd_bundle", "_pydevd_frame_eval"),
     *("_pydevd_sys_monitoring", "coverage", "pyinstrument", "viztracer", "pex", "_bootstrap"),
 }
+# The standard library's, by their paths alone: files of programs have such names too.
+STDLIB_LAUNCHERS = ("cProfile", "profile", "profiling", "trace")
 
 
 class Opened:

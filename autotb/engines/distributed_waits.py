@@ -14,7 +14,7 @@ from autotb.assumption import Attributes, Frame, Lost
 from autotb.instrument import engine_frames
 from autotb.instrument.waited_tasks import CANCELLED, DONE, MOST, NOT_DONE, RUNNING, WAITING, Task, told
 from autotb.postmortem.death_report import duration
-from autotb.record import annotate, ownership, shipped_code, static
+from autotb.record import annotate, ownership, shipped_code, sources, static
 from autotb.record.capture import attached
 from autotb.record.cpython_text import FRAME
 
@@ -155,5 +155,5 @@ def _users_line(stack: Any) -> str:
         if match is not None and ownership.kind_of(match["path"], ownership.module_of(match["path"])) == ownership.USER:
             path, line, name = match["path"], int(match["line"]), match["name"]
             path = path if path != shipped_code.NAME else shipped_code.found_again(name, line)
-            return f"at {path}:{line} in {name}"
+            return f"at {sources.place(path, line, name)}"
     return ""

@@ -41,7 +41,19 @@ def _cell(path: str) -> str:
         return ""  # a shell of another make
 
 
+def _cells() -> list[str]:
+    """The files that IPython compiled its cells as, the last one last."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    try:
+        numbers = dict(shell.compile._filename_map) if shell is not None else {}
+        return sorted(numbers, key=numbers.__getitem__)
+    except Exception:
+        return []  # a shell of another make
+
+
 sources.namers.append(_cell)
+sources.cells.append(_cells)
 
 
 def _wrap_showtraceback(original: Function) -> Function:

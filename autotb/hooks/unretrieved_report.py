@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from autotb import render, settings
 from autotb.instrument import failure_kinds, unretrieved
-from autotb.record import static
+from autotb.record import sources, static
 from autotb.render import clean, terminal
 from autotb.trace import build, phrases
 
@@ -51,7 +51,7 @@ def _report_one(kind: failure_kinds.Kind, error: BaseException, submitted: Place
     room = _room() - _LEFT
     if room < 1:
         return False
-    where = clean.line(f", submitted at {submitted['path']}:{submitted['line']} in {submitted['name']}") if submitted else ""
+    where = clean.line(f", submitted at {sources.place(**submitted)}") if submitted else ""
     lines = [f"autotb: the exception of a failed future was never retrieved{where}"]
     if room == MOST - _LEFT:
         lines += render.as_text(build.build(error), is_placed=submitted is not None, with_hints=True).split("\n")

@@ -165,24 +165,7 @@ def _of_frames(frames: list[Frame] | None) -> tuple[str, int, str] | None:
     if not places:
         return None
     last = next((frame for frame in reversed(places) if frame.get("kind") == ownership.USER), places[-1])
-    return _path_of(last), last["line"], last["name"]
-
-
-_sent: dict[tuple[str, ...], str] = {}  # where code is that was sent by value, by what its frames say of it
-
-
-def _path_of(frame: Frame) -> str:
-    """A frame's path, of the file where the traceback has it as well."""
-    path = frame["path"]
-    if path != shipped_code.NAME:
-        return path
-    what = frame["name"], str(frame["line"]), frame.get("code", ""), frame.get("module", "")
-    found = _sent.get(what)
-    if found is None:
-        if len(_sent) >= MOST:
-            _sent.clear()
-        found = _sent[what] = shipped_code.found_again(frame["name"], frame["line"], *what[2:])
-    return found
+    return shipped_code.path_here(last), last["line"], last["name"]
 
 
 def _of_traceback(tb: TracebackType | None) -> tuple[str | None, int, str]:
@@ -205,7 +188,6 @@ def forget() -> None:
     """In a forked child: the parent tells what was counted."""
     _kinds.clear()
     _of_bases.clear()
-    _sent.clear()
     OTHERS.unreported = 0
 
 

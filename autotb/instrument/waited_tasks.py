@@ -5,6 +5,8 @@ Flows in: what an adapter knows of each task.  Flows out: lines beside the engin
 
 from __future__ import annotations
 
+from autotb.record import sources
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,7 +30,7 @@ class Task:
 
     def __str__(self) -> str:
         place = self.place
-        where = f"submitted at {place['path']}:{place['line']} in {place['name']}" if place is not None else ""
+        where = f"submitted at {sources.place(**place)}" if place is not None else ""
         return ", ".join(part for part in (self.call or "a task", self.more, where) if part)
 
 

@@ -91,10 +91,14 @@ def renew(exc: BaseException) -> None:
 def renewed(exc: BaseException, tb: TracebackType | None) -> TracebackType | None:
     """A traceback that tblib has made anew, with the record's frames in place of those: they have variables and the source.
 
-    So it is from the first of tblib's on, where both end in the same line; else it stays as it came.
+    So it is from the first of tblib's on, where both end in the same line; else it stays as it came.  What the exception came out
+    of, and the members of a group, have theirs in place.
     """
     try:
-        return _renewed(tb, dict.get(fields_of(exc), KEY))
+        record = dict.get(fields_of(exc), KEY)
+        for other, told in _told_of(exc, record) if type(record) is dict else ():
+            _everywhere(_renew, other, told)
+        return _renewed(tb, record)
     except Exception:
         return tb
 

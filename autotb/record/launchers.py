@@ -57,10 +57,12 @@ def program() -> str:
 def are_theirs(path: str, module: str) -> bool:
     """Whether a frame that is told as an engine's is of what started the program."""
     if module in MAINS:
-        folder = path.replace("\\", "/").rpartition("/")[0].rpartition("/")[2]  # of ``python -m debugpy``
-        return folder in engine_facts.LAUNCHERS or is_script(path)
+        folder, _, name = path.replace("\\", "/").rpartition("/")
+        if name.removesuffix(".py") in engine_facts.STDLIB_LAUNCHERS:  # of ``python -m cProfile``
+            return True
+        return folder.rpartition("/")[2] in engine_facts.LAUNCHERS or is_script(path)  # of ``python -m debugpy``
     top = module.partition(".")[0]
-    return top in engine_facts.LAUNCHERS or top in RUNNERS
+    return top in engine_facts.LAUNCHERS or top in RUNNERS or top in engine_facts.STDLIB_LAUNCHERS
 
 
 def is_script(path: str) -> bool:

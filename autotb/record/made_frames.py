@@ -30,7 +30,7 @@ import sys
 from types import CellType, CodeType, FunctionType, TracebackType
 
 from autotb import settings
-from autotb.record import ownership
+from autotb.record import ownership, shipped_code
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ def _gap(count: int, mark: Mark) -> _Step:
 
 
 def _made(frame: Frame, mark: Mark, namespaces: dict[tuple[str, str], dict[str, Any]]) -> FrameType:
-    path, module = _str(frame["path"]), _str(frame.get("module", ""))
+    path, module = _str(shipped_code.path_here(frame)), _str(frame.get("module", ""))
     namespace = namespaces.get((path, module))
     if namespace is None:
         source = _sources.get(path)
@@ -192,7 +192,7 @@ def _made(frame: Frame, mark: Mark, namespaces: dict[tuple[str, str], dict[str, 
     count = frame.get("args", 0) if len(variables) == len(texts) else 0
     if variables:
         variables[MARK] = mark
-    code, values = _code(frame, tuple(variables), count), tuple(variables.values())
+    code, values = _code(frame, path, tuple(variables), count), tuple(variables.values())
     return _unbegun(FunctionType(code, namespace, None, None, tuple(map(CellType, values[count:])))(*values[:count]))
 
 
@@ -213,12 +213,12 @@ def _str(value: Any) -> str:
     return value
 
 
-def _code(frame: Frame, names: tuple[str, ...], count: int) -> CodeType:
+def _code(frame: Frame, path: str, names: tuple[str, ...], count: int) -> CodeType:
     """A code object with these variables, the first ones its parameters; each instruction is where the failing one was."""
     line = frame["line"]
     first = frame.get("first", line) if _HAS_POSITIONS else line  # before, it is what a frame that never began says is its line
     place = first, line, frame.get("end_line"), frame.get("col"), frame.get("end_col")
-    key = (frame["path"], place, frame["name"], frame.get("qualname"), names, count)
+    key = (path, place, frame["name"], frame.get("qualname"), names, count)
     found = _codes.get(key)
     if found is None:
         if len(_codes) >= _MAX_KEPT:
@@ -232,7 +232,7 @@ def _code(frame: Frame, names: tuple[str, ...], count: int) -> CodeType:
             co_varnames=parameters,
             co_freevars=others,
             co_code=instructions,
-            co_filename=frame["path"],
+            co_filename=path,
             co_name=_str(frame["name"]),
             co_firstlineno=first,
             co_linetable=_line_table(len(instructions), first, _span(frame)),

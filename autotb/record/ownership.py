@@ -70,8 +70,10 @@ def _classify(path: str, module: str) -> str:
         if full.startswith(folder):
             top = full[len(folder) :].split(os.sep, 1)[0].removesuffix(".py")
             return USER if top in _users_own() else LIBRARY
-    if full.startswith(_STDLIB) or full.startswith(_ZIPPED):
-        return STDLIB
+    for folder in (*_STDLIB, _ZIPPED):
+        if full.startswith(folder):
+            top = full[len(folder) :].split(os.sep, 1)[0].removesuffix(".py")
+            return ENGINE if top in engine_facts.STDLIB_LAUNCHERS else STDLIB
     return USER
 
 

@@ -7,6 +7,7 @@ Source: https://github.com/cloudpipe/cloudpickle/blob/master/CHANGES.md
 
 from __future__ import annotations
 
+import linecache
 import sys
 import warnings
 from types import CodeType, FunctionType, ModuleType
@@ -18,9 +19,17 @@ if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
     from collections.abc import Iterator
     from typing import Any
 
+    from autotb.record.schema import Frame
+
 NAME = "<dynamic-code>"
+_AWAITS = 0x2000  # ast.PyCF_ALLOW_TOP_LEVEL_AWAIT: a notebook's cells may
 MOST = 20_000  # code objects that are looked at
+MOST_CELLS = 80  # fewer than the files whose code is remembered
+MOST_FOUND = 500
 _of_files: dict[str, list[CodeType]] = {}
+_found: dict[
+    tuple[str, int, str, str, int], str
+] = {}  # where code is, by what its frames say of it, while so many files are known
 
 
 def fingerprint(code: CodeType) -> str:
@@ -45,14 +54,38 @@ def path_of(code: CodeType, variables: dict[str, Any]) -> str:
 
 
 def found_again(name: str, line: int, mark: str = "", module: str = "") -> str:
-    """In the process that has the code: the path of the one function of this name that has this line, and this fingerprint."""
+    """In the process that has the code: the path of the one function of this name that has this line, and this fingerprint.
+
+    What no variable holds, as a lambda among a call's arguments, is looked for in a notebook's cells: the last one that has it,
+    for a cell is changed and run again.
+    """
     paths = set()
     for code in _codes_of_module(module or "__main__"):
         if code.co_name != name or code.co_filename == NAME:
             continue
         if fingerprint(code) == mark if mark else line in {at for _, _, at in code.co_lines()}:
             paths.add(static.exact(code.co_filename))
+    if not paths and mark and module in ("", "__main__"):
+        return next((path for path in reversed(sources.of_cells()[-MOST_CELLS:]) if _holds(path, name, mark)), NAME)
     return paths.pop() if len(paths) == 1 else NAME
+
+
+def path_here(frame: Frame) -> str:
+    """The path of a worker's frame, of the file where this process has its code: found out once, asked for of each failure."""
+    path = frame["path"]
+    if path != NAME:
+        return path
+    what = frame["name"], frame["line"], frame.get("code", ""), frame.get("module", ""), len(linecache.cache)
+    found = _found.get(what)
+    if found is None:
+        if len(_found) >= MOST_FOUND:
+            _found.clear()
+        found = _found[what] = found_again(*what[:4])
+    return found
+
+
+def _holds(path: str, name: str, mark: str) -> bool:
+    return any(code.co_name == name and fingerprint(code) == mark for code in _codes_of_file(path))
 
 
 def _codes_of_module(name: str) -> Iterator[CodeType]:
@@ -114,7 +147,7 @@ def _compiled(path: str) -> list[CodeType]:
         text = "".join(map(static.text_of, sources.lines_from_elsewhere(path)))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # they were told when the file was run
-            code = compile(text, path, "exec", dont_inherit=True, optimize=-1)
+            code = compile(text, path, "exec", _AWAITS, dont_inherit=True, optimize=-1)
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         return []
     return list(within(code))[:MOST]

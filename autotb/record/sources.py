@@ -22,6 +22,9 @@ _PYTHON = (".py", ".pyw", ".pyx", ".pyi", ".pxd", ".pxi")
 
 
 namers: list[Callable[[str], str]] = []  # what environments call files that are theirs; "" for others
+cells: list[
+    Callable[[], list[str]]
+] = []  # the files of the code that environments were given piece by piece, the first piece first
 
 
 def called(path: str) -> str:
@@ -31,6 +34,24 @@ def called(path: str) -> str:
         if name:
             return name
     return path
+
+
+def of_cells() -> list[str]:
+    """The files of a notebook's cells, as they were run."""
+    return [path for files in cells for path in files()]
+
+
+def place(path: str, line: int, name: str) -> str:
+    """A line of a file in words: ``path:line in name``, of a notebook's cell as the notebook says it."""
+    path = called(path)
+    if is_cell(path):
+        return f"{path}, line {line}" + ("" if name == "<module>" else f", in {name}")
+    return f"{path}:{line or '?'} in {name}"  # code that was made by hand may have no lines
+
+
+def is_cell(path: str) -> bool:
+    """Whether a file is called as IPython calls a cell."""
+    return path.startswith("Cell In[")
 
 
 def lines(path: str, variables: dict[str, Any] | None = None) -> list[str]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from autotb import settings
 from autotb.imports import own
-from autotb.record import chain, made_frames, ownership, static
+from autotb.record import chain, made_frames, ownership, sources, static
 from autotb.record.capture import KEY, attached, fields_of, is_light
 from autotb.render import clean
 from autotb.trace import build, phrases, visible
@@ -432,4 +432,4 @@ def _passed(hop: Hop, keys: list[tuple[str, int, str]], at: int) -> tuple[int, i
 
 
 def _file(path: str) -> str:
-    return path.replace("\\", "/").rpartition("/")[2]
+    return sources.called(path).replace("\\", "/").rpartition("/")[2]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from autotb.record import sources
 from autotb.trace.data import Data
 
 More = tuple[tuple[str, Any], ...]
@@ -24,14 +25,12 @@ class Place(Data):
     name: str
 
     def __str__(self) -> str:
-        if self.is_cell:
-            return f"{self.path}, line {self.line}" + ("" if self.name == "<module>" else f", in {self.name}")
-        return f"{self.path}:{self.line or '?'} in {self.name}"  # code that was made by hand may have no lines
+        return sources.place(self.path, self.line, self.name)
 
     @property
     def is_cell(self) -> bool:
         """Whether it is in a cell of a notebook, which IPython calls so."""
-        return self.path.startswith("Cell In[")
+        return sources.is_cell(self.path)
 
 
 class Frame(Place):

@@ -20,6 +20,14 @@ def ratio(clicks, views):
 pool = ProcessPoolExecutor(1, mp_context=mp.get_context("fork"))
 """
 FAILS = "pool.submit(ratio, 3, views=0).result()"
+# By value, and without its file's name; no variable holds it.
+LAMBDA = """with loky.get_reusable_executor(1) as others:
+    try:
+        others.submit(lambda views: 1 / views, 0).result()
+    except ZeroDivisionError:
+        traceback.print_exc()
+        raise"""
+NAMES = {"sent": "views", "sent_again": "clicks"}
 CELLS = {
     "worker": WORKER,
     "fails": FAILS,
@@ -33,6 +41,9 @@ CELLS = {
     "back": "%xmode Context",
     "explained": f"import autotb\ntry:\n    {FAILS}\nexcept Exception as error:\n    story = autotb.explain(error)\nstory",
     "rich": "import rich\nrich.print(story)",
+    "sent": f"import traceback\nimport loky\n{LAMBDA}",
+    "sent_again": LAMBDA.replace("views", "clicks"),
+    "dropped": "from concurrent.futures import wait\nwait([pool.submit(ratio, 1, 0)]).done.pop()\n''",
 }
 PROGRAM = """
 from concurrent.futures import ThreadPoolExecutor
@@ -122,6 +133,29 @@ def test_rich_prints_it(shown):
     told = "".join(str(output.get("data", output.get("text", ""))) for output in shown["rich"])
     assert "Cell In[1], line 5, in ratio" in told
     assert "Stack(" not in told
+
+
+def test_a_lambda_that_was_sent_by_value_is_in_its_cell(shown):
+    for name, number, line in (("sent", 13, 5), ("sent_again", 14, 3)):
+        printed, error = shown[name]
+        lines = texts([error])
+        assert f"Cell In[{number}], line {line}, in <lambda>" in lines
+        assert (
+            lines.count(f"----> {line}         others.submit(lambda views: 1 / views, 0).result()".replace("views", NAMES[name]))
+            == 2
+        )
+        assert [
+            re.sub(r".*, (in|submitted)", r"\1", row) for row in printed.text.split("\n") if row.startswith(("  File", "  [in"))
+        ] == [
+            "in <module>",
+            f"submitted at Cell In[{number}], line {line}]",
+            "in <lambda>",
+        ]
+
+
+def test_a_failure_that_nobody_asked_for_is_told_with_its_cell(shown):
+    told = "".join(output.text for output in shown["dropped"] if output.output_type == "stream")
+    assert "was never retrieved, submitted at Cell In[15], line 2\n" in told
 
 
 SESSION = f"""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from autotb import surface
-from autotb.record import annotate, build, capture
+from autotb.record import annotate, build, capture, made_frames, static
 from autotb.record.capture import KEY, VERSION
 
 PLACE = {"path": "/main.py", "line": 3, "name": "main"}
@@ -193,3 +193,20 @@ def test_one_death_is_told_to_each_who_asks_with_his_own_place():
 
     assert raw(first)["hops"] == [{"engine": "a", "died": ["x"], "submitted": PLACE}]
     assert raw(second)["hops"] == [{"engine": "a", "died": ["x"]}]
+
+
+def test_a_traceback_that_was_made_anew_has_the_records_frames_and_so_have_those_of_its_causes():
+    tblib = pytest.importorskip("tblib")
+    with pytest.raises(ValueError) as raised:
+        try:
+            light().no
+        except AttributeError as error:
+            raise ValueError("no") from error
+    exc, cause = raised.value, raised.value.__cause__
+    annotate.attach(exc, build.record(exc, exc.__traceback__, {"engine": "Dask", "where": "in a Dask worker"}))
+    for each in (exc, cause):  # as Dask carries them
+        static.set_traceback(each, tblib.Traceback(each.__traceback__).as_traceback())
+
+    tracebacks = [annotate.renewed(exc, exc.__traceback__), cause.__traceback__]
+
+    assert all(made_frames.is_made(static.innermost(tb).tb_frame) for tb in tracebacks)

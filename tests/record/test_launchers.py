@@ -127,6 +127,8 @@ def test_a_command_starts_a_package(monkeypatch, script):
         ("/x/runpy.py", "runpy", True),
         ("/x/debugpy/server/cli.py", "debugpy.server.cli", True),
         ("/x/debugpy/__main__.py", "__main__", True),
+        ("/x/cProfile.py", "__main__", True),
+        ("/x/profile.py", "profile", True),
         ("/x/IPython/core/magic.py", "IPython.core.magic", True),
         ("/x/parsl/__main__.py", "__main__", False),
         ("/x/concurrent/futures/_base.py", "concurrent.futures._base", False),
@@ -210,3 +212,10 @@ def test_what_runs_the_programs_of_others_is_folded(installed, command):
     assert ran.heads == ["mine.py:10 in main", "mine.py:5 in ratio"], ran.stderr
     assert " in uvicorn, last at __main__.py:11 in run" in ran.stderr
     assert " launcher" in ran.lines[-2]
+
+
+def test_pythons_own_profiler_is_a_launcher(installed):
+    ran = installed("-m", "cProfile", "-o", "profile.data", "mine.py")
+
+    assert ran.heads == ["mine.py:14 in <module>", "mine.py:10 in main", "mine.py:5 in ratio"], ran.stderr
+    assert "rofile.py" not in ran.stderr and " launcher" in ran.lines[-2]

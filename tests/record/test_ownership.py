@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
+import trace
 from types import ModuleType, SimpleNamespace
 
 import pytest
@@ -66,6 +67,9 @@ OS = os.__file__
         (ownership.__file__, "autotb.record.ownership", OWN),
         (sys.modules["threading"].__file__, "threading", ENGINE),
         (sys.modules["threading"].__file__, "mine", STDLIB),  # the module's name must say so too
+        (trace.__file__, "trace", ENGINE),  # it starts programs
+        (trace.__file__, "__main__", ENGINE),
+        ("/home/me/trace.py", "trace", USER),
         ("<frozen runpy>", "runpy", ENGINE),
         ("<frozen importlib._bootstrap>", "importlib._bootstrap", STDLIB),
         ("<string>", "__main__", USER),

@@ -19,7 +19,7 @@ from autotb.assumption import Attributes, Frame, Lost, Text
 from autotb.engines.ray import client, data, log_copies, memory, returned, serve, waiting
 from autotb.instrument import attempts, engine_frames, exception_wrappers, inherited_settings, task_events
 from autotb.instrument.patch import Patch, noise_is_kept
-from autotb.record import annotate, build, callsite, pickling, static, wrappers
+from autotb.record import annotate, build, callsite, pickling, sources, static, wrappers
 from autotb.record.capture import KEY, attached
 
 if TYPE_CHECKING:
@@ -447,9 +447,7 @@ def _tell_of_death(error: BaseException, caller: FrameType) -> None:
     if last.running and ran != task_events.number(task.binary()):  # an actor's, which had this one still to do
         place = engine_frames.place_of(site)
         if place is not None:
-            hop["died"].append(
-                f"asked for was another of its tasks, submitted at {place['path']}:{place['line']} in {place['name']}"
-            )
+            hop["died"].append(f"asked for was another of its tasks, submitted at {sources.place(**place)}")
         site = next((site for key, site in list(_sites.items()) if task_events.number(key) == ran), None)
     elif site is None:
         hop["task"] = task.hex()  # a client may know
