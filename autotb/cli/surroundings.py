@@ -19,15 +19,19 @@ _MARGIN = re.compile(r"(?: {2})+\| $")  # of a group's member
 # What differs from line to line of one log: dates, times of day, seconds since something began.
 _STAMP = re.compile(r"\d+(?:[-/:.,]\d+)+")
 _FENCE = re.compile(r"^[ >]*(?P<marks>`{3,}|~{3,}) *(?P<language>[\w+-]*) *$")
+_TAG = re.compile(
+    r"<(/?(?:a|b|code|div|i|li|p|pre|samp|span|td))(?: [^<>\n]*)?>"
+)  # of a page, where Python's own signs are entities
 _SOON = 4  # lines
 _MOST = 100  # prefixes with times in them; the lines of more, which no log has, stay as they are
 
 
 def lines(text: str) -> list[str]:
     """Every line of a text, without its surroundings."""
+    text = text.replace("\0", "").replace("\r\n", "\n")
     if f"{_FRAME[:-1]}&quot;" in text or f"{_FRAME[:-1]}&#34;" in text:
-        text = html.unescape(text)
-    text = text.replace("\0", "").replace("\xa0", " ").expandtabs(8).replace("\r\n", "\n")
+        text = html.unescape(_TAG.sub(lambda tag: f"\n{END}\n" if tag[1] == "/pre" else "", text))
+    text = text.replace("\xa0", " ").expandtabs(8)
     return [line for stream in _streams(_without_fences(text.split("\n"))) for line in _without_indentation(stream)]
 
 

@@ -96,6 +96,10 @@ def fenced(text, mark="```", margin=""):
     return "".join(f"{margin}{line}\n" for line in lines)
 
 
+def escaped(text):
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
+
+
 AROUND = {
     **{name: lambda text, prefix=prefix: before_each(text, prefix) for name, prefix in BEFORE.items()},
     "without spaces at the ends": lambda text: "".join(
@@ -107,7 +111,9 @@ AROUND = {
     "tildes": lambda text: fenced(text, "~~~"),
     "a quoted fence": lambda text: fenced(text, margin="> "),
     "an indented fence": lambda text: fenced(text, margin="   "),
-    "a page": lambda text: text.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;"),
+    "a page": lambda text: escaped(text),
+    "a page's element": lambda text: f'<div class="log">\n<pre>{escaped(text)}</pre>\n<p>It &gt; ended.</p>\n</div>\n',
+    "elements in a page": lambda text: f"<pre><code>{escaped(text).replace('line', '<b>line</b>')}</code>\n</pre>\nthe end\n",
     "no-break spaces": lambda text: text.replace("  ", "\xa0\xa0"),
     "a level before it": lambda text: f"ERROR:root:{text}INFO:root:going on\n" if text is POOL else f"ERROR:root:\n{text}",
     "a prompt after it": lambda text: f"(venv) me@host:~/src$ python make.py\n{text}(venv) me@host:~/src$ ls\nmake.py\n",
