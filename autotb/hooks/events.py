@@ -41,13 +41,23 @@ def thread_failed(args: Any) -> bool:
     thread = args.thread
     name = thread.name if thread is not None else "unknown"
     hop = records.hop(
-        "thread", f"in thread {name}", submitted=callsite.decode(getattr(thread, "_autotb_site", None)), verb="started"
+        "thread",
+        f"in thread {name}",
+        submitted=callsite.decode(getattr(thread, "_autotb_site", None)),
+        verb="started",
+        call=_given(args.exc_traceback),
     )
     hop.pop("thread", None)
     # In a pipe: Python's grammar, and one line more, that of the start.
     style = "" if plain_errors.is_ours(args.exc_value, args.exc_traceback) else "plain"
     render.show_uncaught(traced(args.exc_value, args.exc_traceback, hop, f"Exception in thread {name}:"), style=style)
     return True
+
+
+def _given(tb: TracebackType | None) -> str | None:
+    """The call that was started; one without arguments says no more than its frame."""
+    call = engine_frames.frame_call(tb)
+    return None if call is None or call.endswith("()") else call
 
 
 def process_failed(exc: BaseException, process: Process) -> bool:
@@ -64,7 +74,11 @@ def process_failed(exc: BaseException, process: Process) -> bool:
         terminal.write(sys.stderr, clean.line(told) + "\n")
         return True
     hop = records.hop(
-        "process", f"in process {process.name}", submitted=getattr(process, "_autotb_started", None), verb="started"
+        "process",
+        f"in process {process.name}",
+        submitted=getattr(process, "_autotb_started", None),
+        verb="started",
+        call=_given(static.traceback_of(exc)),
     )
     style = _of_a_rank(exc, hop)
     trace = traced(exc, static.traceback_of(exc), hop, f"Process {process.name}:")

@@ -81,9 +81,32 @@ def has_user_frame(tb: TracebackType | None) -> bool:
 
 
 def frame_call(tb: TracebackType | None, name: str | None = None) -> str | None:
-    """The call that a traceback's first user frame is, for engines that hide the function and its arguments."""
-    frame = next(_user_frames(tb), None)
-    return safe_repr.frame_call(frame, name) if frame is not None and settings.switch("args") else None
+    """The call that a traceback's first user frame is, for engines that hide the function and its arguments.
+
+    Where that is a decorator's wrapper, which takes whatever it is given, it is the call of the function that it is around.
+    """
+    if not settings.switch("args"):
+        return None
+    while tb is not None and not _is_users(tb.tb_frame):
+        tb = tb.tb_next
+    if tb is None:
+        return None
+    within = tb
+    while name is None and within.tb_next is not None and _passes_on(within.tb_frame, within.tb_next.tb_frame):
+        within = within.tb_next
+    return safe_repr.frame_call(within.tb_frame, name) or safe_repr.frame_call(tb.tb_frame, name)
+
+
+def _passes_on(frame: FrameType, called: FrameType) -> bool:
+    """Whether a frame is that of a wrapper around the function that it called: a closure's, or an object's that holds it."""
+    names, collected = safe_repr.parameters_of(frame.f_code)
+    if len(names) > 1 or None in collected:
+        return False
+    values = static.variables(frame)
+    held = [values.get(name) for name in frame.f_code.co_freevars]
+    if names == ("self",):
+        held += static.attributes(values.get("self")).values()
+    return any(safe_repr.code_of(one) is called.f_code for one in held)
 
 
 def last_call(tb: TracebackType | None) -> str | None:
@@ -97,10 +120,13 @@ def last_call(tb: TracebackType | None) -> str | None:
 
 def _user_frames(tb: TracebackType | None) -> Iterator[FrameType]:
     while tb is not None:
-        frame = tb.tb_frame
-        if ownership.kind_of_frame(frame) == ownership.USER and not made_frames.is_made(frame):
-            yield frame
+        if _is_users(tb.tb_frame):
+            yield tb.tb_frame
         tb = tb.tb_next
+
+
+def _is_users(frame: FrameType) -> bool:
+    return ownership.kind_of_frame(frame) == ownership.USER and not made_frames.is_made(frame)
 
 
 def _frame_of(function: Any, tb: TracebackType | None) -> FrameType | None:

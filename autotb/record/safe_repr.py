@@ -326,14 +326,47 @@ _rebinding: dict[types.CodeType, frozenset[str]] = {}
 def frame_call(frame: types.FrameType, name: str | None = None) -> str | None:
     """The call that a frame is: its parameters as it holds them, None where it assigns to any of them."""
     code = frame.f_code
-    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    names, collected = parameters_of(code)
     called = static.exact(code.co_name)
-    if rebound(code) & set(names) or (called.startswith("<") and called != "<lambda>"):
+    if rebound(code) & {*names, *filter(None, collected)} or (called.startswith("<") and called != "<lambda>"):
         return None
     values = static.variables(frame)
-    shown = [f"{key}={brief(values[key], key)}" for key in names if key in values and key != "self"]
+    more, keywords = _collected(code, *(values.get(key) for key in collected))
+    shown = []
+    for number, key in enumerate(names):
+        if number == code.co_argcount:
+            shown += more
+        if key in values and key != "self":  # by its place, where others follow by theirs
+            shown.append(brief(values[key], key) if more and number < code.co_argcount else f"{key}={brief(values[key], key)}")
+    shown += (*(more if len(names) == code.co_argcount else ()), *keywords)
     called = name or static.exact(getattr(code, "co_qualname", code.co_name)).rpartition("<locals>.")[2]
     return cut(f"{called}({', '.join(shown)})", MAX_CALL)
+
+
+_VARARGS, _VARKEYWORDS = 4, 8  # inspect's flags of a code object
+_CHANGING = frozenset(("pop", "popitem", "clear", "update", "setdefault"))  # methods that leave a dict as it did not come
+_MOST_GIVEN = 20
+
+
+def parameters_of(code: types.CodeType) -> tuple[tuple[str, ...], tuple[str | None, str | None]]:
+    """The names of a code's parameters, and those that take the other positional ones and the other keywords."""
+    count = code.co_argcount + code.co_kwonlyargcount
+    rest = iter(code.co_varnames[count:])
+    args = next(rest) if code.co_flags & _VARARGS else None
+    return code.co_varnames[:count], (args, next(rest) if code.co_flags & _VARKEYWORDS else None)
+
+
+def _collected(code: types.CodeType, args: object, kwargs: object) -> tuple[list[str], list[str]]:
+    """What ``*args`` and ``**kwargs`` took, with an ellipsis where the function may have changed the latter."""
+    given = args if type(args) is tuple else ()
+    more = [brief(value) for value in given[:_MOST_GIVEN]]
+    if len(given) > _MOST_GIVEN:
+        more.append(f"… {len(given) - _MOST_GIVEN} more")
+    if type(kwargs) is not dict:
+        return more, []
+    keywords = [f"{static.exact(key)}={brief(value, key)}" for key, value in list(kwargs.items())[:_MOST_GIVEN]]
+    is_changed = not _CHANGING.isdisjoint(code.co_names) or len(kwargs) > _MOST_GIVEN
+    return more, [*keywords, "…"] if is_changed else keywords
 
 
 def rebound(code: types.CodeType) -> frozenset[str]:

@@ -54,7 +54,6 @@ def interrupted(name: str, folder, autotb: str) -> Ran:
     return Ran(status, "", (folder / "stderr").read_text(), folder)
 
 
-@pytest.mark.not_in_ci("speedy_utils", "executorlib")
 @pytest.mark.parametrize("name", WAITING)
 def test_a_ctrl_c_ends_the_program_as_it_would(name, tmp_path):
     (tmp_path / "ours").mkdir()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import pickle
 
 import pytest
@@ -86,6 +87,55 @@ def test_the_call_of_a_traceback_is_its_first_frame_of_the_users(switch):
 
     assert engine_frames.frame_call(tb) == "halve(x=0)"
     assert engine_frames.frame_call(None) is None
+
+
+def passing(function):
+    @functools.wraps(function)
+    def wrapper(*args, **kwargs):
+        return function(*args, **kwargs)
+
+    return wrapper
+
+
+class Around:
+    def __init__(self, function):
+        self.function = function
+
+    def __call__(self, *args, **kwargs):
+        return self.function(*args, **kwargs)
+
+
+def with_more(function):
+    def wrapper(*args, **kwargs):
+        kwargs.pop("more", None)
+        return divided(*args, **kwargs)
+
+    return wrapper
+
+
+def divided(first, *others, by=0, **more):
+    return first / by
+
+
+@pytest.mark.parametrize(
+    ("function", "given", "named", "told"),
+    [
+        (passing(halve), (0,), {}, "halve(x=0)"),
+        (passing(passing(halve)), (), {"x": 0}, "halve(x=0)"),
+        (Around(passing(halve)), (0,), {}, "halve(x=0)"),
+        (passing(rebinds), (3,), {}, "wrapper(3)"),
+        (with_more(halve), (1,), {"more": 2, "by": 0}, "wrapper(1, by=0, …)"),
+        (divided, (1,), {}, "divided(first=1, by=0)"),
+        (divided, (1, 2, "b"), {"token": "x"}, "divided(1, 2, 'b', by=0, token=***)"),
+        (lambda *args: 1 / args[0], (0, 1), {}, "<lambda>(0, 1)"),
+        (lambda *args: 1 / args[0], range(25), {}, f"<lambda>({', '.join(map(str, range(20)))}, … 5 more)"),
+    ],
+)
+def test_a_wrapper_that_passes_on_what_it_is_given_is_the_function_that_it_is_around(function, given, named, told):
+    with pytest.raises(ArithmeticError) as raised:
+        function(*given, **named)
+
+    assert engine_frames.frame_call(raised.value.__traceback__.tb_next) == told
 
 
 def test_only_frames_of_the_users_count(monkeypatch):

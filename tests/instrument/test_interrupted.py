@@ -30,7 +30,9 @@ def slow(item):
 
 def processes(method):
     with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context(method)) as pool:
-        for future in [pool.submit(slow, item) for item in range(2)]:
+        asked = [pool.submit(slow, item) for item in range(2)]
+        open("asked", "w").close()
+        for future in asked:
             future.result()
 
 
@@ -49,7 +51,9 @@ def mapped():
 
 def threads():
     with ThreadPoolExecutor(2) as pool:
-        for future in [pool.submit(slow, item) for item in range(2)]:
+        asked = [pool.submit(slow, item) for item in range(2)]
+        open("asked", "w").close()
+        for future in asked:
             future.result()
 
 
@@ -120,7 +124,8 @@ def interrupted(folder, way: str, code: str = PROGRAM, **environment: str) -> pr
         )
     try:
         limit = time.monotonic() + programs.LIMIT
-        while not all((folder / f"begun{item}").exists() for item in range(2)):
+        signs = ["begun0", "begun1", *(["asked"] if way in ("fork", "spawn", "threads") else [])]
+        while not all((folder / sign).exists() for sign in signs):
             assert time.monotonic() < limit and process.poll() is None, "the tasks have not begun"
             time.sleep(0.05)
         os.killpg(process.pid, signal.SIGINT)

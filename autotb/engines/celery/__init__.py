@@ -97,7 +97,9 @@ def _record(backend: object, exc: BaseException) -> Tree | Light | None:
     task = requests.Known(backend)
     if not has_frame and not task.is_known:
         return None
-    call = engine_frames.frame_call(tb) if has_frame else task.call()
+    call = engine_frames.frame_call(tb) if has_frame else None
+    if call is None or ".__call__(" in call:  # a class of the user's for tasks, which calls what it is around
+        call = task.call() or call
     hop = build.hop("celery", "in a Celery worker", call=call, label=task.label(exc))
     if not task.is_here:
         del hop["pid"]
