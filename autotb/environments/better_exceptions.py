@@ -31,7 +31,7 @@ def _wrap_format(original: Function) -> Function:
             return iter(original(self, exc, value, tb))
         from autotb.render import retold
 
-        parts, tales = retold.read(value, tb, lambda tb: [*original(self, exc, value, tb)], in_notes=True)
+        parts, tales = retold.read(value, tb, lambda tb: [*original(self, exc, value, tb)], in_notes=True, members=False)
         return iter(retold.completed(parts, tales))
 
     return format_exception

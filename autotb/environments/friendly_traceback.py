@@ -34,9 +34,25 @@ def _wrap_init(original: Function) -> Function:
             with retold.silence():  # it takes Python's text apart
                 original(self, etype, value, tb)
 
-        retold.read(value, tb, read, in_notes=True)
+        retold.read(value, tb, read, in_notes=True, on_first=True, members=False)
 
     return __init__
 
 
-PATCHES = (Patch("friendly_traceback.core", "FriendlyTraceback.__init__", _wrap_init, costs=Lost.SHOWN),)
+def _wrap_message(original: Function) -> Function:
+    """What an exception says."""
+
+    @functools.wraps(original)
+    def convert_value_to_message(value: Any) -> Any:
+        from autotb.render import retold
+
+        message, tale = original(value), retold.being_read(value)
+        return message if tale is None else tale.message(message)
+
+    return convert_value_to_message
+
+
+PATCHES = (
+    Patch("friendly_traceback.core", "FriendlyTraceback.__init__", _wrap_init, costs=Lost.SHOWN),
+    Patch("friendly_traceback.tb_data", "convert_value_to_message", _wrap_message, costs=Lost.SHOWN),
+)

@@ -83,12 +83,14 @@ def _with_ours(error: Any, tb: Any, extra: Any, payload: Any) -> tuple[Any, Any]
         return extra, payload
     from autotb.render import reported, retold
 
-    _, tales = retold.read(error, tb, lambda _: None)
+    _, tales = retold.read(error, tb, lambda _: None, members=False)
     told, fingerprint = reported.of(tales), reported.fingerprint(tales)
-    if told:
+    members = [line for tale in tales if tale is not None for line in tale.members]
+    if told or members:
         given = extra if isinstance(extra, dict) else {"value": extra} if extra else {}
         hidden = [line for tale in tales if tale is not None for line in tale.after]
-        extra = {"autotb": {**told, **({"frames": "; ".join(hidden)} if hidden else {})}, **given}
+        more = {"frames": "; ".join(hidden), "members": "\n".join(members)}
+        extra = {"autotb": {**told, **{name: text for name, text in more.items() if text}}, **given}
     if fingerprint:
         payload = {"fingerprint": " ".join(fingerprint), **(payload or {})}
     return extra, payload

@@ -46,7 +46,7 @@ def _wrap_event(original: Function) -> Function:
         )
         try:
             if any(tale is not None for tale in tales):
-                _tell(event, hint, tales, client_options or {})
+                _tell(event, hint, error, tales, client_options or {})
         except Exception:
             pass  # the frames are there
         return event, hint
@@ -71,17 +71,30 @@ def _wrap_fingerprint(original: Function) -> Function:
     return _apply_fingerprint_to_event
 
 
-def _tell(event: Any, hint: Any, tales: Sequence[Retold | None], options: Any) -> None:
+def _wrap_message(original: Function) -> Function:
+    """What one of the exceptions of an event says."""
+
+    @functools.wraps(original)
+    def get_error_message(exc_value: Any) -> Any:
+        from autotb.render import retold
+
+        message, tale = original(exc_value), retold.being_read(exc_value)
+        return message if tale is None else tale.message(message)
+
+    return get_error_message
+
+
+def _tell(event: Any, hint: Any, error: BaseException, tales: Sequence[Retold | None], options: Any) -> None:
     from autotb.render import reported
 
-    values = event["exception"]["values"]
-    for value, tale in zip(reversed(values), tales):  # the last one is the error, those before it are what it came out of
-        if tale is not None and not value.get("mechanism", {}).get("is_exception_group"):
-            value["value"] = tale.message(value["value"])
-    for value in values:
+    for value in event["exception"]["values"]:
         for frame in (value.get("stacktrace") or {}).get("frames") or ():
             _mark(frame)
-    told = reported.of(tales, with_call=options.get("include_local_variables", True))
+    with_call = options.get("include_local_variables", True)
+    told = reported.of(tales, with_call=with_call)
+    members = reported.of_members(error, with_call=with_call)
+    if members:
+        told["members"] = members
     if told:
         event.setdefault("contexts", {})["autotb"] = told
     fingerprint = reported.fingerprint(tales)
@@ -103,5 +116,6 @@ def _mark(frame: dict[str, Any]) -> None:
 
 PATCHES = (
     Patch("sentry_sdk.utils", "event_from_exception", _wrap_event, costs=Lost.SHOWN),
+    Patch("sentry_sdk.utils", "get_error_message", _wrap_message, costs=Lost.SHOWN),
     Patch("sentry_sdk.scope", "Scope._apply_fingerprint_to_event", _wrap_fingerprint, costs=Lost.SHOWN),
 )

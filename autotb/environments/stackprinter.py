@@ -29,7 +29,8 @@ def _wrap_format(original: Function) -> Function:
             return original(etype, evalue, tb, *args, **options)
         from autotb.render import retold
 
-        return retold.one_of_a_chain(evalue, tb, lambda tb: original(etype, evalue, tb, *args, **options))
+        shows_members = getattr(etype, "__name__", "") == "ExceptionGroup"  # it has Python's text of these, and knows no others
+        return retold.one_of_a_chain(evalue, tb, lambda tb: original(etype, evalue, tb, *args, **options), members=shows_members)
 
     return format_exc_info
 

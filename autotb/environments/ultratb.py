@@ -48,8 +48,8 @@ def _wrap_structured(original: Function) -> Function:
             return original(self, etype, evalue, tb, left, *more[1:], **{key: named[key] for key in named if key != "tb_offset"})
 
         is_doc = type(self).__name__ == "DocTB"  # whose notes follow each other in one line
-        parts, tales = retold.read(evalue, _after(etb, offset), read, in_notes=not is_doc)
-        parts = [_MARK.sub("", part) for part in retold.shortened(parts, tales)]
+        parts, tales = retold.read(evalue, _after(etb, offset), read, in_notes=not is_doc, members=False)
+        parts = [_MARK.sub("", part) for part in retold.completed(parts, [] if is_doc else tales)]
         if is_doc and tales and tales[0] is not None:
             parts += [f"\n{line}" for line in tales[0].lines]
         return parts

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import sys
+import threading
 import traceback
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from autotb.instrument.types import Function
     from autotb.render.retold import Retold
 
+_chain = threading.local()  # .concerned: what is shown in this thread just now is shown with an exception that concerns a worker
 MOST = 200  # exceptions of a chain and its groups
 
 
@@ -37,46 +39,84 @@ def _wrap_init(original: Function) -> Function:
 
     @functools.wraps(original)
     def __init__(self: Any, exc_type: Any, exc_value: Any, exc_traceback: Any, **options: Any) -> None:
-        told = None
+        told, shown, before = None, exc_traceback, getattr(_chain, "concerned", False)
         try:
-            told = _told(exc_value, exc_traceback)
+            if options.get("_seen") is None:
+                _chain.concerned = chain.concerns(exc_value)
+            if _chain.concerned:
+                told, shown = _told(exc_value, exc_traceback)
         except Exception:
             pass  # then as ever
-        original(self, exc_type, exc_value, exc_traceback if told is None else told.tb, **options)
         try:
-            if told is not None:
-                _tell(self, told, options.get("limit"))
-            if options.get("_seen") is None:  # the others of a chain are there when the first is done
-                _give_workers_chains(self, exc_value, options)
-        except Exception:
-            pass  # it is longer
+            original(self, exc_type, exc_value, shown, **options)
+            _complete(self, exc_value, exc_traceback, told, options)
+        finally:
+            _chain.concerned = before
 
     return __init__
 
 
-def _told(error: Any, tb: Any) -> Retold | None:
-    if tb is None or not chain.concerns(error) or _is_asked_by_an_engine():
-        return None
+def _complete(shown: Any, error: Any, tb: Any, told: Retold | None, options: dict[str, Any]) -> None:
+    """What is to be told besides what Python has read of an exception."""
+    try:
+        if told is not None:
+            _tell(shown, told, options.get("limit"))
+        elif tb is None and _chain.concerned:
+            _shorten_message(shown, error)
+        if options.get("_seen") is None:  # the others of a chain are there when the first is done
+            _give_workers_chains(shown, error, options)
+    except Exception:
+        pass  # it is longer
+
+
+def _told(error: Any, tb: Any) -> tuple[Retold | None, Any]:
+    """How an exception is to be shown, if not as it is, and its traceback."""
+    if tb is None:
+        return None, tb
+    asked = _kind_of_asker()
+    if asked is not None:
+        from autotb.record import made_frames, ownership
+
+        return None, made_frames.without(tb) if asked == ownership.ENGINE else tb
     from autotb.render import retold
 
-    return retold.of(error, tb, with_workers=True)
+    told = retold.of(error, tb, with_workers=True)
+    return told, tb if told is None else told.tb
+
+
+def _shorten_message(shown: Any, error: Any) -> None:
+    """For those who show an exception and ask for its last lines alone (``format_exception_only``)."""
+    from autotb.render import retold
+
+    tale = retold.being_read(error)
+    if tale is not None:
+        shown._str = tale.message(shown._str)
 
 
 def _is_a_workers(error: Any) -> bool:
     return issubclass(type(error), BaseException) and capture.attached(error) is not None
 
 
-def _is_asked_by_an_engine() -> bool:
-    """Whether the one who asks is an engine, or our own code; or logging, where that is to show Python's text."""
+def _kind_of_asker() -> str | None:
+    """Of an engine, our own code, or logging where that is to show Python's text, all of which get it; None: of another one."""
     from autotb.record import ownership
 
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_globals.get("__name__") in (__name__, "traceback"):
         frame = frame.f_back
     if frame is None:
-        return False
+        return None
+    kind = ownership.kind_of_frame(frame)
+    if kind == ownership.OWN and _is_read_by_us():
+        return None
     of_logging = frame.f_globals.get("__name__") == "logging" and not settings.switch("logging")
-    return of_logging or ownership.kind_of_frame(frame) in (ownership.ENGINE, ownership.OWN)
+    return kind if of_logging or kind in (ownership.ENGINE, ownership.OWN) else None
+
+
+def _is_read_by_us() -> bool:
+    from autotb.render import retold
+
+    return retold.is_read_by_us()
 
 
 def _tell(shown: Any, told: Retold, limit: int | None) -> None:
@@ -143,15 +183,14 @@ def _give_workers_chains(shown: Any, error: Any, options: dict[str, Any]) -> Non
         if not issubclass(type(error), BaseException):
             continue
         chained = (shown.__cause__, static.cause_of(error)), (shown.__context__, static.context_of(error))
-        following = [(each, of) for each, of in chained if each is not None]
-        if following and not _has_workers_chain(shown, error, options):
-            waiting += following
+        if not _has_workers_chain(shown, error, options):
+            waiting += [(each, of) for each, of in chained if each is not None]
         members = getattr(shown, "exceptions", None)
         waiting += zip(members, static.members(error) or ()) if members else ()
 
 
 def _has_workers_chain(shown: Any, error: BaseException, options: dict[str, Any]) -> bool:
-    if not _is_a_workers(error) or _is_asked_by_an_engine():
+    if not _is_a_workers(error) or _kind_of_asker() is not None:
         return False
     from autotb.render import retold
 

@@ -146,6 +146,21 @@ def chained(steps: list[_Step], below: TracebackType | None = None) -> Traceback
     return below
 
 
+def without(tb: TracebackType) -> TracebackType:
+    """A traceback up to these, for engines who make text of it to send along, beside the text that has come to them."""
+    entries: list[TracebackType] = []
+    at: TracebackType | None = tb
+    while at is not None and not is_made(at.tb_frame):
+        entries.append(at)
+        at = at.tb_next
+    if at is None or not entries:
+        return tb
+    result: TracebackType | None = None
+    for entry in reversed(entries):
+        result = TracebackType(result, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
+    return result or tb
+
+
 def _of_hop(hop: Hop, mark: Mark, *, is_last: bool) -> list[_Step]:
     namespaces: dict[tuple[str, str], dict[str, Any]] = {}
     frames = hop.get("frames") or []

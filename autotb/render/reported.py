@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from autotb import settings
-from autotb.record import ownership
-from autotb.render import clean
+from autotb.record import chain, ownership, static
+from autotb.render import clean, retold
 from autotb.trace import visible
 from autotb.trace.parts import Frame
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from autotb.trace.parts import Hop
 
 MAX_TEXT = 2_000  # of a call
+MAX_MEMBERS = 15  # as many as Python shows of a group
 
 
 def of(tales: Sequence[Retold | None], *, with_call: bool = True) -> dict[str, Any]:
@@ -31,6 +32,18 @@ def of(tales: Sequence[Retold | None], *, with_call: bool = True) -> dict[str, A
             if hops:
                 return {**hops[-1], **({"before": hops[:-1]} if hops[1:] else {})}
     return {}
+
+
+def of_members(error: BaseException, *, with_call: bool = True) -> list[dict[str, Any]]:
+    """The same of the members of groups in a chain: of each that came from a worker, with its type."""
+    shown = {id(each) for each in chain.line(error)}
+    found: list[dict[str, Any]] = []
+    for each in chain.every(error):
+        told = retold.of(each, static.traceback_of(each)) if id(each) not in shown else None
+        worker = of([told], with_call=with_call) if told is not None and len(found) < MAX_MEMBERS else {}
+        if worker:
+            found.append({"type": type(each).__name__, **worker})
+    return found
 
 
 def _hop(hop: Hop, *, with_call: bool) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import traceback
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -36,18 +37,20 @@ if TYPE_CHECKING:
 
 NOTES = "__notes__"
 _quiet = threading.local()  # .on: this thread shows an error in another way already
-_reading = threading.local()  # .told: what is told of the exceptions that somebody reads in this thread, by their ids
+_reading = threading.local()  # .told: what is told of the exceptions that somebody reads in this thread, by their ids; .by_us
 
 
 class Retold:
     """An exception as others are to show it.
 
-    ``tb`` is its traceback, ``places`` the entries of it before which lines stand, ``after`` the lines below the last one.
+    ``tb`` is its traceback, ``places`` the entries of it before which lines stand, ``after`` and ``members`` the lines below the
+    last one.
     """
 
     def __init__(self, error: BaseException, tb: TracebackType | None) -> None:
         self.error, self._given = error, tb
         self._trace: Trace | None = None
+        self.members: list[str] = []  # of a group, for those who do not show them
         light: Any = dict.get(fields_of(error), KEY)
         key = _key(light, tb) if is_light(light) and static.members(error) is None else None
         alike = _patterns.get(key) if key is not None else None
@@ -88,15 +91,17 @@ class Retold:
     @property
     def lines(self) -> list[str]:
         """All of them, for those who have one place for them."""
-        return [line for _, lines in self.places for line in lines] + self.after
+        return [line for _, lines in self.places for line in lines] + self.after + self.members
 
     def message(self, own: str) -> str:
         """What the exception says, where its own message is an engine's text of the error that the story ends in; else that."""
         if 'File "' not in own:
             return own
         stack = self.trace.stack
-        if stack.message == own or stack.message not in own or stack.members is not None:
+        if stack.message == own or stack.message not in own:
             return own
+        if stack.members is not None and static.members(self.error) is None:
+            return own  # whoever shows it has no members to show
         kind = type(self.error).__name__
         return clean.text(stack.message if stack.type.rpartition(".")[2] in kind else stack.headline)
 
@@ -176,7 +181,8 @@ def of(error: BaseException | None, tb: TracebackType | None, *, with_workers: b
     """
     if tb is None or error is None or not issubclass(type(error), BaseException) or is_silent():
         return None
-    if (attached(error) is None and not (with_workers and _is_shortened(tb))) or not settings.switch("traceback"):
+    is_shown_so = attached(error) is not None or (with_workers and (static.members(error) is not None or _is_shortened(tb)))
+    if not is_shown_so or not settings.switch("traceback"):
         return None
     known: Retold | None = getattr(_reading, "told", {}).get(id(error))
     if known is not None:
@@ -195,9 +201,16 @@ def is_read(error: object) -> bool:
     return id(error) in getattr(_reading, "told", {})
 
 
-def one_of_a_chain(error: BaseException, tb: TracebackType | None, reader: Callable[[TracebackType | None], _Read]) -> _Read:
+def one_of_a_chain(
+    error: BaseException, tb: TracebackType | None, reader: Callable[[TracebackType | None], _Read], *, members: bool = True
+) -> _Read:
     """``read`` for those who show what an exception came out of by further calls, while they show the first."""
-    return reader(tb) if is_read(error) else read(error, tb, reader)[0]
+    return reader(tb) if is_read(error) else read(error, tb, reader, members=members)[0]
+
+
+def is_read_by_us() -> bool:
+    """Whether what ``traceback`` makes just now in this thread is shown by us to somebody."""
+    return getattr(_reading, "by_us", False)
 
 
 def being_read(error: object) -> Retold | None:
@@ -263,11 +276,30 @@ def is_whole(error: BaseException) -> bool:
 def workers_chain(error: BaseException) -> tuple[BaseException | None, BaseException | None, bool] | None:
     """In place of an engine's text as the cause: what the error came out of in the worker, as cause, context, and whether the
     latter is suppressed; None where the chain is its own."""
-    record = attached(error)
-    if record is None or not is_whole(error) or not ownership.is_remote_text(static.cause_of(error)):
+    record, own_context = attached(error), None
+    if record is None or not is_whole(error):
         return None
+    if not ownership.is_remote_text(static.cause_of(error)):
+        if not _is_without_its_chain(error, record):
+            return None
+        own_context = static.context_of(error)  # what was being handled where it came out of the worker
     cause, context = _stand_in(record.get("cause")), _stand_in(record.get("context"))
+    first = cause or context
+    if own_context is not None and first is not None:
+        chain.line(first)[-1].__context__ = own_context
     return cause, context, bool(record.get("suppress") or cause is not None)
+
+
+def _is_without_its_chain(error: BaseException, record: Tree) -> bool:
+    """Whether the engine has left behind what the error came out of in the worker, or tells it in the error's message (Ray)."""
+    behind = record.get("cause") or (None if record.get("suppress") else record.get("context"))
+    if not behind or static.cause_of(error) is not None or static.suppresses(error):
+        return False
+    last = static.innermost(static.traceback_of(error))
+    if last is None or not made_frames.is_made(last.tb_frame):
+        return False
+    context = static.context_of(error)
+    return context is None or (behind.get("type") or "").rpartition(".")[2] != type(context).__name__
 
 
 def _stand_in(tree: Tree | None, most: int = chain.MOST) -> BaseException | None:
@@ -289,27 +321,67 @@ def read(
     reader: Callable[[TracebackType | None], _Read],
     *,
     in_notes: bool = False,
+    on_first: bool = False,
+    members: bool = True,
     engines: bool = False,
 ) -> tuple[_Read, list[Retold | None]]:
     """What ``reader`` makes of the traceback that it is given while the exceptions are as others are to see them.
 
     With it what is told of each exception of the chain, in its order.  ``in_notes``: whoever reads has no other place for that;
-    ``engines``: their frames are to stay.
+    ``on_first``: the notes of others are not shown well, the first has all of them; ``members``: those of groups are shown, else
+    they are told where the rest is; ``engines``: their frames are to stay.
     """
+    if is_read(error):  # by one who shows the members of groups by further calls
+        return reader(tb), [being_read(each) for each in chain.line(error)]
     with contextlib.ExitStack() as until_read:
         tales: list[Retold | None] = []
         try:
             if chain.concerns(error) and settings.switch("traceback"):
                 tracebacks = [(each, tb if each is error else static.traceback_of(each)) for each in chain.every(error)]
                 told = {id(each): of(each, its, with_workers=True) for each, its in tracebacks}
-                notes = {key: tale.lines for key, tale in told.items() if in_notes and tale is not None}
                 tales = [told[id(each)] for each in chain.line(error)]
+                notes = {} if members else _members_of(error, tales)
+                notes |= {key: tale.lines for key, tale in told.items() if tale is not None}
+                notes = notes if in_notes else {}
+                notes = _all_on_first(error, notes) if on_first else notes
                 until_read.enter_context(for_a_while(error, notes=notes, engines=engines))
                 until_read.enter_context(_told_so(told))
                 tb = tb if tales[0] is None or engines else tales[0].tb
         except Exception:
             tales = []  # it is read as it is
         return reader(tb), tales
+
+
+def _all_on_first(error: BaseException, notes: dict[int, list[str]]) -> dict[int, list[str]]:
+    """The notes of a chain as those of the first; what it came out of is named by its type."""
+    found: list[str] = []
+    for each in chain.line(error):
+        lines = notes.get(id(each)) or []
+        found += lines if each is error else [f"{type(each).__name__}: {line}" for line in lines[:1]] + lines[1:]
+    return {id(error): found}
+
+
+def _members_of(error: BaseException, tales: list[Retold | None]) -> dict[int, list[str]]:
+    """For each group of a chain that has members that came from a worker: all of them, as Python shows them."""
+    found: dict[int, list[str]] = {}
+    for each, tale in zip(chain.line(error), tales):
+        if static.members(each) is not None and chain.concerns(each):
+            found[id(each)] = _lines_of_members(each)
+            if tale is not None:
+                tale.members = found[id(each)]
+    return found
+
+
+def _lines_of_members(group: BaseException) -> list[str]:
+    before, _reading.by_us = is_read_by_us(), True
+    try:
+        shown = traceback.TracebackException(type(group), group, None)
+        shown.__cause__ = shown.__context__ = None  # whoever shows it shows them
+        text = "".join(shown.format()).splitlines()
+    finally:
+        _reading.by_us = before
+    first = next((at for at, line in enumerate(text) if line.lstrip().startswith("+-+")), len(text))
+    return ["\n".join(text[first:])] if text[first:] else []
 
 
 @contextlib.contextmanager

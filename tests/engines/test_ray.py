@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 
 import pytest
 
@@ -16,6 +17,7 @@ import asyncio
 import json
 import sys
 import threading
+import traceback
 
 import ray
 
@@ -59,6 +61,11 @@ def raises(kind):
         raise HoldsLock("locked")
     if kind == "json":
         json.loads("{")
+    if kind == "group":
+        try:
+            divide(1, 0)
+        except ZeroDivisionError as error:
+            raise ExceptionGroup("group", [error]) from None
     try:
         divide(1, 0)
     except ZeroDivisionError as error:
@@ -155,7 +162,12 @@ def get_chained():
     ray.get(raises.remote("chained"))
 
 
-CASES = [get_task, get_nested, get_list, get_dependent, wait_then_get, get_method, get_broken_actor, await_method,
+def get_group():
+    if sys.version_info >= (3, 11):
+        ray.get(raises.remote("group"))
+
+
+CASES = [get_group, get_task, get_nested, get_list, get_dependent, wait_then_get, get_method, get_broken_actor, await_method,
          await_task, get_generated, get_two, get_lock, get_json, get_chained]
 
 
@@ -171,6 +183,9 @@ def main():
         except Exception as error:
             print(case.__name__, [cls.__name__ for cls in type(error).__mro__[:3]], isinstance(error, ray.exceptions.RayError))
             sys.excepthook(type(error), error, error.__traceback__)
+            if case in (get_chained, get_group):
+                sys.stderr.write(f"=== {case.__name__}_printed\\n")
+                traceback.print_exception(type(error), error, error.__traceback__)
 
 
 if __name__ == "__main__":
@@ -264,6 +279,24 @@ def test_every_kind_of_failure_is_one_short_story(stories, name):
     check(name, sections(ours.stderr)[name])
     with pytest.raises(AssertionError):
         check(name, sections(bare.stderr)[name])
+
+
+def test_others_show_what_an_error_came_out_of_in_the_worker(stories):
+    """Ray tells it in the error's message, as text."""
+    ours, bare = (RELAYED.sub("", sections(ran.stderr)["get_chained_printed"]) for ran in stories)
+
+    assert re.findall(r", in (\w+)$", ours, re.M) == ["raises", "divide", "main", "get_chained", "raises"]
+    assert ours.count("return a / b") == bare.count("return a / b") == 1
+    assert "direct cause" in ours and "ray::" not in ours
+    assert ours.count("\n") <= bare.count("\n")
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="ExceptionGroup came with Python 3.11")
+def test_others_show_the_members_of_a_group_once(stories):
+    ours, bare = (RELAYED.sub("", sections(ran.stderr)["get_group_printed"]) for ran in stories)
+
+    assert ours.count("return a / b") == bare.count("return a / b") == 1
+    assert "ray::" not in ours and ours.count("ZeroDivisionError: division by zero") == 1
 
 
 @kit.newer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import concurrent.futures
 import contextlib
 import io
@@ -81,17 +82,51 @@ def by_tbvaccine(error):
 
 
 PRINTERS = [show for name, show in list(globals().items()) if name.startswith("by_")]
-OWN_CAUSES = [show for show in PRINTERS if show not in (by_pretty_errors, by_friendly_traceback)]  # which cut them, or show none
+OWN_CAUSES = [show for show in PRINTERS if show is not by_pretty_errors]  # which shows none
+MEMBERS = [show for show in PRINTERS if show is not by_pretty_errors]  # which says what they are
 ENGINES = ("_base.py", "__get_result", "_RemoteTraceback", "RemoteTraceback", "process.py")
 
 
+def many():
+    errors = []
+    try:
+        ratio(1, 0)
+    except ZeroDivisionError as error:
+        errors.append(error)
+    try:
+        int("x")
+    except ValueError as error:
+        errors.append(error)
+    raise builtins.ExceptionGroup("two", errors)
+
+
+class Kind(getattr(builtins, "ExceptionGroup", Exception)):
+    pass
+
+
+def many_of_a_kind():
+    try:
+        many()
+    except builtins.ExceptionGroup as error:
+        raise Kind("two", error.exceptions) from None
+
+
+def failed(pool, function, *given, **named):
+    try:
+        pool.submit(function, *given, **named).result()
+    except Exception as error:
+        return error
+
+
 @pytest.fixture(scope="module")
-def error():
+def pool():
     with concurrent.futures.ProcessPoolExecutor(1) as pool:
-        try:
-            pool.submit(ratio, 1, views=0).result()
-        except ZeroDivisionError as error:
-            return error
+        yield pool
+
+
+@pytest.fixture(scope="module")
+def error(pool):
+    return failed(pool, ratio, 1, views=0)
 
 
 def said_by(show, error):
@@ -130,7 +165,36 @@ def test_the_cause_of_the_programs_own_error(show, error):
     text = said_by(show, outer)
 
     is_told_once(text)
-    assert text.index("return clicks / views") < text.index("in a process-pool worker") < text.index("RuntimeError: outer")
+    if show is by_friendly_traceback:  # it cuts what an error came out of; the notes would push out the frames
+        assert text.index("return clicks / views") < text.index("RuntimeError: outer") < text.index("in a process-pool worker")
+        assert "ZeroDivisionError: in a process-pool worker" in text
+    else:
+        assert text.index("return clicks / views") < text.index("in a process-pool worker") < text.index("RuntimeError: outer")
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="ExceptionGroup came with Python 3.11")
+@pytest.mark.parametrize("function", [many, many_of_a_kind])
+@pytest.mark.parametrize("show", MEMBERS)
+def test_members_of_a_workers_group_are_told_also_by_those_who_know_no_groups(show, function, pool):
+    """The engine's text, which is left out, has them."""
+    text = said_by(show, failed(pool, function))
+
+    assert not [name for name in ENGINES if name in text], text
+    assert text.count("return clicks / views") == 1, text
+    assert text.count("invalid literal for int") == 1, text
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="ExceptionGroup came with Python 3.11")
+@pytest.mark.parametrize("show", MEMBERS)
+def test_members_of_the_programs_own_group_say_where_they_ran(show, pool, error):
+    try:
+        raise builtins.ExceptionGroup("own", [error, failed(pool, int, "x")])
+    except builtins.ExceptionGroup as raised:
+        text = said_by(show, raised)
+
+    assert not [name for name in ENGINES if name in text], text
+    assert text.count("in a process-pool worker, pid") == 2, text
+    assert text.count("ratio(clicks=1, views=0)") == 1, text
 
 
 @pytest.mark.parametrize("show", PRINTERS)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import builtins
 import concurrent.futures
+import sys
 
 import pytest
 
@@ -18,6 +20,13 @@ def caused(clicks):
         ratio(clicks, 0)
     except ZeroDivisionError as error:
         raise ValueError("no ratio") from error
+
+
+def many():
+    try:
+        ratio(1, 0)
+    except ZeroDivisionError as error:
+        raise builtins.ExceptionGroup("one", [error]) from None
 
 
 @pytest.fixture
@@ -56,6 +65,15 @@ def test_the_workers_cause_in_place_of_the_engines_text(report):
     assert error["exception"] == {"class": "ValueError", "message": "no ratio"}
     assert cause["exception"] == {"class": "ZeroDivisionError", "message": "division by zero"}
     assert [frame["method"] for frame in cause["frames"]] == ["caused", "ratio"]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="ExceptionGroup came with Python 3.11")
+def test_members_of_a_group_are_custom_data(report):
+    """Rollbar shows none, and the engine's text, which has them, is left out."""
+    data = report(many)
+
+    assert len(data["body"]["trace_chain"]) == 1 if "trace_chain" in data["body"] else "trace" in data["body"]
+    assert "return clicks / views" in data["custom"]["autotb"]["members"]
 
 
 def test_another_error(report):

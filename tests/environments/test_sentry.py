@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import builtins
 import concurrent.futures
 import json
+import sys
 
 import pytest
 
@@ -117,6 +119,21 @@ def test_an_error_of_the_programs_own_that_came_out_of_it(pool):
     assert event["contexts"]["autotb"]["call"] == "ratio(clicks=1, views=0)"
     assert event.get("fingerprint") is None
     assert [value["type"] for value in event["exception"]["values"]] == ["ZeroDivisionError", "RuntimeError"]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="ExceptionGroup came with Python 3.11")
+def test_members_of_the_programs_own_group_say_where_they_ran(pool):
+    try:
+        raise builtins.ExceptionGroup("own", [failed(pool, ratio, 1, 0, SECRET), ValueError("plain"), failed(pool, other, 1)])
+    except builtins.ExceptionGroup as caught:
+        event = sent(caught)
+
+    told = event["contexts"]["autotb"]["members"]
+    assert [(member["type"], member["call"]) for member in told] == [
+        ("ZeroDivisionError", "ratio(clicks=1, views=0, password=***)"),
+        ("ZeroDivisionError", "other(clicks=1)"),
+    ]
+    assert "_RemoteTraceback" not in [value["type"] for value in event["exception"]["values"]]
 
 
 def test_other_errors_and_the_switch(pool, monkeypatch):

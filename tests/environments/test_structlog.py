@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import concurrent.futures
 import sys
 
@@ -29,3 +30,19 @@ def test_frames_of_a_direct_call_and_what_the_program_noted():
         assert stack.exc_notes[0] == "mine"
         assert stack.exc_notes[2] == "ratio(clicks=1, views=0)"
         assert error.__notes__ == ["mine"]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="ExceptionGroup came with Python 3.11")
+def test_a_member_of_a_group_says_once_where_it_ran():
+    with concurrent.futures.ProcessPoolExecutor(1) as pool:
+        try:
+            pool.submit(ratio, 1, 0).result()
+        except ZeroDivisionError as caught:
+            group = builtins.ExceptionGroup("own", [caught])
+    (stack,) = tracebacks.extract(type(group), group, group.__traceback__).stacks
+    if not getattr(stack, "exceptions", None):
+        pytest.skip("this structlog tells no members")
+    (member,) = stack.exceptions[0].stacks
+
+    assert [frame.name for frame in member.frames][-1] == "ratio"
+    assert [note for note in member.exc_notes if note == "ratio(clicks=1, views=0)"] == ["ratio(clicks=1, views=0)"]

@@ -12,7 +12,8 @@ from tests import programs
 PROGRAM = """
 import asyncio
 import io, json, logging, pickle, sys, traceback, unittest
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from concurrent.futures import TimeoutError as TimeoutErrors
 
 
 def ratio(clicks, views):
@@ -68,6 +69,16 @@ def wrapped():
         return error
 
 
+def beside():
+    try:
+        Future().result(timeout=0)
+    except TimeoutErrors as caught:
+        own = caught
+    error = asked(ratio, 1, 0)
+    error.__cause__ = own
+    return error
+
+
 def plain():
     try:
         ratio(1, 0)
@@ -100,6 +111,8 @@ if __name__ == "__main__":
         tell("caused", shown(asked(caused, 1)))
         tell("nested", shown(asked(nested)))
         tell("deep", shown(asked(deep, 20)))
+        tell("engines", str(asked(nested).__cause__))
+        tell("beside", shown(beside()))
         tell("call", shown(asked(ratio)))
         tell("library", shown(asked(json.loads, "{")))
         tell("chained", shown(chained()))
@@ -189,6 +202,19 @@ def test_an_error_that_was_raised_of_a_workers_has_no_engines_frame_either(told)
     assert re.findall(r", in (\w+)$", ours, re.M) == ["asked", "ratio", "wrapped", "wrapping"]
     assert ours.count("engine frames hidden, AUTOTB_FRAMES=all]") == 2
     assert "in run_until_complete" in bare
+
+
+def test_what_a_workers_error_came_out_of_here_has_no_engines_frame_either(told):
+    ours, bare = (each["beside"].partition("The above exception")[0] for each in told)
+
+    assert re.findall(r", in (\w+)$", ours, re.M) == ["beside"]
+    assert re.findall(r", in (\w+)$", bare, re.M) == ["beside", "result"]
+    assert "engine frame hidden, AUTOTB_FRAMES=all]" in re.sub("frames", "frame", ours)
+
+
+def test_an_engines_own_text_tells_the_frames_of_another_worker_once(told):
+    """It has the text that came from there."""
+    assert told[0]["engines"].count("return clicks / views") == told[1]["engines"].count("return clicks / views") == 1
 
 
 def test_each_hop_has_its_line_where_it_begins(told):

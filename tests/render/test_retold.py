@@ -101,6 +101,50 @@ def test_for_a_while_the_chain_is_the_workers(pool):
     assert ownership.is_remote_text(error.__cause__)
 
 
+def handled(clicks):
+    try:
+        ratio(clicks, 0)
+    except ZeroDivisionError:
+        raise ValueError("no ratio")  # noqa: B904  as programs do
+
+
+def without_its_chain(error):
+    """As an engine gives it that tells the chain in the message, or leaves it behind."""
+    error.__cause__ = error.__context__ = None
+    error.__suppress_context__ = False
+    return error
+
+
+@pytest.mark.parametrize("function, said", [(caused, "direct cause"), (handled, "During handling")])
+def test_what_an_engine_has_left_behind_is_the_workers(pool, function, said):
+    error = without_its_chain(failed(pool, function, 1))
+    first, is_said, _ = "".join(traceback.format_exception(error)).partition(said)
+
+    assert is_said and first.count("return clicks / views") == 1
+    assert slots(error)[1:] == (None, None, False)
+
+
+def test_what_was_being_handled_here_comes_before_that(pool):
+    error = without_its_chain(failed(pool, caused, 1))
+    error.__context__ = KeyError("here")
+    with retold.for_a_while(error):
+        assert (str(error.__cause__), str(error.__cause__.__context__)) == ("division by zero", "'here'")
+
+
+def test_a_chain_that_the_program_has_cut_stays_so(pool):
+    error = without_its_chain(failed(pool, caused, 1))
+    error.__suppress_context__ = True  # as by ``raise error from None``
+
+    assert retold.workers_chain(error) is None
+
+
+def test_a_chain_that_has_come_along_is_not_told_twice(pool):
+    error = without_its_chain(failed(pool, handled, 1))
+    error.__context__ = ZeroDivisionError("division by zero")
+
+    assert retold.workers_chain(error) is None
+
+
 def test_what_was_raised_anew_meanwhile_keeps_that(pool):
     error = failed(pool, ratio, 1, 0)
     with retold.for_a_while(error):
