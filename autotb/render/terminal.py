@@ -50,8 +50,11 @@ def is_terminal(stream: Any) -> bool:
 
 
 def _is_collected(stream: Any) -> bool:
-    """Whether the environment says that a program collects what is written; systemd's journal names the stream that it reads."""
-    if any(os.environ.get(name) for name in COLLECTORS):
+    """Whether the environment says that a program collects what is written; systemd's journal names the stream that it reads.
+
+    A notebook's page shows it on light or dark red; its kernel says ``FORCE_COLOR`` all the same, to its child processes as well.
+    """
+    if any(os.environ.get(name) for name in COLLECTORS) or _is_a_pages(stream):
         return True
     journal = os.environ.get("JOURNAL_STREAM")
     if not journal:
@@ -61,6 +64,12 @@ def _is_collected(stream: Any) -> bool:
     except Exception:
         return False  # no stream of the system's
     return journal == f"{found.st_dev}:{found.st_ino}"
+
+
+def _is_a_pages(stream: Any) -> bool:
+    """Whether it is a stream of a notebook's kernel, or of a process that such a kernel has started."""
+    is_kernels = type(stream).__module__.partition(".")[0] == "ipykernel"
+    return (is_kernels or bool(os.environ.get("JPY_PARENT_PID"))) and not is_terminal(stream)
 
 
 def _colour(terminal: bool, dumb: bool) -> bool:

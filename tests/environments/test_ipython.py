@@ -41,8 +41,9 @@ CELLS = {
     "back": "%xmode Context",
     "explained": f"import autotb\ntry:\n    {FAILS}\nexcept Exception as error:\n    story = autotb.explain(error)\nstory",
     "rich": "import rich\nrich.print(story)",
-    "sent": f"import traceback\nimport loky\n{LAMBDA}",
+    "sent": f"import json, traceback\nimport loky\n{LAMBDA}",
     "sent_again": LAMBDA.replace("views", "clicks"),
+    "process": "one = mp.get_context('fork').Process(target=json.loads, args='{')\none.start()\none.join()",
     "dropped": "from concurrent.futures import wait\nwait([pool.submit(ratio, 1, 0)]).done.pop()\n''",
 }
 PROGRAM = """
@@ -155,7 +156,14 @@ def test_a_lambda_that_was_sent_by_value_is_in_its_cell(shown):
 
 def test_a_failure_that_nobody_asked_for_is_told_with_its_cell(shown):
     told = "".join(output.text for output in shown["dropped"] if output.output_type == "stream")
-    assert "was never retrieved, submitted at Cell In[15], line 2\n" in told
+    assert "was never retrieved, submitted at Cell In[16], line 2\n" in told
+
+
+def test_what_a_child_process_says_in_a_page_has_no_box_and_no_colour(shown):
+    told = "".join(output.text for output in shown["process"] if output.output_type == "stream")
+    assert len(re.findall(r"^  \[in process \S+, pid \d+, started at Cell In\[15\], line 2\]$", told, re.M)) == 1, told
+    assert told.count("json.decoder.JSONDecodeError: ") == 1
+    assert not re.search("[\x1b│]", told)
 
 
 SESSION = f"""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pty
@@ -10,6 +11,9 @@ import sys
 
 import pytest
 
+import autotb
+from autotb import render
+from autotb.render import terminal
 from tests import programs
 
 FAIL = """
@@ -269,3 +273,14 @@ def test_where_drawing_fails_pythons_own_display_is_shown(run):
     assert "ZeroDivisionError: division by zero" in ran.lines
     assert ran.last == "autotb: drawing the error failed (RuntimeError: ours); Python goes on without it"
     assert ran.status == 1
+
+
+def test_a_pipe_of_a_notebooks_kernel_is_read_in_its_page(monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as kernels have it
+    for name in terminal.COLLECTORS:
+        monkeypatch.delenv(name, raising=False)
+    assert not terminal.abilities(io.StringIO()).collected
+
+    monkeypatch.setenv("JPY_PARENT_PID", "7")
+    assert terminal.abilities(io.StringIO()).collected
+    assert "\x1b" not in render.draw(autotb.explain(ValueError("no")), io.StringIO())

@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # every worker imports this: what only failures need is impor
     from typing import Any
 
     from autotb.instrument.types import Function, Process
+    from autotb.record.schema import Place
 
 
 def wrap_start(original: Function) -> Function:
@@ -29,7 +30,7 @@ def wrap_start(original: Function) -> Function:
     def start(self: Any) -> None:
         try:
             self._autotb_begun = time.time_ns()  # see postmortem.remains
-            self._autotb_started = callsite.decode(callsite.here(3))
+            self._autotb_started = _place(callsite.decode(callsite.here(3)))
         except Exception:
             pass  # a subclass that takes no attributes: its start is not shown
         result = original(self)
@@ -42,6 +43,12 @@ def wrap_start(original: Function) -> Function:
         return result  # type: ignore[no-any-return]
 
     return start
+
+
+def _place(started: Place | None) -> Place | None:
+    """As the child is to tell it: it knows of no cells of a notebook."""
+    sources: Any = sys.modules.get("autotb.record.sources")
+    return {**started, "path": sources.called(started["path"])} if started is not None and sources is not None else started
 
 
 _tidied: dict[int, set[Any]] = {}  # this process: the modules ``util`` that will have us tidy up

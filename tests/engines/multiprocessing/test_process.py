@@ -202,3 +202,14 @@ def test_a_process_that_takes_no_run_is_the_engines(shown):
             return fails(ValueError)
 
     assert process.wrap_bootstrap(bootstrap)(Fixed()) is ValueError
+
+
+def test_a_child_is_told_the_name_of_a_notebooks_cell(monkeypatch):
+    from autotb.record import sources
+
+    monkeypatch.setattr(sources, "namers", [lambda path: "Cell In[3]" if path == "/tmp/ipykernel_7/1.py" else ""])
+
+    told = [process._place({"path": path, "line": 2, "name": "<module>"}) for path in ("/tmp/ipykernel_7/1.py", "/job.py")]
+
+    assert [place["path"] for place in told] == ["Cell In[3]", "/job.py"]
+    assert process._place(None) is None
