@@ -40,7 +40,7 @@ def _wrap_data(original: Function) -> Function:
             return original(self)
 
         try:
-            return retold.read(self.exc_value, before, read, in_notes=True, members=False)[0]
+            return retold.read(self.exc_value, before, read, in_notes=True, on_first=True, members=False)[0]
         finally:
             self.tb = before
 

@@ -42,7 +42,7 @@ def _wrap_init(original: Function) -> Function:
             with retold.silence() if HAS_NOTES else contextlib.nullcontext():
                 original(self, exc, te, **options)
 
-        _, tales = retold.read(exc, exc.__traceback__, read, in_notes=True, members=False)
+        _, tales = retold.read(exc, exc.__traceback__, read, in_notes=True)
         if tales and tales[0] is not None:
             self._te._str = tales[0].message(self._te._str)
 

@@ -27,6 +27,25 @@ def fail(request=None):
         return pool.submit(ratio, 1, 0).result()
 
 
+def many():
+    try:
+        ratio(2, 0)
+    except ZeroDivisionError as error:
+        raise ExceptionGroup("one", [error]) from None
+
+
+def fail_together(request=None):
+    with ProcessPoolExecutor(1) as pool:
+        return pool.submit(many).result()
+
+
+def fail_of_it(request=None):
+    try:
+        fail()
+    except ZeroDivisionError as error:
+        raise RuntimeError("outer") from error
+
+
 def text(page):
     return html.unescape(re.sub(r"<[^>]+>", "", re.sub(r"(?s)<(style|script).*?</\\1>|<!--.*?-->", "", page))).replace("\xa0", " ")
 
@@ -66,10 +85,15 @@ settings.configure(DEBUG=True, SECRET_KEY="x", ROOT_URLCONF=__name__, ALLOWED_HO
 import django
 
 django.setup()
-urlpatterns = [path("", fail)]
+urlpatterns = [path("", fail), path("together", fail_together), path("of_it", fail_of_it)]
 
 if __name__ == "__main__":
-    print(text(Client(raise_request_exception=False).get("/", headers={"accept": "text/html"}).content.decode()))
+    for name in ("", "together", "of_it"):
+        print("===", name or "alone")
+        page = Client(raise_request_exception=False).get("/" + name, headers={"accept": "text/html"}).content.decode()
+        print(text(page.partition('id="traceback"')[0]))
+        print("--- copied")
+        print(text(page.partition('id="traceback_area"')[2].partition("</textarea>")[0]))
 """,
 }
 
@@ -106,3 +130,16 @@ def test_each_frame_of_werkzeugs_has_its_own_variables(pages):
     assert variables["ratio"] == "['__autotb_hop__', 'clicks', 'views']"
     if sys.version_info >= (3, 11):  # once on the page, and once in the text for copying
         assert ours.count("[ratio(clicks=1, views=0)]") == 0
+
+
+def test_djangos_page_has_the_members_of_a_group_and_where_a_cause_ran(pages):
+    """It knows no groups, and shows the notes of the last error alone."""
+    tool, *texts = pages
+    if tool != "django" or sys.version_info < (3, 11):
+        pytest.skip("Django's alone, with notes")
+    ours, bare = (dict(re.findall(r"^=== (\w+)\n(.*?)(?=^=== |\Z)", text, re.M | re.S)) for text in texts)
+    together, bare_together = (each["together"].partition("--- copied")[2] for each in (ours, bare))
+
+    assert together.count("return clicks / views") == bare_together.count("return clicks / views") == 1
+    assert "ZeroDivisionError: in a process-pool worker, pid" in ours["of_it"].partition("--- copied")[2]
+    assert "ratio(clicks=1, views=0)" in ours["of_it"].partition("--- copied")[2]
