@@ -125,8 +125,12 @@ if __name__ == "__main__":
         taken = traceback.TracebackException.from_exception(asked(nested))
         del taken.stack[0]
         tell("taken", "".join(taken.format()))
-        copied = pickle.loads(pickle.dumps(traceback.TracebackException.from_exception(error).stack))
-        tell("pickled", f"{type(copied) is traceback.StackSummary} {[frame.name for frame in copied]}")
+        try:
+            copied = pickle.loads(pickle.dumps(traceback.TracebackException.from_exception(error).stack))
+        except TypeError as refused:  # frames have their code from 3.14 on
+            tell("pickled", str(refused))
+        else:
+            tell("pickled", f"{type(copied) is traceback.StackSummary} {[frame.name for frame in copied]}")
         if hasattr(__builtins__, "ExceptionGroup"):
             tell("group", shown(asked(many)))
         try:
@@ -276,7 +280,9 @@ def test_lines_stay_with_their_frames_where_others_are_taken_out(told):
 
 
 def test_a_stack_that_is_pickled_is_pythons(told):
-    assert told[0]["pickled"].strip() == "True ['asked', 'ratio']"
+    ours, bare = (each["pickled"].strip() for each in told)
+
+    assert ours == ("True ['asked', 'ratio']" if bare.startswith("True") else bare)
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="ExceptionGroup came with Python 3.11")
