@@ -71,9 +71,13 @@ def in_tunes_class():
     raise ray.tune.Tuner(Model, param_space={"value": 0}, run_config=run).fit()[0].error
 
 
+def no_environment():
+    ray.get(task.options(runtime_env={"conda": "none of this name"}).remote(1))
+
+
 if __name__ == "__main__":
     ray.init(num_cpus=2, include_dashboard=False, logging_level="ERROR")
-    for case in (in_pool, pickled_again, in_train, in_tune, in_tunes_class):
+    for case in (in_pool, pickled_again, in_train, in_tune, in_tunes_class, no_environment):
         sys.stderr.write(f"=== {case.__name__}\\n")
         sys.stderr.flush()
         try:
@@ -179,3 +183,13 @@ def test_an_error_is_recorded_where_it_is_handled():
 
     assert (record["hops"][0]["where"], record["hops"][0]["label"]) == ("in a worker", "rank 3")
     assert "__autotb__" not in other.__dict__
+
+
+@kit.newer
+@pytest.mark.on_main()
+def test_an_environment_that_cannot_be_made_is_told_without_the_agents_frames(ours):
+    told = sections(ours.stderr)["no_environment"]
+
+    assert "RuntimeEnvSetupError: Failed to set up runtime environment.\n" in told
+    assert "engine frames hidden, AUTOTB_FRAMES=all]\nValueError: Could not find Conda executable" in told
+    assert "runtime_env_agent.py" not in told
