@@ -1,7 +1,7 @@
 """Ray's runtime environments: that one cannot be made is told with the reason, without the frames of Ray's agent that tried.
 
-Flows in: ``RuntimeEnvSetupError``, whose message holds the agent's tracebacks as text.  Flows out: the same message with the frames
-counted, where they are Ray's and Python's alone; a plug-in's of the user's stay.
+Flows in: ``RuntimeEnvSetupError``, whose message holds the agent's tracebacks as text.  Flows out: the same message with the
+frames counted, where they are Ray's and Python's alone; a plug-in's of the user's stay.
 Source: https://docs.ray.io/en/latest/ray-core/handling-dependencies.html
 """
 
