@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     Site = tuple[CodeType, int, Any, bool]  # see the readers below
 MAX_REMEMBERED = 100_000  # sites and calls of one engine
+COMPREHENSIONS = ("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>")
 USER, OTHER, ENGINE = 1, 0, -1  # ENGINE: one with an adapter of its own, which notes the place itself
 # Whose code this is, by its ``id``, with the code, which lives as long: to hash one takes microseconds, more the longer it is.
 _users: dict[int, tuple[CodeType, int]] = {}  # bounded, see _whose
@@ -119,4 +120,12 @@ def decode(site: Site | None) -> Place | None:
     if site is None:
         return None
     code = site[0]
-    return {"path": static.exact(code.co_filename), "line": line_of(code, site[1]), "name": static.exact(code.co_name)}
+    return {"path": static.exact(code.co_filename), "line": line_of(code, site[1]), "name": _name(code)}
+
+
+def _name(code: CodeType) -> str:
+    """The function's; of a comprehension, no function of its own from Python 3.12 on, that of the one that it stands in."""
+    name, within = static.exact(code.co_name), static.exact(getattr(code, "co_qualname", ""))
+    if name not in COMPREHENSIONS or not within.endswith(f".<locals>.{name}"):
+        return name
+    return within[: -len(f".<locals>.{name}")].rpartition(".")[2]

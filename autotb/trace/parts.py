@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from autotb.record import sources
+from autotb.record import callsite, sources
 from autotb.trace.data import Data
 
 More = tuple[tuple[str, Any], ...]
-
-_COMPREHENSIONS = ("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>")
 
 
 class Place(Data):
@@ -54,7 +52,7 @@ class Frame(Place):
     def is_part_of(self, outer: Frame) -> bool:
         """Whether this is a comprehension, a frame of its own before Python 3.12, that stands at its caller's very line."""
         at_one_line = (outer.path, outer.line, outer.kind) == (self.path, self.line, self.kind)
-        return self.name in _COMPREHENSIONS and at_one_line
+        return self.name in callsite.COMPREHENSIONS and at_one_line
 
     @property
     def failing_line(self) -> str:

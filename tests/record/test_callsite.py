@@ -6,6 +6,8 @@ import ast
 import sys
 from pathlib import Path
 
+import pytest
+
 from autotb.record import callsite
 
 
@@ -65,3 +67,18 @@ def test_the_same_line_in_a_loop_is_the_same_site():
 
     assert callsite.is_same(first, second)
     assert not callsite.is_same(first, callsite.here(1))
+
+
+class Model:
+    def fit(self):
+        return [sys._getframe() for _ in "a"][0], {sys._getframe() for _ in "a"}.pop(), next(sys._getframe() for _ in "a")
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="from then on a code object knows what it stands in")
+def test_a_comprehension_is_the_function_that_it_stands_in():
+    frames = Model().fit()
+    named = [callsite.decode(callsite.at(frame.f_code, frame.f_lasti))["name"] for frame in frames]
+    assert named == ["fit", "fit", "fit"]
+    code = compile("[f() for f in calls]\n(lambda: f())()", "main.py", "exec")
+    for each in (each for each in code.co_consts if hasattr(each, "co_name")):  # of a module: no function is there
+        assert callsite.decode(callsite.at(each, 0))["name"] == each.co_name
