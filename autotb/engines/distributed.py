@@ -784,19 +784,23 @@ def _wrap_client_close(original: Function) -> Function:
 
     @functools.wraps(original)
     async def _close(self: Any, *args: object, **kwargs: object) -> Any:
+        others_may_ask = distributed_chains.has_others(self)
         try:
             return await original(self, *args, **kwargs)
         finally:
-            _is_closed(self)
+            _is_closed(self, others_may_ask)
 
     return _close
 
 
-def _is_closed(client: Client) -> None:
+def _is_closed(client: Client, others_may_ask: bool) -> None:
     try:
         distributed_chains.closed(client.id)
         for client_id, key in [place for place in list(_failed) if place[0] == client.id]:
-            _is_dropped(client_id, key)
+            if others_may_ask and (client_id, key) in _handed:
+                _end(_taken(client_id, key), None)  # whether anybody will is not known here
+            else:
+                _is_dropped(client_id, key)
     except Exception:
         pass  # they are told as the program ends
 

@@ -104,6 +104,18 @@ def _tasks(client: Client) -> dict[Any, Any]:
     return getattr(scheduler, "tasks", None) or {}
 
 
+def has_others(client: Client) -> bool:
+    """Whether other clients may ask for what this one gave away; of a scheduler that runs elsewhere nothing is known."""
+    try:
+        (scheduler,) = SCHEDULER.read(getattr(client, "cluster", None)) or (None,)
+        return scheduler is None or any(other not in (client.id, _NOBODYS) for other in list(scheduler.clients))
+    except Exception:
+        return True
+
+
+_NOBODYS = "fire-and-forget"  # the client that Dask keeps what nobody holds for
+
+
 def _name(key: Any) -> str:
     from dask.utils import key_split
 

@@ -90,6 +90,14 @@ def main():
             told(client.submit(own, 4))
             print("=== skip", file=sys.stderr, flush=True)
             client.gather(client.map(price_one, [{**items[0], "skip": number} for number in range(200)]), errors="skip")
+        with Client(cluster) as second:
+            print("=== given", file=sys.stderr, flush=True)
+            with Client(cluster) as first:
+                failed = first.submit(price_one, {**items[0], "case": "given"})
+                wait(failed)
+                Variable("given", client=first).set(failed)
+                del failed
+            told(Variable("given", client=second).get(timeout=60))
 
 
 if __name__ == "__main__":
@@ -111,7 +119,7 @@ def test_a_chain_is_named_and_its_root_has_its_own_place(run, kind):
         assert "never retrieved" not in found[case], found[case]
     assert "skipped: add_tax ← own ✗" in found["custom"]
 
-    for case, count in (("persisted", 1), ("variable", 2), ("elsewhere", 2)):
+    for case, count in (("persisted", 1), ("variable", 2), ("elsewhere", 2), ("given", 1)):
         assert found[case].count("Traceback (most recent call last)") == count, found[case]
         assert "never retrieved" not in found[case], found[case]
     assert re.search(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from autotb import assumption, engine_facts, settings, surface
 from autotb.assumption import Attributes, Frame, Lost, Text
-from autotb.engines.ray import client, data, environments, log_copies, memory, returned, serve, waiting
+from autotb.engines.ray import client, data, environments, log_copies, memory, returned, serve, trials, waiting
 from autotb.instrument import attempts, engine_frames, exception_wrappers, inherited_settings, task_events
 from autotb.instrument.patch import Patch, noise_is_kept
 from autotb.record import annotate, build, callsite, pickling, sources, static, wrappers
@@ -144,7 +144,7 @@ engine_facts.register(
     openers=(_open,),
     handles=(_handle,),
     crashes=("ray.exceptions.WorkerCrashedError",),
-    wrappers={"ray.exceptions.UserCodeException": data.opened, **returned.WRAPPERS, **environments.WRAPPERS},
+    wrappers={"ray.exceptions.UserCodeException": data.opened, **returned.WRAPPERS, **environments.WRAPPERS, **trials.WRAPPERS},
     markers=("ray.data.exceptions.SystemException",),
 )
 
@@ -627,6 +627,7 @@ ASSUMPTIONS = (
     *log_copies.ASSUMPTIONS,
     *returned.ASSUMPTIONS,
     *serve.ASSUMPTIONS,
+    *trials.ASSUMPTIONS,
     *waiting.ASSUMPTIONS,
 )
 

@@ -71,13 +71,17 @@ def in_tunes_class():
     raise ray.tune.Tuner(Model, param_space={"value": 0}, run_config=run).fit()[0].error
 
 
+def in_tune_run():
+    ray.tune.run(loop, config={"value": ray.tune.grid_search([0, 0])}, storage_path=os.getcwd(), verbose=0)
+
+
 def no_environment():
     ray.get(task.options(runtime_env={"conda": "none of this name"}).remote(1))
 
 
 if __name__ == "__main__":
     ray.init(num_cpus=2, include_dashboard=False, logging_level="ERROR")
-    for case in (in_pool, pickled_again, in_train, in_tune, in_tunes_class, no_environment):
+    for case in (in_pool, pickled_again, in_train, in_tune, in_tunes_class, in_tune_run, no_environment):
         sys.stderr.write(f"=== {case.__name__}\\n")
         sys.stderr.flush()
         try:
@@ -100,6 +104,12 @@ EXPECTED = {
         r"in a Ray actor, pid \d+, trial Model_\w+",
         "Model.step()",
         "True False",
+    ),
+    "in_tune_run": (
+        ["in_tune_run", "loop", "inverse"],
+        r"in a Ray actor, pid \d+, trial loop_\w+",
+        "loop(config={'value': 0})",
+        "False False",
     ),
     "in_pool": (["in_pool", "inverse"], r"in a Ray pool's actor, pid \d+", "inverse(value=0)", "True False"),
     "pickled_again": (["pickled_again", "task", "inverse"], r"in a Ray worker, pid \d+", "task(value=0)", "True False"),
