@@ -94,6 +94,7 @@ def _of_a_rank(exc: BaseException, hop: Hop) -> str:
     from autotb.hooks import rank
 
     hop["where"] = f"{hop['where']}, {ranks.here()}"
+    hop.pop("call", None)
     call = rank.call(exc, static.traceback_of(exc))
     if call is not None:
         hop["call"] = call

@@ -88,16 +88,15 @@ def main():
             print("=== elsewhere", file=sys.stderr, flush=True)
             told(client.compute(dask.delayed(own)(3)))
             told(client.submit(own, 4))
+            print("=== given", file=sys.stderr, flush=True)
+            with Client(cluster, set_as_default=False) as giver:
+                failed = giver.submit(price_one, {**items[0], "case": "given"})
+                wait(failed)
+                Variable("given", client=giver).set(failed)
+                del failed
+            told(Variable("given", client=client).get(timeout=60))
             print("=== skip", file=sys.stderr, flush=True)
             client.gather(client.map(price_one, [{**items[0], "skip": number} for number in range(200)]), errors="skip")
-        with Client(cluster) as second:
-            print("=== given", file=sys.stderr, flush=True)
-            with Client(cluster) as first:
-                failed = first.submit(price_one, {**items[0], "case": "given"})
-                wait(failed)
-                Variable("given", client=first).set(failed)
-                del failed
-            told(Variable("given", client=second).get(timeout=60))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from autotb.assumption import Lost, Text
+from autotb.engines.ray import environments
 from autotb.instrument import attempts
 from autotb.instrument.patch import Patch, noise_is_kept
 from autotb.record import callsite, static
@@ -134,17 +135,26 @@ def _wrap_print(original: Function) -> Function:
     def print_worker_logs(data: dict[str, Any], *args: object, **kwargs: object) -> None:
         with _printing:
             try:
-                told = _told.get(data.get("pid"))
-                if told is not None and not noise_is_kept():
-                    left = _without(data["lines"], told)
-                    if not left:
-                        return
-                    data = {**data, "lines": left}
+                left = _left_of(data.get("pid"), data["lines"]) if not noise_is_kept() else data["lines"]
+                if not left and data["lines"]:
+                    return
+                data = {**data, "lines": left}
             except Exception:
                 pass  # then as Ray does it
             original(data, *args, **kwargs)
 
     return print_worker_logs
+
+
+def _left_of(pid: object, lines: list[str]) -> list[str]:
+    """The lines that are shown of what a worker has written, or Ray's daemon on this machine."""
+    if pid == _DAEMON and lines:  # an environment that cannot be made: the program gets the error too
+        return environments.shortened("".join(f"{line}\n" for line in lines)).removesuffix("\n").split("\n")
+    told = _told.get(pid)
+    return lines if told is None else _without(lines, told)
+
+
+_DAEMON = "raylet"
 
 
 def _without(lines: list[str], told: tuple[str, ...]) -> list[str]:

@@ -48,6 +48,23 @@ def test_a_copy_is_short_where_the_error_is_raised_next(module, message, expecte
     assert shown(module, message, RECORDED) == expected
 
 
+def test_what_rays_daemon_says_of_an_environment_has_no_frames():
+    lines = [
+        "before",
+        "Fails to create: Traceback (most recent call last):",
+        f'  File "{logging.__file__}", line 1, in made',
+        "    x()",
+        "E: e",
+        "",
+    ]
+    printed = []
+    show = log_copies._wrap_print(lambda data: printed.append(data["lines"]))
+    for pid in ("raylet", 7):
+        show({"pid": pid, "lines": list(lines)})
+
+    assert printed == [["before", "Fails to create: [1 engine frame hidden, AUTOTB_FRAMES=all]", "E: e", ""], lines]
+
+
 def test_without_a_record_the_log_stays():
     assert shown(log_copies.FULL.module, "Full stack trace:", ValueError("x")) == ("Full stack trace:", True)
 
