@@ -15,7 +15,7 @@ from autotb import engine_facts
 from autotb.cli import surroundings
 from autotb.cli.surroundings import END, HEADER
 from autotb.record import arrival, ownership
-from autotb.record.cpython_text import without_colours
+from autotb.record.cpython_text import FRAME, without_colours
 from autotb.trace import build, parse_traceback
 from autotb.trace.data import replace
 from autotb.trace.model import Trace
@@ -43,13 +43,25 @@ _POOLS = {
     "loky.process_executor": "in a loky worker",
     "mpi4py.futures._core": "in an MPI worker",
 }
+_CUT_OFF = "[the text ends before it says what the error was]"
 _WORKER = "\0"  # the path of a frame that is none: its name says where the frames after it ran; no text has this character
 
 
 def traces(text: str) -> list[Trace]:
     """Every story of a text, in its order."""
     lines = surroundings.lines(without_colours(text[:MOST]))
-    return [Trace(_told(stack)) for stack in _stacks(list(_plain(_of_dask(iter(lines)))))]
+    return [Trace(_told(stack)) for stack in _stacks(_begun(list(_plain(_of_dask(iter(lines))))))]
+
+
+def _begun(lines: list[str]) -> list[str]:
+    """With a header where the first traceback's beginning was not copied."""
+    for at, line in enumerate(lines):
+        frame = FRAME.match(line)
+        if frame is not None and frame["name"] is not None:
+            return [*lines[:at], HEADER, *lines[at:]]
+        if line.strip().endswith(HEADER):
+            break
+    return lines
 
 
 # The text, made CPython's own
@@ -190,7 +202,9 @@ def _told(stack: Stack) -> Stack:
     cause = _told(stack.cause) if stack.cause is not None else None
     context = _told(stack.context) if stack.context is not None else None
     members = tuple(map(_told, stack.members)) if stack.members is not None else None
-    return replace(stack, hops=hops, cause=cause, context=context, members=members, message=arrival.shortened(stack.message))
+    final = stack.final if stack.type or stack.final else (_CUT_OFF,)
+    message = arrival.shortened(stack.message)
+    return replace(stack, hops=hops, cause=cause, context=context, members=members, message=message, final=final)
 
 
 def _frame(frame: Frame | Gap) -> Frame | Gap:

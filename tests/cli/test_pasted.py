@@ -8,7 +8,9 @@ import sys
 import pytest
 
 from autotb.cli import pasted
+from autotb.cli.surroundings import HEADER
 from autotb.record import ownership
+from autotb.trace.phrases import CAUSED
 from tests import programs
 
 LIB = "/home/me/.venv/lib/python3.11/site-packages"
@@ -265,6 +267,20 @@ def test_the_lines_around_are_this_machines_only_where_they_agree(tmp_path):
 )
 def test_no_traceback(text):
     assert pasted.traces(text) == []
+
+
+def test_a_text_without_its_beginning_or_its_end():
+    frames = '  File "/a.py", line 3, in f\n    g()\n  File "/a.py", line 5, in g\n    raise KeyError\n'
+    whole = f"{HEADER}\n{frames}KeyError\n"
+    begun = f"    f()\n{frames}KeyError\n\n{CAUSED}\n\n{HEADER}\n{frames}ValueError: 1\n"
+
+    (trace,) = pasted.traces(f"  some words\n{frames}KeyError\n")
+    assert trace == pasted.traces(whole)[0]
+    (trace,) = pasted.traces(begun)
+    assert (trace.stack.type, trace.root_cause.type, len(trace.root_cause.frames)) == ("ValueError", "KeyError", 2)
+    (trace,) = pasted.traces(f"{HEADER}\n{frames}")
+    assert [frame.name for frame in trace.stack.frames] == ["f", "g"]
+    assert trace.stack.final == ("[the text ends before it says what the error was]",)
 
 
 def test_hostile_text_ends():
