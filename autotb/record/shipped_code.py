@@ -27,9 +27,8 @@ MOST = 20_000  # code objects that are looked at
 MOST_CELLS = 80  # fewer than the files whose code is remembered
 MOST_FOUND = 500
 _of_files: dict[str, list[CodeType]] = {}
-_found: dict[
-    tuple[str, int, str, str, int], str
-] = {}  # where code is, by what its frames say of it, while so many files are known
+# Where code is, by what its frames say of it, while so many files are known.
+_found: dict[tuple[str, int, str, str, int], str] = {}
 
 
 def fingerprint(code: CodeType) -> str:

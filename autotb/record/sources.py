@@ -22,9 +22,8 @@ _PYTHON = (".py", ".pyw", ".pyx", ".pyi", ".pxd", ".pxi")
 
 
 namers: list[Callable[[str], str]] = []  # what environments call files that are theirs; "" for others
-cells: list[
-    Callable[[], list[str]]
-] = []  # the files of the code that environments were given piece by piece, the first piece first
+# The files of the code that environments were given piece by piece, the first piece first.
+cells: list[Callable[[], list[str]]] = []
 
 
 def called(path: str) -> str:
