@@ -259,8 +259,8 @@ class Running:
             self.flying.clear()
         try:
             self.close(wait)
-        except Exception as error:
-            say(log, logging.WARNING, "the run could not be closed in good order: %s: %s", type(error).__name__, error)
+        except Exception as fault:
+            say(log, logging.WARNING, "the run could not be closed in good order: %s: %s", type(fault).__name__, fault)
 
     def close(self, wait: bool = True) -> None:
         """Cancel what was not begun, and keep what there is."""
