@@ -100,14 +100,18 @@ def _skipped(client: Client, key: Any, root: Any) -> list[str]:
 
 def _tasks(client: Client) -> dict[Any, Any]:
     """The scheduler's, where it runs in this program."""
+    return getattr(_scheduler(client), "tasks", None) or {}
+
+
+def _scheduler(client: Client) -> Any:
     (scheduler,) = SCHEDULER.read(getattr(client, "cluster", None)) or (None,)
-    return getattr(scheduler, "tasks", None) or {}
+    return scheduler
 
 
 def has_others(client: Client) -> bool:
     """Whether other clients may ask for what this one gave away; of a scheduler that runs elsewhere nothing is known."""
     try:
-        (scheduler,) = SCHEDULER.read(getattr(client, "cluster", None)) or (None,)
+        scheduler = _scheduler(client)
         return scheduler is None or any(other not in (client.id, _NOBODYS) for other in list(scheduler.clients))
     except Exception:
         return True

@@ -46,8 +46,7 @@ def _wrap_message(original: Function) -> Function:
     def convert_value_to_message(value: Any) -> Any:
         from autotb.render import retold
 
-        message, tale = original(value), retold.being_read(value)
-        return message if tale is None else tale.message(message)
+        return retold.message(value, original(value))
 
     return convert_value_to_message
 

@@ -30,10 +30,14 @@ CAPTURED = "workers' errors in cells, with IPython's own heads; plain ones stay 
 engine_facts.register(own=("IPython", "ipykernel"))
 
 
+def _shell() -> Any:
+    ipython = sys.modules.get("IPython")
+    return ipython.get_ipython() if ipython is not None else None
+
+
 def _cell(path: str) -> str:
     """``Cell In[3]``, for the file that IPython compiled it as; "" for all others."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
+    shell = _shell()
     try:
         told = shell.compile.format_code_name(path) if shell is not None else None
         return f"{told[0]} {told[1]}" if told is not None and told[0] == "Cell" else ""
@@ -43,8 +47,7 @@ def _cell(path: str) -> str:
 
 def _cells() -> list[str]:
     """The files that IPython compiled its cells as, the last one last."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
+    shell = _shell()
     try:
         numbers = dict(shell.compile._filename_map) if shell is not None else {}
         return sorted(numbers, key=numbers.__getitem__)

@@ -78,8 +78,7 @@ def _wrap_message(original: Function) -> Function:
     def get_error_message(exc_value: Any) -> Any:
         from autotb.render import retold
 
-        message, tale = original(exc_value), retold.being_read(exc_value)
-        return message if tale is None else tale.message(message)
+        return retold.message(exc_value, original(exc_value))
 
     return get_error_message
 

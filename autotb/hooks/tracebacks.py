@@ -88,9 +88,7 @@ def _shorten_message(shown: Any, error: Any) -> None:
     """For those who show an exception and ask for its last lines alone (``format_exception_only``)."""
     from autotb.render import retold
 
-    tale = retold.being_read(error)
-    if tale is not None:
-        shown._str = tale.message(shown._str)
+    shown._str = retold.message(error, shown._str)
 
 
 def _is_a_workers(error: Any) -> bool:

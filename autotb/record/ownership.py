@@ -68,13 +68,16 @@ def _classify(path: str, module: str) -> str:
         return STDLIB if top in sys.stdlib_module_names else USER
     for folder in _site_packages():
         if full.startswith(folder):
-            top = full[len(folder) :].split(os.sep, 1)[0].removesuffix(".py")
-            return USER if top in _users_own() else LIBRARY
+            return USER if _top(full, folder) in _users_own() else LIBRARY
     for folder in (*_STDLIB, _ZIPPED):
         if full.startswith(folder):
-            top = full[len(folder) :].split(os.sep, 1)[0].removesuffix(".py")
-            return ENGINE if top in engine_facts.STDLIB_LAUNCHERS else STDLIB
+            return ENGINE if _top(full, folder) in engine_facts.STDLIB_LAUNCHERS else STDLIB
     return USER
+
+
+def _top(full: str, folder: str) -> str:
+    """The module or package of a folder that a file in it is of."""
+    return full[len(folder) :].split(os.sep, 1)[0].removesuffix(".py")
 
 
 def _installed(path: str) -> str:

@@ -260,6 +260,9 @@ def chunk_of(function: Any, args: tuple[Any, ...]) -> tuple[Any, Any, Any, int] 
     return None
 
 
+_MOST_GIVEN = 20  # arguments of a call that are told, by their places as by their names
+
+
 def call(function: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None) -> str:
     """``score(item={'key': 100})``: a call with its arguments named where the function's code tells their names."""
     args, kwargs, unread = _read(args), dict(static.named(kwargs) or {}), _unread(args, kwargs)
@@ -275,12 +278,12 @@ def call(function: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | Non
     names = _parameters(_uncached(function))
     parts = []
     for number, value in enumerate(args):
-        if number >= 20:
+        if number >= _MOST_GIVEN:
             parts.append(f"… {len(args) - number} more")
             break
         name = names[number] if number < len(names) else None
         parts.append(f"{name}={brief(value, name)}" if name else brief(value))
-    parts += [f"{name}={brief(value, name)}" for name, value in list(kwargs.items())[:20]]
+    parts += [f"{name}={brief(value, name)}" for name, value in list(kwargs.items())[:_MOST_GIVEN]]
     parts += unread
     return cut(f"{function_name(function)}({', '.join(parts)})", MAX_CALL)
 
@@ -332,20 +335,16 @@ def frame_call(frame: types.FrameType, name: str | None = None) -> str | None:
         return None
     values = static.variables(frame)
     more, keywords = _collected(code, *(values.get(key) for key in collected))
-    shown = []
-    for number, key in enumerate(names):
-        if number == code.co_argcount:
-            shown += more
-        if key in values and key != "self":  # by its place, where others follow by theirs
-            shown.append(brief(values[key], key) if more and number < code.co_argcount else f"{key}={brief(values[key], key)}")
-    shown += (*(more if len(names) == code.co_argcount else ()), *keywords)
+    held = [key for key in names if key in values and key != "self"]
+    places = names[: code.co_argcount] if more else ()  # where others follow by theirs
+    shown = [brief(values[key], key) for key in held if key in places] + more
+    shown += [f"{key}={brief(values[key], key)}" for key in held if key not in places] + keywords
     called = name or static.exact(getattr(code, "co_qualname", code.co_name)).rpartition("<locals>.")[2]
     return cut(f"{called}({', '.join(shown)})", MAX_CALL)
 
 
 _VARARGS, _VARKEYWORDS = 4, 8  # inspect's flags of a code object
 _CHANGING = frozenset(("pop", "popitem", "clear", "update", "setdefault"))  # methods that leave a dict as it did not come
-_MOST_GIVEN = 20
 
 
 def parameters_of(code: types.CodeType) -> tuple[tuple[str, ...], tuple[str | None, str | None]]:

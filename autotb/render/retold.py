@@ -219,6 +219,12 @@ def being_read(error: object) -> Retold | None:
     return known
 
 
+def message(error: object, own: str) -> str:
+    """What an exception that somebody reads says; ``own`` where nothing is told of it."""
+    tale = being_read(error)
+    return own if tale is None else tale.message(own)
+
+
 def shortened(parts: list[str], tales: list[Retold | None]) -> list[str]:
     """Text in parts in which somebody shows a chain, without engines' texts in its messages."""
     for tale in tales:
@@ -341,8 +347,7 @@ def read(
                 told = {id(each): of(each, its, with_workers=True) for each, its in tracebacks}
                 tales = [told[id(each)] for each in chain.line(error)]
                 notes = {} if members else _members_of(error, tales)
-                notes |= {key: tale.lines for key, tale in told.items() if tale is not None}
-                notes = notes if in_notes else {}
+                notes = {**notes, **{key: tale.lines for key, tale in told.items() if tale is not None}} if in_notes else {}
                 notes = _all_on_first(error, notes) if on_first else notes
                 until_read.enter_context(for_a_while(error, notes=notes, engines=engines))
                 until_read.enter_context(_told_so(told))

@@ -135,10 +135,11 @@ def _wrap_print(original: Function) -> Function:
     def print_worker_logs(data: dict[str, Any], *args: object, **kwargs: object) -> None:
         with _printing:
             try:
-                left = _left_of(data.get("pid"), data["lines"]) if not noise_is_kept() else data["lines"]
-                if not left and data["lines"]:
-                    return
-                data = {**data, "lines": left}
+                left = _left_of(data.get("pid"), data["lines"])
+                if left != data["lines"] and not noise_is_kept():
+                    if not left:
+                        return
+                    data = {**data, "lines": left}
             except Exception:
                 pass  # then as Ray does it
             original(data, *args, **kwargs)
@@ -148,8 +149,8 @@ def _wrap_print(original: Function) -> Function:
 
 def _left_of(pid: object, lines: list[str]) -> list[str]:
     """The lines that are shown of what a worker has written, or Ray's daemon on this machine."""
-    if pid == _DAEMON and lines:  # an environment that cannot be made: the program gets the error too
-        return environments.shortened("".join(f"{line}\n" for line in lines)).removesuffix("\n").split("\n")
+    if pid == _DAEMON:  # an environment that cannot be made: the program gets the error too
+        return environments.shortened("".join(f"{line}\n" for line in lines)).split("\n")[:-1]
     told = _told.get(pid)
     return lines if told is None else _without(lines, told)
 

@@ -46,7 +46,7 @@ def _error_of(trial: Any) -> Any:
 
 
 @functools.lru_cache(maxsize=MOST)
-def _read(path: str, changed: int) -> Any:  # noqa: ARG001  the file of another attempt is another
+def _read(path: str, changed: int) -> Any:  # noqa: ARG001  part of the cache's key: another attempt writes the same file anew
     from ray import cloudpickle
 
     with open(path, "rb") as file:
