@@ -65,6 +65,33 @@ def without(value: Any) -> tuple[Any, Array | None]:
     return value, None
 
 
+def apart(name: str, left: Mapping[str, ErrorInfo], named: Mapping[str, Any], inputs: Mapping[str, Any]) -> str | None:
+    """What to warn of where errors are left out of one argument and not of another that was as long: from there on values that
+    stand at the same place belong to different things, and a function that pairs them by place gives a wrong result."""
+    lengths = {one: _length(value, inputs.get(one)) for one, value in named.items()}
+    for one, info in left.items():
+        for other, length in lengths.items():
+            if other == one or length is None or length < 2 or length != lengths[one]:
+                continue
+            if other not in left or left[other].indices != info.indices:
+                rest = f"errors elsewhere are left out of {other}" if other in left else f"{other} has all of its {length}"
+                return (
+                    f"{name} is called without {info.count} of the {length} elements of {one}, and {rest}: what stands at the "
+                    'same place no longer belongs together; let each value say whose it is, or take on_error="pass"'
+                )
+    return None
+
+
+def _length(value: Any, known: Any) -> int | None:
+    """How many elements an argument has, with those that are left out of it; None for what has no places."""
+    if type(known) is Array:
+        return known.shape[0] if len(known.shape) == 1 else None
+    if type(value) in (list, tuple, range):
+        return len(value)
+    shape = getattr(value, "shape", None)
+    return shape[0] if type(shape) is tuple and shape and type(shape[0]) is int else None
+
+
 class Kept(NamedTuple):
     """How a result that was made so is told from others in a run folder: bits of its state, and a text."""
 

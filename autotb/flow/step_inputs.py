@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import math
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -155,6 +156,7 @@ class Work:
         self.store, self.mode, self.containers = store, mode, containers or self.on_error == DROP
         self.lineage = Lineage(store, self.on_error)
         self.begun = time.monotonic()
+        self.is_warned = False
         self.unread: set[int] = set()  # elements whose inputs a worker could not read
         self.constants: dict[str, Any] = {}
         self.known: dict[str, Any] = {}
@@ -324,8 +326,16 @@ class Work:
         if left or of:
             inputs, named = (call.inputs, call.named) if call is not None else (self.known, self.constants)
             self.column.made[at] = left_out.made(of, left, inputs, named, self.on_error == PASS)
+            if self.on_error == DROP and not self.is_warned and (text := left_out.apart(self.node.name, left, named, inputs)):
+                self._warn(text)
         elif self.column.made:
             self.column.made.pop(at, None)
+
+    def _warn(self, text: str) -> None:
+        """Once a step, at the line that made it."""
+        self.is_warned = True
+        place = self.node.place or {}
+        warnings.warn_explicit(text, UserWarning, place.get("path", "<flow>"), place.get("line", 0))
 
     def missing(self) -> Sequence[int]:
         """The elements that are still to be had."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
+import warnings
 
 import numpy
 import pytest
@@ -175,6 +177,66 @@ def test_raise_mode_ends_at_the_first_error():
     with pytest.raises(ArithmeticError):
         flow.run()
     assert CALLS == []
+
+
+def paired(scores, labels):
+    return dict(zip(labels, scores, strict=False))  # what a user writes
+
+
+def whole_warnings(found):
+    return [one for one in found if issubclass(one.category, UserWarning)]
+
+
+@pytest.mark.parametrize(
+    ("labels", "rest"),
+    [
+        (["a", "b", "c", "d"], "labels has all of its 4"),
+        (numpy.array(["a", "b", "c", "d"]), "labels has all of its 4"),
+        (range(4), "labels has all of its 4"),
+    ],
+)
+def test_a_list_that_stays_as_long_as_the_other_was_is_warned_of(options, labels, rest):
+    flow = flow_of(**options)
+    flow.call(step(paired, on_error="drop"), flow.map(score, range(4)), labels)
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        flow.run()
+
+    (one,) = whole_warnings(found)
+    assert str(one.message) == (
+        f"paired is called without 1 of the 4 elements of scores, and {rest}: what stands at the same place no longer belongs "
+        'together; let each value say whose it is, or take on_error="pass"'
+    )
+    assert (one.filename, one.lineno) == (__file__, flow_line("flow.call(step(paired, on_error"))
+
+
+def flow_line(text):
+    return next(number for number, line in enumerate(inspect.getsource(sys.modules[__name__]).splitlines(), 1) if text in line)
+
+
+def shifted(x):
+    if x == 2:
+        raise ArithmeticError(x)
+    return -x
+
+
+def test_two_maps_of_which_others_are_left_out_are_warned_of(options):
+    flow = flow_of(**options)
+    flow.call(step(paired, on_error="drop"), flow.map(score, range(4)), flow.map(shifted, range(4)))
+    with pytest.warns(UserWarning, match="elements of scores, and errors elsewhere are left out of labels: what stands"):
+        flow.run()
+
+
+@pytest.mark.parametrize("labels", [["a", "b", "c"], {"a": 1, "b": 2, "c": 3, "d": 4}, "abcd", "the same"])
+def test_what_is_no_list_beside_it_is_not_warned_of(options, labels):
+    flow = flow_of(**options)
+    scores = flow.map(score, range(4))
+    flow.call(step(paired, on_error="drop"), scores, flow.map(double, scores) if labels == "the same" else labels)
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        flow.run()
+
+    assert whole_warnings(found) == []
 
 
 def test_what_is_no_choice_is_said():
