@@ -423,6 +423,7 @@ def test_a_bash_app_tells_its_command_and_what_it_wrote_last(shows):
     shows(COMMANDS, check, "convert", "0", COLUMNS="200")
 
 
+@pytest.mark.behaviour("S1-10", "S1-11")
 def test_what_a_bash_app_wrote_is_in_unwraps_report(run):
     told = run(COMMANDS, "unwrap", "0").stdout
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 
 
@@ -41,6 +43,11 @@ def while_handling():
 
 def writes(path):
     return json.dumps({path: object()})
+
+
+def runs_a_tool(text):
+    tool = "import sys; print('printed'); sys.exit('complained')"
+    subprocess.run([sys.executable, "-c", tool], check=True, capture_output=True, text=text)
 
 
 def fails_at_first(path, times, kind=ConnectionError):

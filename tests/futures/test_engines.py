@@ -182,6 +182,7 @@ def test_a_mistake_of_the_submitting_side(parsl):
     assert "unexpected keyword argument 'executor'" in text
     frames = re.findall(r'^  File "(.*)", line (\d+), in (\w+)$', text, re.M)
     assert (frames[-1][0], int(frames[-1][1])) == (parsl["path"], line_of('wrong = good(1, executor="other")'))
+    assert ', in main\n    wrong = good(1, executor="other")\n' in text
     assert "in a Parsl worker" not in text
 
 

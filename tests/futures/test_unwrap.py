@@ -139,9 +139,10 @@ def test_the_traceback_follows_and_leads_to_the_workers_line(processes, caplog):
 
 
 @pytest.mark.behaviour("S1-10", "S1-11")
-def test_what_the_error_brings_of_stdout_and_stderr(caplog):
-    error = subprocess.CalledProcessError(1, "tool", output=b"printed\n", stderr="complained\n")
-    _, text = report_of(Plain(error), "it", caplog)
+@pytest.mark.parametrize("text", [True, False])
+def test_what_the_error_brings_of_stdout_and_stderr(text, processes, caplog):
+    """A tool that fails in a worker process; its output is text or bytes."""
+    _, text = report_of(processes.submit(tasks.runs_a_tool, text), "it", caplog, subprocess.CalledProcessError)
 
     assert "\n---- WORKER STDOUT ----\nprinted\n" in text
     assert "\n---- WORKER STDERR ----\ncomplained\n" in text

@@ -159,7 +159,7 @@ ENGINES = {
 ON_MAIN = [pytest.param(name, marks=kit.on_main) if name in ("torch", "batches") else name for name in ENGINES]
 
 
-@pytest.mark.behaviour("S1-44")
+@pytest.mark.behaviour("S1-44", "S1-53")
 @pytest.mark.parametrize("engine", ON_MAIN)
 @pytest.mark.on_main("ray", "parsl")
 @pytest.mark.not_in_ci("actor", "bash", "dask_alone", "dask_at_once", "batches", "mpire_apply")
@@ -171,6 +171,7 @@ def test_a_killed_worker_is_told_with_its_task_and_its_signal(shows, engine):
         assert call.format("kill") in story
         assert re.search(where + r", pid \d+", story)
         assert re.search(KILLED if exit_is_known else r"started and then crashed: gone", story)
+        assert ("stderr files (Parsl: in worker_logdir_root)" in story) == (engine in ("parsl", "bash"))
         assert ran.status == 1
 
     shows(PROGRAM, check, engine, "kill")

@@ -164,6 +164,44 @@ def test_a_task_that_cannot_be_unpickled_names_the_reason(shows):
     shows(LATE, check)
 
 
+FAILING_MODULE = (PROGRAMS / "failing_module.py").read_text()
+MODEL = """\
+import multiprocessing
+
+if multiprocessing.parent_process() is not None:
+    import gpu_driver
+
+
+def predict(x):
+    return x
+"""
+
+
+THERE = {
+    "executor": r"in a process-pool worker, pid \d+, .* could not unpickle a task, and died of ModuleNotFoundError: .*",
+    "loky": r"in a (loky )?worker.*",
+    "pool": r"in a pool worker, which unpickled a task, pid \d+.*",
+}
+
+
+@pytest.mark.behaviour("S1-46")
+@pytest.mark.parametrize("kind", THERE)
+def test_a_task_whose_module_fails_on_import_in_the_worker(run, shows, tmp_path, kind):
+    """The task's body has not begun; the line of the module that failed is told, and that it was the worker where it did."""
+    (tmp_path / "model.py").write_text(MODEL)
+
+    def check(ran):
+        story = flat(ran.stderr)
+        assert re.search(THERE[kind] + r" \S+/model\.py:4 in <module> .*4 ❱ import gpu_driver", story)
+        assert "ModuleNotFoundError: No module named 'gpu_driver'" in story
+        assert ran.status == 1
+
+    if kind == "pool":  # where the bare program waits for ever
+        check(run(FAILING_MODULE, kind, timeout=60))
+    else:
+        shows(FAILING_MODULE, check, kind, timeout=60)
+
+
 FILES = (PROGRAMS / "descriptor.py").read_text()
 
 

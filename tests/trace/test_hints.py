@@ -119,6 +119,13 @@ class Callback:
         self.fh = fh
 
 
+class Fickle:
+    answers = [7]  # once; by the time that anybody looks for the part at fault it can be pickled
+
+    def __reduce__(self):
+        return self.answers.pop() if self.answers else (Fickle, ())
+
+
 class Config:
     def __init__(self):
         # cloudpickle, which loky uses, can pickle files.
@@ -133,8 +140,15 @@ def returns(x):
     return {"a": [1, Callback(threading.Lock())]}
 
 
+def fickle(x):
+    return Fickle()
+
+
+CASES = {"argument": (work, Config()), "result": (returns, 1), "fickle_argument": (work, Fickle()), "fickle_result": (fickle, 1)}
+
+
 if __name__ == "__main__":
-    function, argument = (work, Config()) if sys.argv[2] == "argument" else (returns, 1)
+    function, argument = CASES[sys.argv[2]]
     if sys.argv[1] == "joblib":
         Parallel(2)(delayed(function)(argument) for _ in range(2))
     else:
@@ -153,6 +167,19 @@ def test_the_part_that_cannot_be_pickled_is_named(run, engine, what):
     kind = "_io.TextIOWrapper" if engine == "pool" else "_thread.lock"
     path = f"config.callbacks[2].fh → {kind}" if what == "argument" else f"{result}['a'][1].fh → _thread.lock"
     assert hint.startswith(f"hint: {path} cannot be pickled: ")
+
+
+@pytest.mark.behaviour("S1-51")
+@pytest.mark.parametrize("what", ["fickle_argument", "fickle_result"])
+def test_where_the_part_is_not_known_the_usual_ones_are_named(run, what):
+    ran = run(CULPRITS, "pool", what)
+    hint = lone_hint(ran)
+
+    assert "PicklingError: " in ran.last
+    for culprit in ("file handles", "database connections", "threads", "JAX arrays as return values"):
+        assert culprit in hint
+    for remedy in ("pass paths instead of file objects", "np.asarray before returning", "only primitives and plain containers"):
+        assert remedy in hint
 
 
 @pytest.mark.behaviour("S1-52", "S1-53")
@@ -672,12 +699,15 @@ BESIDE = MISSING.replace("import parsl\n", "import beside\nimport parsl\n", 1).r
 
 
 @pytest.mark.on_main()
-@pytest.mark.behaviour("S1-50")
+@pytest.mark.behaviour("S1-46", "S1-50")
 def test_a_module_beside_the_script_that_parsls_worker_does_not_find(tmp_path):
     """Python and environment are the same; the worker lacks the script's folder."""
     (tmp_path / "beside.py").write_text("from parsl import python_app\n\n@python_app\ndef app():\n    return 1\n")
-    hint = lone_hint(programs.run(tmp_path, BESIDE, timeout=200))
+    ran = programs.run(tmp_path, BESIDE, timeout=200)
+    hint = lone_hint(ran)
 
+    assert ran.last == "ModuleNotFoundError: No module named 'beside'"
+    assert re.search(r"in a Parsl worker, pid \d+", ran.stderr), "the app's body has not run"
     assert hint.startswith(
         f"hint: beside is in {tmp_path}, which is not on the worker's sys.path, though its Python is this one: "
     )
