@@ -391,7 +391,10 @@ def _append(exc: BaseException | None, function: Function, args: tuple[Any, ...]
     tb, code = static.traceback_of(exc), getattr(function, "__code__", None)
     is_users = code is None or ownership.kind_of(static.exact(code.co_filename), static.module_of(function)) == ownership.USER
     call = build.call_text(function, args) if is_users else engine_frames.last_call(tb)  # Lightning's is a wrapper
-    tree = build.record(exc, tb, build.hop("torch", "in a process of torch.multiprocessing.spawn", call=call))
+    hop, rank = build.hop("torch", "in a process of torch.multiprocessing.spawn", call=call), ranks.number()
+    if rank is not None:  # a launcher may leave another in the environment, as accelerate's debug_launcher does
+        hop["job"] = {**hop.get("job", {}), "RANK": rank}
+    tree = build.record(exc, tb, hop)
     with open(error_file, "ab") as file:
         pickle.dump(tree, file)
 

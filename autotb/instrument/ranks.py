@@ -38,6 +38,12 @@ def here() -> str:
     return _rank[1] if _rank is not None and _rank[0] == os.getpid() else ""
 
 
+def number() -> str | None:
+    """Which rank this process is, where it is one."""
+    told = here()
+    return told.split()[1] if told else None
+
+
 def engine() -> str:
     """Whose rank it is."""
     return _rank[2] if _rank is not None else ""

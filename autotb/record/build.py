@@ -73,6 +73,10 @@ def _job() -> dict[str, str]:
     return {name: os.environ[name] for name in _JOB_VARIABLES if name in os.environ}
 
 
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_job.cache_clear)  # it may be another rank than its parent
+
+
 @functools.cache
 def host() -> str:
     """This machine's name; empty where it has none."""

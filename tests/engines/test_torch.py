@@ -379,6 +379,33 @@ def test_a_rank_that_raised_and_does_not_end_is_told_meanwhile(tmp_path):
     assert "IndexError" not in rest
 
 
+MISTAKEN = """
+import os, sys, tempfile, time
+import torch.distributed
+import torch.multiprocessing
+
+
+def train(index, path):
+    os.environ["RANK"] = "0"  # so accelerate's debug_launcher leaves it in each process
+    torch.distributed.init_process_group("gloo", rank=index, world_size=2, init_method=f"file://{path}")
+    if index == 1:
+        raise ValueError("no loss")
+    time.sleep(100)
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder:
+        torch.multiprocessing.spawn(train, args=(os.path.join(folder, "store"),), nprocs=2)
+"""
+
+
+def test_the_rank_is_that_of_the_process_group(shows):
+    def check(ran):
+        assert re.search(r"in a process of torch\.multiprocessing\.spawn, pid \d+, RANK=1,", ran.stderr)
+
+    shows(MISTAKEN, check)
+
+
 SLOW = """
 import os, signal, threading, time
 

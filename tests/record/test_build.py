@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import pytest
 
@@ -235,3 +238,16 @@ def test_an_exception_of_a_class_that_no_name_leads_to_arrives(shows):
         assert lines[4] in ("ExceptionGroup depth 8", "ValueError made")
 
     shows(TRAVELLERS, check)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
+def test_a_forked_process_tells_its_own_rank(monkeypatch):
+    monkeypatch.setenv("RANK", "0")
+    records._job.cache_clear()
+    assert records.hop("test", "in a test")["job"]["RANK"] == "0"
+
+    with ProcessPoolExecutor(
+        1, mp_context=get_context("fork"), initializer=os.environ.__setitem__, initargs=("RANK", "3")
+    ) as pool:
+        assert pool.submit(records.hop, "test", "in a test").result(timeout=60)["job"]["RANK"] == "3"
+    records._job.cache_clear()
