@@ -7,6 +7,7 @@ size, depth, number and time.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import pickle
@@ -55,7 +56,34 @@ def of_traceback(tb: TracebackType | None, name: str) -> str:
         parts = [("result…" if name == "result" else kind, item) for kind, item in zip(kinds, found[0], strict=True)]
     else:
         parts = _named(found[0], name) if found else []
-    return _Search(_pickler_of(module)).among(parts)
+    with _starting(found[0] if found else None):
+        return _Search(_pickler_of(module)).among(parts)
+
+
+class _Child:
+    """Stands for the process that is being started: what is given to a child alone asks for one."""
+
+    def duplicate_for_child(self, handle: int) -> int:
+        """Nothing is sent."""
+        return handle
+
+    DupFd = int  # so a descriptor is written down
+
+
+@contextlib.contextmanager
+def _starting(value: Any) -> Iterator[None]:
+    """As it was while a process was pickled: queues, locks and connections may be in one, and nowhere else."""
+    module = next((static.module(kind) for kind in type(value).__mro__ if static.module(kind) in _PROCESSES), None)
+    context: Any = sys.modules.get(module.replace(".process", ".context")) if module is not None else None
+    if context is None:
+        yield
+        return
+    before = context.get_spawning_popen()
+    context.set_spawning_popen(_Child())
+    try:
+        yield
+    finally:
+        context.set_spawning_popen(before)
 
 
 def _pickling(tb: TracebackType | None) -> tuple[FrameType | None, FrameType | None]:
@@ -72,6 +100,7 @@ def _pickling(tb: TracebackType | None) -> tuple[FrameType | None, FrameType | N
 
 
 _PICKLING = ("dump", "dumps")
+_PROCESSES = {"multiprocessing.process", "multiprocess.process"}  # where the base class of processes is
 _PICKLERS = {"pickle", "cloudpickle", "dill", "reduction"}  # the last part of a module's name
 
 

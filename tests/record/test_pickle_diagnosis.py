@@ -156,6 +156,28 @@ def test_a_process_is_told_by_its_call():
     assert pickle_diagnosis.of_traceback(caught.value.__traceback__, "it") == "x → _thread.lock"
 
 
+def test_what_a_process_may_be_given_as_it_starts_is_not_at_fault():
+    context = multiprocessing.get_context("spawn")
+    mine, other = context.Pipe()
+    given = [context.Queue(), context.SimpleQueue(), context.Lock(), mine, LOCK]
+    process = context.Process(target=work, args=(given,))
+    with pytest.raises(TypeError) as caught:
+        process.start()
+
+    assert pickle_diagnosis.of_traceback(caught.value.__traceback__, "it") == "config[4] → _thread.lock"
+    assert multiprocessing.context.get_spawning_popen() is None
+    with pytest.raises(RuntimeError, match="inheritance"):
+        multiprocessing.reduction.ForkingPickler.dumps(given[1])
+    mine.close(), other.close(), given[0].close()
+
+
+def test_the_arguments_of_a_pools_initializer_are_told_and_not_its_queues():
+    with pytest.raises(TypeError) as caught:
+        multiprocessing.get_context("spawn").Pool(1, initializer=work, initargs=({"model": LOCK},))
+
+    assert pickle_diagnosis.of_traceback(caught.value.__traceback__, "it") == "initargs[0]['model'] → _thread.lock"
+
+
 def nested(depth):
     value = LOCK
     for _ in range(depth):
