@@ -28,6 +28,7 @@ engine_facts.register(runs=((__name__, "run"), (__name__, "make")))  # where a w
 
 
 _LOOK = 32  # calls between two looks at the clock, at most
+_OF_RAY = "ray_terminate_msg"  # has the SystemExit with which Ray itself ends a worker
 _BRIEF = 0.001  # seconds: calls that took less are made by twos, by fours… before the next look
 _alive: set[str] = set()  # runs of this process that are going on
 
@@ -56,7 +57,7 @@ def run(
     parsl_resource_specification: Any = None,  # noqa: ARG001  Parsl reads it, and passes it on
 ) -> Any:
     """Call ``function(*args, **constants)`` for each ``args`` of ``zip(*columns)``, once if there are none; with ``stop``, until
-    one has failed; in any case no longer than the ``terms`` allow, and one call at least.
+    one has failed; in any case no longer than the ``terms`` allow, and one call at least, unless the run is over.
 
     Returns a :class:`Took`; its results are a :class:`Kept` where there is a ``sink``, ``ats`` being the calls' positions in
     their step, and in a process other than ``parent`` a pickle, in which what cannot be pickled is a :class:`Failed` too.
@@ -67,6 +68,8 @@ def run(
     except Unread as found:  # they cannot be had here
         return Took([] if is_here else packing.dumps([]), 0.0, unread=found.why)
     calls = _Calls(function, constants, stop, is_here, begun, terms)
+    if calls.is_over():  # an engine that cannot cancel makes what was queued all the same
+        return Took([], 0.0)
     if sink is not None:
         calls.keeper = _keeper(sink, function, columns, constants, ats, is_here, calls.spans)
         columns = calls.keeper.columns  # without the calls that a worker had made that died
@@ -87,6 +90,8 @@ class _Calls:
         self.spans: list[tuple[int, float]] = []
         self.keeper: Any = None
         self.run = terms.run if terms is not None and is_here else None
+        self.sends_ends = terms is not None and terms.sends_ends
+        self.ended: Failed | None = None
         policy = terms.policy if terms is not None else None
         self.tries = Attempts(policy, function, constants, self.is_over) if policy is not None else None
 
@@ -116,6 +121,11 @@ class _Calls:
             except Exception as error:
                 add = self.failed(error, args)
                 is_over = self.stop
+            except BaseException as error:
+                if not self.sends_ends or hasattr(error, _OF_RAY):
+                    raise
+                self.ended = failing.failed(error, function, args, constants, self.is_here, tries)
+                is_over = True
             now = time.perf_counter()
             if made := len(self.results) - done:
                 self.spans.append((made, (now - last) / made))
@@ -150,7 +160,7 @@ class _Calls:
             found = _pickled(found, self.function, columns, self.constants)
         is_partly = self.keeper is not None and self.keeper.kept
         seconds, spans = (None, []) if is_partly else (time.perf_counter() - self.begun, self.spans)
-        return Took(found, seconds, retried, timed_out, unread, spans)
+        return Took(found, seconds, retried, timed_out, unread, spans, self.ended)
 
 
 def _keeper(sink: Sink, *call: Any) -> Any:
@@ -186,7 +196,7 @@ def received(sent: Any, count: int) -> Took:
     try:
         return took._replace(results=_read(took.results))
     except Exception as error:
-        return Took(Partly([Failed(error) for _ in range(count)]), None)
+        return Took(Partly([Failed(error) for _ in range(count)]), None, ended=took.ended)
 
 
 def _read(sent: bytes) -> Any:

@@ -25,7 +25,8 @@ class Runner:
 
     ``submit(function, args, resources)`` gives a future; ``resources`` is what the step asks for, in the engine's own terms, or
     None.  An engine that takes no such requests passes them over.  ``by_value`` tells whether the engine pickles functions that
-    have no name in a module, as cloudpickle and dill do; ``repeats(resources)`` whether it may make what it was given a second
+    have no name in a module, as cloudpickle and dill do; ``carries_ends`` whether a SystemExit of a call comes back, which others
+    take for the end of their worker; ``repeats(resources)`` whether it may make what it was given a second
     time, by itself, after the death of a worker.
     """
 
@@ -38,7 +39,9 @@ class Runner:
         by_value: bool = True,
         queues: bool = False,
         repeats: Callable[[Any], bool] | None = None,
+        carries_ends: bool = True,
     ) -> None:
+        self.carries_ends = carries_ends
         self.by_value, self.queues, self.repeats = by_value, queues, repeats or _never
         self.submit, self.workers, self._own, self._cancel = submit, max(1, workers), own, cancel
 
@@ -71,11 +74,19 @@ def runner(executor: Any) -> Runner:
         told = _workers_of(executor)
         by_value = "loky" in type(executor).__module__
         workers = told or _at_least(_cores())
-        return Runner(_plain(executor), workers, by_value=by_value, queues=told is None, repeats=_may_repeat(executor))
+        return Runner(
+            _plain(executor),
+            workers,
+            by_value=by_value,
+            queues=told is None,
+            repeats=_may_repeat(executor),
+            carries_ends="distributed" not in type(executor).__module__,  # `Client.get_executor` gives one
+        )
     if _is(executor, "distributed.client", "Client"):
         workers = _at_least(sum(executor.nthreads().values()))
-        return Runner(_dask(executor), workers, cancel=_cancel_theirs, queues=True, repeats=_always)
-    return Runner(_parsl(executor), _at_least(_parsl_workers(executor)), repeats=_parsl_repeats(executor))
+        return Runner(_dask(executor), workers, cancel=_cancel_theirs, queues=True, repeats=_always, carries_ends=False)
+    workers = _at_least(_parsl_workers(executor))
+    return Runner(_parsl(executor), workers, repeats=_parsl_repeats(executor), carries_ends=False)
 
 
 def check(executor: Any) -> None:
@@ -191,7 +202,7 @@ def _ray() -> Runner:
         ray.cancel(refs[future])
 
     workers = _at_least(int(ray.cluster_resources().get("CPU", 1)))
-    return Runner(submit, workers, cancel=cancel, queues=True, repeats=_ray_repeats)
+    return Runner(submit, workers, cancel=cancel, queues=True, repeats=_ray_repeats, carries_ends=False)
 
 
 def _dask(client: Any) -> Callable[[Any, tuple[Any, ...], Any], Future[Any]]:

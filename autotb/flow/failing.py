@@ -22,7 +22,7 @@ _UNREADABLE = "in the process that runs the flow, where the result of the call w
 
 
 def failed(
-    error: Exception,
+    error: BaseException,
     function: Any,
     args: tuple[Any, ...],
     constants: dict[str, Any],
@@ -98,7 +98,7 @@ def _next(traceback: TracebackType | None) -> TracebackType | None:
     return traceback.tb_next if traceback is not None else None
 
 
-def _record(error: Exception, begun: TracebackType | None, hop: Hop) -> None:
+def _record(error: BaseException, begun: TracebackType | None, hop: Hop) -> None:
     """A record in place of the frames, without our own: of a function that is not Python's there is none."""
     error.__traceback__ = begun = attempts.behind(begun)
     annotate.attach(error, build.record(error, begun, hop))

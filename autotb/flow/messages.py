@@ -65,18 +65,21 @@ class Sink:
 
 class Terms(NamedTuple):
     """On which terms a worker makes the calls of a chunk: ``run`` names the run, by which a worker in its process knows whether
-    it is over; after so many ``seconds`` the worker hands back what is left; the ``policy`` says what may be tried again."""
+    it is over; after so many ``seconds`` the worker hands back what is left; the ``policy`` says what may be tried again; with
+    ``sends_ends`` what ends the run (SystemExit) is sent back, by an engine that would take it for the end of its worker."""
 
     run: str
     seconds: float | None
     policy: Policy | None = None
+    sends_ends: bool = False
 
 
 class Took(NamedTuple):
     """What a worker sends back of a chunk: what it came to, and the seconds that this took, where they are known; they are not
     where another worker had made some of its calls.  There may be fewer results than calls: the last ones were not made.
     ``retried`` and ``timed_out`` count calls; ``unread`` says why the arguments of the next call are to be read elsewhere;
-    ``spans`` are the seconds of each call, of so many in a row the same: of brief ones the mean of some."""
+    ``spans`` are the seconds of each call, of so many in a row the same: of brief ones the mean of some.  ``ended`` is what a
+    call raised that ends the run."""
 
     results: Any
     seconds: float | None
@@ -84,6 +87,7 @@ class Took(NamedTuple):
     timed_out: int = 0
     unread: int = 0
     spans: Sequence[tuple[int, float]] = ()
+    ended: Failed | None = None
 
     @property
     def each(self) -> array[float]:
@@ -178,5 +182,7 @@ def _arrived(packed: Packed) -> BaseException:
     found: Any = packing.unpack(packed)
     if not isinstance(found, BaseException):
         found = RuntimeError(f"{packed[0]} (the exception itself did not survive its way: {found.why})")
+    if isinstance(found, SystemExit) and found.code is None:
+        SystemExit.__init__(found, *found.args)  # tblib's pickles, which Dask has it make, leave the code behind
     annotate.arrived(found)
     return found  # type: ignore[no-any-return]

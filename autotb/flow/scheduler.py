@@ -157,7 +157,8 @@ class Running:
             args += (task.ats, sink)
         else:
             args += (None, None)
-        args += (Terms(self.id, seconds, work.step.policy if work.step.policy.is_needed else None),)
+        policy = work.step.policy if work.step.policy.is_needed else None
+        args += (Terms(self.id, seconds, policy, sends_ends=not self.runner.carries_ends),)
         try:
             return self.runner.submit(chunks.run, args, task.resources)
         except BrokenExecutor as error:
@@ -186,6 +187,8 @@ class Running:
         if took.seconds is not None:
             active.pace.learn(made, took.seconds)
         flight.land(answer)
+        if took.ended is not None:
+            raise took.ended.exception
         active.drop(flight.task.ats[:made])
         if took.unread:
             active.unread(flight.task.ats[made], took.unread)

@@ -168,3 +168,33 @@ def test_no_further_call_is_made_for_a_run_that_is_over():
 
 def test_what_is_sealed_is_called_all_the_same():
     assert pickle.loads(pickle.dumps(chunks.Sealed(add, (1, 2))))() == 3
+
+
+def test_of_a_run_that_is_over_nothing_is_called():
+    run_id = chunks.begin()
+    chunks.end(run_id)
+
+    assert run(double, [1, 2], terms=Terms(run_id, None)) == []
+
+
+def test_what_ends_the_run_is_sent_back_by_an_engine_that_would_end_its_worker():
+    made = took(leaves, [1, 2, 3], parent=ELSEWHERE, terms=Terms(chunks.begin(), None, sends_ends=True))
+    arrived = pickle.loads(pickle.dumps(made))
+
+    assert chunks.received(arrived, 3).results == [1]
+    assert arrived.ended.exception.code == 7
+
+
+def test_an_exit_of_rays_own_ends_its_worker():
+    with pytest.raises(SystemExit):
+        run(leaves, [4], terms=Terms(chunks.begin(), None, sends_ends=True))
+
+
+def leaves(x):
+    if x == 4:
+        error = SystemExit(0)
+        error.ray_terminate_msg = "The process receives a SIGTERM."
+        raise error
+    if x == 2:
+        raise SystemExit(7)
+    return x

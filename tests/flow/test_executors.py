@@ -94,3 +94,8 @@ def test_the_workers_that_parsl_may_have(theirs, workers):
 
 def test_a_parsl_executor_that_says_nothing_counts_as_this_machine():
     assert executors._parsl_workers(SimpleNamespace(executors={"a": object()})) == executors._cores()
+
+
+@pytest.mark.parametrize(("module", "carries"), [("distributed.cfexecutor", False), ("theirs", True)])
+def test_an_executor_on_dask_brings_no_exit_back(module, carries):
+    assert executors.runner(type("Other", (Bare,), {"__module__": module})()).carries_ends is carries
