@@ -213,7 +213,7 @@ def _death(told: str) -> tuple[str, str, str]:
 def _kind_of_death(told: str) -> str:
     by_signal = re.search(r"killed by signal \d+ \((\w+)\)", told)
     if "could not unpickle a task" in told:
-        return "unpickled"
+        return next((kind for text, kind in _UNPICKLED.items() if f"died of {text}" in told), "unpickled")
     if "Fatal Python error" in told or (by_signal and by_signal[1] in _NATIVE):
         return "crash"
     if by_signal:
@@ -232,7 +232,11 @@ _LOGS_OF_PARSL = "the workers' stderr files (Parsl: in worker_logdir_root)"
 _ENDED = re.compile(r": (killed by signal|exit status|gone, )")
 _BY_HAND = "run the task by hand outside the engine"
 _WITHOUT_AN_EXCEPTION = "a worker process died without a Python exception"
-_ENDS = {"exit 1": "a worker process ended while it was needed", "unpickled": "a worker process could not load a task"}
+_ENDS = {
+    "exit 1": "a worker process ended while it was needed",
+    **dict.fromkeys(("no module", "no name", "unpickled"), "a worker process could not load a task"),
+}
+_UNPICKLED = {"ModuleNotFoundError": "no module", "ImportError": "no module", "AttributeError": "no name"}
 _DEATHS = {
     "crash": (
         "it ended as a crash in compiled code does (an extension module, or a library that one calls)",
@@ -262,7 +266,15 @@ _DEATHS = {
         "an error outside of the task, or os._exit(1) or sys.exit(1) in the task or in a library",
         f"look at {{logs}}, and {_BY_HAND}",
     ),
+    "no module": (
+        "a module that it needs cannot be imported there",
+        "install it where the workers run, or put its folder on their PYTHONPATH, and start them after that",
+    ),
     "unpickled": (
+        "what it is made of raises an error as it is unpickled there",
+        "look at the lines above, where it was raised",
+    ),
+    "no name": (
         "what the task is made of cannot be unpickled there",
         "define it where the workers can import it, and start them after it is defined",
     ),

@@ -194,6 +194,11 @@ def test_a_task_whose_module_fails_on_import_in_the_worker(run, shows, tmp_path,
         story = flat(ran.stderr)
         assert re.search(THERE[kind] + r" \S+/model\.py:4 in <module> .*4 ❱ import gpu_driver", story)
         assert "ModuleNotFoundError: No module named 'gpu_driver'" in story
+        if kind == "executor":
+            assert (
+                "could not load a task: a module that it needs cannot be imported there; install it where the workers run"
+                in story
+            )
         assert ran.status == 1
 
     if kind == "pool":  # where the bare program waits for ever

@@ -228,7 +228,15 @@ def test_a_worker_whose_end_is_not_known():
             ("died: exit status 3221225477", "out of memory, a segmentation fault"),  # of Windows
             (
                 "could not unpickle a task, and died of X: exit status 1",
-                "could not load a task: what the task is made of cannot be unpickled there",
+                "a task: what it is made of raises an error as it is unpickled",
+            ),
+            (
+                "could not unpickle a task, and died of AttributeError: x: exit status 1",
+                "a task: what the task is made of cannot be",
+            ),
+            (
+                "could not unpickle a task, and died of ImportError: x: exit status 1",
+                "a module that it needs cannot be imported there",
             ),
         ):
             assert cause in told("never started: the pool broke before", died)
