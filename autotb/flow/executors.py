@@ -55,7 +55,21 @@ class Runner:
     def close(self, wait: bool = True) -> None:
         """End an executor that was made for this run; what was not begun is cancelled, what runs is waited for if ``wait``."""
         if self._own is not None:
+            if not wait:
+                _keep(self._own)
             self._own.shutdown(wait=wait, cancel_futures=True)
+
+
+_left: list[tuple[Executor, Any]] = []  # pools of processes that are ending, and the threads that end them
+
+
+def _keep(pool: Executor) -> None:
+    """Hold a pool until it has ended.  Its thread has the pool's lock while it waits for its processes, and a process that is forked
+    meanwhile has it too, for ever: one that collects its copy of the pool takes that lock (``weakref_cb``, from Python 3.12 on)."""
+    _left[:] = [one for one in _left if one[1].is_alive()]
+    thread = getattr(pool, "_executor_manager_thread", None)
+    if thread is not None:
+        _left.append((pool, thread))
 
 
 def runner(executor: Any) -> Runner:
