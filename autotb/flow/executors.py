@@ -64,8 +64,11 @@ _left: list[tuple[Executor, Any]] = []  # pools of processes that are ending, an
 
 
 def _keep(pool: Executor) -> None:
-    """Hold a pool until it has ended.  Its thread has the pool's lock while it waits for its processes, and a process that is forked
-    meanwhile has it too, for ever: one that collects its copy of the pool takes that lock (``weakref_cb``, from Python 3.12 on)."""
+    """Hold a pool until it has ended.
+
+    Its thread has the pool's lock while it waits for its processes, and a process that is forked meanwhile has it too, for ever:
+    one that collects its copy of the pool takes that lock (``weakref_cb``, from Python 3.12 on).
+    """
     _left[:] = [one for one in _left if one[1].is_alive()]
     thread = getattr(pool, "_executor_manager_thread", None)
     if thread is not None:
