@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from re import Pattern
 
-_rank: tuple[int, str, str] | None = None  # the process that joined, what it is there, and of which engine's: a child is no rank
+_rank: tuple[int, str, str, str] | None = None  # the process that joined, what it is, its engine, its number: a child is no rank
 
 #: The connection to another rank, in gloo's and NCCL's words and in those of the store at which they meet.
 _CLOSED = (
@@ -30,7 +30,7 @@ LOST: Pattern[str] = re.compile(
 def joined(engine: str, rank: int, world: int) -> None:
     """This process has met the others; one that is alone is a plain program."""
     global _rank
-    _rank = (os.getpid(), f"rank {rank} of {world}", engine) if world > 1 else None
+    _rank = (os.getpid(), f"rank {rank} of {world}", engine, str(rank)) if world > 1 else None
 
 
 def here() -> str:
@@ -40,8 +40,7 @@ def here() -> str:
 
 def number() -> str | None:
     """Which rank this process is, where it is one."""
-    told = here()
-    return told.split()[1] if told else None
+    return _rank[3] if _rank is not None and here() else None
 
 
 def engine() -> str:
