@@ -73,9 +73,10 @@ class _Child:
 @contextlib.contextmanager
 def _starting(value: Any) -> Iterator[None]:
     """As it was while a process was pickled: queues, locks and connections may be in one, and nowhere else."""
-    module = next((static.module(kind) for kind in type(value).__mro__ if static.module(kind) in _PROCESSES), None)
-    context: Any = sys.modules.get(module.replace(".process", ".context")) if module is not None else None
-    if context is None:
+    # The base class of processes says which package they are of: multiprocessing itself, or a copy of it.
+    base = next((kind for kind in type(value).__mro__ if static.qualname(kind) == "BaseProcess"), None)
+    context: Any = None if base is None else sys.modules.get(static.module(base).rpartition(".")[0] + ".context")
+    if not hasattr(context, "set_spawning_popen"):
         yield
         return
     before = context.get_spawning_popen()
@@ -100,7 +101,6 @@ def _pickling(tb: TracebackType | None) -> tuple[FrameType | None, FrameType | N
 
 
 _PICKLING = ("dump", "dumps")
-_PROCESSES = {"multiprocessing.process", "multiprocess.process"}  # where the base class of processes is
 _PICKLERS = {"pickle", "cloudpickle", "dill", "reduction"}  # the last part of a module's name
 
 
