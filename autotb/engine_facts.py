@@ -65,6 +65,7 @@ class Facts:
         self.crashes: set[str] = set()
         self.scripts: set[str] = set()
         self.shown: dict[str, str] = {}
+        self.callbacks: set[str] = set()
         self.hints: list[tuple[Callable[[Any], Any], str]] = []
 
 
@@ -89,6 +90,7 @@ def register(
     running: tuple[Callable[[BaseException], dict[Any, Any]], ...] = (),
     names: tuple[Callable[[Any, Any], str], ...] = (),
     shown: dict[str, str] | None = None,
+    callbacks: tuple[str, ...] = (),
 ) -> None:
     """Add an engine's facts.
 
@@ -100,7 +102,8 @@ def register(
     worker process died, ``hints`` rows of ``trace.hints``, ``scripts`` file names of the programs that an engine installs,
     ``running`` tell which of an engine's tasks run just now that no pool of this process knows (``instrument.interrupted``),
     ``names`` what an engine's own function is to do that a pool runs for it, by that and its arguments, in words or not at all,
-    ``shown`` the attribute of an engine's class, by its qualified name, whose text stands for an object among arguments.
+    ``shown`` the attribute of an engine's class, by its qualified name, whose text stands for an object among arguments,
+    ``callbacks`` are qualified names of functions that an engine has called of each of its futures, which are no one's asking.
     """
     facts.own_modules.update(own)
     facts.asks.update(asks)
@@ -114,6 +117,7 @@ def register(
     facts.crashes.update(crashes)
     facts.scripts.update(scripts)
     facts.shown.update(shown or {})
+    facts.callbacks.update(callbacks)
     facts.names.extend(name for name in names if name not in facts.names)
     facts.running.extend(tell for tell in running if tell not in facts.running)
     facts.hints.extend(hint for hint in hints if hint not in facts.hints)

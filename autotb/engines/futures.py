@@ -415,7 +415,7 @@ def _note_failure(future: Future, exc: BaseException, caller: FrameType) -> None
     if unsent := executor_internals.read(caller, "feeding"):
         from autotb.instrument import executor_worker
 
-        executor_worker.note_culprit(exc, WORK.read(unsent[0]), caller)
+        executor_worker.note_unsent(exc, WORK.read(unsent[0]), caller)
     unretrieved.watch(future, exc, SITE, kind)
     flood.learn(future, exc, caller)
 

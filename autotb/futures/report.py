@@ -63,7 +63,8 @@ def text(name: str, error: BaseException, trace: Trace, cancelled: bool = False)
 
     ``cancelled`` says that the future was; a task may raise an error of that name too.
     """
-    lines = [f"[{name}] FAILED in worker:", as_text(trace)]
+    place = "before it reached a worker" if trace.stack.reached_no_worker else "in worker"
+    lines = [f"[{name}] FAILED {place}:", as_text(trace)]
     for which, said in (_outputs_of(error) or _outputs_in(trace)).items():
         lines += [f"---- WORKER {which.upper()} ----", said.rstrip("\n")]
     lines.append(f"Exception type: {short_type(trace.stack)}")

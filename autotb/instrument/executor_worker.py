@@ -196,8 +196,8 @@ def called(function: Any) -> Any:
     return function.args[0] if chunk else function
 
 
-def note_culprit(exc: BaseException, call: tuple[Any, ...] | None, caller: FrameType) -> None:
-    """The call could not be sent: which part of it is at fault."""
+def note_unsent(exc: BaseException, call: tuple[Any, ...] | None, caller: FrameType) -> None:
+    """The call could not be sent: which call, and which part of it is at fault."""
     from autotb.record import annotate, capture, pickle_diagnosis
 
     if call is None:
@@ -206,15 +206,13 @@ def note_culprit(exc: BaseException, call: tuple[Any, ...] | None, caller: Frame
     found = ((each, pickle_diagnosis.of_call(each[0], each[1], each[2], pickler_of(caller))) for each in calls)
     (function, args, kwargs), culprit = next((pair for pair in found if pair[1]), (calls[0], ""))
     text = call_of(function, args, kwargs, None)
-    if not culprit:
-        return
     told = capture.attached(exc) or {}
     unsent: Hop = {"frames": []}
     if text is not None:
         unsent["call"] = text
     if told.get("submitted"):
         unsent["submitted"] = told["submitted"]
-    annotate.note(exc, culprit=culprit, hops=[unsent])
+    annotate.note(exc, unsent=True, culprit=culprit or None, hops=[unsent])
 
 
 def pickler_of(caller: FrameType) -> Any:

@@ -16,9 +16,10 @@ import gc
 import os
 import sys
 from time import monotonic
+from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
-from autotb import settings, surface
+from autotb import engine_facts, settings, surface
 from autotb.instrument import engine_frames, failure_kinds, patch
 from autotb.record import static
 from autotb.record.callsite import batch_of, by_user
@@ -69,8 +70,20 @@ def watch(future: Future, error: BaseException, site_name: str, kind: failure_ki
     """Begin to watch a future that has just failed."""
     fields = future.__dict__
     site = fields.get(site_name)
-    if is_wanted(error) and not fields.get("_done_callbacks") and (site is None or by_user(site)):
+    callbacks = fields.get("_done_callbacks")
+    if is_wanted(error) and not (callbacks and _is_asked(callbacks)) and (site is None or by_user(site)):
         future._autotb_watch = begin(error, site, kind)
+
+
+def _is_asked(callbacks: list[Any]) -> bool:
+    """Whether one of those that are called once a future is done is more than its engine's bookkeeping."""
+    known = engine_facts.facts.callbacks
+    return not known or any(_name_of(static.behind_partials(callback)) not in known for callback in callbacks)
+
+
+def _name_of(function: Any) -> str:
+    plain = function.__func__ if type(function) is MethodType else function
+    return f"{static.module_of(plain)}.{plain.__qualname__}" if type(plain) is FunctionType else ""
 
 
 def begin(error: BaseException, site: Site | None, kind: failure_kinds.Kind) -> Watch:

@@ -164,6 +164,9 @@ def _of_call(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> li
 _KEYWORD = re.compile(r"^(?:kwargs|kwds|keywords)\['(\w+)'\]")  # of a call that an engine has wrapped
 
 
+TOO_DEEP = " (nested too deeply)"
+
+
 class _FullError(Exception):
     """More was written than is looked at."""
 
@@ -188,14 +191,21 @@ class _Search:
         self.pickler = pickler
         self.left = MAX_PARTS
         self.until = time.monotonic() + MAX_SECONDS
+        self.deep: list[Any] = []
 
     def among(self, parts: list[tuple[str, Any]]) -> str:
-        """The deepest part that fails, of the first of these that fails."""
+        """The deepest part that fails, of the first of these that fails; else the first that is nested too deeply."""
         if self.fails(None):
             return ""  # it is the pickler that does not work here
         path, value = next((part for part in parts if self.fails(part[1])), ("", None))
+        if not path and self.deep:
+            value = self.deep[0]
+            path = next((path for path, each in parts if each is value), "")
+            return f"{safe_repr.cut(path, 200)} → {_kind(value)}{TOO_DEEP}" if path else ""
         for _ in range(MAX_DEPTH if path else 0):
             is_engines = ownership.is_engines(type(value)) and type(value) is not FunctionType
+            if type(value) is FunctionType and self.takes_names():
+                break
             inner = next((part for part in _parts("" if is_engines else path, value) if self.fails(part[1])), None)
             if inner is None:
                 break
@@ -213,11 +223,17 @@ class _Search:
         self.left -= 1
         try:
             self.pickler(_Nothing()).dump(value)
-        except (_FullError, RecursionError, MemoryError):
+        except (_FullError, MemoryError):
             return False
-        except BaseException:  # SystemExit too: it has ended the engine's own pickling, and must end nothing else
-            return True
+        except BaseException as error:  # SystemExit too: it has ended the engine's own pickling, and must end nothing else
+            if not isinstance(error, RecursionError) and not isinstance(static.cause_of(error), RecursionError):
+                return True
+            self.deep.append(value)
         return False
+
+    def takes_names(self) -> bool:
+        """Whether functions are sent by their names alone: what they hold of others is then not what fails."""
+        return self.fails(lambda: None)
 
 
 def _kind(value: Any) -> str:

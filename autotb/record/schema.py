@@ -121,6 +121,7 @@ class Tree(TypedDict, total=False):
     alike: Count  # of a member: how many others were like it, and only counted
     unnoted: Count  # how many notes there are besides, after the first half of those that are kept
     culprit: Line  # what could not be pickled: the path to it, and its type
+    unsent: Flag  # the task could not be sent: no worker has seen it
     text: WorkerText  # a worker's traceback as text, where nothing better arrived
     where: Line  # in what kind of worker that text was made
     suppress: Flag  # it was raised `from None`

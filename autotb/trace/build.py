@@ -97,10 +97,10 @@ def _with_text(stack: Stack, remote: str, where: str) -> Stack:
         said = "\n".join([line for line in remote.split("\n") if line.strip()][-LAST_LINES:])
         known = not said or said.split("\n")[-1].strip() in stack.message
         return stack if known else replace(stack, notes=(*stack.notes, f"{where or 'in a worker'}:\n{said}"))
-    if stack.culprit and not (stack.hops and stack.hops[-1].where):  # it could not be sent: no worker has told this
+    if stack.reached_no_worker:
         here = Hop(frames=tuple(_sourced(frame) for hop in parsed.hops for frame in hop.frames))
         reason = replace(parsed, hops=(here,), cause=_all_sourced(parsed.cause), context=_all_sourced(parsed.context))
-        return replace(stack, cause=stack.cause or reason) if _is_another(parsed, stack) else stack
+        return stack if parsed.message in ("", stack.message) else replace(stack, cause=stack.cause or reason)
     hops = list(stack.hops)
     submitted = hops.pop().submitted if hops and hops[-1].submitted and not hops[-1].frames else None
     worker = parsed.hops[0] if parsed.hops else Hop()

@@ -150,7 +150,7 @@ def _not_pickled(trace: Trace) -> dict[str, str] | None:
             if not _by_an_engine(stack, "dump(", "dumps(", "copy("):
                 return None
             named = sorted((stack, *stacks(trace.stack)), key=lambda each: not each.culprit)
-            known = next(filter(None, map(unsendable.remedy, named)), "")
+            known = next(filter(None, (unsendable.remedy(each, [*stacks(trace.stack)]) for each in named)), "")
             return {"what": known or _PICKLES}
     return None
 

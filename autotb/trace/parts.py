@@ -116,7 +116,13 @@ class Stack(Data):
     alike: int = 0
     unnoted: int = 0
     culprit: str = ""
+    unsent: bool = False
     more: More = ()
+
+    @property
+    def reached_no_worker(self) -> bool:
+        """Whether the task could not be sent: what failed is where it was submitted."""
+        return (self.unsent or bool(self.culprit)) and not (self.hops and self.hops[-1].where)
 
     @property
     def frames(self) -> tuple[Frame, ...]:

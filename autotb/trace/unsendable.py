@@ -9,6 +9,10 @@ import re
 
 from autotb.trace.parts import Stack
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 _CLOUDPICKLE = "or take an engine that pickles with cloudpickle (loky, joblib, Dask, Ray)"
 _LAMBDA = f"a lambda has no name to be found by; make it a def at module level, {_CLOUDPICKLE}"
 _LOCAL = f"{{what}} is defined inside a function; move it to module level, {_CLOUDPICKLE}"
@@ -62,17 +66,21 @@ _IN_WORDS = (
     re.compile(r"[cC]an(?:not|'t) pickle '?(?P<kind>[\w.]+)'? objects?"),
     re.compile(r"Can't pickle <(?P<called>function|class) '?(?P<name>[^'\" ]+)'?(?: at \w+)?>: (?P<why>.*)"),
 )
+_TOO_DEEP = " (nested too deeply)"
 _ANOTHER = "functions and classes are pickled by their names, and that name is of another object now: give each its own"
 _NO_SUCH = "functions and classes are pickled by their names, and there is nothing of that name: define it at module level"
 
 
-def remedy(stack: Stack) -> str:
-    """What cannot be pickled and what helps, as one sentence; empty where neither is known."""
+def remedy(stack: Stack, chain: Sequence[Stack] = ()) -> str:
+    """What cannot be pickled and what helps, as one sentence; empty where neither is known.
+
+    ``chain`` has all that belongs to the story: an engine's error may be what names the part, and its cause what says why.
+    """
     path, _, kind = stack.culprit.rpartition(" → ")
     subject, kind = (stack.culprit, kind) if kind else _in_words(stack.message)
     if not subject:
         return ""
-    return f"{subject} cannot be pickled: {_helps(stack, path, kind)}"
+    return f"{subject} cannot be pickled: {_helps(stack, chain or (stack,), path, kind)}"
 
 
 def _in_words(message: str) -> tuple[str, str]:
@@ -87,15 +95,20 @@ def _in_words(message: str) -> tuple[str, str]:
     return "", ""
 
 
-def _helps(stack: Stack, path: str, kind: str) -> str:
-    own = _raised_by_its_own(stack)
+def _helps(stack: Stack, chain: Sequence[Stack], path: str, kind: str) -> str:
+    own, of = next(((name, each) for each in chain if (name := _raised_by_its_own(each))), ("", stack))
     if own:
-        return f"its {own} raised this error"
+        return f"its {own} raised this error" if of is chain[0] else f"its {own} raised {of.type.rpartition('.')[2]}"
+    if kind.endswith(_TOO_DEEP):
+        return "pass it flat: a list of its parts, and which belongs to which"
     called, _, name = kind.partition(" ")
+    said = "\n".join([each.message for each in chain])
     if called in ("function", "class"):
-        return _about_names(stack.message, name or path)
+        return _about_names(said, name or path)
     if "<locals>" in kind:
         return _LOCAL.format(what="its class")
+    if re.search(rf"Can't pickle <class '[\w.]*\b{re.escape(kind)}'>: ", said):
+        return _about_names(said, kind)
     passed, returned = next((texts for pattern, *texts in _REMEDIES if re.fullmatch(pattern, kind)), _OTHERS)
     if not path:
         return f"{passed}; or, where it is a result, {returned}"

@@ -156,7 +156,7 @@ def view(stack: Stack, frames: str = "user", *, bare: bool = False, most: int = 
             items: list[Item] = [frame if isinstance(frame, Gap) else Shown(frame, short=frames != "all") for frame in whole]
             hidden += len(hop.frames) - len(whole)
         else:
-            sorted_ = _Sorted(hop is raised_in, of_libraries, is_unsent=bool(stack.culprit))
+            sorted_ = _Sorted(hop is raised_in, of_libraries, is_unsent=stack.unsent or bool(stack.culprit))
             sorted_.sort(_merged(list(hop.frames)))
             items = sorted_.items
             hidden += sorted_.hidden

@@ -576,7 +576,7 @@ def test_a_thread_that_asks_for_a_task_has_its_own_frames_and_the_tasks(run, mad
     assert re.findall(r"^  File .*, in (\w+)$", told, re.M) == ["ask", "score"]
     assert re.search(r"^  \[in thread asker, started at \S*main.py:\d+ in <module>\]$", told, re.M)
     assert re.search(r"^  \[in a Dask worker, .*submitted at \S*main.py:\d+ in ask\]\n  \[score\(item=1\)\]$", told, re.M)
-    assert "  [5 engine frames hidden, AUTOTB_FRAMES=all]\n" in told
+    assert re.search(r"^  \[[59] engine frames hidden, AUTOTB_FRAMES=all\]$", told, re.M)
 
 
 IN_A_THREAD = """

@@ -6,7 +6,7 @@ import pytest
 
 from autotb.futures import report
 from autotb.trace.model import Trace
-from autotb.trace.parts import Stack
+from autotb.trace.parts import Hop, Stack
 
 TRACE = Trace(Stack("pkg.Odd", "no"))
 
@@ -46,6 +46,14 @@ def test_the_report_in_its_order():
 
     assert lines[:5] == ["[run 1] FAILED in worker:", "pkg.Odd: no", "---- WORKER STDOUT ----", "said", "Exception type: Odd"]
     assert lines[6:] == ["The future was cancelled: it has no result.", "hint: look", "kept in /k.json"]
+
+
+def test_a_task_that_could_not_be_sent_is_not_told_as_a_workers():
+    unsent = Stack("TypeError", "cannot pickle", (Hop(call="f(x)"),), unsent=True)
+    arrived = Stack("TypeError", "cannot pickle", (Hop(where="in a worker process"),), unsent=True)
+
+    assert report.text("it", error(), Trace(unsent)).split("\n")[0] == "[it] FAILED before it reached a worker:"
+    assert report.text("it", error(), Trace(arrived)).split("\n")[0] == "[it] FAILED in worker:"
 
 
 @pytest.mark.parametrize(

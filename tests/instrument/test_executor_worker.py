@@ -205,12 +205,19 @@ def test_the_part_of_a_call_that_could_not_be_sent_is_named():
     import sys
 
     error = ValueError()
-    executor_worker.note_culprit(error, (score, (threading.Lock(),), {}), sys._getframe())
+    executor_worker.note_unsent(error, (score, (threading.Lock(),), {}), sys._getframe())
     assert error.__dict__[KEY]["culprit"] == "x → _thread.lock"
     assert error.__dict__[KEY]["hops"] == [{"frames": [], "call": "score(x=<_thread.lock object>)"}], "and no worker has seen it"
 
+    assert error.__dict__[KEY]["unsent"] is True
+
+    sound = ValueError()
+    executor_worker.note_unsent(sound, (score, (1,), {}), sys._getframe())
+    assert "culprit" not in sound.__dict__[KEY], "what is at fault is not known"
+    assert sound.__dict__[KEY]["hops"] == [{"frames": [], "call": "score(x=1)"}], "but which call it was"
+
     unknown = ValueError()
-    executor_worker.note_culprit(unknown, None, sys._getframe())
+    executor_worker.note_unsent(unknown, None, sys._getframe())
     assert KEY not in unknown.__dict__
 
 

@@ -11,12 +11,20 @@ import textwrap
 import threading
 from typing import NamedTuple
 
+import cloudpickle
 import pytest
 
 from autotb.record import pickle_diagnosis
 
 LOCK = threading.Lock()
 LAMBDA = lambda: 1  # noqa: E731
+
+
+def deep():
+    found = []
+    for _ in range(100_000):
+        found = [found]
+    return found
 
 
 class Holder:
@@ -86,7 +94,7 @@ def work(config, x=1):
         (Holder(a=LOCK).method, "result.__self__.a → _thread.lock"),
         (functools.partial(work, LOCK), "result.args[0] → _thread.lock"),
         (functools.partial(work, x=LOCK), "result.keywords['x'] → _thread.lock"),
-        (closure(), "held in result → _thread.lock"),
+        (closure(), f"result → function {closure().__qualname__}"),
         ({"a": Pair(1, LOCK)}, "result['a'].second → _thread.lock"),
         (Slotted(LOCK), "result.held → _thread.lock"),
         ([threading.Event()], "result[0] → threading.Event"),
@@ -115,7 +123,16 @@ def test_an_argument_bears_its_parameters_name(args, kwargs, path):
 
 
 def test_the_function_may_be_at_fault_itself():
-    assert pickle_diagnosis.of_call(closure(), (), {}) == "held in inner → _thread.lock"
+    assert pickle_diagnosis.of_call(closure(), (), {}) == f"function {closure().__qualname__}", (
+        "pickled by its name, not by what it holds"
+    )
+    assert pickle_diagnosis.of_call(closure(), (), {}, cloudpickle.CloudPickler) == "held in inner → _thread.lock"
+
+
+@pytest.mark.parametrize("pickler", [pickle.Pickler, cloudpickle.CloudPickler])
+def test_what_is_nested_too_deeply_is_named_where_nothing_else_fails(pickler):
+    assert pickle_diagnosis.of_call(work, (1, deep()), {}, pickler) == "x → list (nested too deeply)"
+    assert pickle_diagnosis.of_call(work, (deep(), LOCK), {}, pickler) == "x → _thread.lock"
 
 
 def test_a_function_that_is_partly_called_is_told_by_its_arguments():

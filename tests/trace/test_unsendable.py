@@ -88,3 +88,24 @@ def test_an_object_that_raises_as_it_is_pickled():
     stack = Stack("ValueError", "no", (Hop(frames=frames),), culprit="x → Job")
 
     assert unsendable.remedy(stack) == "x → Job cannot be pickled: its __getstate__ raised this error"
+
+    reason = Stack("pkg.OddError", "no", (Hop(frames=frames),))
+    engines = Stack("PicklingError", "Could not pickle the task", culprit="x → Job", cause=reason)
+    assert unsendable.remedy(engines, [engines, reason]) == "x → Job cannot be pickled: its __getstate__ raised OddError"
+
+
+@pytest.mark.parametrize(
+    ("culprit", "message", "helps"),
+    [
+        (
+            "x → Job",
+            "Can't pickle <class '__main__.Job'>: it's not the same object as __main__.Job",
+            "that name is of another object",
+        ),
+        ("x → Pt", "Can't pickle <class '__main__.Pt'>: attribute lookup Pt on __main__ failed", "there is nothing of that name"),
+        ("x → Job", "Can't pickle <class '__main__.BlobJob'>: attribute lookup BlobJob on __main__ failed", "leave it out of"),
+        ("x → list (nested too deeply)", "maximum recursion depth exceeded", "pass it flat"),
+    ],
+)
+def test_an_object_whose_class_is_at_fault(culprit, message, helps):
+    assert helps in unsendable.remedy(Stack("PicklingError", message, culprit=culprit))

@@ -102,6 +102,7 @@ def _collect(exc: Any, roots: dict[int, BaseException], broken: dict[int, str]) 
 
 _SKIPPED = "skipped: "
 _FILE_OF = "DataFuture from "
+_FILE = re.compile(r"<parsl\.app\.futures\.DataFuture object at \w+ representing <File at \w+ url=(.+?) scheme=")
 _MOST_IN_CHAIN = 20
 _MOST_NAMED = 5  # tasks of one line
 _names: dict[int, str | None] = {}  # of tasks by their numbers; None where several kernels have one of that number
@@ -117,6 +118,8 @@ def _named(task: object) -> str:
     number = text.removeprefix(_FILE_OF).removeprefix("task ")
     name = _names.get(int(number)) if number.isdecimal() else None
     said = f"{name} (task {number})" if name else f"task {number}" if number.isdecimal() else text
+    if made := _FILE.match(text):  # of older versions, which do not say whose it is
+        return f"the file {made[1]}"
     return f"a file of {said}" if text.startswith(_FILE_OF) and said is not text else said
 
 
@@ -220,6 +223,7 @@ engine_facts.register(
         (_not_on_the_path, _NOT_ACTIVATED),
     ),
     scripts=("process_worker_pool.py", "interchange.py"),
+    callbacks=("parsl.dataflow.dflow.DataFlowKernel.handle_app_update",),  # before Parsl 2025.10
     shown={"parsl.data_provider.files.File": "url"},
     own=("parsl", "tblib", "typeguard", "dill"),
     runs=(("parsl.app.errors", "wrapper"),),
@@ -399,6 +403,22 @@ def _wrap_complete(original: Function) -> Function:
     return _complete_task_exception
 
 
+def _wrap_state(original: Function) -> Function:
+    """The same before Parsl 2025.10: the state is set while the error of the last attempt is handled."""
+
+    @functools.wraps(original)
+    def update_task_state(self: Any, task_record: dict[str, Any], new_state: Any) -> Any:
+        try:
+            error = sys.exc_info()[1]
+            if error is not None and new_state.name == "failed":
+                _note_task(self, task_record, error)
+        except Exception:
+            pass  # its story goes without
+        return original(self, task_record, new_state)
+
+    return update_task_state
+
+
 _attempts = attempts.Attempts()  # of tasks that Parsl tries again, by kernel and number
 
 
@@ -504,7 +524,8 @@ def _wrap_unsent_init(original: Function) -> Function:
 
                 function, given, named = found
                 call = _app(inspect.unwrap(function), given, named)
-                annotate.note(self, culprit=pickle_diagnosis.of_call(*call, dill.Pickler) or None, hops=_unsent(*call))
+                culprit = pickle_diagnosis.of_call(*call, dill.Pickler) or None
+                annotate.note(self, unsent=True, culprit=culprit, hops=_unsent(*call))
         except Exception:
             pass  # what is at fault is not named
 
@@ -586,6 +607,7 @@ PATCHES = (
         optional=True,
         costs=_WHICH,
     ),
+    Patch("parsl.dataflow.dflow", "DataFlowKernel.update_task_state", _wrap_state, optional=True, costs=_WHICH),
     Patch("parsl.dataflow.dflow", "DataFlowKernel.handle_exec_update", _wrap_update, optional=True, costs=_WHICH),
     Patch("parsl.dataflow.dflow", "DataFlowKernel.launch_task", _wrap_launch, optional=True, costs=Lost.RETRY),
 )

@@ -20,7 +20,7 @@ from autotb.assumption import Attributes, Lost
 from autotb.engines.pyspark import records
 from autotb.instrument import engine_frames, lazy
 from autotb.instrument.patch import Patch, noise_is_kept
-from autotb.record import annotate, build, capture, ownership
+from autotb.record import annotate, build, capture, ownership, static
 from autotb.record.cpython_text import FRAME
 
 if TYPE_CHECKING:
@@ -98,7 +98,12 @@ def _wrap_convert(original: Function) -> Function:
     def convert_exception(*args: object, **kwargs: object) -> Any:
         converted = original(*args, **kwargs)
         try:
-            _note(converted)
+            error = sys.exc_info()[1]
+            if error is None or static.name(type(converted)) != "UnknownException":
+                _note(converted)
+            else:  # which is not raised: Py4J's own is
+                _note(error)
+                annotate.raised(error)
         except Exception:
             pass  # its text is read
         return converted
@@ -120,7 +125,7 @@ def _note(converted: Any) -> None:
     if frames:
         tree["hops"][0] |= {"twice": True, "brought": frames}
     lazy.note_made(tree["hops"][0])
-    annotate.attach(converted, tree)
+    annotate.arrive(converted, tree)
 
 
 def _brought(converted: BaseException, tb: TracebackType) -> list[Frame]:
@@ -212,6 +217,7 @@ PATCHES = (
         costs=Lost.SETTINGS,
     ),
     Patch(_WORKER, "handle_worker_exception", records.keeping, optional=True, costs=records.COSTS),
+    Patch("pyspark.serializers", "write_with_length", records.keeping_sent, optional=True, costs=records.COSTS),
     Patch("pyspark.errors.exceptions.captured", "convert_exception", _wrap_convert, optional=True, costs=Lost.RECORD),
     Patch("pyspark.errors.exceptions.connect", "convert_exception", _wrap_convert, optional=True, costs=Lost.RECORD),
     *(

@@ -27,6 +27,8 @@ from autotb.instrument import attempts, engine_frames, inherited_settings
 from autotb.record import build, capture, static
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from autotb.instrument.types import Function
     from autotb.record.schema import Tree
 
@@ -159,6 +161,29 @@ def keeping(original: Function) -> Function:
         return result
 
     return handle_worker_exception
+
+
+def keeping_sent(original: Function) -> Function:
+    """The same before Spark 4, whose workers send the text themselves, while they handle the error."""
+
+    @functools.wraps(original)
+    def write_with_length(obj: Any, stream: Any) -> Any:
+        result = original(obj, stream)
+        error = sys.exc_info()[1]
+        if error is not None:
+            try:
+                path = os.environ.get(FOLDER)
+                if path is not None and _is_workers(sys._getframe(2)):
+                    _keep(path, error, obj.decode("utf-8", "replace"))
+            except Exception:
+                pass  # then the text is all
+        return result
+
+    return write_with_length
+
+
+def _is_workers(caller: FrameType) -> bool:
+    return caller.f_code.co_name == "main" and static.name_of(caller) in ("pyspark.worker", "__main__")
 
 
 def _keep(path: str, exc: BaseException, text: str) -> None:
