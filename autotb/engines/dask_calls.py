@@ -14,8 +14,15 @@ from autotb.record import build, ownership, safe_repr, static
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import FrameType, TracebackType
-    from typing import Any
+    from typing import Any, Protocol
+
+    class Spec(Protocol):
+        """``dask._task_spec.Task``."""
+
+        args: tuple[Any, ...]
+        kwargs: dict[str, Any]
 
     Call = tuple[Any, tuple[Any, ...], dict[str, Any]]
 
@@ -43,6 +50,43 @@ def of(tb: TracebackType | None) -> str | None:
     if call is not None:
         found = build.call_text(*call)
     return safe_repr.cut(found, _LONGEST) if found else None
+
+
+def of_task(task: object, data: Mapping[Any, Any]) -> str | None:
+    """The call of a task that has ended: ``data`` has what others made that it was given, as far as it is there still."""
+    function = getattr(task, "func", None)
+    if (
+        function is None
+        or not hasattr(task, "kwargs")
+        or not hasattr(task, "args")
+        or ownership.is_engines(function)
+        or not settings.switch("args")
+    ):
+        return None
+    found = build.call_text(function, *given(task, data))
+    return safe_repr.cut(found, _LONGEST) if found else None
+
+
+def given(task: Spec, data: Mapping[Any, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of a task, with what other tasks have made in their places."""
+    return tuple([_value(one, data) for one in task.args]), {name: _value(one, data) for name, one in task.kwargs.items()}
+
+
+def _value(value: object, data: Mapping[Any, Any]) -> Any:
+    if static.module(type(value)).partition(".")[0] not in ("dask", "distributed") or not hasattr(value, "key"):
+        return value
+    key: Any = value.key
+    return data.get(key, _Made(key) if static.name(type(value)) in ("TaskRef", "Alias") else value)
+
+
+class _Made:
+    """Stands among arguments for what another task has made, and which is not there any more."""
+
+    def __init__(self, key: object) -> None:
+        self.key = key
+
+
+safe_repr.ours[_Made] = lambda one: f"<{one.key}>"
 
 
 def applied(tb: TracebackType | None) -> str | None:

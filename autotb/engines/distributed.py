@@ -17,17 +17,21 @@ import sys
 from typing import TYPE_CHECKING, Any, Protocol
 
 from autotb import assumption, engine_facts, settings, surface
-from autotb.assumption import Attributes, Frame, Lost, Text
+from autotb.assumption import Attributes, Frame, Lost
 from autotb.engines import (
     dask_calls,
     dask_operations,
     distributed_actors,
     distributed_chains,
     distributed_interrupts,
+    distributed_logs,
+    distributed_memory,
+    distributed_results,
+    distributed_runs,
     distributed_waits,
 )
 from autotb.instrument import attempts, delivery, engine_frames, lazy, task_events
-from autotb.instrument.patch import Patch, is_applied, noise_is_kept
+from autotb.instrument.patch import Patch
 from autotb.record import annotate, build, callsite, ownership, pickling, safe_repr, static
 from autotb.record.capture import attached, message_of
 
@@ -65,6 +69,8 @@ MODULES = (
     "distributed.scheduler",
     "distributed.nanny",
     "distributed.process",
+    "distributed.worker_memory",
+    "distributed.protocol.serialize",
     "distributed.deploy.local",
     "distributed.deploy.spec",
 )
@@ -77,16 +83,6 @@ TESTED = "2023.5 to 2026.8"
 
 _sites: dict[Any, Any] = {}  # task's key: (code, instruction, the client's batch)
 
-UNSENT = Text(
-    "distributed.protocol.serialize",
-    "Could not serialize object of type ",
-    words=("Could not serialize object of type ",),
-    costs="one line for what cannot be sent, in place of three tracebacks",
-)
-_TWICE = "the quiet of a LocalCluster's workers on the terminal, where the driver reports the same"
-COMPUTE = Text("distributed.worker", "Compute Failed", words=("Compute Failed",), costs=_TWICE)
-SERIALIZE = Text("distributed.protocol.pickle", "Failed to serialize", words=("Failed to serialize",), costs=_TWICE)
-DESERIALIZE = Text("distributed.protocol.core", "Failed to deserialize$", words=("Failed to deserialize",), costs=_TWICE)
 RUNS = (
     Frame("distributed.worker", "_run_task_simple", "task", costs="which task failed, by its key", optional=True),
     Frame("distributed.worker", "_run_task_async", "task", costs="which task failed, by its key", optional=True),
@@ -103,7 +99,7 @@ def _open(exc: BaseException) -> engine_facts.Opened | None:
     if type(exc) is not TypeError or "distributed" not in sys.modules:
         return None
     text = next(map(static.text_of, static.args_of(exc)), "")
-    if not UNSENT.match(text):
+    if not distributed_logs.UNSENT.match(text):
         return None
     first, _, rest = text.partition("\n")
     if len(exc.args) > 1 or not rest:
@@ -229,7 +225,7 @@ def _look_at(key: object, dask_scheduler: Scheduler) -> Any:
 
 engine_facts.register(
     openers=(_open, _open_wait),
-    own=("distributed", "dask", "tornado", "tblib", "zict", "toolz", "tlz"),
+    own=("distributed", "dask", "tornado", "tblib", "zict", "toolz", "tlz", "msgpack"),
     handles=(_handle,),
     crashes=("distributed.scheduler.KilledWorker",),
     running=(lambda _: distributed_interrupts.running(_sites, RUNS[0]),),
@@ -245,7 +241,7 @@ def _wrap_error_message(original: Function) -> Function:
     @functools.wraps(original)
     def error_message(e: BaseException, *args: object, **kwargs: object) -> Any:
         try:
-            packed = _packed(e, sys._getframe(2))
+            packed = _unsent(e) or _packed(e, sys._getframe(2))
         except BaseException:  # SystemExit of pickling it: Dask will see the same
             packed = None  # then as Dask does it
         if packed is None:
@@ -265,18 +261,29 @@ def _wrap_error_message(original: Function) -> Function:
     return error_message
 
 
+def _unsent(exc: BaseException) -> tuple[bytes, bool] | None:
+    """The same of a result that another worker could not send to this one."""
+    if "distributed.protocol.pickle" not in sys.modules or not distributed_results.note(exc, {}):
+        return None
+    pickle = sys.modules["distributed.protocol.pickle"]
+    return pickle.dumps(pickling.packed(exc, attached(exc) or {}, pickle.dumps, pickle.loads)), True
+
+
 def _packed(exc: BaseException, caller: FrameType | None) -> tuple[bytes, bool] | None:
     """The exception's pickle with its record, and whether it would have survived by itself; None where there is no story."""
     import dask
 
     tb = static.traceback_of(exc)
     is_of_task = any(run.matches(caller) for run in RUNS) if caller is not None else False
-    if not (is_of_task or engine_frames.has_user_frame(tb)) or len(message_of(exc)) > dask.config.get(
+    hop = distributed_runs.hop_of(tb, caller)
+    if not (is_of_task or hop or engine_frames.has_user_frame(tb)) or len(message_of(exc)) > dask.config.get(
         "distributed.admin.max-error-length", 10_000
     ):
         return None
     pickle = sys.modules["distributed.protocol.pickle"]
-    hop = build.hop("dask", "in a Dask worker", call=dask_calls.of(tb), label=_label(caller) if is_of_task else None, twice=True)
+    if hop is None:
+        label = _label(caller) if is_of_task else None
+        hop = build.hop("dask", "in a Dask worker", call=dask_calls.of(tb), label=label, twice=True)
     hop.update(dask_operations.of(tb))
     tree = build.record(exc, tb, hop)
     log = logging.getLogger("distributed.protocol.pickle")
@@ -338,15 +345,7 @@ def _task(task: Any, data: dict[Any, Any], *_: object) -> Any:
     job = _number(key)
     if ownership.is_engines(function):
         return None, (), None, job, f"task {key}"
-    args = tuple([_given(value, data) for value in task.args])
-    return function, args, {name: _given(value, data) for name, value in task.kwargs.items()}, job
-
-
-def _given(value: object, data: dict[Any, Any]) -> Any:
-    """An argument, or what another task has made in its place."""
-    if static.module(type(value)).partition(".")[0] not in ("dask", "distributed"):
-        return value
-    return data.get(value.key, value) if hasattr(value, "key") else value
+    return function, *dask_calls.given(task, data), job
 
 
 def _wrap_apply(original: Function) -> Function:
@@ -410,7 +409,9 @@ def _note_death(pid: int, exitcode: int, address: object) -> None:
     left = status_reader.of(pid)
     status_reader.bury(pid)
     distributed_interrupts.ended(left, _sites)
-    _dead_at[str(address)] = hop = death_report.hop("dask", "in a Dask worker", pid, exitcode, left)
+    hop = death_report.hop("dask", "in a Dask worker", pid, exitcode, left)
+    hop["died"][0] += distributed_memory.why(pid)
+    _dead_at[str(address)] = hop
     if left is not None and left.running:
         _dead.setdefault(left.words[status_file.JOB], []).append(hop)
 
@@ -450,7 +451,7 @@ async def _death_of(address: str) -> Any:
     """What is known of the death of a worker, which a nanny of this program may notice later than its peers do."""
     import asyncio
 
-    for _ in range(50 if _local else 0):
+    for _ in range(50 if distributed_logs.local else 0):
         if address in _dead_at:
             return _dead_at[address]
         await asyncio.sleep(0.02)
@@ -459,7 +460,7 @@ async def _death_of(address: str) -> Any:
 
 async def _wait_for_death(error: BaseException) -> None:
     """The scheduler may learn of a death before the nanny does."""
-    if not _local or static.name(type(error)) != "KilledWorker":
+    if not distributed_logs.local or static.name(type(error)) != "KilledWorker":
         return
     import asyncio
 
@@ -498,7 +499,7 @@ def _wrap_process_init(original: Function) -> Function:
         original(self, *args, **kwargs)
         try:
             distributed_interrupts.started(self._process)
-            if _is_told_here():
+            if distributed_logs.is_told_here():
                 self._process._autotb_told_by_driver = True
         except Exception:
             pass  # the worker logs as ever
@@ -506,74 +507,15 @@ def _wrap_process_init(original: Function) -> Function:
     return __init__
 
 
-_local = False  # whether this process has made a LocalCluster
-
-
 def _wrap_local_cluster(original: Function) -> Function:
     """From here on workers' log lines and the stories of this program are on one terminal."""
 
     @functools.wraps(original)
     def __init__(self: Any, *args: object, **kwargs: object) -> None:
-        global _local
-        _local = True
+        distributed_logs.local = True
         original(self, *args, **kwargs)
 
     return __init__
-
-
-def _is_new(record: logging.LogRecord) -> bool:
-    """A terminal's filter: drops the record of an error that the driver tells there: of a task, or of what could not be sent."""
-    if _is_a_marker(record):
-        return noise_is_kept()
-    text = str(record.msg)
-    if not (COMPUTE.match(text) or SERIALIZE.match(text)):
-        error = record.exc_info[1] if record.exc_info else None
-        if not DESERIALIZE.match(text) or not UNSENT.match(str(error)):
-            return True
-    return not _is_told_here() and not getattr(multiprocessing.current_process(), "_autotb_told_by_driver", False)
-
-
-def _is_a_marker(record: logging.LogRecord) -> bool:
-    """Whether asyncio tells of what ends Dask's own waiting early: a Ctrl-C leaves one for each future."""
-    kind = type(record.exc_info[1]) if record.exc_info else None
-    return kind is not None and static.name(kind) == "AllExit" and static.module(kind) == "distributed.client"
-
-
-def _is_told_here() -> bool:
-    """Whether this process has workers that write to its terminal, and tells their errors itself."""
-    return _local and settings.switch("unretrieved") and not noise_is_kept() and _asking_is_seen()
-
-
-_ASKING = ("Future._result", "Future._exception", "Client._gather", "Client._release_key")
-
-
-def _asking_is_seen() -> bool:
-    """Whether it is known which futures are asked and which are dropped; where it is not, each would seem to be unasked for."""
-    return is_applied("distributed.client", *_ASKING)
-
-
-def _spare_the_terminal(record: logging.LogRecord) -> bool:
-    """A logger's filter, which drops nothing: files, the dashboard's deque and whoever else listens get every record."""
-    try:
-        if not _is_new(record):
-            logger: logging.Logger | None = logging.getLogger(record.name)
-            if logger is not None and not logger.hasHandlers():
-                return False  # then stderr is all that there is
-            while logger is not None:
-                for handler in logger.handlers:
-                    if _writes_to_terminal(handler) and _is_new not in handler.filters:
-                        handler.addFilter(_is_new)
-                logger = logger.parent if logger.propagate else None
-    except Exception:
-        pass  # then the error is told twice
-    return True
-
-
-def _writes_to_terminal(handler: logging.Handler) -> bool:
-    if not isinstance(handler, logging.StreamHandler) or isinstance(handler, logging.FileHandler):
-        return False
-    stream = handler.stream
-    return any(stream is known for known in (sys.stderr, sys.__stderr__, sys.stdout, sys.__stdout__))
 
 
 # The driver
@@ -584,7 +526,11 @@ def _wrap_graph_to_futures(original: Function) -> Function:
 
     @functools.wraps(original)
     def _graph_to_futures(self: Any, *args: object, **kwargs: object) -> Any:
-        futures = original(self, *args, **kwargs)
+        try:
+            futures = original(self, *args, **kwargs)
+        except TypeError as error:
+            distributed_results.not_sent(error, sys._getframe(1))
+            raise
         try:
             for function in assumption.read(sys._getframe(1), *SUBMITS, limit=2) or ():
                 lazy.called(function)
@@ -709,7 +655,12 @@ def _note_attempts(error: BaseException) -> None:
 
 def _watch(error: BaseException, site: Site | None) -> Any:
     """Tells the error once it is dropped; None where it is not to be told."""
-    if not issubclass(type(error), Exception) or site is None or not settings.switch("unretrieved") or not _asking_is_seen():
+    if (
+        not issubclass(type(error), Exception)
+        or site is None
+        or not settings.switch("unretrieved")
+        or not distributed_logs.asking_is_seen()
+    ):
         return None
     from autotb.instrument import failure_kinds, unretrieved
 
@@ -854,7 +805,7 @@ def _wrap_scheduler_erred(original: Function) -> Function:
         unheard = None
         try:
             _note_attempt(self, kwargs["key"] if "key" in kwargs else args[0], kwargs.get("exception_text"))
-            if _is_told_here():
+            if distributed_logs.is_told_here():
                 unheard = _unheard(self, kwargs["key"] if "key" in kwargs else args[0])
         except Exception:
             pass  # then it is in the worker's log alone
@@ -919,6 +870,7 @@ def _wrap_ask(original: Function) -> Function:
         try:
             found = await original(self, *args, **kwargs)
         except BaseException as error:
+            distributed_results.noted(error, _sites)
             await _wait_for_death(error)
             if _failed:
                 _note_asking(self, error)
@@ -965,10 +917,7 @@ def _end(watch: Any, error: BaseException | None) -> None:
 def ready(module: str) -> None:
     """After Dask's modules have run: loggers that tell a failed task's error, or of Dask's own marks, get the filter."""
     if module == "distributed.core":
-        for name in ("distributed.worker", "distributed.protocol.pickle", "distributed.protocol.core", "asyncio"):
-            logger = logging.getLogger(name)
-            if _spare_the_terminal not in logger.filters:
-                logger.addFilter(_spare_the_terminal)
+        distributed_logs.begin()
 
 
 PATCHES = (
@@ -1006,18 +955,21 @@ PATCHES = (
         )
     ),
     *distributed_actors.patches(_death_of),
+    *distributed_memory.PATCHES,
+    *distributed_results.PATCHES,
+    *distributed_runs.PATCHES,
 )
 ASSUMPTIONS = (
     *RUNS,
     *SUBMITS,
-    UNSENT,
-    COMPUTE,
-    SERIALIZE,
-    DESERIALIZE,
+    *distributed_logs.ASSUMPTIONS,
     NANNY,
     PROCESS,
     *distributed_waits.ASSUMPTIONS,
     *distributed_actors.ASSUMPTIONS,
+    *distributed_memory.ASSUMPTIONS,
+    *distributed_results.ASSUMPTIONS,
+    *distributed_runs.ASSUMPTIONS,
     *distributed_chains.ASSUMPTIONS,
 )
 

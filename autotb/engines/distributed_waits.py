@@ -6,6 +6,7 @@ Source: https://distributed.dask.org/en/stable/scheduling-state.html
 
 from __future__ import annotations
 
+import sys
 import types
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,18 @@ NEXT = Frame("distributed.client", "as_completed.__next__", "self", costs=Lost.W
 COMPLETED = Attributes("distributed.client", "as_completed", "futures", costs=Lost.WAITED)
 ONE = Attributes("distributed.client", "FutureCancelledError", "key", costs=Lost.WAITED, optional=True)
 MANY = Attributes("distributed.client", "FuturesCancelledError", "error_groups", costs=Lost.WAITED, optional=True)
-ASSUMPTIONS = (RESULT, WAIT, NEXT, COMPLETED, ONE, MANY)
+SHARED = {
+    Frame("distributed.variable", "Variable._get", "self", "timeout", costs=Lost.WAITED): (
+        "waited {time} for the variable {name!r}, which nobody has set"
+    ),
+    Frame("distributed.queues", "Queue._get", "self", "timeout", costs=Lost.WAITED): (
+        "waited {time} for the queue {name!r}, which was empty"
+    ),
+    Frame("distributed.queues", "Queue._put", "self", "timeout", costs=Lost.WAITED): (
+        "waited {time} for the queue {name!r}, which was full"
+    ),
+}
+ASSUMPTIONS = (RESULT, WAIT, NEXT, COMPLETED, ONE, MANY, *SHARED)
 _PATIENCE = 2  # seconds that the scheduler has for an answer
 
 
@@ -59,7 +71,7 @@ def lines(exc: BaseException, sites: Mapping[Any, Any]) -> tuple[str, ...]:
         return told(Task(CANCELLED, f"task {key}", place=engine_frames.place_of(sites.get(key))) for key in cancelled)
     futures = [future for future in _asked(static.traceback_of(exc)) if future.status == "pending"]
     if not futures:
-        return ()
+        return _shared(static.traceback_of(exc))
     known = _ask(futures[0].client, [future.key for future in futures])
     return told(_task(future.key, known, sites) for future in futures)
 
@@ -79,10 +91,29 @@ def _asked(tb: TracebackType | None) -> list[Any]:
             (one,) = assumption.read(frame, RESULT) or (None,)
             (many,) = assumption.read(frame, WAIT) or (None,)
             (completed,) = assumption.read(frame, NEXT) or (None,)
+            many = _futures(many) if many is not None else None
             many = (COMPLETED.read(completed) or (None,))[0] if completed is not None else many
             found = [one] if one is not None else list(many) if many is not None else found
         tb = tb.tb_next
     return [future for future in found if hasattr(future, "client") and hasattr(future, "status")]
+
+
+def _futures(given: Any) -> list[Any]:
+    """Of what ``wait`` was given: one, some, or a collection that is computed of them."""
+    found: list[Any] = sys.modules["distributed.client"].futures_of(given)
+    return found
+
+
+def _shared(tb: TracebackType | None) -> tuple[str, ...]:
+    """What a wait for a variable or a queue of the cluster's waited for."""
+    while tb is not None:
+        for frame, said in SHARED.items():
+            if frame.matches(tb.tb_frame) and static.name_of(tb.tb_frame) == frame.module:
+                one, seconds = frame.read(tb.tb_frame) or (None, None)
+                if type(getattr(one, "name", None)) is str and type(seconds) in (int, float):
+                    return (said.format(name=one.name, time=duration(seconds)),)
+        tb = tb.tb_next
+    return ()
 
 
 def _ask(client: Any, keys: list[Any]) -> tuple[dict[Any, Any], dict[Any, Any]]:

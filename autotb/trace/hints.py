@@ -217,6 +217,8 @@ def _kind_of_death(told: str) -> str:
     if "Fatal Python error" in told or (by_signal and by_signal[1] in _NATIVE):
         return "crash"
     if by_signal:
+        if "of its memory limit" in told:
+            return "limit"
         if by_signal[1] != "SIGKILL":
             return "signal"
         return "memory" if "out of memory" in told else "killed" if "no out-of-memory kill" in told else "SIGKILL"
@@ -245,6 +247,10 @@ _DEATHS = {
     "memory": (
         "the kernel ends processes with SIGKILL where there is no memory left",
         f"give them less at a time, let fewer run at once, set memory limits on the executor, or {_BY_HAND} and watch it grow",
+    ),
+    "limit": (
+        "its engine ends workers that come near to their memory limit",
+        f"raise the limit (Dask: memory_limit=), let fewer run at once in a worker, give them less at a time, or {_BY_HAND}",
     ),
     "killed": (
         "SIGKILL was sent to it, by a batch system or a container at a limit or a timeout, or by a person or a program",

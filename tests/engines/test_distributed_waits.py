@@ -39,7 +39,7 @@ tried = []
 PROGRAM = """
 import sys
 
-from distributed import Client, LocalCluster, as_completed, wait
+from distributed import Client, LocalCluster, Queue, Variable, as_completed, wait
 
 from held import after, begun, flaky, go, hold
 
@@ -63,7 +63,7 @@ def needed(client):
     first = client.submit(hold, 2)
     begun.acquire()
     last = client.submit(hold, 3, first)
-    wait([last], timeout=0.5)
+    wait(last, timeout=0.5)
 
 
 def many(client):
@@ -83,6 +83,16 @@ def no_workers(client):
         Client(cluster).submit(hold, 5).result(timeout=0.5)
 
 
+def variable(client):
+    Variable("model", client).get(timeout="0.1s")
+
+
+def queue(client):
+    todo = Queue("todo", client, maxsize=1)
+    todo.put(1)
+    todo.put(2, timeout=0.1)
+
+
 def again_alike(client):
     client.submit(after, client.submit(flaky, 0, retries=2), retries=4).result()
 
@@ -93,7 +103,7 @@ def again_otherwise(client):
 
 if __name__ == "__main__":
     client = Client(n_workers=1, **OPTIONS)
-    for case in (again_alike, again_otherwise, needed, many, cancelled, no_workers, result):
+    for case in (again_alike, again_otherwise, variable, queue, needed, many, cancelled, no_workers, result):
         sys.stderr.write(f"=== {case.__name__}\\n")
         sys.stderr.flush()
         try:
@@ -148,6 +158,13 @@ def test_a_cancelled_task_is_named(stories):
 @kit.on_main
 def test_a_cluster_without_workers_is_told(stories):
     assert "the cluster has no workers" in line(stories["no_workers"], "not started")
+
+
+@kit.on_main
+def test_a_variable_and_a_queue_are_named(stories):
+    assert "\nwaited 0.1 s for the variable 'model', which nobody has set\nTimeoutError\n" in stories["variable"]
+    assert "\nwaited 0.1 s for the queue 'todo', which was full\nTimeoutError\n" in stories["queue"]
+    assert "Exception while handling op" not in stories["variable"] + stories["queue"]
 
 
 @kit.on_main

@@ -223,6 +223,10 @@ def test_a_worker_whose_end_is_not_known():
             ("died: killed by signal 9 (SIGKILL), the kernel counts no out-of-memory kill", "SIGKILL was sent to it, by a batch"),
             ("died: killed by signal 9 (SIGKILL)", "SIGKILL was sent to it, by the kernel"),
             ("died: killed by signal 15 (SIGTERM)", "the signal was sent to it"),
+            (
+                "died: killed by signal 15 (SIGTERM), sent by its nanny: above 95% of its memory limit of 190.73 MiB",
+                "its engine ends workers that come near to their memory limit; raise the limit",
+            ),
             ("died: exit status 3", "died without a Python exception: the process ended itself"),
             ("died: exit status 1", "ended while it was needed: an error outside of the task, or os._exit(1)"),
             ("died: exit status 3221225477", "out of memory, a segmentation fault"),  # of Windows
