@@ -188,7 +188,7 @@ def _is_workers(caller: FrameType) -> bool:
 
 def _keep(path: str, exc: BaseException, text: str) -> None:
     tb = static.traceback_of(exc)
-    if not text or len(os.listdir(path)) >= _MOST or not engine_frames.has_user_frame(tb):
+    if not text or len(os.listdir(path)) >= _MOST:
         return
     partition, stage, attempt = _task()
     tree = build.record(exc, tb, build.hop("pyspark", "in a PySpark worker", call=engine_frames.frame_call(tb)))

@@ -65,6 +65,11 @@ def in_sql():
     spark.sql("select rated(clicks, views) from t").collect()
 
 
+def mistyped():
+    named = pandas_udf(lambda clicks: clicks.map("no. {}".format), "int")
+    frame().select(named("clicks")).collect()
+
+
 for case in sys.argv[1:]:
     sys.stderr.write(f"=== {case}\\n")
     sys.stderr.flush()
@@ -86,7 +91,7 @@ def line(code: str) -> int:
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory):
-    return programs.run(tmp_path_factory.mktemp("classic"), PROGRAM, "scalar", "grouped", "in_sql", **ENVIRONMENT)
+    return programs.run(tmp_path_factory.mktemp("classic"), PROGRAM, "scalar", "grouped", "in_sql", "mistyped", **ENVIRONMENT)
 
 
 def story(ran: Ran, case: str) -> str:
@@ -111,6 +116,15 @@ PARTS = [
 @pytest.mark.parametrize(("case", "partition", "made", "call"), PARTS)
 def test_the_task_its_arguments_and_the_line_that_made_the_operation(ran, case, partition, made, call):
     check(story(ran, case), partition, ATTEMPT, made, case, call)
+
+
+def test_a_result_that_spark_cannot_convert_is_told_with_its_task(ran):
+    text = sections(ran.stderr)["mistyped"]
+
+    assert re.search(
+        r"\[in a PySpark worker, pid \d+, partition \d(, | \(of 2 that failed so\), )stage \d+, attempt 2 of 2\]", text
+    ), text
+    assert "PySparkValueError: " in text and "Failed to parse string: 'no. " in text
 
 
 def test_the_exceptions_are_those_of_a_run_without_autotb(ran, tmp_path):
