@@ -30,6 +30,7 @@ engine_facts.register(runs=((__name__, "run"), (__name__, "make")))  # where a w
 _LOOK = 32  # calls between two looks at the clock, at most
 _OF_RAY = "ray_terminate_msg"  # has the SystemExit with which Ray itself ends a worker
 _BRIEF = 0.001  # seconds: calls that took less are made by twos, by fours… before the next look
+_LOOK_EVERY = 0.05  # seconds between looks for the file that says that a run is over: it may be on a file system of the network
 _alive: set[str] = set()  # runs of this process that are going on
 
 
@@ -91,12 +92,18 @@ class _Calls:
         self.keeper: Any = None
         self.run = terms.run if terms is not None and is_here else None
         self.sends_ends = terms is not None and terms.sends_ends
+        self.over = terms.over if terms is not None and not is_here else ""
+        self.looked = -math.inf
         self.ended: Failed | None = None
         policy = terms.policy if terms is not None else None
         self.tries = Attempts(policy, function, constants, self.is_over) if policy is not None else None
 
     def is_over(self) -> bool:
-        """In the process of the run: whether nobody asks for more."""
+        """Whether nobody asks for more, as far as this process can tell."""
+        if self.over and (now := time.perf_counter()) > self.looked + _LOOK_EVERY:
+            found = os.path.exists(self.over)
+            self.looked = -math.inf if found else now
+            return found
         return self.run is not None and self.run not in _alive
 
     def make(self, columns: tuple[list[Any], ...]) -> int:

@@ -27,7 +27,8 @@ class Runner:
     None.  An engine that takes no such requests passes them over.  ``by_value`` tells whether the engine pickles functions that
     have no name in a module, as cloudpickle and dill do; ``carries_ends`` whether a SystemExit of a call comes back, which others
     take for the end of their worker; ``repeats(resources)`` whether it may make what it was given a second
-    time, by itself, after the death of a worker.
+    time, by itself, after the death of a worker; ``over`` is a file that is made once the run is over, where that has to be told
+    to workers of an engine that cannot cancel.
     """
 
     def __init__(
@@ -40,8 +41,9 @@ class Runner:
         queues: bool = False,
         repeats: Callable[[Any], bool] | None = None,
         carries_ends: bool = True,
+        over: str = "",
     ) -> None:
-        self.carries_ends = carries_ends
+        self.carries_ends, self.over = carries_ends, over
         self.by_value, self.queues, self.repeats = by_value, queues, repeats or _never
         self.submit, self.workers, self._own, self._cancel = submit, max(1, workers), own, cancel
 
@@ -50,7 +52,7 @@ class Runner:
         try:
             self._cancel(future)
         except Exception:
-            pass  # Parsl's cannot be cancelled, and others may be beyond it
+            pass  # it may be beyond it
 
     def close(self, wait: bool = True) -> None:
         """End an executor that was made for this run; what was not begun is cancelled, what runs is waited for if ``wait``."""
@@ -103,7 +105,15 @@ def runner(executor: Any) -> Runner:
         workers = _at_least(sum(executor.nthreads().values()))
         return Runner(_dask(executor), workers, cancel=_cancel_theirs, queues=True, repeats=_always, carries_ends=False)
     workers = _at_least(_parsl_workers(executor))
-    return Runner(_parsl(executor), workers, repeats=_parsl_repeats(executor), carries_ends=False)
+    over = _parsl_over(executor)
+    return Runner(
+        _parsl(executor),
+        workers,
+        cancel=lambda _: _say_over(over),
+        repeats=_parsl_repeats(executor),
+        carries_ends=False,
+        over=over,
+    )
 
 
 def check(executor: Any) -> None:
@@ -248,6 +258,24 @@ def _dask(client: Any) -> Callable[[Any, tuple[Any, ...], Any], Future[Any]]:
 
 def _cancel_theirs(future: Any) -> None:
     future._autotb_dask.cancel()
+
+
+def _parsl_over(kernel: Any) -> str:
+    """The file that is to say that a run is over, in the folder of this run of Parsl's; none where all workers are threads of
+    this process, which know."""
+    kinds = {type(executor).__name__ for label, executor in kernel.executors.items() if label != "_parsl_internal"}
+    folder = getattr(kernel, "run_dir", "")
+    return (
+        os.path.join(os.path.abspath(folder), f"autotb-over-{uuid.uuid4().hex}")
+        if folder and kinds != {"ThreadPoolExecutor"}
+        else ""
+    )
+
+
+def _say_over(file: str) -> None:
+    if file:
+        with open(file, "w"):
+            pass
 
 
 def _parsl(kernel: Any) -> Callable[[Any, tuple[Any, ...], Any], Future[Any]]:

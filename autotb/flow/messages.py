@@ -66,12 +66,14 @@ class Sink:
 class Terms(NamedTuple):
     """On which terms a worker makes the calls of a chunk: ``run`` names the run, by which a worker in its process knows whether
     it is over; after so many ``seconds`` the worker hands back what is left; the ``policy`` says what may be tried again; with
-    ``sends_ends`` what ends the run (SystemExit) is sent back, by an engine that would take it for the end of its worker."""
+    ``sends_ends`` what ends the run (SystemExit) is sent back, by an engine that would take it for the end of its worker; a file
+    ``over`` that is there tells a worker in another process that the run is, where its engine cannot cancel."""
 
     run: str
     seconds: float | None
     policy: Policy | None = None
     sends_ends: bool = False
+    over: str = ""
 
 
 class Took(NamedTuple):

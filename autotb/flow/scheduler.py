@@ -158,7 +158,7 @@ class Running:
         else:
             args += (None, None)
         policy = work.step.policy if work.step.policy.is_needed else None
-        args += (Terms(self.id, seconds, policy, sends_ends=not self.runner.carries_ends),)
+        args += (Terms(self.id, seconds, policy, sends_ends=not self.runner.carries_ends, over=self.runner.over),)
         try:
             return self.runner.submit(chunks.run, args, task.resources)
         except BrokenExecutor as error:

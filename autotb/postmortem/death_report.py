@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 UNLOADED = "could not import the main script"
 STARTED, NEVER = "started and then crashed", "never started"
+LEFT = "started, and what it raised ended its worker"
 _AT_ONCE = ("process pool", "loky", "multiprocessing.Pool")  # wait for deaths; other engines look now and then
 _NOT_ALL = ("ray", "dask")  # run tasks, coroutines for one, of which a worker leaves no word
 
@@ -71,6 +72,8 @@ def doing(left: Remains | None, at_once: bool = True, tells_all: bool = True) ->
     if left.running:
         if left.text.startswith("one of "):
             return STARTED  # of several it is not known which
+        if left.raised() is not None:
+            return LEFT
         if left.crashed_after is not None:
             return f"{STARTED}, after {duration(left.crashed_after)}"
         return f"{STARTED}, within {duration(left.seconds)}" if at_once else STARTED

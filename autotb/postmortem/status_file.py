@@ -96,6 +96,11 @@ class StatusFile:
         self.says(kind)
         os.write(self.descriptor, record.encode())
 
+    def leaves(self, record: str) -> None:
+        """The task that runs raised what ends the worker (SystemExit); its record as JSON."""
+        os.write(self.descriptor, record.encode())
+        self.words[STOPPED] = time.time_ns()  # so that the file outlives the process
+
     def unloaded(self, said: str) -> None:
         """The main script could not be imported, of this error, and the worker is about to end of it."""
         self.words[STATE] = UNLOADED

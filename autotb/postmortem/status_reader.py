@@ -70,8 +70,8 @@ class Remains:
         return self.running and self.words[JOB] == UNKNOWN
 
     def raised(self) -> Tree | None:
-        """What its initializer raised; None where it raised nothing, or that could not be told."""
-        if self.state != RAISED:
+        """What its initializer raised, or the task that ended it; None where that raised nothing, or it could not be told."""
+        if self.state != RAISED and not (self.running and self.dump.startswith("{")):
             return None
         try:
             record = arrival.parsed(self.dump)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.flow.test_parity import ran
 
-EXECUTORS = ["processes", "loky", "dask", "ray", "parsl_threads"]
+EXECUTORS = ["processes", "loky", "dask", "ray", "parsl_threads", "parsl"]
 FLYING = 6  # calls that an executor of two workers may have begun by the time that it is told to stop, at most
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from autotb import assumption, engine_facts
 from autotb.assumption import Attributes, Frame, Lost
-from autotb.engines.parsl import commands, interrupts
+from autotb.engines.parsl import commands, interrupts, leaving
 from autotb.instrument import attempts, delivery, engine_frames, inherited_settings, task_events
 from autotb.instrument.patch import Patch
 from autotb.record import annotate, build, callsite, pickling, safe_repr, static
@@ -428,6 +428,11 @@ def _wrap_update(original: Function) -> Function:
     @functools.wraps(original)
     def handle_exec_update(self: Any, task_record: dict[str, Any], future: Any) -> Any:
         try:
+            if leaving.fails_task(self, task_record, future):
+                return None
+        except Exception:
+            pass  # then it is waited for, as Parsl does
+        try:
             if self._config.retries:
                 error = future._exception or getattr(future._result, "e_value", None)
                 if error is not None:
@@ -494,14 +499,18 @@ def _wrap_execute(original: Function) -> Function:
     @functools.wraps(original)
     def execute_task(*args: object, **kwargs: object) -> Any:
         global _ended
-        well, _ended = False, ""
+        well, leaves, _ended = False, False, ""
         try:
             result = original(*args, **kwargs)
             well = type(result).__name__ != "RemoteExceptionWrapper"
             return result
+        except (SystemExit, KeyboardInterrupt) as error:
+            leaves = _where() == WORKERS and leaving.ends_worker(error)
+            raise
         finally:
             try:
-                _ended = task_events.ended(well)
+                if not leaves:
+                    _ended = task_events.ended(well)
             except Exception:
                 pass  # it has ended all the same
 
@@ -558,10 +567,11 @@ def _wrap_lost_init(original: Function) -> Function:
 def _note_death(error: BaseException, process: Process) -> None:
     from autotb.postmortem import death_report
 
+    raised = leaving.raised_in(process)
     hop = death_report.of_process("parsl", "in a Parsl worker", process)
     for path in _logs():
         hop["died"] += death_report.tail(path, 5)
-    annotate.note_death(error, [hop], None)
+    annotate.note_death(error, [hop], None, raised)
 
 
 def _logs() -> list[str]:
@@ -579,6 +589,7 @@ def _logs() -> list[str]:
 
 #: Imported it by name; before 2025 the worker's script did, which cannot be patched once it runs.
 _UNPACKING = ("parsl.executors.execute_task",)
+_SKIPS = "the end of a task that is given one which left its thread (SystemExit)"
 _WHICH = "which task failed, and at which attempt"
 PATCHES = (
     Patch("parsl.serialize", "unpack_apply_message", _wrap_unpack, also=_UNPACKING, costs=Lost.DEATH),
@@ -609,6 +620,7 @@ PATCHES = (
     ),
     Patch("parsl.dataflow.dflow", "DataFlowKernel.update_task_state", _wrap_state, optional=True, costs=_WHICH),
     Patch("parsl.dataflow.dflow", "DataFlowKernel.handle_exec_update", _wrap_update, optional=True, costs=_WHICH),
+    Patch("parsl.dataflow.dflow", "DataFlowKernel._unwrap_futures", leaving.wrap_unwrap, optional=True, costs=_SKIPS),
     Patch("parsl.dataflow.dflow", "DataFlowKernel.launch_task", _wrap_launch, optional=True, costs=Lost.RETRY),
 )
 ASSUMPTIONS = (UPSTREAM, commands.COMMAND, WORKER, APP, SUBMIT, WATCHDOG, *interrupts.ASSUMPTIONS)

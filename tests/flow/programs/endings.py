@@ -24,6 +24,9 @@ def leaves(number):
 
 
 def works(number, folder):
+    import os  # Parsl sends functions of the main script without its globals
+    import time
+
     with open(os.path.join(folder, f"{number}-{time.time_ns()}"), "w"):
         pass
     time.sleep(0.2)
