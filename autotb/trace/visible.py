@@ -16,6 +16,7 @@ from autotb.trace.parts import Frame, Gap, Hop, Stack
 HIDDEN = (ownership.ENGINE, ownership.OWN)
 LIBRARY = (ownership.LIBRARY, ownership.STDLIB)
 FULL_FRAMES = 8  # of a hop; in deeper ones the first and last half of these are shown in full
+MOST_NAMED = 4  # packages of a line that stands for frames of several
 MOST_ITEMS = 40  # of a hop: frames that are shown, and lines that stand for others
 
 
@@ -76,7 +77,7 @@ def folded_cause(stack: Stack, mode: str, *, bare: bool) -> Cause | None:
     every = [item for each in same for hop in each.hops for item in hop.frames]
     frames = tuple(item for item in every if isinstance(item, Frame) and item.kind != ownership.OWN)
     packages = list(dict.fromkeys(map(_package, frames)))
-    named = packages[0] if len(packages) == 1 else f"{', '.join(packages[:-1])} and {packages[-1]}"
+    named = _listed(packages)
     count = sum(_stands_for(item) if isinstance(item, Gap) else 1 for item in every)
     return Cause(Folded(count, named, frames[-1], frames), same[0])
 
@@ -243,10 +244,19 @@ class _Sorted:
                 groups[-1].append((frame, times))
             else:
                 groups.append([(frame, times)])
-        for group in groups:
+        packages = list(dict.fromkeys(_package(group[0][0]) for group in groups))
+        if len(groups) > len(packages):  # they call one another, to and fro
+            groups, packages = [self.folding.copy()], [_listed(packages)]
+        for group, package in zip(groups, packages, strict=True):
             frames = tuple(frame for frame, _ in group)
-            self.items.append(Folded(sum(times for _, times in group), _package(frames[0]), frames[-1], frames))
+            self.items.append(Folded(sum(times for _, times in group), package, frames[-1], frames))
         self.folding.clear()
+
+
+def _listed(names: list[str]) -> str:
+    if len(names) > MOST_NAMED:
+        names = [*names[:MOST_NAMED], f"{len(names) - MOST_NAMED} more"]
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
 
 
 def _is_picklers(frame: Frame) -> bool:

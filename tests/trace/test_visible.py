@@ -66,6 +66,29 @@ def test_the_same_error_that_is_raised_anew_is_told_once():
 
 
 @pytest.mark.parametrize(
+    ("frames", "lines"),
+    [
+        (
+            (CLIENT, CLIENT, SOCKET),
+            ["… 2 frames in web, last at client.py:5 in send", "… 1 frame in socket, last at socket.py:7 in connect"],
+        ),
+        ((CLIENT, SOCKET, CLIENT), ["… 3 frames in web and socket, last at client.py:5 in send"]),
+    ],
+)
+def test_libraries_that_call_one_another_to_and_fro_are_one_line(frames, lines):
+    (view,), _ = visible.view(Stack("ValueError", "bad", (Hop(frames=(ROOT, *frames, ROOT)),)))
+
+    assert [str(item) for item in view.items[1:-1]] == lines
+
+
+def test_of_many_libraries_the_first_are_named():
+    many = [Frame(f"/site-packages/{name}/it.py", 1, "it", module=f"{name}.it", kind="library") for name in "abcdefa"]
+    (view,), _ = visible.view(Stack("ValueError", "bad", (Hop(frames=(ROOT, *many, ROOT)),)))
+
+    assert str(view.items[1]) == "… 7 frames in a, b, c, d and 2 more, last at it.py:1 in it"
+
+
+@pytest.mark.parametrize(
     "stack",
     [
         caused(CLIENT, ROOT),
