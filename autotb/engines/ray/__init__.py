@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from autotb import assumption, engine_facts, settings, surface
 from autotb.assumption import Attributes, Frame, Lost, Text
-from autotb.engines.ray import client, data, environments, log_copies, memory, returned, serve, trials, waiting
+from autotb.engines.ray import client, data, environments, log_copies, memory, returned, serve, trials, unrun, waiting
 from autotb.instrument import attempts, engine_frames, exception_wrappers, inherited_settings, task_events
 from autotb.instrument.patch import Patch, noise_is_kept
 from autotb.record import annotate, build, callsite, pickling, sources, static, wrappers
@@ -614,6 +614,7 @@ PATCHES = (
     *log_copies.PATCHES,
     *returned.PATCHES,
     *serve.patches(_sites),
+    *unrun.patches(_sites, _calls, DESERIALIZE),
     *client.patches(_sites, _calls, _can_keep, _note_submitted),
 )
 ASSUMPTIONS = (

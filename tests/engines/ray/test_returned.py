@@ -19,6 +19,7 @@ import ray
 import ray.train
 import ray.tune
 import ray.util.multiprocessing
+import ray.util.scheduling_strategies
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
 
@@ -79,9 +80,15 @@ def no_environment():
     ray.get(task.options(runtime_env={"conda": "none of this name"}).remote(1))
 
 
+def nowhere():
+    there = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node_id="ab" * 28, soft=False)
+    kept = task.options(scheduling_strategy=there).remote(1)
+    ray.get(kept)
+
+
 if __name__ == "__main__":
     ray.init(num_cpus=2, include_dashboard=False, logging_level="ERROR")
-    for case in (in_pool, pickled_again, in_train, in_tune, in_tunes_class, in_tune_run, no_environment):
+    for case in (in_pool, pickled_again, in_train, in_tune, in_tunes_class, in_tune_run, no_environment, nowhere):
         sys.stderr.write(f"=== {case.__name__}\\n")
         sys.stderr.flush()
         try:
@@ -203,3 +210,16 @@ def test_an_environment_that_cannot_be_made_is_told_without_the_agents_frames(ou
     assert "RuntimeEnvSetupError: Failed to set up runtime environment.\n" in told
     assert "engine frames hidden, AUTOTB_FRAMES=all]\nValueError: Could not find Conda executable" in told
     assert "runtime_env_agent.py" not in told
+
+
+@kit.newer
+@pytest.mark.on_main()
+def test_tasks_that_were_not_run_have_their_call_and_place(ours):
+    told = sections(ours.stderr)
+
+    lines = PROGRAM.splitlines()
+    line = 1 + next(at for at, text in enumerate(lines) if 'runtime_env={"conda"' in text)
+    made = 1 + next(at for at, text in enumerate(lines) if "kept = task" in text)
+    assert re.search(rf"submitted at \S*main\.py:{line} in no_environment\W+task\(1\)\W", told["no_environment"])
+    assert re.search(rf"submitted at \S*main\.py:{made} in nowhere\W+task\(1\)\W", told["nowhere"])
+    assert "ray.exceptions.TaskUnschedulableError: " in told["nowhere"]
