@@ -99,11 +99,12 @@ def _wrap_convert(original: Function) -> Function:
         converted = original(*args, **kwargs)
         try:
             error = sys.exc_info()[1]
-            if error is None or static.name(type(converted)) != "UnknownException":
-                _note(converted)
-            else:  # which is not raised: Py4J's own is
+            unknown = static.name(type(converted)) == "UnknownException"  # which is not raised: Py4J's own is
+            if unknown and error is not None and static.module(type(error)) == "py4j.protocol":
                 _note(error)
                 annotate.raised(error)
+            else:
+                _note(converted)
         except Exception:
             pass  # its text is read
         return converted
