@@ -211,6 +211,8 @@ def _death(told: str) -> tuple[str, str, str]:
 
 
 def _kind_of_death(told: str) -> str:
+    if "what it raised ended its worker" in told:
+        return "left"
     by_signal = re.search(r"killed by signal \d+ \((\w+)\)", told)
     if "could not unpickle a task" in told:
         return next((kind for text, kind in _UNPICKLED.items() if f"died of {text}" in told), "unpickled")
@@ -236,6 +238,7 @@ _BY_HAND = "run the task by hand outside the engine"
 _WITHOUT_AN_EXCEPTION = "a worker process died without a Python exception"
 _ENDS = {
     "exit 1": "a worker process ended while it was needed",
+    "left": "a task ended its worker process",
     **dict.fromkeys(("no module", "no name", "unpickled"), "a worker process could not load a task"),
 }
 _UNPICKLED = {"ModuleNotFoundError": "no module", "ImportError": "no module", "AttributeError": "no name"}
@@ -271,6 +274,10 @@ _DEATHS = {
     "exit 1": (
         "an error outside of the task, or os._exit(1) or sys.exit(1) in the task or in a library",
         f"look at {{logs}}, and {_BY_HAND}",
+    ),
+    "left": (
+        "a SystemExit or a KeyboardInterrupt ends the worker that it is raised in",
+        "raise another exception in tasks, which comes back to who asks (the lines above say where this one was raised)",
     ),
     "no module": (
         "a module that it needs cannot be imported there",

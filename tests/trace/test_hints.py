@@ -229,6 +229,10 @@ def test_a_worker_whose_end_is_not_known():
             ),
             ("died: exit status 3", "died without a Python exception: the process ended itself"),
             ("died: exit status 1", "ended while it was needed: an error outside of the task, or os._exit(1)"),
+            (
+                "started, and what it raised ended its worker: exit status 1",
+                "a SystemExit or a KeyboardInterrupt ends the worker",
+            ),
             ("died: exit status 3221225477", "out of memory, a segmentation fault"),  # of Windows
             (
                 "could not unpickle a task, and died of X: exit status 1",
