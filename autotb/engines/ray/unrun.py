@@ -46,9 +46,11 @@ def patches(sites: Mapping[bytes, Any], calls: Mapping[bytes, Any], deserialize:
         annotate.note(error, hops=[hop], unsent=unsent or None)
 
     def not_run(error: BaseException, caller: FrameType) -> None:
+        """Made of a task that no worker has seen."""
         tell(error, caller, unsent=True)
 
     def lost(error: BaseException, caller: FrameType) -> None:
+        """Made of a result that was there, or might have been."""
         tell(error, caller, unsent=False)
 
     return tuple(
