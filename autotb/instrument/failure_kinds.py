@@ -181,6 +181,8 @@ def _of_traceback(tb: TracebackType | None) -> tuple[str | None, int, str]:
     if found is None:
         return None, 0, ""
     code = found.tb_frame.f_code
+    if last is not None and ownership.kind_of_frame(found.tb_frame) == ownership.ENGINE:  # an error of its own: that says nothing
+        return None, found.tb_lineno, f"{code.co_filename} {code.co_name}"
     return code.co_filename, found.tb_lineno, code.co_name
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
+
 import pytest
 
 from autotb import engine_facts
@@ -59,6 +61,18 @@ def test_the_place_is_the_innermost_line_of_the_users():
     found = failure_kinds.of(raised(ValueError(1)))
 
     assert (found.type, found.path, found.name) == ("ValueError", __file__, "fails")
+
+
+def test_a_line_of_an_engines_is_no_place_but_tells_kinds_apart():
+    def asked(ask):
+        try:
+            ask()
+        except TimeoutError as error:
+            return failure_kinds.of(error.with_traceback(error.__traceback__.tb_next.tb_next))
+
+    one, other = asked(lambda: Future().result(0)), asked(lambda: Future().exception(0))
+    assert str(one) == str(other) == "TimeoutError"
+    assert one is not other
 
 
 def test_without_a_traceback_there_is_no_place():
