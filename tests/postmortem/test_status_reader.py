@@ -159,10 +159,12 @@ def test_who_is_dead_and_who_will_be(monkeypatch):
         (RAISED, b'{"v": 1, "type": "ValueError", "message": "no", "hops": []}', "ValueError"),
         (RAISED, b'{"v": 1, "type"', None),
         (RAISED, b"[1]", None),
-        (RUNNING, b'{"type": "ValueError"}', None),
+        (RUNNING, b'{"type": "SystemExit"}', "SystemExit"),
+        (RUNNING, b"Fatal Python error", None),
+        (IDLE, b'{"type": "ValueError"}', None),
     ],
 )
-def test_what_an_initializer_raised_is_read_as_any_record_is(state, dump, told):
+def test_what_an_initializer_raised_or_a_task_that_ended_its_worker_is_read_as_any_record_is(state, dump, told):
     record = remains(dump=dump, STATE=state).raised()
 
     assert (record and record["type"]) == told
