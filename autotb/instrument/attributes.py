@@ -168,7 +168,7 @@ TABLE = (
         "bool",
         "a Dask worker's process: that the driver tells its failures",
         ("engines.distributed",),
-        ("engines.distributed",),
+        ("engines.distributed_logs",),
     ),
     Attribute(
         "_autotb_task",
