@@ -1,20 +1,23 @@
 """Chunks that an engine makes anew because a worker died: what was kept of their calls is not called again.
 
 Flows in: the name of a chunk, and where its worker is about to write, a line in a file of the run folder that has that name.
-Flows out, when a chunk of that name is begun once more: the records of its calls that are kept.  The file is gone when the chunk
-has arrived; where the engine makes nothing anew there is none.
+Flows out, when a chunk of that name is begun once more: the records of its calls that are kept.  The file is gone a while after
+the chunk has arrived, or when the run ends; where the engine makes nothing anew there is none.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import time
+from collections import deque
 from collections.abc import Collection, Iterable
 
 from autotb.flow import result_log
 from autotb.flow.result_log import Place
 
 _SUFFIX = ".begun"
+LINGER = 10.0  # seconds
 Begun = tuple[str, int]  # a shard, and the byte from which on a worker has written what it kept
 
 
@@ -69,6 +72,23 @@ def forget(folder: str, name: str) -> None:
     """A chunk has arrived."""
     with contextlib.suppress(OSError):
         os.remove(_path(folder, name))
+
+
+class Arrived:
+    """Chunks that have arrived, each of which is forgotten a while later.
+
+    Dask holds a result where it was made until it has heard that nobody wants it: does that worker die before, it is made anew.
+    """
+
+    def __init__(self) -> None:
+        self._names: deque[tuple[float, str]] = deque()
+
+    def add(self, folder: str, name: str) -> None:
+        """This one has; those that have long ago are forgotten."""
+        now = time.monotonic()
+        self._names.append((now, name))
+        while self._names[0][0] < now - LINGER:
+            forget(folder, self._names.popleft()[1])
 
 
 def forget_all(folder: str) -> None:

@@ -68,6 +68,7 @@ class Running:
         self.flying: dict[Future[Any], Flight] = {}
         self.tallies = Tallies({name: 1 if shape is None else math.prod(shape) for name, shape in shapes.items()})
         self.id, self._numbers = chunks.begin(), itertools.count()
+        self._arrived = repeats.Arrived()
         self._listener, self._is_warned = tell, False
 
     @property
@@ -203,7 +204,7 @@ class Running:
         if made < len(flight.task.ats) and is_partly:
             active.keep_names(flight, made)
         else:
-            repeats.forget(str(self.store.folder), flight.names[0])  # others may have had more than this has
+            self._arrived.add(str(self.store.folder), flight.names[0])  # others may have had more than this has
 
     def _answer(self, received: Any) -> Answer:
         if type(received) is not Kept:

@@ -132,6 +132,22 @@ def test_a_chunk_that_has_arrived_is_forgotten_alone(folder):
     assert not path.exists()
 
 
+def test_a_chunk_that_has_arrived_is_remembered_for_a_while(folder, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(repeats.time, "monotonic", lambda: now[0])
+    for name in ("a", "b"):
+        repeats.begin(folder, name)
+        repeats.note(folder, name, "shard", 0)
+    arrived = repeats.Arrived()
+    arrived.add(folder, "a")
+    now[0] = repeats.LINGER / 2
+    arrived.add(folder, "b")
+    assert repeats.before(folder, "a") == repeats.before(folder, "b") == [("shard", 0)], "its engine may make it anew yet"
+    now[0] = repeats.LINGER + 1
+    arrived.add(folder, "c")
+    assert (repeats.before(folder, "a"), repeats.before(folder, "b")) == ([], [("shard", 0)])
+
+
 class Again(Executor):
     """Makes each chunk a second time where it died."""
 
