@@ -67,11 +67,11 @@ def test_a_line_of_an_engines_is_no_place_but_tells_kinds_apart():
     def asked(ask):
         try:
             ask()
-        except TimeoutError as error:
+        except Exception as error:  # before 3.11 their TimeoutError is one of their own
             return failure_kinds.of(error.with_traceback(error.__traceback__.tb_next.tb_next))
 
     one, other = asked(lambda: Future().result(0)), asked(lambda: Future().exception(0))
-    assert str(one) == str(other) == "TimeoutError"
+    assert str(one) == str(other) and str(one).endswith("TimeoutError")
     assert one is not other
 
 
