@@ -127,7 +127,7 @@ def note(error: BaseException, sites: dict[Any, Site | None]) -> bool:
     """Put the record on the error that was made of its text; ``sites`` are those of the tasks that this program submitted."""
     if type(error) is not TypeError or attached(error) is not None:
         return False
-    header = next(_headers(error), None)
+    header = next(variables(error, READ), None)
     sent = header.get(_KEY) if isinstance(header, dict) else None
     if sent is None:
         return False
@@ -137,11 +137,12 @@ def note(error: BaseException, sites: dict[Any, Site | None]) -> bool:
     return True
 
 
-def _headers(error: BaseException) -> Iterator[Any]:
+def variables(error: BaseException, frame: Frame) -> Iterator[Any]:
+    """Those of a frame that are read, wherever an error came through it."""
     tb = static.traceback_of(error)
     while tb is not None:
-        if READ.matches(tb.tb_frame):
-            yield from READ.read(tb.tb_frame) or ()
+        if frame.matches(tb.tb_frame) and static.name_of(tb.tb_frame) == frame.module:
+            yield from frame.read(tb.tb_frame) or ()
         tb = tb.tb_next
 
 

@@ -63,7 +63,7 @@ def _place(server: Server) -> tuple[str, str | None]:
 
 
 def _wrap_run(original: Function) -> Function:
-    """One error is raised, that of the worker which answered first."""
+    """One error is raised, that of the worker which answered first; what a function returned may be what cannot be sent."""
 
     @functools.wraps(original)
     async def _run(self: Any, *args: object, **kwargs: object) -> Any:
@@ -80,28 +80,21 @@ def _wrap_run(original: Function) -> Function:
 def _note_others(error: BaseException) -> None:
     try:
         hops = (attached(error) or {}).get("hops") or []
-        answers = next(_answers(static.traceback_of(error)), None)
+        answers = next(distributed_results.variables(error, ANSWERS), None)
         if hops and type(answers) is dict:
             hops[0]["label"] = ", ".join(filter(None, (hops[0].get("label"), _said(error, hops[0], answers))))
     except Exception:
         pass  # the others are in the workers' logs
 
 
-def _answers(tb: TracebackType | None) -> Any:
-    while tb is not None:
-        if ANSWERS.matches(tb.tb_frame) and static.name_of(tb.tb_frame) == ANSWERS.module:
-            yield from ANSWERS.read(tb.tb_frame) or ()
-        tb = tb.tb_next
-
-
 def _said(error: BaseException, hop: Hop, answers: dict[str, Any]) -> str:
     """How many of the others failed too, alike or not."""
-    others = {}
+    own, others = _text(error), {}
     for address, answer in answers.items():
         if type(answer) is dict and answer.get("status") == "error" and not str(hop.get("label")).endswith(f" {address}"):
             others[address] = _text(answer.get("exception"))
-    alike = [address for address, text in others.items() if text == _text(error)]
-    told = [f"{address}: {text}" for address, text in others.items() if text != _text(error)]
+    alike = [address for address, text in others.items() if text == own]
+    told = [f"{address}: {text}" for address, text in others.items() if text != own]
     said = [f"failed alike on {_listed(alike)}"] if alike else []
     return ", ".join([*said, *(["otherwise on " + _listed(told)] if told else [])])
 
@@ -117,22 +110,8 @@ def _text(sent: object) -> str:
     return safe_repr.cut(f"{type(error).__name__}: {message_of(error)}".split("\n", 1)[0], 100)
 
 
-def _wrap_run_on_scheduler(original: Function) -> Function:
-    """What a function returned may be what cannot be sent."""
-
-    @functools.wraps(original)
-    async def _run_on_scheduler(self: Any, *args: object, **kwargs: object) -> Any:
-        try:
-            return await original(self, *args, **kwargs)
-        except Exception as error:
-            distributed_results.noted(error, {})
-            raise
-
-    return _run_on_scheduler
-
-
 PATCHES = (
     Patch("distributed.client", "Client._run", _wrap_run, costs="who else failed of a client's run"),
-    Patch("distributed.client", "Client._run_on_scheduler", _wrap_run_on_scheduler, optional=True, costs=Lost.UNSENT),
+    Patch("distributed.client", "Client._run_on_scheduler", _wrap_run, optional=True, costs=Lost.UNSENT),
 )
 ASSUMPTIONS = (RUN, PLUGIN, ANSWERS)

@@ -16,12 +16,11 @@ import gc
 import os
 import sys
 from time import monotonic
-from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
 from autotb import engine_facts, settings, surface
 from autotb.instrument import engine_frames, failure_kinds, patch
-from autotb.record import static
+from autotb.record import safe_repr, static
 from autotb.record.callsite import batch_of, by_user
 from autotb.record.capture import KEY
 
@@ -78,12 +77,11 @@ def watch(future: Future, error: BaseException, site_name: str, kind: failure_ki
 def _is_asked(callbacks: list[Any]) -> bool:
     """Whether one of those that are called once a future is done is more than its engine's bookkeeping."""
     known = engine_facts.facts.callbacks
-    return not known or any(_name_of(static.behind_partials(callback)) not in known for callback in callbacks)
+    return not known or any(_name_of(callback) not in known for callback in callbacks)
 
 
-def _name_of(function: Any) -> str:
-    plain = function.__func__ if type(function) is MethodType else function
-    return f"{static.module_of(plain)}.{plain.__qualname__}" if type(plain) is FunctionType else ""
+def _name_of(callback: Any) -> str:
+    return f"{static.module_of(static.behind_partials(callback))}.{safe_repr.function_name(callback)}"
 
 
 def begin(error: BaseException, site: Site | None, kind: failure_kinds.Kind) -> Watch:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
+
+from autotb import engine_facts
+from autotb.instrument import unretrieved
 
 PROGRAM = """
 import sys
@@ -75,3 +80,19 @@ def test_an_error_that_reached_the_program_speaks_for_its_pool(run):
 
 def test_the_switch(run):
     assert run(PROGRAM, "held", AUTOTB_UNRETRIEVED="0").stderr == ""
+
+
+class Kernel:
+    def bookkeeping(self, task, future):
+        pass
+
+
+def test_what_an_engine_has_called_of_each_future_is_no_ones_asking(monkeypatch):
+    name = f"{__name__}.Kernel.bookkeeping"
+    own = functools.partial(Kernel().bookkeeping, "task")
+    monkeypatch.setattr(engine_facts.facts, "callbacks", {name})
+
+    assert not unretrieved._is_asked([own])
+    assert unretrieved._is_asked([own, print]) and unretrieved._is_asked([lambda future: None])
+    monkeypatch.setattr(engine_facts.facts, "callbacks", set())
+    assert unretrieved._is_asked([own])
