@@ -1,8 +1,9 @@
-"""``python -m tests.kills [ROUNDS] [--executors NAME,…] [--seed N]``: flows that are killed at random moments and resumed.
+"""``python -m tests.kills [ROUNDS] [--executors NAME,…] [--seed N] [--living]``: flows that are killed at random moments and resumed.
 
 Flows in: a random flow a round, its executor, one to three moments at which something is killed, every other time within 100 ms of
 its beginning: its process with all of its group, or it alone, or the process of one worker, with whose end it is to end by itself
-or go on.  Flows out: a line a round; each difference from the same flow that nobody killed, and each call that was made twice
+or go on; ``--living``: Dask's and Ray's workers are of a cluster of other processes, which lives on with what a dead run gave it.
+Flows out: a line a round; each difference from the same flow that nobody killed, and each call that was made twice
 though its result had been kept.  The status is 1 where there is any.
 """
 
@@ -19,6 +20,7 @@ import sys
 import tempfile
 import time
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -135,8 +137,8 @@ class Built:
         return flow.map(step, iter(range(size)) if way == "stream" else range(size), **given), (size,)
 
 
-def executor_of(name: str) -> Any:
-    """One of these executors, with two workers."""
+def executor_of(name: str, address: str) -> Any:
+    """One of these executors, with two workers; those of the cluster at an address, where there is one."""
     if name == "loky":
         from joblib.externals.loky import get_reusable_executor
 
@@ -144,7 +146,7 @@ def executor_of(name: str) -> Any:
     if name == "dask":
         from distributed import Client, LocalCluster
 
-        return Client(LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None))
+        return Client(address or LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None))
     if name in ("parsl", "htex"):
         import parsl
 
@@ -154,8 +156,39 @@ def executor_of(name: str) -> Any:
     if name == "ray":
         import ray
 
-        ray.init(num_cpus=2, log_to_driver=False, include_dashboard=False)
+        of_cluster = {"address": address} if address else {"num_cpus": 2, "include_dashboard": False}
+        ray.init(log_to_driver=False, **of_cluster)
     return name
+
+
+@contextlib.contextmanager
+def cluster(name: str) -> Iterator[str]:
+    """The address of a cluster of processes that no run has begun."""
+    with tempfile.NamedTemporaryFile("r", encoding="utf-8") as said:
+        command = [sys.executable, "-m", "tests.kills", "--cluster", name, said.name]
+        environment = programs.environment(PYTHONPATH=str(Path(__file__).parent.parent), RAY_AUTH_MODE="disabled")
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True, env=environment
+        )
+        while process.poll() is None and not (address := said.read().strip()):
+            time.sleep(0.1)
+        try:
+            yield address
+        finally:
+            process.communicate()  # at the end of what it reads it ends
+
+
+def serve(name: str, said: str) -> None:
+    """Be a cluster, until there is nothing more to read."""
+    executor = executor_of(name, "")
+    if name == "dask":
+        address = executor.scheduler.address
+    else:
+        import ray
+
+        address = ray.get_runtime_context().gcs_address
+    noted(said, address)
+    sys.stdin.read()
 
 
 def htex() -> Any:
@@ -172,13 +205,13 @@ def htex() -> Any:
     )
 
 
-def child(folder: str, log: str, seed: int, executor: str, at_least: float, is_returned: bool, said: str) -> None:
+def child(folder: str, log: str, seed: int, executor: str, at_least: float, is_returned: bool, said: str, address: str) -> None:
     """Run the flow of a seed in a folder, or go on with it; says in a file when it begins, and at last what each step came to."""
     import autotb
     from autotb.flow import items
 
     items.LARGE = items._LARGE_ITEM = 1  # also what is small is read item by item, but in workers that do not know of this
-    where = executor_of(executor)
+    where = executor_of(executor, address)
     flow = autotb.Flow(
         where,
         error_handling="continue",
@@ -223,8 +256,8 @@ def kept(folder: str) -> set[tuple[str, int]]:
 class Round:
     """One flow, killed some times, then run to its end."""
 
-    def __init__(self, seed: int, executor: str, folder: Path) -> None:
-        self.seed, self.executor, self.folder = seed, executor, folder
+    def __init__(self, seed: int, executor: str, folder: Path, address: str = "") -> None:
+        self.seed, self.executor, self.folder, self.address = seed, executor, folder, address
         self.chance = random.Random(f"{seed} {executor}")
         self.log, self.said = folder / "log", folder / "said"
         self.faults: list[str] = []
@@ -235,7 +268,7 @@ class Round:
         """A process that runs the flow, which is beginning."""
         returned = self.chance.choice(["yes", "no"])
         self.said.unlink(missing_ok=True)
-        given = [str(folder), str(log), str(self.seed), executor, str(at_least), returned, str(self.said)]
+        given = [str(folder), str(log), str(self.seed), executor, str(at_least), returned, str(self.said), self.address]
         command = [sys.executable, "-m", "tests.kills", "--child", *given]
         with open(self.folder / "stderr", "a", encoding="utf-8") as stderr:
             process = subprocess.Popen(
@@ -244,7 +277,9 @@ class Round:
                 stderr=stderr,
                 text=True,
                 start_new_session=True,
-                env=programs.environment(PYTHONPATH=str(Path(__file__).parent.parent), **{MARK: str(self.folder)}),
+                env=programs.environment(
+                    PYTHONPATH=str(Path(__file__).parent.parent), RAY_AUTH_MODE="disabled", **{MARK: str(self.folder)}
+                ),
             )
         until = time.monotonic() + LIMIT
         while process.poll() is None and not self.said.exists() and time.monotonic() < until:
@@ -341,31 +376,46 @@ def main() -> int:
     parser.add_argument("rounds", type=int, nargs="?", default=20)
     parser.add_argument("--executors", default="threads,processes", help=f"some of {','.join(EXECUTORS)}")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--living", action="store_true", help="the cluster outlives its runs (dask, ray)")
     options = parser.parse_args()
+    with contextlib.ExitStack() as clusters:
+        names = options.executors.split(",")
+        return rounds(
+            options.rounds,
+            options.seed,
+            [(name, clusters.enter_context(cluster(name)) if options.living else "") for name in names],
+        )
+
+
+def rounds(count: int, seed: int, executors: list[tuple[str, str]]) -> int:
+    """So many rounds, by turns on each of these executors, with the addresses of their clusters; the status."""
     bad = 0
-    for number in range(options.rounds):
-        executor = options.executors.split(",")[number % len(options.executors.split(","))]
+    for number in range(count):
+        executor, address = executors[number % len(executors)]
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-            began, one = time.monotonic(), Round(options.seed + number, executor, Path(folder))
+            began, one = time.monotonic(), Round(seed + number, executor, Path(folder), address)
             faults = one.run()
             told_by_it = (Path(folder) / "stderr").read_text(encoding="utf-8", errors="replace")
         bad += bool(faults)
         print(
-            f"{executor} {options.seed + number}: {one.moments} {time.monotonic() - began:.0f} s {'ok' if not faults else ''}",
+            f"{executor} {seed + number}: {one.moments} {time.monotonic() - began:.0f} s {'ok' if not faults else ''}",
             flush=True,
         )
         for fault in faults[:5]:
             print(f"  {fault}")
         if faults:
             print(told_by_it[-2_000:])
-    print(f"{options.rounds} rounds, {bad} with faults")
+    print(f"{count} rounds, {bad} with faults")
     return int(bad > 0)
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--child"]:
-        at_folder, at_log, of_seed, on, least, returned, at_said = sys.argv[2:]
+        at_folder, at_log, of_seed, on, least, returned, at_said, at_address = sys.argv[2:]
         if on == "htex":  # whose workers import a function's module, and have nothing of a main script
             from tests.kills import child
-        child(at_folder, at_log, int(of_seed), on, float(least), returned == "yes", at_said)
+        child(at_folder, at_log, int(of_seed), on, float(least), returned == "yes", at_said, at_address)
+    if sys.argv[1:2] == ["--cluster"]:
+        serve(*sys.argv[2:])
+        sys.exit()
     sys.exit(main())
