@@ -332,6 +332,8 @@ class Round:
         pids = [int(line.split()[3]) for line in lines if line.startswith("begun")]
         if not pids or pids[-1] == process.pid:
             return
+        if self.address and self.executor == "dask":
+            time.sleep(2)  # by itself Dask begins no worker anew that died before its nanny knew that it had started
         with contextlib.suppress(ProcessLookupError):
             os.kill(pids[-1], signal.SIGKILL)
         self.note_kept()

@@ -143,4 +143,4 @@ class _Report:
 
 
 def _line(failure: kept.Kept) -> str:
-    return failure.trace.root_cause.headline.partition("\n")[0] if failure.trace is not None else ""
+    return failure.trace.root_cause.line if failure.trace is not None else ""

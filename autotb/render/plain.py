@@ -12,9 +12,8 @@ from autotb.trace import bounds, phrases
 from autotb.trace import visible as show
 from autotb.trace.bounds import Limits
 from autotb.trace.model import Trace
-from autotb.trace.parts import Frame, Gap, Stack
+from autotb.trace.parts import HEADER, Frame, Gap, Stack
 
-HEADER = "Traceback (most recent call last):"
 END = "+------------------------------------"
 
 

@@ -14,7 +14,6 @@ from autotb.instrument import failure_kinds
 from autotb.record import static, wrappers
 from autotb.trace import bounds, build, phrases
 from autotb.trace.model import Trace
-from autotb.trace.parts import Stack
 
 MOST_STORIES, MOST_LINES = 10, 4
 MOST_LISTED = 15  # further root causes that are told in a line each
@@ -65,7 +64,7 @@ class Groups:
             group = self.add_line(line, name)
         else:
             of = group.trace.root_cause.type if group.trace is not None else ""
-            self._count(group, line if line.partition(":")[0] == of else _first_line(build.root_of(exc)), name)
+            self._count(group, line if line.partition(":")[0] == of else build.root_of(exc).line, name)
         return group
 
     def add_line(self, line: str, name: str = "") -> Group:
@@ -127,11 +126,7 @@ def _kind_of(exc: BaseException) -> failure_kinds.Kind | None:
 
 def first_line(trace: Trace) -> str:
     """The root cause as ``Type: message``, the first line of it."""
-    return _first_line(trace.root_cause)
-
-
-def _first_line(stack: Stack) -> str:
-    return stack.headline.partition("\n")[0]
+    return trace.root_cause.line
 
 
 def named(group: Group) -> str:

@@ -14,6 +14,8 @@ from autotb.trace.data import Data
 
 More = tuple[tuple[str, Any], ...]
 
+HEADER = "Traceback (most recent call last):"
+
 
 class Place(Data):
     """A line of a file: ``path:line in name``."""
@@ -153,6 +155,15 @@ class Stack(Data):
     def headline(self) -> str:
         """``Type: message``, as Python's last line has it."""
         return f"{self.type}: {self.message}" if self.message else self.type
+
+    @property
+    def line(self) -> str:
+        """The headline where there is one line for it: its first; of a message that goes on with a whole traceback also the error
+        that this ends with, which is what happened."""
+        first, _, rest = self.headline.partition("\n")
+        opening = first.find(HEADER)
+        errors = [line for line in rest.splitlines() if line[:1].strip()] if opening >= 0 else ()
+        return f"{first[:opening]}… {errors[-1]}" if errors else first
 
 
 Part = TypeVar("Part", Frame, Hop, Stack)

@@ -71,7 +71,7 @@ def _command(hop: Hop) -> list[str]:
 
 def noticed(before: Stack) -> str:
     """In place of an engine's own error, by which it noticed that a worker had died."""
-    return f"detected by {before.headline.partition(chr(10))[0]}"
+    return f"detected by {before.line}"
 
 
 def hidden(count: int, launchers: int = 0) -> str:
@@ -238,7 +238,6 @@ def caused_by(trace: Trace) -> str:
     root = trace.root_cause
     if root is trace.stack or tracebacklimit.frames() == 0:
         return ""
-    message = root.headline.split("\n", 1)[0]
     is_users = any(frame.kind == ownership.USER for frame in root.frames)
     if (
         not is_users
@@ -247,7 +246,7 @@ def caused_by(trace: Trace) -> str:
     ):
         return ""  # the last line has said it, and no line of the user's is to be named
     place = raised_at(root)
-    return f"caused by {message}, at {place}" if place else f"caused by {message}"
+    return f"caused by {root.line}, at {place}" if place else f"caused by {root.line}"
 
 
 def raised_at(stack: Stack) -> Frame | None:

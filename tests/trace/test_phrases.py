@@ -12,6 +12,7 @@ from autotb.trace.parts import Frame, Gap, Hop, Place, Stack
 
 TRACE = Trace(Stack("E", ""), host="here", pid=1)
 LOAD = Frame("/load.py", 12, "parse")
+QUOTED = 'Traceback (most recent call last):\n  File "node.py", line 1, in connect\n    ask()\nray.E: refused\n'
 LIBRARY = Frame("/site-packages/lib.py", 3, "read", kind="library")
 
 
@@ -169,6 +170,8 @@ def test_where_it_was_raised(frames, place):
         (Stack("E", "", cause=raised()), "caused by KeyError: 'id'"),
         (Stack("E", "", context=raised(LOAD)), ""),  # in whose handling it was raised, which caused nothing
         (Stack("E", "", cause=Stack("F", "one\ntwo")), "caused by F: one"),
+        (Stack("E", "", cause=Stack("F", f"No answer. {QUOTED}")), "caused by F: No answer. … ray.E: refused"),
+        (Stack("E", "", cause=Stack("F", QUOTED.partition("\n")[0])), "caused by F: Traceback (most recent call last):"),
     ],
 )
 def test_the_last_line_names_the_root(stack, says):
