@@ -2,7 +2,8 @@
 
 Flows in: the index, the shards.  Flows out: the index, which has each element's newest whole record.  Of a shard that is read
 which the index has not, and the last record that it has: its bytes may have been promised and never have come.  Where something
-is wrong, or that is wanted, all of it is read.
+is wrong, or that is wanted, all of it is read.  What a worker has kept that outlived its run does not take the place of what a
+later run has kept, and what others were made of.
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ def _read(index: Index, folder: str, shard: str, start: int, known_to: int) -> i
     with result_log.Reader(folder) as reader:
         for (step, at), (stamp, place) in newest.items():
             before = index.place(step, at)
-            if before is None or _stamp(reader, before) <= stamp:
+            if before is None or (result_log.turn(before.shard), _stamp(reader, before)) <= (result_log.turn(shard), stamp):
                 rows.setdefault(step, []).append((at, place))
     for step, some in rows.items():
         index.add(step, some)

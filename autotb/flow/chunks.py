@@ -74,7 +74,7 @@ def run(
     if sink is not None:
         calls.keeper = _keeper(sink, function, columns, constants, ats, is_here, calls.spans)
         columns = calls.keeper.columns  # without the calls that a worker had made that died
-        if not calls.keeper.ats:
+        if not calls.keeper.ats or calls.is_over():
             return calls.took(columns, 0)
     return calls.took(columns, calls.make(columns))
 
@@ -100,11 +100,14 @@ class _Calls:
 
     def is_over(self) -> bool:
         """Whether nobody asks for more, as far as this process can tell."""
-        if self.over and (now := time.perf_counter()) > self.looked + _LOOK_EVERY:
-            found = os.path.exists(self.over)
-            self.looked = -math.inf if found else now
-            return found
-        return self.run is not None and self.run not in _alive
+        if self.is_here:
+            return self.run is not None and self.run not in _alive
+        sees = self.keeper is not None and self.keeper.sees
+        if not (self.over or sees) or (now := time.perf_counter()) <= self.looked + _LOOK_EVERY:
+            return False
+        found = (self.over != "" and os.path.exists(self.over)) or (sees and self.keeper.is_orphaned())
+        self.looked = -math.inf if found else now
+        return found
 
     def make(self, columns: tuple[list[Any], ...]) -> int:
         """Make them, no longer than is allowed.  Returns why the arguments of the next one cannot be had here, or 0."""

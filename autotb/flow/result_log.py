@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from autotb.record import build
 
 FOLDER = "shards"
+_SUFFIX, _TURN = ".shard", "."
 OK, FAILED, SKIPPED, MISSING = range(4)  # the states of an element
 STATE = 3  # the bits that are one of these; of the others: it was made in spite of errors among its inputs, or of such a result
 LEFT_OUT, DERIVED = 4, 8
@@ -77,8 +78,9 @@ class Found(NamedTuple):
 class Shard:
     """The file that this process appends to."""
 
-    def __init__(self, folder: str) -> None:
-        self.name = f"{build.host()}-{os.getpid()}-{uuid.uuid4().hex[:8]}.shard"
+    def __init__(self, folder: str, token: str = "") -> None:
+        _, dot, number = token.partition(_TURN)
+        self.name = f"{build.host()}-{os.getpid()}-{uuid.uuid4().hex[:8]}{dot}{number}{_SUFFIX}"
         self.path = os.path.join(folder, FOLDER, self.name)
         self.file = open(self.path, "ab", buffering=0)  # noqa: SIM115  closed by close()
         self.lock = threading.Lock()
@@ -108,6 +110,18 @@ class Shard:
         """Close the file; a further record opens it for itself."""
         with self.lock:
             self.file.close()
+
+
+def next_turn(token: str) -> str:
+    """The token of the run that goes on in the folder of another."""
+    run, _, number = token.partition(_TURN)
+    return f"{run}{_TURN}{int(number or 1) + 1}"
+
+
+def turn(shard: str) -> int:
+    """How many runs had gone on in a folder when this shard was begun for one of them, itself included."""
+    number = shard.removesuffix(_SUFFIX).rpartition(_TURN)[2]
+    return int(number) if number.isascii() and number.isdigit() else 1
 
 
 def _blocks(records: Iterable[Record]) -> Iterator[tuple[list[tuple[int, int]], bytes]]:
@@ -162,7 +176,7 @@ def mine(folder: str, token: str) -> Shard:
         if shard is None:
             if len(_mine) >= _MOST_OPEN:
                 _mine.pop(next(iter(_mine)))[1].close()
-            shard = Shard(folder)
+            shard = Shard(folder, token)
             _mine[folder] = token, shard
         return shard
 
@@ -343,4 +357,4 @@ def _next(window: _Window, offset: int, only_text: bool) -> tuple[Record, int] |
 def names(folder: str) -> list[str]:
     """The shards of a run folder."""
     inside = os.path.join(folder, FOLDER)
-    return sorted(name for name in os.listdir(inside) if name.endswith(".shard")) if os.path.isdir(inside) else []
+    return sorted(name for name in os.listdir(inside) if name.endswith(_SUFFIX)) if os.path.isdir(inside) else []

@@ -46,12 +46,17 @@ class Keeper:
         self.sent: list[Any] = []
         self.places: list[Any] = []
         self.sees, self._last = store.sees(sink.folder, sink.token), time.perf_counter()
+        self._mark = os.path.join(sink.folder, store.mark(sink.token))
         self.kept: dict[int, tuple[Any, Any]] = {}  # what is sent of a result, and its place
         self._is_noted = not sink.names
         if sink.names and self.sees and (begun := _begun(sink)):
             self.kept = _kept(sink, begun, ats)
             left = [index for index in range(len(ats)) if index not in self.kept]
             self.columns, self.ats = tuple([_taken(column, left) for column in columns]), [ats[index] for index in left]
+
+    def is_orphaned(self) -> bool:
+        """Whether the run was killed, and another has gone on with its folder since."""
+        return not os.path.isfile(self._mark)
 
     def look(self, results: list[Any], now: float) -> None:
         """Write what has come, if the last time is some time ago."""
@@ -160,7 +165,7 @@ def _taken(column: Any, indexes: list[int]) -> Any:
 
 def is_over(sink: Sink) -> bool:
     """In the process of the run: whether it has ended, by an error say, while this chunk was worked on."""
-    return not store.is_open(sink.folder)
+    return not store.is_open(sink.folder, sink.token)
 
 
 def _stub(state: int) -> ErrorStub | None:

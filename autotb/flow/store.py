@@ -287,13 +287,28 @@ class Folder(Memory):
             raise ValueError(f"{self.folder} is no run folder of autotb: it has no {FILE}; give a folder that is not there yet")
         found = Index(self.folder, "rw")
         try:
-            self.token = found.execute("SELECT value FROM meta WHERE key = 'token'")[0][0]
+            self.token = self._taken_over(found)
             repeats.forget_all(self.folder)
             catch_up(found, self.folder, self._checks_all)
         except BaseException:
             found.close()
             raise
         return found
+
+    def _taken_over(self, index: Index) -> str:
+        """The folder gets a token of its next turn.  Workers that outlive the run that was killed (a cluster's) miss theirs, make
+        no further call, and what they keep yet is told from what this run keeps."""
+        token = result_log.next_turn(index.execute("SELECT value FROM meta WHERE key = 'token'")[0][0])
+        os.makedirs(os.path.join(self.folder, result_log.FOLDER), exist_ok=True)
+        with open(os.path.join(self.folder, mark(token)), "wb"):
+            pass
+        index.change("UPDATE meta SET value = ? WHERE key = 'token'", (token,))
+        index.commit()
+        for name in os.listdir(self.folder):
+            if name.startswith(_MARK) and name != mark(token):
+                with contextlib.suppress(OSError):
+                    os.remove(os.path.join(self.folder, name))
+        return token
 
     def tried(self, name: str, retried: int, timed_out: int) -> None:
         """The same; it is noted with the next commit."""
@@ -562,9 +577,10 @@ class _Whole:
 _open: weakref.WeakValueDictionary[str, Folder] = weakref.WeakValueDictionary()  # those whose run is going on in this process
 
 
-def is_open(folder: str) -> bool:
-    """Whether a run of this process is going on there."""
-    return folder in _open
+def is_open(folder: str, token: str) -> bool:
+    """Whether this run is going on there, in this process."""
+    run = _open.get(folder)
+    return run is not None and run.token == token
 
 
 def refuse_existing(folder: str) -> None:

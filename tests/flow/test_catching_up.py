@@ -23,9 +23,9 @@ def folder(tmp_path):
     return str(tmp_path)
 
 
-def kept(folder, *records):
+def kept(folder, *records, token="t"):
     """A shard with these elements, each at a time."""
-    shard = result_log.Shard(folder)
+    shard = result_log.Shard(folder, token)
     places = shard.append([Record(OK, 1, at, stamp, b"", b"data") for at, stamp in records])
     shard.close()
     return shard.path, places
@@ -109,3 +109,14 @@ def test_a_torn_tail_is_nothing(folder):
     os.truncate(path, places[1].offset + 20)
 
     assert sorted(caught_up(folder)) == [0]
+
+
+def test_what_a_run_has_kept_is_not_changed_by_what_a_worker_of_an_earlier_one_keeps_later(folder):
+    _, (made,) = kept(folder, (0, 5), token="t.3")
+    kept(folder, (0, 9), (1, 9), token="t.2")
+    first = kept(folder, (0, 9), (2, 9))[1][1]
+    found = caught_up(folder)
+
+    assert found[0] == without_size(made)
+    assert {1, 2} <= found.keys()  # what nobody else has made is taken
+    assert found[2] == without_size(first)

@@ -260,3 +260,16 @@ def test_a_byte_of_the_head_that_is_another_is_seen_and_what_follows_is_found(tm
         (places[1].offset, None),
         (places[2].offset, 2),
     ]
+
+
+def test_a_shard_is_named_after_the_run_that_went_on_in_its_folder(tmp_path):
+    (tmp_path / result_log.FOLDER).mkdir()
+    tokens = ["", "a1b2", result_log.next_turn("a1b2"), result_log.next_turn("a1b2.9")]
+    shards = [result_log.Shard(str(tmp_path), token) for token in tokens]
+    for shard in shards:
+        shard.close()
+
+    assert tokens[2:] == ["a1b2.2", "a1b2.10"]
+    assert [result_log.turn(shard.name) for shard in shards] == [1, 1, 2, 10]
+    assert [result_log.turn(name) for name in ("of.an.host.5-17-0123.shard", "5.shard", "x.\u00b2.shard", "none")] == [1, 5, 1, 1]
+    assert {*result_log.names(str(tmp_path))} == {shard.name for shard in shards}

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from autotb.flow import result_log, result_writer, store
+from autotb.flow import chunks, result_log, result_writer, store
 from autotb.flow.messages import Failed, Partly, Sink
 from autotb.flow.snapshots import ErrorSnapshot, ErrorStub
 from tests.flow.calls import double
@@ -99,3 +99,20 @@ def test_in_the_process_of_a_run_that_is_over_nothing_is_written(sink):
     keeper = result_writer.Keeper(sink(), double, ([1],), {}, range(1), True)
     assert keeper.end([10]) == [10]
     assert result_log.names(sink().folder) == []
+
+
+def test_a_worker_whose_run_has_lost_its_folder_to_another_makes_no_further_call(sink, tmp_path, monkeypatch):
+    monkeypatch.setattr(chunks, "_LOOK_EVERY", -1)
+    made = []
+
+    def last(x):
+        made.append(x)
+        (tmp_path / store.mark("t")).unlink(missing_ok=True)
+
+    def ran():
+        sent = chunks.run(last, ([1, 2, 3],), {}, False, 0, range(3), sink())
+        return chunks.received(sent, 3).results
+
+    assert store.sees(sink().folder, "t")
+    assert (ran().results, made) == ([None], [1])  # what it has made is kept
+    assert (ran().results, made) == ([], [1])
