@@ -14,6 +14,7 @@ import warnings
 from autotb.flow import result_log
 from autotb.flow.index import Index
 from autotb.flow.result_log import Place
+from autotb.record import callsite
 
 _MOST_NAMED = 10
 
@@ -116,4 +117,9 @@ def _tell(index: Index, folder: str, lost: list[tuple[int, int]]) -> None:
 
 
 def _warn(text: str) -> None:
-    warnings.warn(text, RuntimeWarning, stacklevel=3)
+    """At the user's line that runs the flow."""
+    try:
+        place = callsite.decode(callsite.here(1)) or {}
+    except Exception:
+        place = {}
+    warnings.warn_explicit(text, RuntimeWarning, place.get("path", "<flow>"), place.get("line", 0))

@@ -24,7 +24,7 @@ from autotb.flow.scheduler import Running
 from autotb.flow.schedules import SCHEDULES
 from autotb.flow.snapshots import ErrorSnapshot
 from autotb.flow.step_inputs import shape_of
-from autotb.flow.steps import Nest, Node, Output, Step, as_step, checked_outputs, nest_of, part, user_site
+from autotb.flow.steps import Nest, Node, Output, Part, Step, as_step, checked_outputs, nest_of, user_site
 from autotb.flow.store import Folder, Memory, refuse_existing
 
 Progress = Callable[[int, int, int, int], object]
@@ -358,9 +358,7 @@ class Flow:
         """The output itself, or as many as its step gives values, each by a step of its own."""
         if count is None:
             return output
-        return tuple(
-            [add(Step(part, f"{output.name}[{at}]"), output, at=at, count=count, name=output.name) for at in range(count)]
-        )
+        return tuple([add(Step(Part(output.name, at, count), f"{output.name}[{at}]"), output) for at in range(count)])
 
     def _outputs(self, step: Step, value: Any) -> list[Output]:
         """The outputs that an argument is or holds.  Raises ValueError for one of another flow."""

@@ -14,7 +14,7 @@ from autotb.flow.packing import headline
 from autotb.flow.result_log import FAILED, OK, SKIPPED
 from autotb.flow.snapshots import ErrorSnapshot
 from autotb.flow.step_inputs import Work
-from autotb.flow.steps import Node
+from autotb.flow.steps import Node, Part
 from autotb.flow.store import Column, Elements, Memory
 
 LIBRARIES = ("pandas", "polars")
@@ -46,9 +46,12 @@ def frame(nodes: Iterable[Node], columns: dict[str, Column], folder: str | None,
     """
     made, nodes = _library(library), list(nodes)
     rows: list[dict[str, Any]] = []
+    is_one = len(nodes) == 1
+    if not is_one:  # what takes one of several outputs of a step is no call of the user's
+        nodes = [node for node in nodes if type(node.step.function) is not Part or FAILED in columns[node.name].states]
     for node in nodes:
         for inputs, told in _calls(node, _memory(node, columns, folder), _seconds(columns[node.name], folder)):
-            if len(nodes) == 1:
+            if is_one:
                 rows.append({**{f"{name} (input)" if name in _OWN else name: one for name, one in inputs.items()}, **told})
             else:
                 rows.append({"step": node.name, "inputs": inputs, **told})

@@ -12,7 +12,7 @@ from typing import Any
 
 from autotb import render
 from autotb.flow import table
-from autotb.flow.tallies import Tallies, Tally
+from autotb.flow.tallies import Tallies, Tally, displayed
 from autotb.render import bars, terminal
 from autotb.render.logs import failed
 
@@ -60,7 +60,7 @@ class LiveTable:
         from rich.table import Table
         from rich.text import Text
 
-        steps = dict(self.tallies)
+        steps = displayed(self.tallies)
         shown = _chosen(steps, max(1, height - _BESIDE))
         columns = [name for name in table.counts_of(steps) if name != "time"]
         drawn = Table(box=None, pad_edge=False, padding=(0, 1), caption_justify="left", caption_style="dim")

@@ -13,7 +13,7 @@ from typing import Any
 
 from autotb.flow import notebook
 from autotb.flow.live_table import LiveTable, tell_failures
-from autotb.flow.tallies import Tallies, left_out, passed_on
+from autotb.flow.tallies import Tallies, displayed, left_out, passed_on
 from autotb.render import bars, terminal
 from autotb.render.logs import failed, say
 
@@ -39,7 +39,7 @@ class Silent:
 
     def finish(self, results: Any) -> None:
         """The run is done."""
-        tallies = results.tallies.values()
+        tallies = displayed(results.tallies).values()
         failures, skipped = sum(tally.failed for tally in tallies), sum(tally.skipped for tally in tallies)
         if self.says_failures and (failures or skipped):
             total = sum(tally.total for tally in tallies)

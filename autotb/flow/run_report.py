@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from autotb.flow import left_out, result_log, store, table
 from autotb.flow.index import Index, opened
 from autotb.flow.result_log import FAILED, SKIPPED, STATE
+from autotb.flow.steps import Part
 from autotb.flow.tallies import Tally
 from autotb.record import arrival
 from autotb.render import clean
@@ -109,13 +110,14 @@ def steps(index: Index) -> Iterator[tuple[int, str, tuple[int, ...], Tally]]:
     """
     tries, flowing = store.tries_of(index), index.noted("open")
     flowing = flowing if type(flowing) is list else []
-    rows = index.execute("SELECT id, name, shape, seconds FROM steps WHERE shape IS NOT NULL ORDER BY id")
-    for step, name, told, seconds in rows:
+    rows = index.execute("SELECT id, name, shape, seconds, function FROM steps WHERE shape IS NOT NULL ORDER BY id")
+    for step, name, told, seconds, function in rows:
         counts = dict(index.execute("SELECT state & ?, COUNT(*) FROM elements WHERE step = ? GROUP BY 1", (STATE, step)))
         shape = _shape(told)
         tally = Tally(int(_checked(math.prod(shape), int)))
         tally.done, tally.failed, tally.skipped = sum(counts.values()), counts.get(FAILED, 0), counts.get(SKIPPED, 0)
         tally.is_open = name in flowing
+        tally.is_part = str(function).startswith(f"{Part.__module__}.")
         tally.retried, tally.timed_out = tries.get(name, (0, 0))
         for _, made in left_out.read(os.path.dirname(index.path), index, step, every=False):
             tally.took(made)

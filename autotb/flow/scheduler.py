@@ -26,7 +26,7 @@ from autotb.flow.messages import Kept, Sink, Terms
 from autotb.flow.result_log import FAILED, MISSING, SKIPPED
 from autotb.flow.schedules import SCHEDULES
 from autotb.flow.step_inputs import Work
-from autotb.flow.steps import Node, Output
+from autotb.flow.steps import Node, Output, Part
 from autotb.flow.store import COMMIT, Folder, Memory
 from autotb.flow.tallies import Tallies
 from autotb.render.logs import say
@@ -67,6 +67,8 @@ class Running:
         self.active: dict[str, Flights] = {}
         self.flying: dict[Future[Any], Flight] = {}
         self.tallies = Tallies({name: 1 if shape is None else math.prod(shape) for name, shape in shapes.items()})
+        for node in nodes:
+            self.tallies[node.name].is_part = type(node.step.function) is Part
         self.id, self._numbers = chunks.begin(), itertools.count()
         self._arrived = repeats.Arrived()
         self._listener, self._is_warned = tell, False

@@ -544,13 +544,20 @@ def _source(value: Any, known: Any) -> tuple[Any, Any]:
     return known.source, known.indices if type(known) is Array else ()
 
 
+_MIXED = (
+    "; what is taken beside an array of several dimensions has its shape: let the step that made the array give with each of its "
+    "elements what belongs to it, or make the other one of the same inputs with product=True"
+)
+
+
 def shape_of(name: str, shapes: list[tuple[int, ...]], product: bool) -> tuple[int, ...]:
     """The shape of a map's result.  Raises ValueError where the inputs do not fit together."""
     if product:
         return tuple(length for shape in shapes for length in shape)
     if len(set(shapes)) > 1:
         told = ", ".join(str(shape[0]) if len(shape) == 1 else str(shape) for shape in shapes)
-        raise ValueError(f"{name}: the iterables have different lengths: {told}")
+        same = all(len(shape) == len(shapes[0]) for shape in shapes)
+        raise ValueError(f"{name}: the iterables have different lengths: {told}{'' if same else _MIXED}")
     return shapes[0]
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import keyword
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from autotb.flow import left_out
 from autotb.flow.attempts import ONCE, UNSET, Policy
 from autotb.flow.binding import Names
 from autotb.flow.left_out import SKIP
-from autotb.record import callsite
+from autotb.record import callsite, safe_repr
 
 if TYPE_CHECKING:
     from autotb.record.schema import Place
@@ -179,12 +180,29 @@ class Output:
         )
 
 
-def part(values: Any, at: int, count: int, name: str) -> Any:
-    """One of the values that a step with several outputs gave.  Raises ValueError where they are not so many."""
-    given = tuple(values)
-    if len(given) != count:
-        raise ValueError(f"{name} gave {len(given)} values where outputs={count} says {count}")
-    return given[at]
+class Part:
+    """Takes one of the values that a step with several outputs gave; to the user it is that output, not a call of theirs.
+
+    Raises ValueError where they are not so many.
+    """
+
+    def __init__(self, name: str, at: int, count: int) -> None:
+        self.name, self.at, self.count = name, at, count
+        self.__name__ = self.__qualname__ = f"{name}[{at}]"
+        parameter = name if name.isidentifier() and not keyword.iskeyword(name) else "values"
+        self.__signature__ = inspect.Signature([inspect.Parameter(parameter, inspect.Parameter.POSITIONAL_OR_KEYWORD)])
+
+    def __call__(self, values: Any) -> Any:
+        given = tuple(values)
+        if len(given) != self.count:
+            raise ValueError(f"{self.name} gave {len(given)} values where outputs={self.count} says {self.count}")
+        return given[self.at]
+
+    def __reduce__(self) -> Any:
+        return Part, (self.name, self.at, self.count)
+
+
+safe_repr.named[Part] = lambda one: one.__name__
 
 
 class Nest:

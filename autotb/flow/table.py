@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from autotb.flow.tallies import displayed
+
 if TYPE_CHECKING:
     from autotb.trace.failure_groups import Group, Groups
 
@@ -22,7 +24,7 @@ _WIDEST, _NARROWEST = 100, 40
 
 def text(tallies: dict[str, Any], causes: list[str], width: int | None = None) -> str:
     """The table, no wider than the terminal, then the root causes."""
-    return "\n\n".join([_table(tallies, _width() if width is None else width), *causes])
+    return "\n\n".join([_table(displayed(tallies), _width() if width is None else width), *causes])
 
 
 def _width() -> int:
@@ -38,6 +40,7 @@ _CELL = "text-align:{};padding:0.1em 0.6em"
 
 def html(tallies: dict[str, Any], *, bars: bool = False) -> str:
     """The table for a page, with a bar for each step where it is still running; in the page's own colours."""
+    tallies = displayed(tallies)
     columns = counts_of(tallies)
     names = ("step", *(("",) if bars else ()), *columns)
     head = "".join(f'<th style="{_CELL.format("left" if name == "step" else "right")}">{name}</th>' for name in names)

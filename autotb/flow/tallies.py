@@ -21,6 +21,7 @@ class Tally:
         self.begun: float | None = None  # when it began, by the clock of time.monotonic; so many calls were settled ``before``
         self.before = 0
         self.is_open = False  # more may come, as far as anybody knows
+        self.is_part = False  # it takes one of several outputs of another step
 
     def took(self, made: Any) -> None:
         """A call was made in spite of errors."""
@@ -36,6 +37,11 @@ class Tally:
     def elapsed(self) -> float:
         """The seconds that it took, or has taken so far."""
         return time.monotonic() - self.begun if self.begun is not None and not self.seconds else self.seconds
+
+
+def displayed(tallies: Mapping[str, Tally]) -> dict[str, Tally]:
+    """Those that are shown: of what takes one of several outputs of a step only what itself went wrong."""
+    return {name: tally for name, tally in tallies.items() if not tally.is_part or tally.failed}
 
 
 class Tallies(dict[str, Tally]):

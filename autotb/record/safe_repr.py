@@ -220,6 +220,8 @@ def _name_of(function: Any) -> str:
         return f"{static.qualname(function.__objclass__)}.{function.__name__}"
     if issubclass(kind, type):
         return static.qualname(function)
+    if kind in named:
+        return named[kind](function)
     if static.module(kind) == "numpy" and _is_numpys(kind):
         return static.text_of(function.__name__)
     return ""
@@ -244,6 +246,7 @@ chunk_runner: Any = None  # the code of the function that makes the calls of a c
 
 
 ours: dict[type, Callable[[Any], str]] = {}  # types of autotb's own that may be among arguments, and how they are told
+named: dict[type, Callable[[Any], str]] = {}  # callables of autotb's own, which say what they are called
 
 
 sealed: Any = None  # the type of an object that is such a call with its arguments

@@ -17,6 +17,7 @@ import pytest
 
 import autotb
 from autotb import ErrorSnapshot, ErrorStub, Flow, PropagatedErrorSnapshot, Reason, step
+from autotb.flow import table
 from tests.flow.calls import Here, add, double, interrupted, invert, locks, total
 
 KEPT = {
@@ -261,6 +262,31 @@ def test_several_outputs():
     for count in (0, True, "two"):
         with pytest.raises(ValueError, match="outputs is how many values"):
             flow.call(halves, 1, outputs=count)
+
+
+def test_one_of_several_outputs_is_told_as_its_own_and_is_no_call(tmp_path, caplog):
+    flow = Flow(error_handling="continue", run_folder=tmp_path / "run")
+    lows, _ = flow.map(halves, [3, "a", 4], outputs=2)
+    doubled = flow.map(double, lows)
+    (wrong,) = flow.call(step(halves, name="wrong"), 1, outputs=1)
+    results = flow.run()
+
+    assert repr(results[lows][1]) == "<PropagatedErrorSnapshot: halves[0] was not called, input_is_error: halves is an error>"
+    assert "2 of 8 calls failed, 1 was skipped" in caplog.text
+    shown = [line.split()[0] for line in table.text(results.tallies, []).split("\n")[2:]]
+    assert shown == ["halves", "double", "wrong", "wrong[0]"]  # what itself went wrong is told
+    kept = autotb.load(tmp_path / "run")
+    assert [line.split()[0] for line in table.text(kept.tallies, []).split("\n")[2:]] == shown
+    assert kept["halves[0]"][1].get_root_causes()[0].call == "halves(x='a')"
+    assert repr(results[wrong]).startswith("<ErrorSnapshot of wrong[0](wrong=(0, 1)): ValueError")
+    assert results[doubled][2] == 4
+
+
+def test_an_input_of_one_dimension_beside_an_array_of_several_says_what_to_do():
+    flow = Flow(progress=False)
+    grid = flow.map(add, [1, 2, 3], [4, 5], product=True)
+    with pytest.raises(ValueError, match=r"\(3, 2\), 2; what is taken beside .* has its shape: let the step"):
+        flow.map(add, grid, [1, 2], over=())
 
 
 @pytest.mark.parametrize("mode", ["raise", "continue"])

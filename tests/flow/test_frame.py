@@ -134,3 +134,15 @@ def test_a_column_that_polars_has_no_type_for_holds_objects():
     frame._series(polars, "x", [1, 2])
     frame._series(polars, "y", [object()])
     assert calls == [("x", {"strict": True}), ("y", {"strict": True}), ("y", {"dtype": object})]
+
+
+def test_one_of_several_outputs_has_what_it_is_taken_of_and_no_rows_among_all():
+    flow = Flow(progress=False)
+    quotients, _ = flow.map(step(divmod), [7, 8], [2, 3], outputs=2)
+    results = flow.run()
+    shown = results.to_frame(quotients, "pandas")
+
+    assert isinstance(shown, pandas.DataFrame)
+    assert [*shown] == ["divmod", "index", "result", "state", "error", "time"]
+    assert [*shown.result] == [3, 2]
+    assert {*results.to_frame(library="pandas").step} == {"divmod"}

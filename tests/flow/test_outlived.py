@@ -106,5 +106,6 @@ def test_a_folder_whose_shards_are_gone_with_their_own_is_resumed(tmp_path):
 
     assert ran() == [0, 2, 4]
     shutil.rmtree(tmp_path / "run" / result_log.FOLDER)
-    with pytest.warns(RuntimeWarning, match="gone with its shard"):
+    with pytest.warns(RuntimeWarning, match="gone with its shard") as told:
         assert ran() == [0, 2, 4]
+    assert told[0].filename == __file__
