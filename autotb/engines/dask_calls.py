@@ -7,6 +7,8 @@ worker, or in the program where the tasks run in it.  Flows out: the call as tex
 
 from __future__ import annotations
 
+from types import FunctionType, MethodType
+
 from autotb import settings
 from autotb.assumption import Attributes, Frame
 from autotb.instrument import engine_frames, lazy
@@ -30,6 +32,7 @@ _CALL = "what a failed task of Dask's was given"
 TASK = Frame("dask._task_spec", "Task.__call__", "self", "new_argspec", "kwargs", optional=True, costs=lazy.COSTS)
 CHUNK = Frame("dask.bag.core", "_MapChunk.__next__", "self", "vals", "kwargs", optional=True, costs=_CALL)
 CHUNKS = Attributes("dask.bag.core", "_MapChunk", "f", "nkws", optional=True, costs=_CALL)
+METHOD = Attributes("dask.utils", "methodcaller", "method", optional=True, costs=_CALL)
 ENFORCE = Frame("dask.dataframe.core", "apply_and_enforce", "func", "args", "kwargs", optional=True, costs=_CALL)
 
 _LONGEST = 240  # characters of a call that the user did not write
@@ -108,7 +111,7 @@ def _last(tb: TracebackType | None) -> Call | None:
     """The innermost call of a function, not one of Dask's own, that the frames of Dask's tell of."""
     found = None
     while tb is not None and ownership.kind_of_frame(tb.tb_frame) == ownership.ENGINE:
-        call = _told_by(tb.tb_frame)
+        call = _of_method(_told_by(tb.tb_frame))
         if call is not None and not ownership.is_engines(call[0]) and call[0] not in _HOLD:
             found = call
         tb = tb.tb_next
@@ -124,6 +127,16 @@ def _told_by(frame: FrameType) -> Call | None:
         task, args, kwargs = TASK.read(frame) or (None, None, None)
         return _checked(getattr(task, "func", None), args, kwargs or {})
     return None
+
+
+def _of_method(call: Call | None) -> Call | None:
+    """Where Dask's object that calls a method of its first argument was called (``M.astype``), the call of that method."""
+    if call is None or not call[1] or static.name(type(call[0])) != "methodcaller":
+        return call
+    caller, (this, *args), kwargs = call
+    (name,) = METHOD.read(caller) or ("",)
+    method = static.lookup(type(this), name)
+    return (MethodType(method, this), tuple(args), kwargs) if type(method) is FunctionType else call
 
 
 def _is(known: Frame, frame: FrameType) -> bool:
@@ -158,4 +171,4 @@ def _first_of_library(tb: TracebackType | None) -> str | None:
     return found
 
 
-ASSUMPTIONS = (TASK, CHUNK, CHUNKS, ENFORCE)
+ASSUMPTIONS = (TASK, CHUNK, CHUNKS, METHOD, ENFORCE)

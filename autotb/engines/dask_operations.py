@@ -12,9 +12,9 @@ hop, and ``made`` once it is back.
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 import sys
-from types import FunctionType
 
 from autotb.assumption import Attributes
 from autotb.engines import dask_bags, dask_calls
@@ -39,6 +39,7 @@ EXPRESSION = Attributes("dask.dataframe.dask_expr._collection", "FrameBase", "ex
 
 TASK = dask_calls.TASK
 _MOST = 2_000  # arguments and expressions that are looked at
+_MOST_IN = 20  # of a tuple, a list or a dict among what an expression is made of
 # By name, where it was made; None where that was at several lines.
 _made: dict[str, Site | None] = {}  # arrays and calls of delayed functions
 _frames: dict[str, Site | None] = {}  # data frames
@@ -89,15 +90,25 @@ def _remember(table: dict[str, Site | None], name: object, given: Iterable[objec
             return
         if type(name) is not str or site is None:
             return
-        for value in given:
-            if type(value) is FunctionType:
-                lazy.remember(value, site)
+        for value in _functions(given):
+            lazy.remember(value, site)
         if name not in table:
             callsite.remember(table, name, site)
         elif (known := table[name]) is not None and not callsite.is_same(known, site):
             table[name] = None
     except Exception:
         pass  # the line is not told
+
+
+def _functions(given: Iterable[object]) -> Iterator[object]:
+    """Those among what an expression is made of, and in its tuples, lists and dicts (``rolling(3).apply(f)`` has them there)."""
+    for value in given:
+        inner: Iterable[object] = (value,)
+        if type(value) is dict:
+            inner = value.values()
+        elif type(value) is tuple or type(value) is list:
+            inner = value
+        yield from (one for one in itertools.islice(inner, _MOST_IN) if callable(one))
 
 
 def _is_made_again() -> bool:
@@ -163,7 +174,7 @@ def note_made(hop: Hop, asked: tuple[Any, ...] = ()) -> None:
         place = engine_frames.place_of(site)
     else:
         names = [one for one in _names_in(asked) or list(_frames) if _kind(one) == _kind(name)]
-        place = _common(_frames.get(name) for name in names)
+        place = engine_frames.place_of(callsite.common(_frames.get(name) for name in names))
     if place is not None:
         hop["made"] = place
 
@@ -181,16 +192,6 @@ def _names_in(asked: tuple[Any, ...]) -> list[str]:
 def _kind(name: str) -> str:
     """``read-csv`` of ``read-csv-2119d739016b5003f5e1e7eb1052eaea``, ``readcsv`` to its expression."""
     return _TOKEN.sub("", name).replace("-", "").replace("_", "")
-
-
-def _common(sites: Iterable[Site | None]) -> Any:
-    """The one place of all; None where there are several."""
-    found = None
-    for site in sites:
-        if site is None or (found is not None and not callsite.is_same(found, site)):
-            return None
-        found = site
-    return engine_frames.place_of(found)
 
 
 def _wrap_compute(original: Function) -> Function:

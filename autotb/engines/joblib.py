@@ -1,4 +1,4 @@
-"""joblib: ``Parallel`` on loky (a copy of it inside joblib), threads and ``multiprocessing`` pools.
+"""joblib: ``Parallel`` on loky (a copy of it inside joblib), threads, ``multiprocessing`` pools and Dask.
 
 A worker runs a batch of calls and wraps what one of them raises in loky's ``_ExceptionWithTraceback(exc)``; on loky that is
 raised by the future, on the other backends it is the task's value, rebuilt in the driver.  The exception loses its own
@@ -38,7 +38,7 @@ MODULES = (
 )
 NAME = "joblib"
 DISTRIBUTION = "joblib"
-CAPTURED = "Parallel on loky, threading and multiprocessing, lists and generators, nested; scikit-learn's n_jobs"
+CAPTURED = "Parallel on loky, threading, multiprocessing and dask, lists and generators, nested; scikit-learn's n_jobs"
 TESTED = "1.2 to 1.6"
 
 engine_facts.register(
@@ -81,10 +81,20 @@ def _wrap_boxed_init(original: Function) -> Function:
 def _record(exc: BaseException, tb: TracebackType | None, caller: FrameType) -> Tree | Light:
     from autotb.record import build
 
-    hop = build.hop("joblib", "in a joblib worker", call=_call(tb) or _unsent(caller), ran=executor_worker.ran(exc))
-    if "thread" in hop:
+    key = _dask_task()
+    label = f"task {key}" if key else None
+    hop = build.hop("joblib", "in a joblib worker", call=_call(tb) or _unsent(caller), ran=executor_worker.ran(exc), label=label)
+    if label:
+        hop["where"] = "in a Dask worker"
+    elif "thread" in hop:
         hop["where"] = "in a joblib worker thread"
     return executor_worker.unsent(build.record(exc, tb, hop), caller, INTERNALS)
+
+
+def _dask_task() -> str:
+    """The key of the task that this thread of a Dask worker runs: with ``parallel_config("dask")`` a batch is one."""
+    key = getattr(getattr(sys.modules.get("distributed.worker"), "thread_state", None), "key", "")
+    return key if type(key) is str else ""
 
 
 def _call(tb: TracebackType | None) -> str | None:

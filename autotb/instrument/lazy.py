@@ -146,12 +146,15 @@ def note_made(hop: Hop) -> None:
         return
     first = next((frame for frame in hop.get("frames", ()) if frame.get("kind") == ownership.USER), None)
     sites = [site for code, site in list(_made.values()) if first is not None and _is_of(first, code)]
-    place = engine_frames.place_of(sites[0]) if len(sites) == 1 else None
+    place = engine_frames.place_of(callsite.common(sites))
     if place is not None:
         hop["made"] = place
 
 
 def _is_of(frame: Frame, code: CodeType) -> bool:
-    if (frame.get("path"), frame.get("name")) != (code.co_filename, code.co_name):
+    from autotb.record import shipped_code
+
+    # A class that the engine has unpickled here as well (Dask, for its keys) has methods without a file's name from then on.
+    if code.co_filename not in (frame.get("path"), shipped_code.NAME) or frame.get("name") != code.co_name:
         return False
     return any(line == frame.get("line") for _, _, line in code.co_lines())

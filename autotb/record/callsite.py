@@ -14,7 +14,7 @@ from autotb.record import ownership, static
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from types import CodeType, FrameType
     from typing import Any
 
@@ -48,6 +48,16 @@ def in_batch(site: Site, batch: object, by_user: bool) -> Site:
 def is_same(site: Site, other: Site) -> bool:
     """Whether both are the same instruction of the same code."""
     return site[0] is other[0] and site[1] == other[1]
+
+
+def common(sites: Iterable[Site | None]) -> Site | None:
+    """The one that all of them are; None where there are several, or one is not known."""
+    found = None
+    for site in sites:
+        if site is None or (found is not None and not is_same(found, site)):
+            return None
+        found = site
+    return found
 
 
 def here(depth: int = 2, through_engines: bool = True) -> Site | None:

@@ -303,7 +303,21 @@ def without_tail(
     if told and _users_of(segments)[-len(told) :] == told:
         segments = _cut(segments, told, of_users=True)
     users = _positions(hops)
-    return _cut(segments, users or _positions(hops, of_users=False), of_users=bool(users))
+    cut = _cut(segments, users or _positions(hops, of_users=False), of_users=bool(users))
+    return cut if cut == segments else _without_libraries(cut, set(_positions(hops, of_users=False)))
+
+
+def _without_libraries(
+    segments: list[tuple[bool, list[RawFrame]]], told: set[tuple[str, int, str]]
+) -> list[tuple[bool, list[RawFrame]]]:
+    """Without a library's frames at the end that called the user's: Dask leaves compiled ones in (pandas' ``map_infer``)."""
+    while segments:
+        is_run, raw = segments[-1]
+        item = raw[-1]
+        if ownership.kind_of_frame(item[0]) in (ownership.USER, ownership.ENGINE, ownership.OWN) or _position(item) not in told:
+            break
+        segments = [*segments[:-1], *([(is_run, raw[:-1])] if raw[:-1] else [])]
+    return segments
 
 
 def _users_of(segments: list[tuple[bool, list[RawFrame]]]) -> list[tuple[str, int, str]]:

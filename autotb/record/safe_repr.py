@@ -379,8 +379,10 @@ def rebound(code: types.CodeType) -> frozenset[str]:
 
         names: list[object] = []
         for instruction in dis.get_instructions(code):
-            if "STORE" in instruction.opname or "DELETE" in instruction.opname:
-                value = instruction.argval
+            operation, value = instruction.opname, instruction.argval
+            if operation == "STORE_FAST_LOAD_FAST":  # from Python 3.13 on: it assigns to the first
+                names.append(value[0])
+            elif operation.startswith(("STORE_", "DELETE_")) and not operation.endswith(("_ATTR", "_GLOBAL")):
                 names += value if isinstance(value, tuple) else [value]
         if len(_rebinding) > 1_000:
             _rebinding.clear()

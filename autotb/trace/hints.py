@@ -245,7 +245,7 @@ _UNPICKLED = {"ModuleNotFoundError": "no module", "ImportError": "no module", "A
 _DEATHS = {
     "crash": (
         "it ended as a crash in compiled code does (an extension module, or a library that one calls)",
-        f"{_BY_HAND}, with `python -X faulthandler`, and look at the versions of the packages whose lines are above",
+        f"{_BY_HAND}, with `python -X faulthandler`, and look at the versions of the packages that it calls",
     ),
     "memory": (
         "the kernel ends processes with SIGKILL where there is no memory left",

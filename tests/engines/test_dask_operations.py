@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 
 import pytest
 
@@ -97,6 +98,23 @@ def lacks():
     return dropped.compute()
 
 
+class Rates:
+    def of(self, window):
+        return {1: 0.5, 2: 0.7}[int(window[0])]
+
+
+def rolls():
+    frame = frames.from_pandas(pandas.DataFrame({"a": [1.0, 2.0, 3.0, 4.0]}), npartitions=2)
+    rolled = frame.a.rolling(2).apply(Rates().of, raw=True)
+    return rolled.compute()
+
+
+def reduces():
+    frame = frames.from_pandas(pandas.DataFrame({"a": [1, 2]}), npartitions=2)
+    reduced = frame.a.reduction(lambda part: part.sum(), aggregate=lambda sums: sums["x"], meta=int)
+    return reduced.compute()
+
+
 def delayed():
     table = dask.delayed(pandas.read_csv)("gone.csv", sep=";")
     return table.compute()
@@ -104,7 +122,7 @@ def delayed():
 
 if __name__ == "__main__":
     dask.config.set(scheduler=sys.argv[1], num_workers=2)
-    more = (parts, persists, lacks) if sys.argv[1] == "threads" else ()  # each starts a pool of processes
+    more = (parts, persists, lacks, rolls, reduces) if sys.argv[1] == "threads" else ()  # each starts a pool of processes
     for case in (read, two, astype, group, array, lines, loads, delayed, *more):
         sys.stderr.write(f"=== {case.__name__}\\n")
         sys.stderr.flush()
@@ -141,6 +159,8 @@ def line_of(text):
         ("loads", r"\('from_sequence-loads-\S+', 1\)", "found = rows.map(json.loads)"),
         ("persists", r"\('rates-\w+', 1\)", "rated = frame.map_partitions(rates"),
         ("lacks", r"\('drop-\w+', \d\)", "dropped = frame.map_partitions(pandas"),
+        ("rolls", r"\('_overlap_chunk-\w+', \d\)", "rolled = frame.a.rolling"),
+        ("reduces", r"\('\S+-\w+', \d\)", "reduced = frame.a.reduction"),
         ("array", r"\('mean_chunk-\w+', \d, \d\)", "inverse = matrix.map_blocks"),
     ],
 )
@@ -163,8 +183,13 @@ def test_the_line_that_made_the_operation_and_the_one_that_asked(told, case, key
         "loads": "loads(s='{bad')]",
         "persists": "rates(frame=DataFrame(shape=(1, 1)))]",
         "lacks": "DataFrame.drop(",
+        "astype": "NDFrame.astype(dtype={'a': <class int>})]",
+        "rolls": "of(window=ndarray(" if sys.version_info < (3, 11) else "Rates.of(window=ndarray(",
+        "reduces": "<lambda>(sums=Series(",
     }
     assert f"\n  [{calls.get(case, '')}" in told[case]
+    before, _, _ = told[case].partition("  [in a Dask worker")
+    assert "frames in" not in before.rpartition("  File ")[2], "the worker's library stands before its header"
 
 
 @kit.newer

@@ -31,6 +31,7 @@ ELSEWHERE = {
     "autotb/engines/distributed_results.py": "a part of the adapter of Dask's cluster",
     "autotb/engines/distributed_runs.py": "a part of the adapter of Dask's cluster",
     "autotb/engines/distributed_waits.py": "a part of the adapter of Dask's cluster",
+    "autotb/engines/joblib.py": "it runs on Dask's cluster",
     "autotb/engines/multiprocessing/worker.py": "multiprocess is a copy of it",
     "autotb/engines/prefect.py": "it runs on AnyIO",
     "autotb/engines/torch.py": "PyTorch and torchrun are two adapters",
@@ -50,6 +51,7 @@ ELSEWHERE = {
     "tests/constraints.py": "a version that is held",
     "tests/engines/test_dask_bags.py": "a part of the adapters of Dask and its cluster",
     "tests/engines/test_dask_calls.py": "a part of the adapters of Dask and its cluster",
+    "tests/engines/test_joblib.py": "it runs on Dask's cluster",
     "tests/programs.py": "what a command of the system is for",
 }
 #: Tests of what some engines have, a program an engine.

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from tests import programs
 from tests.engines import kit
 from tests.engines.declared import Engine
 
@@ -115,6 +116,37 @@ def test_a_generator_is_asked_where_it_is_consumed(program):
 def test_a_parallel_within_a_parallel_shows_both(program):
     kit.check(program, "nested:score", frames=["nested", "inner", "score", "divide"], own=("/joblib/",))
     assert kit.submitted(program.story("nested:score")) == ["nested", "inner"]
+
+
+ON_DASK = """\
+import distributed
+import joblib
+
+
+def score(item, scale):
+    return scale / item
+
+
+if __name__ == "__main__":
+    with distributed.Client(processes=False, n_workers=1, threads_per_worker=2, dashboard_address=None):
+        with joblib.parallel_config(backend="dask"):
+            print(joblib.Parallel()(joblib.delayed(score)(item, scale=2) for item in (1, 2)))
+            joblib.Parallel()(joblib.delayed(score)(item, scale=2) for item in (1, 0))
+"""
+
+
+@kit.newer
+def test_what_runs_on_dask_is_told_with_its_task(tmp_path):
+    for module in ("distributed", "joblib"):
+        pytest.importorskip(module)
+    ran = programs.run(tmp_path, ON_DASK, AUTOTB_STYLE="plain", COLUMNS="300")
+    bare = programs.run(tmp_path, ON_DASK, autotb="0")
+
+    assert (ran.status, ran.stdout) == (bare.status, bare.stdout) == (1, "[2.0, 1.0]\n")
+    assert re.search(
+        r"^  \[in a Dask worker, .*task batch_of_score_1_calls-\w+, submitted at \S+main.py:13\b.*\]$", ran.stderr, re.M
+    )
+    assert "\n  [score(item=0, scale=2)]\n" in ran.stderr
 
 
 @kit.newer

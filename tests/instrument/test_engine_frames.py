@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import pickle
+import sys
 
 import pytest
 
@@ -113,6 +114,13 @@ def with_more(function):
     return wrapper
 
 
+class Keeps:
+    def __init__(self, by, first):
+        self.by = by
+        kept = by
+        self.share = first / kept
+
+
 def divided(first, *others, by=0, **more):
     return first / by
 
@@ -125,6 +133,7 @@ def divided(first, *others, by=0, **more):
         (Around(passing(halve)), (0,), {}, "halve(x=0)"),
         (passing(rebinds), (3,), {}, "wrapper(3)"),
         (with_more(halve), (1,), {"more": 2, "by": 0}, "wrapper(1, by=0, …)"),
+        (Keeps, (0, 1), {}, f"{'Keeps.' if sys.version_info >= (3, 11) else ''}__init__(by=0, first=1)"),
         (divided, (1,), {}, "divided(first=1, by=0)"),
         (divided, (1, 2, "b"), {"token": "x"}, "divided(1, 2, 'b', by=0, token=***)"),
         (lambda *args: 1 / args[0], (0, 1), {}, "<lambda>(0, 1)"),

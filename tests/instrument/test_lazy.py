@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+import types
 
 import pytest
 
 from autotb.instrument import lazy
+from autotb.record import shipped_code
 
 PLACE = {"path": "/a.py", "line": 1, "name": "go"}
 
@@ -31,7 +33,8 @@ def through(function):
 
 def failed(function):
     code = function.__code__
-    frame = {"path": code.co_filename, "name": code.co_name, "line": code.co_firstlineno + 1, "kind": "user"}
+    line = code.co_firstlineno + (code.co_name != "<lambda>")
+    frame = {"path": code.co_filename, "name": code.co_name, "line": line, "kind": "user"}
     hop = {"frames": [{"path": "/engine.py", "kind": "engine"}, frame]}
     lazy.note_made(hop)
     return hop.get("made")
@@ -64,6 +67,22 @@ def test_an_operation_is_found_by_its_functions_first_frame(value, function):
 
     assert failed(function)["name"] == "through"
     assert failed(user_gives) is None
+
+
+def test_two_functions_of_one_line_that_were_given_at_one_are_of_that_line():
+    first, second = (lambda row: row), (lambda rows: rows)
+    for function in (first, second):
+        user_gives(function)
+
+    assert failed(first)["name"] == "through"
+
+
+def test_a_method_whose_class_was_unpickled_here_is_found_by_its_name_and_lines():
+    unpickled = types.FunctionType(plain.__code__.replace(co_filename=shipped_code.NAME), globals())
+    user_gives(unpickled)
+
+    assert failed(plain)["name"] == "through"
+    assert failed(given) is None
 
 
 def test_a_function_that_was_given_at_two_lines_is_of_neither():
