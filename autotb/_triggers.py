@@ -121,6 +121,8 @@ TRIGGERS = {
     "pyspark.sql.pandas.map_ops": ("autotb.engines.pyspark",),
     "pyspark.sql.udf": ("autotb.engines.pyspark",),
     "pyspark.util": ("autotb.engines.pyspark",),
+    "pyspark.worker": ("autotb.engines.pyspark",),
+    "pyspark.worker_util": ("autotb.engines.pyspark",),
     "ray": ("autotb.engines.ray",),
     "ray._private.function_manager": ("autotb.engines.ray",),
     "ray._private.log": ("autotb.engines.ray",),

@@ -33,7 +33,7 @@ def hop(
     engine: str, where: str, pid: int | None, exitcode: int | None, left: Remains | None, call: str | None = None, **more: Any
 ) -> Hop:
     """What is known of one dead worker; ``call`` where the driver knows it better than the worker's own few words."""
-    call = call or (left.text if left is not None and left.running and settings.switch("args") else None)
+    call = call or (left.text if left is not None and left.running and settings.switch("args") else "") or None
     place = {"engine": engine, "where": where, "pid": pid, "host": build.host()}
     told = [doing(left, engine in _AT_ONCE, engine not in _NOT_ALL)]
     if exitcode != 0 or left is None or left.state != status_file.RAISED:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from autotb import engine_facts
 from autotb.assumption import Attributes, Lost
-from autotb.engines.pyspark import records
+from autotb.engines.pyspark import deaths, driver, records
 from autotb.instrument import engine_frames, lazy
 from autotb.instrument.patch import Patch, noise_is_kept
 from autotb.record import annotate, build, capture, ownership, static
@@ -58,6 +58,8 @@ MODULES = (
     "pyspark.context",
     "pyspark.rdd",
     "pyspark.util",
+    "pyspark.worker",
+    "pyspark.worker_util",
     "pyspark.sql.pandas.map_ops",
     "pyspark.sql.pandas.group_ops",
     "pyspark.sql.udf",
@@ -72,19 +74,22 @@ TESTED = "3.5 to 4.3"
 
 _PYTHON = re.compile(r"Traceback \(most recent call last\):\n.*?(?=\n\s*\tat |\n SQLSTATE|\Z)", re.S)
 _JOINTS = re.compile(r"\n\n(The above exception was the direct cause|During handling of the above exception, another)[^\n]*:\n\n")
+_QUOTING = ("PythonException", "Py4JJavaError")
 _LOGGERS = ("org.apache.spark.executor.Executor", "org.apache.spark.scheduler.TaskSetManager")
 
 
 def _open(exc: BaseException) -> engine_facts.Opened | None:
     kind = type(exc)
-    if kind.__name__ not in ("PythonException", "Py4JJavaError") or kind.__module__.partition(".")[0] not in ("pyspark", "py4j"):
+    if static.module(kind).partition(".")[0] not in ("pyspark", "py4j"):
         return None
     text = str(exc)
-    found = _PYTHON.search(text)
+    found = _PYTHON.search(text) if kind.__name__ in _QUOTING else None
     if found is not None:
         return engine_frames.opened_text(exc, found[0])
     told, _, stack = text.partition("\n\tat ")
-    hidden = f" ({stack.count(chr(10)) + 1} lines of the JVM's stack hidden; str() of the exception has them)" if stack else ""
+    if not stack:
+        return None
+    hidden = f" ({stack.count(chr(10)) + 1} lines of the JVM's stack hidden; str() of the exception has them)"
     return engine_facts.Opened(headline=engine_frames.named(f"{kind.__module__}.{kind.__qualname__}", told.strip() + hidden))
 
 
@@ -115,8 +120,10 @@ def _wrap_convert(original: Function) -> Function:
 def _note(converted: Any) -> None:
     """The worker's record; without one, the frames that PySpark has made of the text."""
     tb = getattr(converted, "__traceback__", None)
-    found = _PYTHON.search(str(converted))
+    text = str(converted)
+    found = _PYTHON.search(text)
     if found is None:
+        deaths.note(converted, text, _most_attempts())
         return
     frames = _brought(converted, tb) if tb is not None and engine_frames.has_user_frame(tb) else []
     tree = records.found(found[0], _most_attempts()) or (_of_text(found[0], frames) if frames else None)
@@ -212,13 +219,16 @@ PATCHES = (
     Patch(
         "pyspark.java_gateway",
         "launch_gateway",
-        records.telling,
+        driver.telling,
         also=_STARTS_A_JVM,
         optional=True,
         costs=Lost.SETTINGS,
     ),
     Patch(_WORKER, "handle_worker_exception", records.keeping, optional=True, costs=records.COSTS),
     Patch("pyspark.serializers", "write_with_length", records.keeping_sent, optional=True, costs=records.COSTS),
+    Patch("pyspark.worker_util", "read_command", deaths.noting, also=("pyspark.worker",), optional=True, costs=deaths.COSTS),
+    Patch("pyspark.worker", "read_command", deaths.noting, optional=True, costs=deaths.COSTS),  # before Spark 4
+    Patch("pyspark.worker", "report_times", deaths.ending, optional=True, costs=deaths.COSTS),
     Patch("pyspark.errors.exceptions.captured", "convert_exception", _wrap_convert, optional=True, costs=Lost.RECORD),
     Patch("pyspark.errors.exceptions.connect", "convert_exception", _wrap_convert, optional=True, costs=Lost.RECORD),
     *(

@@ -1,8 +1,8 @@
 """The records of Spark's Python workers: a file each, in a folder of the driver's, for a driver on the same machine.
 
-A worker's error passes the JVM as text, through its logs as well: nothing is added to that.  The driver makes a folder before it
-starts the JVM, whose workers inherit its name; a worker that fails leaves there what it knows, under a hash of the very text that
-it sends.  Where there is no such folder, on another machine, the text is all.
+A worker's error passes the JVM as text, through its logs as well: nothing is added to that.  A worker that fails leaves in its
+driver's folder what it knows, under a hash of the very text that it sends.  Where there is no such folder, on another machine,
+the text is all.
 
 Flows in: an error in a worker; the text of one in the driver.  Flows out: a record, and of what partition, stage and attempt it
 is.
@@ -10,20 +10,18 @@ is.
 
 from __future__ import annotations
 
-import atexit
 import copy
 import functools
 import hashlib
 import json
 import os
-import shutil
 import sys
-import tempfile
 import time
 from typing import TYPE_CHECKING, Any
 
 from autotb.assumption import Attributes
-from autotb.instrument import attempts, engine_frames, inherited_settings
+from autotb.engines.pyspark import driver
+from autotb.instrument import attempts, engine_frames
 from autotb.record import build, capture, static
 
 if TYPE_CHECKING:
@@ -32,51 +30,19 @@ if TYPE_CHECKING:
     from autotb.instrument.types import Function
     from autotb.record.schema import Tree
 
-FOLDER = "_AUTOTB_SPARK_RECORDS"  # no setting: those begin with ``AUTOTB_``
 COSTS = "the arguments, the variables, the process and the partition of a failed Spark task"
-CONTEXT = Attributes("pyspark.taskcontext", "TaskContext", "partitionId", "stageId", "attemptNumber", costs=COSTS)
+CONTEXT = Attributes(
+    "pyspark.taskcontext", "TaskContext", "partitionId", "stageId", "attemptNumber", "taskAttemptId", costs=COSTS
+)
 _MOST = 200  # files
 _LARGEST = 1_000_000  # bytes of one
 
 _AGAIN = 5.0  # seconds in which one failure is told twice: ``toPandas`` makes two exceptions of it
 
-_folder = ""
 _last: tuple[str, float, Tree] | None = None
 
 
 # In the driver
-
-
-def folder() -> str:
-    """This driver's folder, made once; it goes with the program."""
-    global _folder
-    if not _folder:
-        _folder = tempfile.mkdtemp(prefix="autotb-spark-")
-        atexit.register(_remove, _folder, os.getpid())
-    return _folder
-
-
-def _remove(path: str, pid: int) -> None:
-    if os.getpid() == pid:  # and not in a forked child
-        shutil.rmtree(path, ignore_errors=True)
-
-
-def telling(original: Function) -> Function:
-    """Starts the JVM, which starts the workers, in the environment of this process."""
-    start = inherited_settings.telling(original)
-
-    @functools.wraps(original)
-    def launch_gateway(*args: object, **kwargs: object) -> Any:
-        try:
-            os.environ[FOLDER] = folder()
-        except Exception:
-            pass  # no temporary folder: the text is read
-        try:
-            return start(*args, **kwargs)
-        finally:
-            os.environ.pop(FOLDER, None)
-
-    return launch_gateway
 
 
 def found(text: str, most: int) -> Tree | None:
@@ -85,7 +51,7 @@ def found(text: str, most: int) -> Tree | None:
     Tasks of one stage fail of the same with the same words, and Spark does not say of which it tells: then it is one of them.
     """
     global _last
-    if not _folder:
+    if not driver.folder():
         return None
     if _last is not None and _last[0] == text and time.monotonic() - _last[1] < _AGAIN:
         return copy.deepcopy(_last[2])
@@ -95,21 +61,24 @@ def found(text: str, most: int) -> Tree | None:
 
 
 def _found(text: str, most: int) -> Tree | None:
-    read = [_read(os.path.join(_folder, name)) for name in os.listdir(_folder) if name.startswith(_key(text))]
+    read = [_read(os.path.join(driver.folder(), name)) for name in os.listdir(driver.folder()) if name.startswith(_key(text))]
     tasks = [each for each in read if each is not None and capture.is_tree(each.get("tree"))]
     if not tasks:
         return None
     stage = max(each["stage"] for each in tasks)
     tasks = sorted((each for each in tasks if each["stage"] == stage), key=lambda each: (-each["attempt"], each["partition"]))
     task, partitions = tasks[0], {each["partition"] for each in tasks}
-    label = f"partition {task['partition']:,}" + (f" (of {len(partitions):,} that failed so)" if len(partitions) > 1 else "")
-    label += f", stage {stage:,}" if stage >= 0 else ""
-    if task["attempt"]:
-        label += f", {attempts.said(task['attempt'] + 1, most, [])}"
     tree: Tree = task["tree"]
     if task["partition"] >= 0:
-        tree["hops"][0]["label"] = label
+        tree["hops"][0]["label"] = label(task["partition"], stage, task["attempt"], most, len(partitions))
     return tree
+
+
+def label(partition: int, stage: int, attempt: int, most: int, alike: int = 1) -> str:
+    """Which task it is, for its header; ``most`` is how often Spark tries one, ``alike`` how many failed so."""
+    told = f"partition {partition:,}" + (f" (of {alike:,} that failed so)" if alike > 1 else "")
+    told += f", stage {stage:,}" if stage >= 0 else ""
+    return told + (f", {attempts.said(attempt + 1, most, [])}" if attempt else "")
 
 
 def _read(path: str) -> Any:
@@ -149,7 +118,7 @@ def keeping(original: Function) -> Function:
 
     @functools.wraps(original)
     def handle_worker_exception(e: BaseException, outfile: Any, *more: object, **named: object) -> Any:
-        path = os.environ.get(FOLDER)
+        path = os.environ.get(driver.FOLDER)
         if path is None:
             return original(e, outfile, *more, **named)
         heard = _Heard(outfile)
@@ -172,7 +141,7 @@ def keeping_sent(original: Function) -> Function:
         error = sys.exc_info()[1]
         if error is not None:
             try:
-                path = os.environ.get(FOLDER)
+                path = os.environ.get(driver.FOLDER)
                 if path is not None and _is_workers(sys._getframe(2)):
                     _keep(path, error, obj.decode("utf-8", "replace"))
             except Exception:
@@ -202,13 +171,22 @@ def _keep(path: str, exc: BaseException, text: str) -> None:
 
 
 def _task() -> tuple[int, int, int]:
-    module = sys.modules.get("pyspark.taskcontext")
-    context = module.TaskContext.get() if module is not None else None
-    known = CONTEXT.read(context) if context is not None else None
+    known = CONTEXT.read(context) if (context := _context()) is not None else None
     if known is None:
         return -1, -1, 0
-    partition, stage, attempt = (int(each()) for each in known)
+    partition, stage, attempt = (int(each()) for each in known[:3])
     return partition, stage, attempt
+
+
+def number() -> tuple[int, int]:
+    """The number of the task that runs, which is Spark's TID, and its partition; -1 where there is none."""
+    known = CONTEXT.read(context) if (context := _context()) is not None else None
+    return (int(known[3]()), int(known[0]())) if known is not None else (-1, -1)
+
+
+def _context() -> Any:
+    module = sys.modules.get("pyspark.taskcontext")
+    return module.TaskContext.get() if module is not None else None
 
 
 def _key(text: str) -> str:

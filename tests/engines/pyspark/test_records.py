@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from autotb.engines.pyspark import records
+from autotb.engines.pyspark import driver, records
 from tests import programs
 from tests.engines import kit
 from tests.programs import Ran, sections
@@ -151,7 +151,7 @@ TEXT = "Traceback (most recent call last):\nValueError: no"
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    monkeypatch.setattr(records, "_folder", str(tmp_path))
+    monkeypatch.setattr(driver, "_folder", str(tmp_path))
     monkeypatch.setattr(records, "_last", None)
     return tmp_path
 
