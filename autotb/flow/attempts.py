@@ -37,17 +37,19 @@ UNSET: Any = _Unset()  # an option that was not given: None may be meant for the
 
 @dataclass(frozen=True)
 class Policy:
-    """How often a call is tried, on which errors, after how long; and how long an attempt may take."""
+    """How often a call is tried, on which errors, after how long; how long an attempt may take, and how many ``outputs``
+    it gives, where there are several."""
 
     timeout: float | None = None
     retries: int = 0
     retry_on: tuple[type[Exception], ...] = (Exception,)
     wait: float = 0.1
+    outputs: int | None = None
 
     @property
     def is_needed(self) -> bool:
         """Whether calls are to be made in another way than just so."""
-        return self.timeout is not None or self.retries > 0
+        return self.timeout is not None or self.retries > 0 or self.outputs is not None
 
     def changed(self, **options: Any) -> Policy:
         """The same with other options.  Raises TypeError and ValueError for what cannot be meant."""
@@ -124,7 +126,7 @@ class Attempts:
         self.timed_out += self._is_late
         if error is None:
             self.earlier = []
-            return value
+            return value if self.policy.outputs is None else _several(value, self.policy.outputs)
         try:
             raise error
         finally:
@@ -215,6 +217,17 @@ class Attempts:
         until = time.monotonic() + seconds
         while not self.is_over() and (left := until - time.monotonic()) > 0:
             time.sleep(min(left, _SLICE))
+
+
+def _several(value: Any, count: int) -> tuple[Any, ...]:
+    """The values that a call is to have given; so they may come from a generator.  Raises TypeError and ValueError for others."""
+    try:
+        given = tuple(value)
+    except TypeError:
+        raise TypeError(f"the call gave one {type(value).__name__} where outputs={count} says {count} values") from None
+    if len(given) != count:
+        raise ValueError(f"the call gave {len(given)} value{'' if len(given) == 1 else 's'} where outputs={count} says {count}")
+    return given
 
 
 class _ExpiredError(Exception):

@@ -24,7 +24,7 @@ from autotb.flow.scheduler import Running
 from autotb.flow.schedules import SCHEDULES
 from autotb.flow.snapshots import ErrorSnapshot
 from autotb.flow.step_inputs import shape_of
-from autotb.flow.steps import Nest, Node, Output, Part, Step, as_step, checked_outputs, nest_of, user_site
+from autotb.flow.steps import Nest, Node, Output, Part, Step, as_step, nest_of, user_site
 from autotb.flow.store import Folder, Memory, refuse_existing
 
 Progress = Callable[[int, int, int, int], object]
@@ -164,7 +164,7 @@ class Flow:
         """
         axes = along.checked(over)
         made, constants = as_step(step).tried(constants, timeout=timeout, retries=retries, retry_on=retry_on, wait=wait)
-        checked_outputs(outputs)
+        made = made.giving(outputs)
         if not iterables_or_outputs:
             raise TypeError(f"{made.name}: map takes at least one iterable or output after the step")
         inputs = tuple([self._input(made, one, product) for one in iterables_or_outputs])
@@ -219,8 +219,7 @@ class Flow:
         Raises TypeError where the step cannot be called so.
         """
         made, kwargs = as_step(step).tried(kwargs, timeout=timeout, retries=retries, retry_on=retry_on, wait=wait)
-        checked_outputs(outputs)
-        return self._parts(self._added(made, False, args_or_outputs, kwargs, False), outputs, self.call)
+        return self._parts(self._added(made.giving(outputs), False, args_or_outputs, kwargs, False), outputs, self.call)
 
     def run(self) -> Results:
         """Run all steps, and wait for them.

@@ -64,6 +64,14 @@ class Step:
         ours = {name: value for name, value in given.items() if name not in theirs}
         return replace(self, policy=self.policy.changed(**ours)), {**constants, **theirs}
 
+    def giving(self, outputs: int | None) -> Step:
+        """The step whose calls give so many values.  Raises ValueError for what is no number of outputs."""
+        if outputs is None:
+            return self
+        if not isinstance(outputs, int) or isinstance(outputs, bool) or outputs < 1:
+            raise ValueError(f"outputs is how many values a call gives, at least 1, not {outputs!r}")
+        return replace(self, policy=replace(self.policy, outputs=outputs))
+
 
 def step(
     fn: Callable[..., Any],
@@ -139,12 +147,6 @@ def checked_chunksize(chunksize: Any) -> int | None:
     if chunksize is not None and (not isinstance(chunksize, int) or isinstance(chunksize, bool) or chunksize < 1):
         raise ValueError(f"chunksize is a number of calls, at least 1, not {chunksize!r}")
     return chunksize
-
-
-def checked_outputs(outputs: Any) -> None:
-    """Raises ValueError for what is no number of outputs."""
-    if outputs is not None and (not isinstance(outputs, int) or isinstance(outputs, bool) or outputs < 1):
-        raise ValueError(f"outputs is how many values a call gives, at least 1, not {outputs!r}")
 
 
 def name_of(fn: Any) -> str:
