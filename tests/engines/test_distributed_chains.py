@@ -146,7 +146,7 @@ import dask
 import dask.bag
 from distributed import Client, LocalCluster, Queue, Variable, wait
 
-from autotb.engines import distributed, distributed_chains
+from autotb.engines import distributed_chains, distributed_failures
 
 
 def price(item):
@@ -168,7 +168,7 @@ def say(text):
 
 
 def books(*more):
-    kept = distributed._failed, distributed_chains._roots, distributed_chains._followers, *more
+    kept = distributed_failures._failed, distributed_chains._roots, distributed_chains._followers, *more
     print("kept:", *map(len, kept))
 
 
@@ -186,9 +186,9 @@ def job(name):
             say(f"{name}_slow")
             root = client.submit(price, 4, key="slow root")
             wait(root)
-            distributed.callsite.remember = slowly
+            distributed_failures.callsite.remember = slowly
             late = client.submit(add_tax, root, key="slow tax")
-            distributed.callsite.remember = remember
+            distributed_failures.callsite.remember = remember
             client.sync(settled)
             print("late:", *distributed_chains.alike(client.id, late.key))
             late.exception()
@@ -197,13 +197,13 @@ def job(name):
             say(f"{name}_closed")
             held = chained(client, client.submit(price, 3, key=f"{name} dropped"), name, 2)
             wait(held)
-            while (client.id, held.key) not in distributed._failed:
+            while (client.id, held.key) not in distributed_failures._failed:
                 time.sleep(0.01)
     say(f"{name}_after")
     books(distributed_chains._dropped)
 
 
-remember = distributed.callsite.remember
+remember = distributed_failures.callsite.remember
 
 
 def slowly(*what):

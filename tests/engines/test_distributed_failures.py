@@ -1,0 +1,139 @@
+"""Failed Dask tasks that nobody asks for: told once, as soon as nobody can, in a real cluster of processes and of threads."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.engines import kit
+
+LOST = """
+import logging, sys, time
+from distributed import Client, LocalCluster, fire_and_forget, wait
+
+def parse(x):
+    return 1 / x
+
+def store(x):
+    raise KeyError(f"bucket-{x}")
+
+def add(a, b):
+    return a + b
+
+def told(text):
+    # what is told comes from the client's or the scheduler's loop
+    deadline = time.monotonic() + 30
+    while text not in seen.read() and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+class Seen:
+    def __init__(self, stream):
+        self.stream, self.text = stream, ""
+    def write(self, text):
+        self.text += text
+        return self.stream.write(text)
+    def read(self):
+        return self.text
+    def __getattr__(self, name):
+        return getattr(self.stream, name)
+
+def main(case, kind):
+    global seen
+    with LocalCluster(n_workers=2, threads_per_worker=1, processes=kind == "processes", dashboard_address=None) as cluster:
+        with Client(cluster) as client:
+            seen = sys.stderr = Seen(sys.stderr)
+            if case == "forgotten":
+                fire_and_forget(client.submit(store, 7))
+                told("bucket-7")
+            elif case == "forgotten_chain":
+                fire_and_forget(client.submit(add, client.submit(store, 7), 1))
+                told("bucket-7")
+            elif case == "second":
+                first, second = client.submit(parse, 0), client.submit(store, 7)
+                try:
+                    first.result()
+                except ZeroDivisionError:
+                    pass
+                wait(second)
+                del second
+                told("bucket-7")
+            elif case == "later":
+                try:
+                    client.submit(store, 7).result()
+                except KeyError:
+                    pass
+                future = client.submit(store, 7, pure=False)
+                wait(future)
+                del future
+                told("bucket-7")
+            elif case == "chain":
+                first = client.submit(store, 7)
+                try:
+                    client.submit(add, first, 1).result()
+                except KeyError:
+                    pass
+            elif case == "ends":
+                futures = client.map(store, range(10))
+                wait(futures)
+                client.gather(futures)
+            elif case == "logs":
+                handler = logging.FileHandler("worker.log")
+                if kind == "processes":
+                    def listen():
+                        import logging
+                        logging.getLogger("distributed.worker").addHandler(logging.FileHandler("worker.log"))
+                    client.run(listen)
+                else:
+                    logging.getLogger("distributed.worker").addHandler(handler)
+                try:
+                    client.submit(store, 7).result()
+                except KeyError:
+                    pass
+                deadline = time.monotonic() + 30
+                while "bucket-7" not in str(client.get_worker_logs()) and time.monotonic() < deadline:
+                    time.sleep(0.05)
+                print("Compute Failed" in str(client.get_worker_logs()), "Compute Failed" in open("worker.log").read())
+            sys.stderr = seen.stream
+            sys.stderr.write("=== served\\n")
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
+"""
+
+
+@kit.newer
+@pytest.mark.parametrize("kind", ["processes", "threads"])
+@pytest.mark.parametrize("case", ["forgotten", "forgotten_chain", "second", "later"])
+def test_an_error_that_nobody_can_ask_for_is_told_at_once(run, case, kind):
+    before, _, after = run(LOST, case, kind).stderr.partition("=== served\n")
+
+    assert before.count("autotb: the exception of a failed future was never retrieved, submitted at ") == 1
+    assert before.count("KeyError: 'bucket-7'") == 1
+    assert "Compute Failed" not in before + after
+    assert "never retrieved" not in after
+
+
+@kit.newer
+def test_what_depends_on_a_task_brings_the_very_error_and_no_other(run):
+    assert "never retrieved" not in run(LOST, "chain", "processes").stderr
+
+
+@kit.newer
+def test_a_program_that_ends_with_the_error_of_a_gather_counts_the_rest_in_one_line(run):
+    ran = run(LOST, "ends", "processes", AUTOTB_STYLE="plain")
+
+    assert "autotb: 9 more futures failed: 9 × KeyError, at " in ran.stderr
+    assert "never retrieved" not in ran.stderr
+    assert re.search(r"^KeyError: 'bucket-\d'$", ran.stderr, re.M)
+
+
+@kit.newer
+@pytest.mark.parametrize("kind", ["processes", "threads"])
+def test_the_terminal_alone_is_spared_the_workers_records(run, kind):
+    ours = run(LOST, "logs", kind)
+    bare = run(LOST, "logs", kind, autotb="0")
+
+    assert ours.stdout == bare.stdout == "True True\n"
+    assert "Compute Failed" not in ours.stderr
+    assert "Compute Failed" in bare.stderr
