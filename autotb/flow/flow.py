@@ -155,7 +155,8 @@ class Flow:
 
         Of an output of two dimensions or more ``over`` says what a call takes: ``over=1`` the elements along axis 1 as a list (so
         that the result has the shape which ``numpy.mean(array, axis=1)`` has), ``over=(0, 1)`` those along both as a nested list,
-        ``over=()`` each element by itself.  Inputs of one dimension beside it are taken element by element.
+        ``over=()`` each element by itself.  Inputs of one dimension beside it are taken element by element; one of fewer
+        dimensions than what is left of it has the shape of its last axes, and is broadcast along the others, as numpy does it.
 
         Returns an :class:`Output`, or a tuple of them.
 
@@ -394,7 +395,7 @@ class Flow:
         for one in inputs:
             count = max(self._dimensions[one.name], 1) if isinstance(one, Output) else 1  # a single call gives one, so to say
             counts.append(count - len(over) if over and count > 1 else count)
-        return sum(counts) if product else counts[0]
+        return sum(counts) if product else max(counts)
 
 
 def _is_iterable(value: Any) -> bool:

@@ -437,9 +437,11 @@ class Work:
         return left_out.split(self.on_error, scan(self.constants, self.known, self.containers), self.known)
 
     def _places(self, which: int, ats: Sequence[int]) -> Sequence[int]:
-        """Where on one axis these elements are: for a product, whose axes follow each other, not where they are in the result."""
+        """Where on one axis these elements are: where they are in the result, but for a product, whose axes follow each other,
+        and for an axis that is broadcast along those before it."""
         if not self.node.product:
-            return ats
+            size = math.prod(self.axes[which].shape)
+            return ats if size == self.size or self.reader is not None else [at % size for at in ats]
         before = sum(len(axis.shape) for axis in self.axes[:which])
         axis = self.axes[which]
         if not axis.shape:
@@ -503,8 +505,9 @@ class Work:
         sizes = [math.prod(axis.shape) for axis in self.axes]
         sound = [[at for at in range(size) if not axis.is_error(at)] for axis, size in zip(self.axes, sizes, strict=True)]
         if not self.node.product:
-            together = set(sound[0]).intersection(*sound[1:])
-            sound = [sorted(together)] * len(self.axes)
+            good = [set(ats) for ats in sound]
+            together = [at for at in range(self.size) if all(at % size in ats for ats, size in zip(good, sizes, strict=True))]
+            sound = [sorted({at % size for at in together}) for size in sizes]
         return [list(axis.take(ats)) for axis, ats in zip(self.axes, sound, strict=True)]
 
 
@@ -545,20 +548,23 @@ def _source(value: Any, known: Any) -> tuple[Any, Any]:
 
 
 _MIXED = (
-    "; what is taken beside an array of several dimensions has its shape: let the step that made the array give with each of its "
-    "elements what belongs to it, or make the other one of the same inputs with product=True"
+    "; what is taken beside an array of several dimensions has its shape, or that of its last axes, as numpy broadcasts: let the "
+    "step that made the array give with each of its elements what belongs to it, or make the other one of the same inputs with "
+    "product=True"
 )
 
 
 def shape_of(name: str, shapes: list[tuple[int, ...]], product: bool) -> tuple[int, ...]:
-    """The shape of a map's result.  Raises ValueError where the inputs do not fit together."""
+    """The shape of a map's result; an input of fewer dimensions has the shape of the others' last axes, and is broadcast along
+    those before them, as numpy does it.  Raises ValueError where the inputs do not fit together."""
     if product:
         return tuple(length for shape in shapes for length in shape)
-    if len(set(shapes)) > 1:
+    longest = max(shapes, key=len)
+    if any(shape != longest[len(longest) - len(shape) :] for shape in shapes):
         told = ", ".join(str(shape[0]) if len(shape) == 1 else str(shape) for shape in shapes)
         same = all(len(shape) == len(shapes[0]) for shape in shapes)
         raise ValueError(f"{name}: the iterables have different lengths: {told}{'' if same else _MIXED}")
-    return shapes[0]
+    return longest
 
 
 def _take(values: list[Any], ats: Sequence[int]) -> list[Any]:

@@ -297,8 +297,8 @@ def test_one_of_several_outputs_is_told_as_its_own_and_is_no_call(tmp_path, capl
 def test_an_input_of_one_dimension_beside_an_array_of_several_says_what_to_do():
     flow = Flow(progress=False)
     grid = flow.map(add, [1, 2, 3], [4, 5], product=True)
-    with pytest.raises(ValueError, match=r"\(3, 2\), 2; what is taken beside .* has its shape: let the step"):
-        flow.map(add, grid, [1, 2], over=())
+    with pytest.raises(ValueError, match=r"\(3, 2\), 3; what is taken beside .* has its shape, or .* last axes.*: let the step"):
+        flow.map(add, grid, [1, 2, 3], over=())
 
 
 @pytest.mark.parametrize("mode", ["raise", "continue"])

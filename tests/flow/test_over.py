@@ -81,6 +81,24 @@ def test_what_has_one_dimension_goes_beside_the_rows(flow):
     assert together(results[crossed]) == [[101, 201], [121, 221]]
 
 
+def test_what_has_the_shape_of_the_last_axes_is_broadcast_along_the_others(flow):
+    """A fold each, which is not known before it is made, beside a model each of parameters and folds."""
+    folds = flow.call(step(list, name="folds"), "abc")
+    models = flow.map(lambda number, fold: number * ord(fold), range(1, 3), folds, product=True)
+    rate = flow.map(step(lambda number: 60 / number, name="rate"), [1, 0, 2])
+    scored = flow.map(lambda fold, model, rate: f"{fold}{model // ord(fold)}{rate:g}", folds, models, rate, over=())
+    by_row = flow.map(step(lambda name, row: f"{name}{len(row)}", name="by_row"), ["x", "y"], models, over=1)
+    doubled = flow.map(step(lambda one: one * 2, name="doubled"), scored, over=())
+    results = flow.run()
+
+    assert numpy.shape(results[scored]) == (2, 3)
+    assert [one for row in results[doubled] for one in row if isinstance(one, str)] == [
+        one * 2 for one in ("a160", "c130", "a260", "c230")
+    ]
+    assert [row[1].get_root_causes()[0].call for row in results[scored]] == ["<lambda>(number=0)"] * 2
+    assert list(results[by_row]) == ["x3", "y3"]
+
+
 def test_outputs_of_a_step_go_element_by_element(flow):
     low, high = flow.map(step(divmod), [7, 8], [2, 3], product=True, outputs=2)
     sums = flow.map(add, low, high, over=())

@@ -38,6 +38,8 @@ def before():
         ([(3,)], False, (3,)),
         ([(3,), (3,)], False, (3,)),
         ([(2, 3), (2, 3)], False, (2, 3)),
+        ([(3,), (2, 3)], False, (2, 3)),
+        ([(4, 2, 3), (2, 3), (3,)], False, (4, 2, 3)),
         ([(2,), (3,)], True, (2, 3)),
         ([(2, 3), (4,)], True, (2, 3, 4)),
         ([(0,), (3,)], True, (0, 3)),
@@ -47,7 +49,9 @@ def test_the_shape_of_a_map(shapes, product, shape):
     assert step_inputs.shape_of("a", shapes, product) == shape
 
 
-@pytest.mark.parametrize(("shapes", "says"), [([(1,), (2,)], "a: .*lengths: 1, 2"), ([(2, 3), (6,)], r"lengths: \(2, 3\), 6")])
+@pytest.mark.parametrize(
+    ("shapes", "says"), [([(1,), (2,)], "a: .*lengths: 1, 2"), ([(2, 3), (2,)], r"lengths: \(2, 3\), 2; .* last axes")]
+)
 def test_shapes_that_do_not_fit_are_told(shapes, says):
     with pytest.raises(ValueError, match=says):
         step_inputs.shape_of("a", shapes, False)
