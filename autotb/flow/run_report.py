@@ -16,7 +16,7 @@ from autotb.flow import left_out, result_log, store, table
 from autotb.flow.index import Index, opened
 from autotb.flow.result_log import FAILED, SKIPPED, STATE
 from autotb.flow.steps import Part
-from autotb.flow.tallies import Tally
+from autotb.flow.tallies import Tally, displayed
 from autotb.record import arrival
 from autotb.render import clean
 from autotb.trace.failure_groups import Groups
@@ -32,14 +32,14 @@ def text(folder: str, draw: Any) -> str:
     """
     with closing(opened(folder)) as index:
         tallies = _tallies(index)
-        live = [_going_on(index, tallies)] if index.is_live else []
+        state = _going_on(index, tallies) if index.is_live else _left_off(index, tallies)
         groups = Groups()
         for *_, told in _failures(index, folder):
             if "trace" in told:
                 groups.add(Trace.from_dict(told["trace"]))
             else:
                 groups.add_line(clean.line(told["error"]))
-    return table.text(tallies, [*live, *groups.texts(draw)])
+    return table.text(tallies, [*filter(None, [state]), *groups.texts(draw)])
 
 
 def failed(folder: str) -> str:
@@ -82,8 +82,7 @@ def _call(told: dict[str, Any]) -> str:
 
 def _going_on(index: Index, tallies: dict[str, Tally]) -> str:
     """How far the run is that goes on, and how long it will take at the pace that it has had."""
-    settled, total = (sum(getattr(tally, name) for tally in tallies.values()) for name in ("done", "total"))
-    unknown = _checked(index.execute("SELECT COUNT(*) FROM steps WHERE shape IS NULL")[0][0], int)
+    settled, total, unknown = _settled(index, tallies)
     said = f"the run goes on: {settled:,} of {total:,} calls are settled"
     more = sum(tally.is_open for tally in tallies.values())
     if more:
@@ -97,6 +96,24 @@ def _going_on(index: Index, tallies: dict[str, Tally]) -> str:
     pace = (settled - before) / elapsed
     said += f"; {pace:,.1f} a second since it began {table.seconds(elapsed)} ago"
     return said if unknown or more else f"{said}, {table.seconds((total - settled) / pace)} left at this pace"
+
+
+def _left_off(index: Index, tallies: dict[str, Tally]) -> str:
+    """How far a run came that was killed, interrupted or ended by an error; empty for one that came to its end."""
+    settled, total, unknown = _settled(index, tallies)
+    if settled >= total and not unknown and not any(tally.is_open for tally in tallies.values()):
+        return ""
+    return (
+        f"the run is not complete, and no process is at it: at least {settled:,} of {total:,} calls are settled; "
+        "its script goes on with resume=True"
+    )
+
+
+def _settled(index: Index, tallies: dict[str, Tally]) -> tuple[int, int, int]:
+    """How many calls are, of how many, and of how many steps it is not known yet how many they have."""
+    shown = displayed(tallies).values()
+    unknown = _checked(index.execute("SELECT COUNT(*) FROM steps WHERE shape IS NULL")[0][0], int)
+    return sum(tally.done for tally in shown), sum(tally.total for tally in shown), int(unknown)
 
 
 def _tallies(index: Index) -> dict[str, Tally]:

@@ -115,6 +115,19 @@ def test_a_run_that_goes_on_is_told_of_and_is_not_held_up(tmp_path, executor):
     assert "goes on" not in ended.stdout
 
 
+def test_a_run_that_was_left_off_says_how_to_go_on(tmp_path):
+    flow = Flow("threads", progress=False, run_folder=tmp_path / "run")
+    _, one = flow.call(divmod, 7, 2, outputs=2)
+    flow.map(invert, flow.call(lambda one: [one, 0], one))
+    with pytest.raises(ZeroDivisionError):
+        flow.run()
+
+    told = run_report.text(str(tmp_path / "run"), str)
+    assert re.search(
+        r"\nthe run is not complete, and no process is at it: at least [23] of 4 calls are settled; its script ", told
+    ), told
+
+
 def test_calls_that_failed_are_listed_by_what_they_failed_of(tmp_path):
     flow = Flow(error_handling="continue", progress=False, run_folder=tmp_path / "run")
     flow.map(double, flow.map(invert, [1, 0, "a", 0]))
