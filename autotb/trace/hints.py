@@ -116,6 +116,26 @@ def _only_here(trace: Trace) -> dict[str, str] | None:
     return {**found, "theirs": f" ({found['theirs']})" if found["theirs"] else ""}
 
 
+_NO_GLOBAL = re.compile(r"name '(?P<name>[^']+)' is not defined")
+
+
+def _no_global(trace: Trace) -> dict[str, str] | None:
+    """A function of the main script was sent without a global that it uses, or the script was imported without what it guards."""
+    root = trace.root_cause
+    found = _NO_GLOBAL.match(root.message) if root.type == "NameError" else None
+    main = sys.modules.get("__main__")
+    if found is None or main is None or not root.hops or found["name"] not in vars(main):
+        return None
+    hop, frames = root.hops[-1], root.frames
+    if not (hop.where and hop.pid is not None and hop.pid != trace.pid and frames) or frames[-1].kind != ownership.USER:
+        return None
+    last = frames[-1]
+    if last.module == "__mp_main__":
+        return {"name": found["name"], "why": _GUARDED}
+    is_mains = last.module == "__main__" or last.path == getattr(main, "__file__", None)
+    return {"name": found["name"], "why": _SENT_WITHOUT.format(function=last.name)} if is_mains else None
+
+
 _NOT_PICKLED = (
     "cannot pickle ",
     "can't pickle ",
@@ -395,6 +415,12 @@ _BY_NAME = (
     "functions and classes are pickled by their name, and the process that unpickled {name} has no such name in {module}: put it "
     'into a module that both import, or into the main script, above `if __name__ == "__main__":` and before the workers start'
 )
+_GLOBAL = (
+    "{name} is a global of this program's main script, and {why}: give it as an argument, define or import it inside of the "
+    "function, or put it into a module that the workers import"
+)
+_SENT_WITHOUT = "{function} does not have it in the worker"
+_GUARDED = 'the worker, which imports that script, has none (`if __name__ == "__main__":` runs in this program alone)'
 _UNSENT = "{what}"
 _SILENT = "{what}: {cause}; {steps}"
 _FOLDER = (
@@ -432,6 +458,7 @@ TABLE: tuple[Row, ...] = (
     (_before_main, _GUARD),
     (_no_guard, _GUARD),
     (_not_there, _BY_NAME),
+    (_no_global, _GLOBAL),
     (_not_pickled, _UNSENT),
     (_crashed, _SILENT),
     (_lacks_folder, _FOLDER),

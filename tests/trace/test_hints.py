@@ -503,6 +503,55 @@ def test_a_name_that_is_not_there_where_it_is_unpickled(run):
     assert "file handles" not in hint
 
 
+@pytest.mark.parametrize("start", ["spawn", "fork"])
+def test_a_global_that_the_worker_does_not_have(run, start):
+    ran = run(
+        f"""
+        from concurrent.futures import ProcessPoolExecutor
+        from multiprocessing import get_context
+
+        def score(x):
+            return model[x]
+
+        if __name__ == "__main__":
+            with ProcessPoolExecutor(1, mp_context=get_context("{start}")) as pool:
+                failed = pool.submit(score, 1)
+                failed.exception()
+                model = {{}}
+                failed.result()
+        """
+    )
+
+    spawned = "the worker, which imports that script, has none (`if __name__ "
+    why = spawned if start == "spawn" else "score does not have it in the worker"
+    assert lone_hint(ran).startswith(f"hint: model is a global of this program's main script, and {why}")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "module", "pid", "fits"),
+    [
+        ("Seen", "user", "__main__", 1, True),
+        ("Unseen", "user", "__main__", 1, False),  # which nobody has defined anywhere
+        ("Seen", "library", "__main__", 1, False),
+        ("Seen", "user", "helpers", 1, False),  # another module's name
+        ("Seen", "user", "__main__", 2, False),  # raised in this process
+    ],
+)
+def test_a_name_that_is_no_global_of_the_main_script_gets_no_hint(monkeypatch, name, kind, module, pid, fits):
+    import __main__
+    from autotb.trace import hints
+    from autotb.trace.model import Trace
+    from autotb.trace.parts import Frame, Hop, Stack
+
+    monkeypatch.setattr(__main__, "Seen", 1, raising=False)
+    frame = Frame("/elsewhere/train.py", 3, "score", module=module, kind=kind)
+    stack = Stack(
+        "NameError", f"name '{name}' is not defined. Did you mean: 'set'?", (Hop((frame,), where="in a worker", pid=1),)
+    )
+
+    assert bool(hints.of(Trace(stack, pid=2 if pid == 1 else 1))) is fits
+
+
 def own_mounts():
     """A command under which /dev/shm can be another one: as root, or in a namespace of one's own."""
     for command in (["unshare", "--mount"], ["unshare", "--user", "--map-root-user", "--mount"]):

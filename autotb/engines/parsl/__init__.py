@@ -284,7 +284,8 @@ def _record(exc: BaseException, tb: TracebackType | None, caller: FrameType) -> 
 
 
 def _app(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any, Any]:
-    """The user's function and its arguments; a bash app's runs inside a function of Parsl's."""
+    """The user's function and its arguments: a bash app's runs inside a function of Parsl's, and monitoring adds some."""
+    kwargs = {name: value for name, value in kwargs.items() if not name.startswith("_parsl_monitoring_")}
     is_bash = type(function) is functools.partial and safe_repr.function_name(function) == "remote_side_bash_executor"
     if is_bash and function.args:
         return function.args[0], (*function.args[1:], *args), {**function.keywords, **kwargs}
