@@ -17,6 +17,7 @@ from autotb.flow.messages import Failed, Partly
 from autotb.flow.result_log import FAILED, Place
 from autotb.flow.snapshots import ErrorSnapshot
 from autotb.flow.step_inputs import Work
+from autotb.flow.steps import of_call
 from autotb.flow.store import Memory, Seconds
 from autotb.flow.stored import here, loaded, value_of
 from autotb.record import annotate
@@ -91,7 +92,10 @@ def settle(run: Run, work: Work, at: int) -> Settling:
             run.cache.put(key, value)
         elif type(value) is ErrorSnapshot and run.mode == RAISE:
             _wrapped(run, work, call.args, call.kwargs, Failed(value.exception, value.earlier))
-    run.tell(work, run.store.put(work.column, [at], [value], [place], seconds))
+    states = run.store.put(work.column, [at], [value], [place], seconds)
+    if work.column.values is not None:
+        work.column.values[at] = of_call(work.column.values[at])
+    run.tell(work, states)
 
 
 def settle_chunk(run: Run, work: Work, ats: Sequence[int], columns: tuple[list[Any], ...]) -> Settling:

@@ -16,6 +16,7 @@ from autotb.flow import left_out
 from autotb.flow.attempts import ONCE, UNSET, Policy
 from autotb.flow.binding import Names
 from autotb.flow.left_out import SKIP
+from autotb.flow.snapshots import PropagatedErrorSnapshot
 from autotb.record import callsite, safe_repr
 
 if TYPE_CHECKING:
@@ -205,6 +206,14 @@ class Part:
 
 
 safe_repr.named[Part] = lambda one: one.__name__
+
+
+def of_call(value: Any) -> Any:
+    """What one of several outputs came to; of a call that gave none what stands in place of that call."""
+    if type(value) is not PropagatedErrorSnapshot or type(value.skipped_function) is not Part or len(value.sources) != 1:
+        return value
+    ((found,),) = [source.read(()) for source in value.sources.values()]
+    return found
 
 
 class Nest:

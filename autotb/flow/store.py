@@ -26,6 +26,7 @@ from autotb.flow.index import FILE, Index, created, is_begun, opened
 from autotb.flow.left_out import Kept, Made
 from autotb.flow.result_log import FAILED, MISSING, OK, SKIPPED, ItemPlace, Place, Record
 from autotb.flow.snapshots import ErrorSnapshot, ErrorStub, PropagatedErrorSnapshot, as_json
+from autotb.flow.steps import of_call
 from autotb.record import arrival
 
 Places = Sequence[Place | None] | None  # where workers have kept some elements; None for those that they have not
@@ -650,7 +651,7 @@ def load(folder: str, step: str, rows: Iterable[tuple[int, Place | ItemPlace]]) 
     try:
         with result_log.Reader(folder) as reader:
             for at, place in rows:
-                yield at, _value(reader, step, at, place)  # nobody keeps it here
+                yield at, of_call(_value(reader, step, at, place))  # nobody keeps it here
     except result_log.DamagedError as error:
         raise ValueError(
             f"{folder}: element {at} of step {step!r} is damaged ({error}): resume the run with "

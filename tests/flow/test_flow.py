@@ -276,6 +276,36 @@ def test_several_outputs_may_come_from_a_generator_and_not_from_a_number(executo
     assert (root.call, str(root.exception)) == ("double(x=1)", "the call gave one int where outputs=2 says 2 values")
 
 
+@pytest.mark.parametrize("kept", [None, "values", "folder"])
+@pytest.mark.parametrize("executor", ["threads", "processes"])
+def test_the_outputs_of_a_call_that_failed_are_its_error(tmp_path, kept, executor):
+    options = {"run_folder": tmp_path / "run", "return_results": kept == "values"} if kept else {}
+
+    def ran(**more):
+        flow = Flow(executor, error_handling="continue", progress=False, **options, **more)
+        inverted = flow.map(invert, [1, 0, "a"])
+        lows, highs = flow.map(halves, inverted, outputs=2)
+        (low, _), after = flow.call(step(halves, name="one"), "b", outputs=2), flow.map(double, lows)
+        told = flow.map(step(repr, on_error="pass"), highs)
+        results = flow.run()
+        return results, [list(results[one]) for one in (lows, highs, after, told)], results[low]
+
+    results, (lows, highs, after, told), low = ran()
+    assert [type(one).__name__ for one in lows] == ["float", "PropagatedErrorSnapshot", "PropagatedErrorSnapshot"]
+    assert (
+        repr(lows[1]) == repr(highs[1]) == "<PropagatedErrorSnapshot: halves was not called, input_is_error: x is an error>"
+    )
+    assert repr(low).startswith("<ErrorSnapshot of halves(x='b'): TypeError")
+    assert told[1] == repr(highs[1])
+    assert {root.call for root in after[2].get_root_causes()} == {"invert(x='a')"}
+    assert [root.call for root in results.get_root_causes()] == ["invert(x=0)", "invert(x='a')", "halves(x='b')"]
+    if kept:
+        again, (lows, *_), low = ran(resume=True)
+        assert repr(low).startswith("<ErrorSnapshot of halves(x='b'): TypeError")
+        assert str(again).partition("root cause")[2] == str(results).partition("root cause")[2]
+        assert repr(autotb.load(tmp_path / "run")["one[0]"]) == repr(low)
+
+
 def test_one_of_several_outputs_is_told_as_its_own_and_is_no_call(tmp_path, caplog):
     flow = Flow(error_handling="continue", run_folder=tmp_path / "run")
     lows, _ = flow.map(halves, [3, "a", 4], outputs=2)
@@ -283,7 +313,7 @@ def test_one_of_several_outputs_is_told_as_its_own_and_is_no_call(tmp_path, capl
     wrong = flow.call(step(halves, name="wrong"), 1, outputs=3)
     results = flow.run()
 
-    assert repr(results[lows][1]) == "<PropagatedErrorSnapshot: halves[0] was not called, input_is_error: halves is an error>"
+    assert repr(results[lows][1]).startswith("<ErrorSnapshot of halves(x='a'): TypeError: ")
     assert "2 of 7 calls failed, 1 was skipped" in caplog.text
     shown = [line.split()[0] for line in table.text(results.tallies, []).split("\n")[2:]]
     assert shown == ["halves", "double", "wrong"]

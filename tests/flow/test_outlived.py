@@ -100,7 +100,7 @@ def test_what_a_worker_keeps_after_its_run_was_killed_does_not_change_the_next(t
 
 def test_a_folder_whose_shards_are_gone_with_their_own_is_resumed(tmp_path):
     def ran():
-        flow = autotb.Flow("processes", run_folder=tmp_path / "run", resume=True, progress=False)
+        flow = autotb.Flow("threads", run_folder=tmp_path / "run", resume=True, progress=False)
         out = flow.map(double, range(3))
         return flow.run()[out]
 
