@@ -292,9 +292,7 @@ def test_the_outputs_of_a_call_that_failed_are_its_error(tmp_path, kept, executo
 
     results, (lows, highs, after, told), low = ran()
     assert [type(one).__name__ for one in lows] == ["float", "PropagatedErrorSnapshot", "PropagatedErrorSnapshot"]
-    assert (
-        repr(lows[1]) == repr(highs[1]) == "<PropagatedErrorSnapshot: halves was not called, input_is_error: x is an error>"
-    )
+    assert repr(lows[1]) == repr(highs[1]) == "<PropagatedErrorSnapshot: halves was not called, input_is_error: x is an error>"
     assert repr(low).startswith("<ErrorSnapshot of halves(x='b'): TypeError")
     assert told[1] == repr(highs[1])
     assert {root.call for root in after[2].get_root_causes()} == {"invert(x='a')"}

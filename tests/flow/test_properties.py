@@ -191,8 +191,8 @@ class Model:
 
 
 def second(value):
-    """What the step that takes the second of two outputs makes of them."""
-    return Bad("skipped", value.roots, "input_is_error") if isinstance(value, Bad) else value + 1
+    """The second of two outputs: where there are none, what stands in place of the call."""
+    return value if isinstance(value, Bad) else value + 1
 
 
 def built(steps, mode, schedule, **options):
@@ -284,6 +284,9 @@ def expected_left(model):
 @pytest.mark.parametrize("mode", ["raise", "continue"])
 @given(steps=plans(), kept=st.sampled_from(["memory", "folder", "folder only"]))
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@pytest.mark.filterwarnings(
+    "ignore:.* is called without .* of the"
+)  # of two arguments that were as long; right, and not judged here
 def test_a_flow_does_what_a_loop_would(schedule, form, mode, steps, kept):
     model = Model(steps)
     with tempfile.TemporaryDirectory() as folder:
@@ -300,12 +303,13 @@ def test_a_flow_does_what_a_loop_would(schedule, form, mode, steps, kept):
             assert flow.error_snapshot.exception is caught.value
             return
         results = run()
-        for output, (shape, expected) in zip(outputs, model.done, strict=True):
+        for plan, output, (shape, expected) in zip(steps, outputs, model.done, strict=True):
             assert [seen(value) for value in flattened(results[output], len(shape))] == [told(value) for value in expected]
             tally = results.tallies[output.name]
             states = [value.state for value in expected if isinstance(value, Bad)]
             assert (tally.done, tally.total) == (len(expected), len(expected))
-            assert (tally.failed, tally.skipped) == (states.count("failed"), states.count("skipped"))
+            failed = 0 if plan.is_paired else states.count("failed")  # one of two outputs is no call, which could fail
+            assert (tally.failed, tally.skipped) == (failed, len(states) - failed)
         assert roots_of(results) == sorted(set(model.failed))
         assert left_of(results, outputs) == expected_left(model)
         if kept != "memory":  # and a run that goes on where there is nothing left to do
