@@ -17,7 +17,7 @@ from autotb.flow.messages import Failed, Partly
 from autotb.flow.result_log import FAILED, Place
 from autotb.flow.snapshots import ErrorSnapshot
 from autotb.flow.step_inputs import Work
-from autotb.flow.steps import of_call
+from autotb.flow.steps import Part, of_call
 from autotb.flow.store import Memory, Seconds
 from autotb.flow.stored import here, loaded, value_of
 from autotb.record import annotate
@@ -93,7 +93,7 @@ def settle(run: Run, work: Work, at: int) -> Settling:
         elif type(value) is ErrorSnapshot and run.mode == RAISE:
             _wrapped(run, work, call.args, call.kwargs, Failed(value.exception, value.earlier))
     states = run.store.put(work.column, [at], [value], [place], seconds)
-    if work.column.values is not None:
+    if type(work.function) is Part and work.column.values is not None:
         work.column.values[at] = of_call(work.column.values[at])
     run.tell(work, states)
 
