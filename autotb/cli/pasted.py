@@ -13,13 +13,13 @@ from collections.abc import Iterator
 
 from autotb import engine_facts
 from autotb.cli import surroundings
-from autotb.cli.surroundings import END, HEADER
+from autotb.cli.surroundings import END
 from autotb.record import arrival, ownership
 from autotb.record.cpython_text import FRAME, without_colours
 from autotb.trace import build, parse_traceback
 from autotb.trace.data import replace
 from autotb.trace.model import Trace
-from autotb.trace.parts import Frame, Gap, Hop, Stack
+from autotb.trace.parts import HEADER, Frame, Gap, Hop, Stack
 from autotb.trace.phrases import CAUSED, DURING
 
 MOST = 20 << 20  # characters

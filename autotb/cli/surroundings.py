@@ -11,7 +11,8 @@ import re
 from collections.abc import Callable, Iterator
 from re import Match
 
-HEADER = "Traceback (most recent call last):"
+from autotb.trace.parts import HEADER
+
 END = "\0"  # no text has this character
 _HEADER = re.compile(rf"^(?P<before>.*?)(?P<header>(?:\+ Exception Group )?{re.escape(HEADER)})$")
 _FRAME = '  File "'

@@ -19,6 +19,13 @@ from autotb.record.capture import KEY, attached, is_light
 if TYPE_CHECKING:
     from autotb.instrument.types import Function
 
+    class Scheduler(Protocol):
+        """``distributed.Scheduler``."""
+
+        client_comms: dict[str, Any]
+        tasks: dict[Any, Any]
+        workers: dict[str, Any]
+
     class Client(Protocol):
         """``distributed.Client``."""
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from autotb import settings, surface
 from autotb.assumption import Lost
@@ -31,15 +31,9 @@ from autotb.record.capture import attached
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from autotb.engines.distributed_chains import Client
+    from autotb.engines.distributed_chains import Client, Scheduler
     from autotb.instrument.types import Function
     from autotb.record.callsite import Site
-
-    class Scheduler(Protocol):
-        """``distributed.Scheduler``."""
-
-        client_comms: dict[str, Any]
-        tasks: dict[Any, Any]
 
 
 _early: dict[tuple[str, Any], BaseException] = {}  # of futures that had failed before their submission returned

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from autotb.engines import distributed_waits
 
 if TYPE_CHECKING:
-    from autotb.engines.distributed_chains import Client
+    from autotb.engines.distributed_chains import Client, Scheduler
     from autotb.instrument.types import Function
 
     class Future(Protocol):
@@ -22,12 +22,6 @@ if TYPE_CHECKING:
         status: str
 
         def add_done_callback(self, fn: Function, /) -> object: ...
-
-    class Scheduler(Protocol):
-        """``distributed.Scheduler``."""
-
-        tasks: dict[Any, Any]
-        workers: dict[str, Any]
 
 
 def handle(future: object) -> Any:

@@ -126,7 +126,7 @@ class Attempts:
         self.timed_out += self._is_late
         if error is None:
             self.earlier = []
-            return value if self.policy.outputs is None else _several(value, self.policy.outputs)
+            return value if self.policy.outputs is None else several(value, self.policy.outputs)
         try:
             raise error
         finally:
@@ -219,14 +219,14 @@ class Attempts:
             time.sleep(min(left, _SLICE))
 
 
-def _several(value: Any, count: int) -> tuple[Any, ...]:
-    """The values that a call is to have given; so they may come from a generator.  Raises TypeError and ValueError for others."""
+def several(value: Any, count: int, who: str = "the call") -> tuple[Any, ...]:
+    """The values that ``who`` is to have given; they may come from a generator.  Raises TypeError and ValueError for others."""
     try:
         given = tuple(value)
     except TypeError:
-        raise TypeError(f"the call gave one {type(value).__name__} where outputs={count} says {count} values") from None
+        raise TypeError(f"{who} gave one {type(value).__name__} where outputs={count} says {count} values") from None
     if len(given) != count:
-        raise ValueError(f"the call gave {len(given)} value{'' if len(given) == 1 else 's'} where outputs={count} says {count}")
+        raise ValueError(f"{who} gave {len(given)} value{'' if len(given) == 1 else 's'} where outputs={count} says {count}")
     return given
 
 

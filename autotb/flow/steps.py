@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from autotb.flow import left_out
-from autotb.flow.attempts import ONCE, UNSET, Policy
+from autotb.flow.attempts import ONCE, UNSET, Policy, several
 from autotb.flow.binding import Names
 from autotb.flow.left_out import SKIP
 from autotb.flow.snapshots import PropagatedErrorSnapshot
@@ -186,7 +186,7 @@ class Output:
 class Part:
     """Takes one of the values that a step with several outputs gave; to the user it is that output, not a call of theirs.
 
-    Raises ValueError where they are not so many.
+    Raises TypeError and ValueError where they are not so many.
     """
 
     def __init__(self, name: str, at: int, count: int) -> None:
@@ -196,10 +196,7 @@ class Part:
         self.__signature__ = inspect.Signature([inspect.Parameter(parameter, inspect.Parameter.POSITIONAL_OR_KEYWORD)])
 
     def __call__(self, values: Any) -> Any:
-        given = tuple(values)
-        if len(given) != self.count:
-            raise ValueError(f"{self.name} gave {len(given)} values where outputs={self.count} says {self.count}")
-        return given[self.at]
+        return several(values, self.count, self.name)[self.at]  # a cache may have other values
 
     def __reduce__(self) -> Any:
         return Part, (self.name, self.at, self.count)

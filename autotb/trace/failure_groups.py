@@ -45,7 +45,7 @@ class Groups:
 
     def add(self, trace: Trace, name: str = "") -> Group:
         """A failure of which the story is known; the group that it is of."""
-        line = first_line(trace)
+        line = trace.root_cause.line
         group = self._groups.setdefault(kind(trace), Group(trace))
         self._lines.setdefault(line, group)
         self._count(group, line, name)
@@ -122,11 +122,6 @@ def _kind_of(exc: BaseException) -> failure_kinds.Kind | None:
         return None
     kind = failure_kinds.of(root)
     return kind if kind.path is not None else None
-
-
-def first_line(trace: Trace) -> str:
-    """The root cause as ``Type: message``, the first line of it."""
-    return trace.root_cause.line
 
 
 def named(group: Group) -> str:

@@ -17,7 +17,7 @@ from autotb import engine_facts
 from autotb.record import build, ownership
 from autotb.trace import main_guard, unsendable
 from autotb.trace.model import Trace
-from autotb.trace.parts import Stack
+from autotb.trace.parts import Hop, Stack
 
 MOST = 2
 
@@ -51,10 +51,13 @@ def missing_module(trace: Trace) -> str:
     root = trace.root_cause
     if root.type != "ModuleNotFoundError" or not root.hops:
         return ""
-    hop = root.hops[-1]
-    elsewhere = hop.where and hop.pid is not None and hop.pid != trace.pid
     quoted = root.message.split("'")
-    return quoted[1] if elsewhere and len(quoted) == 3 and quoted[0] == "No module named " else ""
+    says_so = len(quoted) == 3 and quoted[0] == "No module named "
+    return quoted[1] if says_so and _is_of_another_process(trace, root.hops[-1]) else ""
+
+
+def _is_of_another_process(trace: Trace, hop: Hop) -> bool:
+    return bool(hop.where) and hop.pid is not None and hop.pid != trace.pid
 
 
 def found_here(trace: Trace) -> dict[str, str] | None:
@@ -126,10 +129,9 @@ def _no_global(trace: Trace) -> dict[str, str] | None:
     main = sys.modules.get("__main__")
     if found is None or main is None or not root.hops or found["name"] not in vars(main):
         return None
-    hop, frames = root.hops[-1], root.frames
-    if not (hop.where and hop.pid is not None and hop.pid != trace.pid and frames) or frames[-1].kind != ownership.USER:
+    last = root.frames[-1] if root.frames else None
+    if last is None or last.kind != ownership.USER or not _is_of_another_process(trace, root.hops[-1]):
         return None
-    last = frames[-1]
     if last.module == "__mp_main__":
         return {"name": found["name"], "why": _GUARDED}
     is_mains = last.module == "__main__" or last.path == getattr(main, "__file__", None)

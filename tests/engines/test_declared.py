@@ -54,7 +54,6 @@ ELSEWHERE = {
     "tests/constraints.py": "a version that is held",
     "tests/engines/test_dask_bags.py": "a part of the adapters of Dask and its cluster",
     "tests/engines/test_dask_calls.py": "a part of the adapters of Dask and its cluster",
-    "tests/engines/test_joblib.py": "it runs on Dask's cluster",
     "tests/programs.py": "what a command of the system is for",
 }
 #: Tests of what some engines have, a program an engine.

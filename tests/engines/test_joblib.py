@@ -137,8 +137,6 @@ if __name__ == "__main__":
 
 @kit.newer
 def test_what_runs_on_dask_is_told_with_its_task(tmp_path):
-    for module in ("distributed", "joblib"):
-        pytest.importorskip(module)
     ran = programs.run(tmp_path, ON_DASK, AUTOTB_STYLE="plain", COLUMNS="300")
     bare = programs.run(tmp_path, ON_DASK, autotb="0")
 

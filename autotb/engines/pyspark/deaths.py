@@ -55,7 +55,7 @@ def _begin(folder: str, command: object) -> None:
     global _status
     from autotb.postmortem import status_file
 
-    task, partition = records.number()
+    partition, _, _, task = records.task()
     _status = status_file.begin() if task >= 0 else None
     if _status is None:
         return

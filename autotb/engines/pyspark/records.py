@@ -159,7 +159,7 @@ def _keep(path: str, exc: BaseException, text: str) -> None:
     tb = static.traceback_of(exc)
     if not text or len(os.listdir(path)) >= _MOST:
         return
-    partition, stage, attempt = _task()
+    partition, stage, attempt, _ = task()
     tree = build.record(exc, tb, build.hop("pyspark", "in a PySpark worker", call=engine_frames.frame_call(tb)))
     if not isinstance(tree, dict):
         return  # one of a flood
@@ -170,23 +170,15 @@ def _keep(path: str, exc: BaseException, text: str) -> None:
     os.replace(os.path.join(path, "." + name), os.path.join(path, name))
 
 
-def _task() -> tuple[int, int, int]:
-    known = CONTEXT.read(context) if (context := _context()) is not None else None
-    if known is None:
-        return -1, -1, 0
-    partition, stage, attempt = (int(each()) for each in known[:3])
-    return partition, stage, attempt
-
-
-def number() -> tuple[int, int]:
-    """The number of the task that runs, which is Spark's TID, and its partition; -1 where there is none."""
-    known = CONTEXT.read(context) if (context := _context()) is not None else None
-    return (int(known[3]()), int(known[0]())) if known is not None else (-1, -1)
-
-
-def _context() -> Any:
+def task() -> tuple[int, int, int, int]:
+    """The partition, the stage, the attempt and the number (Spark's TID) of the task that runs; -1 where there is none."""
     module = sys.modules.get("pyspark.taskcontext")
-    return module.TaskContext.get() if module is not None else None
+    context = module.TaskContext.get() if module is not None else None
+    known = CONTEXT.read(context) if context is not None else None
+    if known is None:
+        return -1, -1, 0, -1
+    partition, stage, attempt, number = (int(each()) for each in known)
+    return partition, stage, attempt, number
 
 
 def _key(text: str) -> str:

@@ -121,8 +121,8 @@ def task(monkeypatch, tmp_path):
     monkeypatch.setattr(driver, "_folder", str(tmp_path / "records"))
     monkeypatch.setattr(deaths, "_status", None)
     monkeypatch.setattr(status_file, "_mine", None)
-    found = types.SimpleNamespace(number=(7, 3))
-    monkeypatch.setattr(records, "number", lambda: found.number)
+    found = types.SimpleNamespace(running=(3, 2, 1, 7))
+    monkeypatch.setattr(records, "task", lambda: found.running)
     yield found
     if deaths._status is not None:
         deaths._status.end()
@@ -178,7 +178,7 @@ def test_nothing_is_said_of_a_worker_that_lives_or_did_another_task(task, monkey
 def test_a_worker_without_a_driver_on_this_machine_leaves_no_word(task, monkeypatch):
     monkeypatch.delenv(driver.FOLDER)
     read((price, "int"))
-    task.number = (-1, -1)
+    task.running = (-1, -1, 0, -1)
     monkeypatch.setenv(driver.FOLDER, "/records")
     read((price, "int"))
 
