@@ -364,7 +364,10 @@ def _headline(exc: BaseException, told: Tree | None, wrapped: bool = False) -> T
     message = message_of(exc)
     tree: Tree = {"v": VERSION, "type": type_name(type(exc)), "message": safe_repr.cut(message, MAX_MESSAGE)}
     if told is not None and (
-        wrapped or told.get("lost") or told["type"].rpartition(".")[2] != type_name(type(exc)).rpartition(".")[2]
+        wrapped
+        or told.get("lost")
+        or told["type"].rpartition(".")[2] != type_name(type(exc)).rpartition(".")[2]
+        or not message  # an engine may leave behind what the exception would tell
     ):
         tree["type"], tree["message"] = told["type"], told["message"]
         if told.get("lost"):

@@ -48,7 +48,7 @@ def with_record(exc: Any, text: str, tree: Tree | Light) -> tuple[Any, Any]:
     No code of the user's runs that would not have run: ``exc.__dict__[KEY] = tree`` and nothing else.
     """
     setting = Rebuild(operator.setitem, (dict_of(exc), KEY, tree))
-    return exc, Rebuild(operator.getitem, ((text, setting), 0))
+    return exc, Rebuild(operator.getitem, ((text, *_refills(exc), setting), 0))
 
 
 def by_itself(exc: BaseException, tree: Tree | Light) -> Rebuild | None:
@@ -72,7 +72,21 @@ def by_itself(exc: BaseException, tree: Tree | Light) -> Rebuild | None:
 def carrying(fit: Any, tree: Tree | Light) -> Rebuild:
     """What unpickles into ``fit`` with ``tree`` hung on it, for engines that pickle an exception by itself."""
     setting = Rebuild(operator.setitem, (dict_of(fit), KEY, tree))
-    return Rebuild(operator.getitem, ((fit, setting), 0))
+    return Rebuild(operator.getitem, ((fit, *_refills(fit), setting), 0))
+
+
+def _refills(fit: Any) -> list[Rebuild]:
+    """What is to be set of an exception whose own pickle leaves it behind."""
+    if type(fit) not in copyreg.dispatch_table:
+        return []
+    from autotb.record import refilling
+
+    return refilling.of(fit)
+
+
+def setting_of(made: Any, owner: type, descriptor: Any, value: Any) -> Rebuild:
+    """Pickles as ``descriptor.__set__(made, value)``."""
+    return Rebuild(_method(_Held(owner, descriptor), "__set__"), (made, value))
 
 
 def packed(

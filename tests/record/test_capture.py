@@ -176,6 +176,13 @@ def test_a_message_that_changed_on_the_way_is_the_one_that_is_here():
     assert tree(recorded(ValueError("now"), type="ValueError", message="then"))["message"] == "now"
 
 
+def test_a_message_that_an_engine_has_left_behind_is_the_workers():
+    emptied = UnicodeDecodeError.__new__(UnicodeDecodeError)  # as tblib makes it, whose `str` is nothing
+    record = recorded(emptied, type="UnicodeDecodeError", message="'utf-8' codec can't decode byte 0xff")
+
+    assert tree(record)["message"] == "'utf-8' codec can't decode byte 0xff"
+
+
 def test_the_causes_of_a_workers_exception_are_the_workers():
     exc = recorded(
         ValueError("x"), type="ValueError", message="x", cause={"v": VERSION, "type": "OSError", "message": "c", "hops": []}

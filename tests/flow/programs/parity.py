@@ -67,6 +67,19 @@ def fails_later(total):
     raise KeyError(total)
 
 
+def builtin(number):
+    """Errors that have fields in C."""
+    if number == 0:
+        return b"\xff".decode()
+    if number == 1:
+        return "\u1234".encode("ascii")
+    if number == 2:
+        return compile("1 +", "<text>", "eval")
+    if number == 3:
+        raise StopIteration(7)
+    return open("/not/there")
+
+
 @contextlib.contextmanager
 def executor_of(name):
     if name in ("threads", "processes"):
@@ -138,6 +151,7 @@ def flow_of(tasks, executor, **options):
     total = flow.call(summarise, flow.map(autotb.step(load, chunksize=2), [1, 2, 4]))
     flow.call(clean, flow.call(tasks.fails_later, total))
     flow.map(pair, raw, [1] * 8)
+    flow.map(tasks.builtin, range(5))
     return flow
 
 
@@ -204,6 +218,8 @@ def left_out(results):
 
 
 def vars_of(error):
+    if isinstance(error, StopIteration):
+        return error.value
     return (
         {name: value for name, value in vars(error).items() if not name.startswith("_")}
         if type(error).__name__ == "Unlucky"
