@@ -19,7 +19,7 @@ from autotb.flow.cache import Cache
 from autotb.flow.context import RAISE, check_mode
 from autotb.flow.plot import Plot
 from autotb.flow.progress import listener
-from autotb.flow.results import Results
+from autotb.flow.results import Results, counted_steps
 from autotb.flow.scheduler import Running
 from autotb.flow.schedules import SCHEDULES
 from autotb.flow.snapshots import ErrorSnapshot
@@ -167,7 +167,7 @@ class Flow:
         made, constants = as_step(step).tried(constants, timeout=timeout, retries=retries, retry_on=retry_on, wait=wait)
         made = made.giving(outputs)
         if not iterables_or_outputs:
-            raise TypeError(f"{made.name}: map takes at least one iterable or output after the step")
+            raise TypeError(f"{made.name}: map takes at least one iterable or output after the step{same_for_all(constants)}")
         inputs = tuple([self._input(made, one, product) for one in iterables_or_outputs])
         found = self._added(made, True, inputs, constants, product, axes)
         has_axes = self._dimensions[found.name] > 0  # none is left where all are taken at once
@@ -271,6 +271,9 @@ class Flow:
             await scheduler.drive_async(one)
         return self._results(one, heard)
 
+    def __repr__(self) -> str:
+        return f"<flow of {counted_steps(self._nodes)}>"
+
     def plot(self) -> Plot:
         """The steps and what they take from each other, as a picture; after a run with its counts.
 
@@ -323,7 +326,7 @@ class Flow:
     def _input(self, step: Step, value: Any, product: bool) -> Any:
         if isinstance(value, Output):
             return value
-        if isinstance(value, (str, bytes)) or not _is_iterable(value):
+        if isinstance(value, (str, bytes)) or not is_iterable(value):
             raise TypeError(f"{step.name}: map takes iterables and outputs, not {value!r}; give constants by name")
         return list(value) if product or step.takes_wholes or not streams.is_one(value) else streams.of(value)
 
@@ -398,7 +401,13 @@ class Flow:
         return sum(counts) if product else max(counts)
 
 
-def _is_iterable(value: Any) -> bool:
+def same_for_all(constants: Mapping[str, Any]) -> str:
+    """What to add to an error of a map that has only constants."""
+    named = ", ".join(f"{name}=…" for name in constants)
+    return f"; {named}, given by name, {'are' if len(constants) > 1 else 'is'} the same for all calls" if constants else ""
+
+
+def is_iterable(value: Any) -> bool:
     """Also what has a length and elements alone, as the arrays of some stores do."""
     return isinstance(value, Iterable) or all(hasattr(type(value), name) for name in ("__len__", "__getitem__"))
 

@@ -23,10 +23,10 @@ _OWN = ("index", "result", "state", "error", "time", "left_out")
 _ABSENT = {"left_out": 0}  # in the rows of steps that leave nothing out
 
 
-def _memory(node: Node, columns: dict[str, Column], folder: str | None) -> Memory:
-    """The columns that a step's calls are made of, with all their values."""
+def _memory(node: Node, output: str, columns: dict[str, Column], folder: str | None) -> Memory:
+    """The columns that a step's calls are made of, with all their values, and that of an output of theirs."""
     memory = Memory()
-    memory.columns = {name: _loaded(columns[name], folder) for name in (*node.predecessors, node.name)}
+    memory.columns = {name: _loaded(columns[name], folder) for name in {*node.predecessors, node.name, output}}
     return memory
 
 
@@ -39,8 +39,11 @@ def _loaded(column: Column, folder: str | None) -> Column:
     return Column(column.name, column.shape, column.states, values, column.step, column.made, column.seconds)
 
 
-def frame(nodes: Iterable[Node], columns: dict[str, Column], folder: str | None, library: str | None) -> Any:
+def frame(
+    nodes: Iterable[Node], columns: dict[str, Column], folder: str | None, library: str | None, output: str | None = None
+) -> Any:
     """A row for each call: of one step, with a column for each of its inputs; of several with ``step``, and ``inputs`` as a dict.
+    Where ``output`` is one of several outputs of the one step, it is the result.
 
     Raises ImportError where there is neither library, or not the one that was asked for.
     """
@@ -50,7 +53,8 @@ def frame(nodes: Iterable[Node], columns: dict[str, Column], folder: str | None,
     if not is_one:  # what takes one of several outputs of a step is no call of the user's
         nodes = [node for node in nodes if type(node.step.function) is not Part or FAILED in columns[node.name].states]
     for node in nodes:
-        for inputs, told in _calls(node, _memory(node, columns, folder), _seconds(columns[node.name], folder)):
+        shown = output or node.name
+        for inputs, told in _calls(node, shown, _memory(node, shown, columns, folder), _seconds(columns[node.name], folder)):
             if is_one:
                 rows.append({**{f"{name} (input)" if name in _OWN else name: one for name, one in inputs.items()}, **told})
             else:
@@ -88,19 +92,20 @@ def _seconds(column: Column, folder: str | None) -> dict[int, float]:
     return {at: float(f"{one:.6g}") for at, one in found.items()}
 
 
-def _calls(node: Node, memory: Memory, seconds: dict[int, float]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+def _calls(node: Node, output: str, memory: Memory, seconds: dict[int, float]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """The inputs of each call by name, and what became of it."""
-    column = memory.columns[node.name]
+    column, shown = memory.columns[node.name], memory.columns[output]
     work = Work(node, memory, CONTINUE, containers=False)
-    for at, state in enumerate(column.states):
-        value = memory.read(column, at, at + 1)[0] if state in STATES else None
+    for at, made in enumerate(column.states):
+        source, state = (column, made) if made != OK else (shown, shown.states[at])
+        value = memory.read(source, at, at + 1)[0] if state in STATES else None
         index = unravelled(at, column.shape)
         told = {
             "index": index[0] if len(index) == 1 else index,
             "result": value if state == OK else None,
             "state": STATES.get(state, "not called"),
             "error": None if state == OK or value is None else _error(value),
-            "time": seconds.get(at) if state in (OK, FAILED) else None,
+            "time": seconds.get(at) if made in (OK, FAILED) else None,
         }
         if any(made.left_out for made in column.made.values()):
             told["left_out"] = column.made[at].count if at in column.made else 0

@@ -13,7 +13,7 @@ from typing import Any
 from autotb.flow import executors, scheduler, streams, tallies
 from autotb.flow.attempts import UNSET
 from autotb.flow.context import RAISE, check_mode
-from autotb.flow.flow import Progress, Types, check_progress
+from autotb.flow.flow import Progress, Types, check_progress, is_iterable, same_for_all
 from autotb.flow.progress import listener
 from autotb.flow.scheduler import Running
 from autotb.flow.step_inputs import shape_of
@@ -145,7 +145,7 @@ def _prepared(
     if not callable(fn) and not isinstance(fn, Step):
         raise TypeError(f"map takes a function first, not {fn!r}")
     if not iterables:
-        raise TypeError("map takes at least one iterable after the function")
+        raise TypeError(f"map takes at least one iterable after the function{same_for_all(constants)}")
     made = as_step(fn)
     if checked_chunksize(chunksize) is not None:
         made = dataclasses.replace(made, chunksize=chunksize)
@@ -164,6 +164,8 @@ def _prepared(
 
 
 def _input(step: Step, values: Iterable[Any], product: bool, passes: bool) -> Any:
+    if not is_iterable(values):
+        raise TypeError(f"{step.name}: map takes iterables, not {values!r}; give constants by name")
     if product or step.takes_wholes or not (passes or streams.is_one(values)):
         return list(values)
     return Stream(values)

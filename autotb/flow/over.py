@@ -33,7 +33,10 @@ def check(name: str, over: tuple[int, ...] | None, inputs: dict[str, tuple[int, 
     """Whether a step can be mapped so over outputs of some dimensions, whose shapes may be known.  Raises ValueError."""
     many = {one: found for one, found in inputs.items() if found[0] > 1}
     if over and not many:
-        raise ValueError(f"{name}: over={_told(over)} names an axis of an output of two dimensions or more, and there is none")
+        raise ValueError(
+            f"{name}: over={_told(over)} names an axis of an output of two dimensions or more, and there is none: "
+            f"without over=, map takes an output element by element, and flow.call takes it whole"
+        )
     for one, (dimensions, shape) in many.items():
         if over is None:
             raise ValueError(_unsaid(name, one, dimensions, shape))

@@ -5,7 +5,7 @@ Flows in: the columns of a run, the counts.  Flows out: values, errors, root cau
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -43,9 +43,10 @@ class Results(Mapping[Any, Any]):
         name = key.name if isinstance(key, Output) else key
         if isinstance(key, Output) and key.flow is not self._flow:
             raise KeyError(f"{key!r} is of another flow")
-        if name not in self._columns:
+        if not isinstance(name, str) or name not in self._columns:
             known = ", ".join(map(repr, self._columns)) or "none"
-            raise KeyError(f"{name!r} is no step of this run; there are {known}")
+            how = "" if isinstance(key, (str, Output)) else "; an output is the key of its result, or its name"
+            raise KeyError(f"{name!r} is no step of this run; there are {known}{how}")
         return str(name)
 
     def _value(self, column: Column) -> Any:
@@ -82,8 +83,14 @@ class Results(Mapping[Any, Any]):
 
         if self._columns and not self._nodes:
             raise ValueError("a run folder has no inputs: run its flow with resume=True, whose results have them")
-        nodes = [*self._nodes.values()] if step is None else [self._nodes[self._name(step)]]
-        return frame.frame(nodes, self._columns, self.run_folder, library)
+        name = self._name(step) if step is not None else None
+        nodes = [*self._nodes.values()] if name is None else [self._nodes[self._step_of(name)]]
+        return frame.frame(nodes, self._columns, self.run_folder, library, name)
+
+    def _step_of(self, name: str) -> str:
+        """The step whose calls gave an output: of one of several that which has them all."""
+        step = name.rpartition("[")[0]
+        return step if self.tallies[name].is_part and step in self._columns else name
 
     @property
     def left_out(self) -> AllLeftOut:
@@ -108,9 +115,11 @@ class Results(Mapping[Any, Any]):
         seen: set[str] = set()  # errors that are told, and calls that were not made
         for name, column in self._columns.items():
             for error in self._errors(column):
+                is_told = error.id in seen  # by the step of which this is one of several outputs, say
                 seen.add(error.id)
                 if isinstance(error, ErrorSnapshot):
-                    yield error
+                    if not is_told:
+                        yield error
                     continue
                 # What was skipped has no root of its own but a request for resources, which is no element of any step.
                 yield from error.causes
@@ -142,7 +151,7 @@ class Results(Mapping[Any, Any]):
     def __str__(self) -> str:
         from autotb import render
 
-        return self.told(render.as_text)
+        return self.told(partial(render.as_text, with_hints=True))
 
     def _repr_html_(self) -> str:
         from autotb.flow import table
@@ -167,7 +176,13 @@ class Results(Mapping[Any, Any]):
         return groups
 
     def __repr__(self) -> str:
-        return f"<results of {len(self)} {'step' if len(self) == 1 else 'steps'}: {', '.join(self)}>"
+        return f"<results of {counted_steps(self)}>"
+
+
+def counted_steps(names: Collection[str]) -> str:
+    """``2 steps: load, clean``."""
+    named = f": {', '.join(names)}" if names else ""
+    return f"{len(names)} {'step' if len(names) == 1 else 'steps'}{named}"
 
 
 class LeftOut:
@@ -222,7 +237,7 @@ class AllLeftOut(Mapping[Any, list[LeftOut]]):
         self._results = results
 
     def __getitem__(self, key: Output | str) -> list[LeftOut]:
-        column = self._results._columns[self._results._name(key)]
+        column = self._results._columns[self._results._step_of(self._results._name(key))]
         return [
             LeftOut(_index(at, column.shape), made, self._results.run_folder)
             for at, made in sorted(column.made.items())

@@ -39,6 +39,9 @@ class Step:
     policy: Policy = ONCE
     on_error: str = SKIP
 
+    def __repr__(self) -> str:
+        return f"<step {self.name}>"
+
     @property
     def is_plain(self) -> bool:
         """Whether nothing has to be looked at call by call."""
@@ -52,7 +55,11 @@ class Step:
     def check(self, count: int, constants: Iterable[str]) -> None:
         """Whether it can be called with so many positional arguments and these keywords.  Raises TypeError."""
         injected = [self.resources_variable] if self.resources_variable is not None else []
-        Names(self.function).check(self.name, count, [*constants, *injected])
+        names = [*constants, *injected]
+        try:
+            Names(self.function).check(self.name, count, names)
+        except TypeError as error:
+            raise TypeError(f"{error}{_belonging(names, self)}") from None
 
     def tried(self, constants: dict[str, Any], **options: Any) -> tuple[Step, dict[str, Any]]:
         """The step with options of its policy, and the constants of its calls: an option that the function has as a parameter of
@@ -72,6 +79,16 @@ class Step:
         if not isinstance(outputs, int) or isinstance(outputs, bool) or outputs < 1:
             raise ValueError(f"outputs is how many values a call gives, at least 1, not {outputs!r}")
         return replace(self, policy=replace(self.policy, outputs=outputs))
+
+
+def _belonging(names: Iterable[str], step: Step) -> str:
+    """Where an argument belongs that a function does not take, as it is an option: what is to be written."""
+    takes = Names(step.function).takes
+    for name in names:
+        for options, where in _OPTIONS:
+            if name in options and not takes(name):
+                return f"; {name} is an option of {where.format(step.name, name)}"
+    return ""
 
 
 def step(
@@ -128,6 +145,14 @@ def step(
     return Step(fn, name or name_of(fn), resources, resources_scope, resources_variable, cache, chunksize, policy, on_error)
 
 
+_FLOWS = "executor error_handling schedule run_folder resume retry_failed cache return_results scan progress"
+_OPTIONS = (
+    (frozenset(inspect.signature(step).parameters) - {"fn"}, "the step: autotb.step({}, {}=…)"),
+    (frozenset(_FLOWS.split()), "the flow: autotb.Flow({1}=…)"),
+    (frozenset({"over", "product", "outputs"}), "flow.map: flow.map({}, …, {}=…)"),
+)
+
+
 def as_step(fn: Any) -> Step:
     """The step itself, or that of a bare function."""
     if isinstance(fn, Step):
@@ -137,6 +162,8 @@ def as_step(fn: Any) -> Step:
 
 
 def _check_function(fn: Any) -> None:
+    if isinstance(fn, Step):
+        raise TypeError(f"autotb.step takes a function, and {fn!r} is a step already: give all its options at once")
     if not callable(fn):
         raise TypeError(f"a step is a function, not {fn!r}")
     if inspect.iscoroutinefunction(fn):

@@ -313,6 +313,7 @@ def test_one_of_several_outputs_is_told_as_its_own_and_is_no_call(tmp_path, capl
 
     assert repr(results[lows][1]).startswith("<ErrorSnapshot of halves(x='a'): TypeError: ")
     assert "2 of 7 calls failed, 1 was skipped" in caplog.text
+    assert str(results).count("root cause of 1 failure:") == str(results).count("root cause of ") == 2
     shown = [line.split()[0] for line in table.text(results.tallies, []).split("\n")[2:]]
     assert shown == ["halves", "double", "wrong"]
     kept = autotb.load(tmp_path / "run")
@@ -333,7 +334,28 @@ def test_an_input_of_one_dimension_beside_an_array_of_several_says_what_to_do():
 @pytest.mark.parametrize(
     ("make", "kind", "says"),
     [
-        (lambda flow: flow.map(double), TypeError, "at least one iterable"),
+        (lambda flow: flow.map(double), TypeError, "at least one iterable or output after the step$"),
+        (
+            lambda flow: flow.map(add, x=[1], y=2),
+            TypeError,
+            "after the step; x=…, y=…, given by name, are the same for all calls",
+        ),
+        (lambda flow: flow.map(step(double, name="twice"), [1], on_error="drop"), TypeError, r"step\(twice, on_error=…\)$"),
+        (
+            lambda flow: flow.call(double, 1, name="twice"),
+            TypeError,
+            r"name is an option of the step: autotb.step\(double, name=…\)",
+        ),
+        (lambda flow: flow.call(double, 1, run_folder="x"), TypeError, r"of the flow: autotb.Flow\(run_folder=…\)"),
+        (lambda flow: flow.call(double, 1, over=1), TypeError, r"of flow.map: flow.map\(double, …, over=…\)"),
+        (lambda flow: flow.call(double, 1, ower=1), TypeError, "argument 'ower'$"),
+        (
+            lambda flow: flow.map(step(step(double)), [1]),
+            TypeError,
+            "<step double> is a step already: give all its options at once",
+        ),
+        (lambda flow: flow.run()[double], KeyError, "there are none; an output is the key of its result, or its name"),
+        (lambda flow: flow.run()[[1]], KeyError, "an output is the key of its result"),
         (lambda flow: flow.map(double, 3), TypeError, "map takes iterables and outputs, not 3"),
         (lambda flow: flow.map(double, "abc"), TypeError, "map takes iterables and outputs"),
         (lambda flow: flow.call(double), TypeError, "double: missing a required argument: 'x'"),

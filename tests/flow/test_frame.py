@@ -136,13 +136,39 @@ def test_a_column_that_polars_has_no_type_for_holds_objects():
     assert calls == [("x", {"strict": True}), ("y", {"strict": True}), ("y", {"dtype": object})]
 
 
-def test_one_of_several_outputs_has_what_it_is_taken_of_and_no_rows_among_all():
-    flow = Flow(progress=False)
-    quotients, _ = flow.map(step(divmod), [7, 8], [2, 3], outputs=2)
+def halves(x):
+    if x == "bad":
+        raise KeyError(x)
+    return x // 2, x - x // 2
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_one_of_several_outputs_has_the_calls_of_its_step_and_no_rows_among_all(tmp_path, kept):
+    flow = Flow(
+        error_handling="continue", progress=False, **({"run_folder": tmp_path / "run", "return_results": False} if kept else {})
+    )
+    lows, highs = flow.map(halves, [7, "bad", 2], outputs=2)
+    flow.map(halves, lows, outputs=2)
     results = flow.run()
-    shown = results.to_frame(quotients, "pandas")
+    shown = results.to_frame(highs, "pandas")
 
     assert isinstance(shown, pandas.DataFrame)
-    assert [*shown] == ["divmod", "index", "result", "state", "error", "time"]
-    assert [*shown.result] == [3, 2]
-    assert {*results.to_frame(library="pandas").step} == {"divmod"}
+    assert [*shown] == ["x", "index", "result", "state", "error", "time"]
+    assert [*shown.x] == [7, "bad", 2]
+    assert [*shown.result] == [4, None, 1]
+    assert [*shown.error] == [None, "KeyError: 'bad'", None]
+    assert shown.drop(columns="result").equals(results.to_frame("halves", "pandas").drop(columns="result"))
+    assert [*results.to_frame("halves#2[0]", "pandas").state] == ["done", "skipped", "done"]
+    assert {*results.to_frame(library="pandas").step} == {"halves", "halves#2"}
+
+
+def test_one_of_several_outputs_that_fails_by_itself_says_so():
+    cache = {}
+    made = Flow(cache=cache, error_handling="continue", progress=False)
+    made.call(step(divmod, cache="divmod"), 7, 2, outputs=2)
+    made.run()
+    flow = Flow(cache={key: [1] for key in cache}, error_handling="continue", progress=False)  # somebody else's values
+    low, _ = flow.call(step(divmod, cache="divmod"), 7, 2, outputs=2)
+    (row,) = flow.run().to_frame(low, "pandas").to_dict("records")
+
+    assert (row["x"], row["state"], row["error"]) == (7, "failed", "ValueError: divmod gave 1 value where outputs=2 says 2")

@@ -394,6 +394,21 @@ def test_a_frame_has_a_column_for_it():
     assert list(results.to_frame()["left_out"]) == [0] * 6 + [0, 1, 0]
 
 
+def test_what_was_left_out_is_told_of_one_of_several_outputs(options, tmp_path):
+    flow = Flow(error_handling="continue", progress=False, **options)
+    scores = flow.map(score, range(3))
+    least, most = flow.call(step(lambda scores: (min(scores), max(scores)), name="ends", on_error="drop"), scores, outputs=2)
+    results = flow.run()
+
+    found = [results.left_out[one] for one in (least, most, "ends", "ends[1]")]
+    if options:
+        found.append(autotb.load(tmp_path / "run").left_out["ends[0]"])
+    assert [[repr(one) for one in each] for each in found] == [["<call (): without errors: 1 of scores>"]] * len(found)
+    assert [root.call for root in found[0][0].get_root_causes()] == ["score(x=1)"]
+    assert [*results.left_out] == ["ends"]
+    assert [*results.to_frame(most, "pandas").left_out] == [1]
+
+
 def test_a_text_that_is_no_such_is_of_unknown_inputs():
     for text in (b"", b"{", b"[]", b'{"made": 1}', b'{"made": {"of": "a", "left_out": {"x": {}}}}'):
         assert Made.from_text(text).of == "unknown"

@@ -121,7 +121,10 @@ def test_a_broken_pool_is_loud_in_both_modes(mode):
     ("call", "kind", "says"),
     [
         (lambda **o: flow_map(3, [1], **o), TypeError, "map takes a function first"),
-        (lambda **o: flow_map(double, **o), TypeError, "at least one iterable"),
+        (lambda **o: flow_map(double, **o), TypeError, "at least one iterable after the function$"),
+        (lambda **o: flow_map(double, x=[1], **o), TypeError, "x=…, given by name, is the same for all calls"),
+        (lambda **o: flow_map(double, 3, **o), TypeError, "double: map takes iterables, not 3; give constants by name"),
+        (lambda **o: flow_map(double, [1], on_error="drop", **o), TypeError, r"autotb.step\(double, on_error=…\)"),
         (lambda **o: flow_map(add, [1], [1, 2], **o), ValueError, "different lengths: 1, 2"),
         (lambda **o: flow_map(double, [1], executor="gpu", **o), TypeError, "executor is a concurrent.futures.Executor, "),
         (lambda **o: flow_map(double, [1], chunksize=0, **o), ValueError, "chunksize is a number of calls"),

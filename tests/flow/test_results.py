@@ -81,6 +81,25 @@ def test_the_table_of_steps_and_root_causes():
     assert "root cause of 2 failures:" in told
 
 
+def opens():
+    raise OSError(24, "Too many open files")
+
+
+def test_the_text_has_the_hints():
+    flow = Flow(error_handling="continue", progress=False)
+    flow.call(opens)
+    told = str(flow.run())
+
+    assert told.index("root cause of 1 failure:") < told.index("hint: ") < told.index("OSError: [Errno 24]")
+
+
+def test_flows_and_results_tell_their_steps():
+    flow = Flow(progress=False)
+    assert (repr(flow), repr(flow.run())) == ("<flow of 0 steps>", "<results of 0 steps>")
+    flow.map(double, flow.map(double, [1]))
+    assert (repr(flow), repr(flow.run())) == ("<flow of 2 steps: double, double#2>", "<results of 2 steps: double, double#2>")
+
+
 def flow_of(executor, folder=None, **options):
     return Flow(executor, error_handling="continue", run_folder=folder, progress=False, **options)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import inspect
 
 import pytest
 
@@ -37,6 +38,18 @@ def test_a_step_goes_by_its_functions_name(made, name):
 
 def test_a_name_that_is_given_holds():
     assert step(double, name="twice").name == "twice"
+
+
+def test_what_is_told_of_misplaced_options_is_all_that_there_are():
+    named = [options for options, _ in steps._OPTIONS]
+
+    assert set.union(*map(set, named[:2])) == {*inspect.signature(step).parameters, *inspect.signature(Flow).parameters} - {"fn"}
+
+
+def test_an_option_that_the_function_has_as_a_parameter_is_the_functions():
+    steps.as_step(lambda x, name, **more: x).check(1, ["name", "on_error"])
+    with pytest.raises(TypeError, match="argument 'x'$"):
+        steps.as_step(lambda name: name).check(0, ["name", "x"])
 
 
 def test_a_step_is_its_own_step():
