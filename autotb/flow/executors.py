@@ -21,7 +21,7 @@ _CLUSTER = 64  # workers for which a map over a cluster is cut in chunks, at lea
 
 
 class Runner:
-    """Submits calls; ``workers`` is how many run at once, as far as that is known.
+    """Submits calls; ``workers`` is how many run at once, as far as that is known: an engine that the first call starts knows then.
 
     ``submit(function, args, resources)`` gives a future; ``resources`` is what the step asks for, in the engine's own terms, or
     None.  An engine that takes no such requests passes them over.  ``by_value`` tells whether the engine pickles functions that
@@ -211,12 +211,18 @@ def _is(value: Any, module: str, name: str) -> bool:
 def _ray() -> Runner:
     import ray
 
-    if not ray.is_initialized():
-        ray.init(log_to_driver=False, include_dashboard=False)
     remotes: dict[Any, Any] = {}
     refs: weakref.WeakKeyDictionary[Future[Any], Any] = weakref.WeakKeyDictionary()
 
+    def begin() -> int:
+        """How many workers there are.  Ray takes seconds to start: a run that is resumed may have no call to make."""
+        if not ray.is_initialized():
+            ray.init(log_to_driver=False, include_dashboard=False)
+        return _at_least(int(ray.cluster_resources().get("CPU", 1)))
+
     def submit(function: Any, args: tuple[Any, ...], resources: Any) -> Future[Any]:
+        if not remotes:
+            made.workers = begin()
         if function not in remotes:
             remotes[function] = ray.remote(max_retries=0)(function)
         remote = remotes[function] if resources is None else remotes[function].options(**_mapping(resources, "Ray"))
@@ -228,8 +234,9 @@ def _ray() -> Runner:
     def cancel(future: Any) -> None:
         ray.cancel(refs[future])
 
-    workers = _at_least(int(ray.cluster_resources().get("CPU", 1)))
-    return Runner(submit, workers, cancel=cancel, queues=True, repeats=_ray_repeats, carries_ends=False)
+    workers = begin() if ray.is_initialized() else _at_least(_cores())
+    made = Runner(submit, workers, cancel=cancel, queues=True, repeats=_ray_repeats, carries_ends=False)
+    return made
 
 
 def _dask(client: Any) -> Callable[[Any, tuple[Any, ...], Any], Future[Any]]:

@@ -123,6 +123,7 @@ class Running:
             if flight is None:
                 break
             future = self._submitted(flight, active.pace.seconds)
+            active.pace.workers = self.runner.workers
             active.flying += 1
             self.flying[future] = flight
             new.append(future)

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from autotb import Flow
 from autotb.flow import executors
 from autotb.flow.executors import Runner
 
@@ -42,6 +43,51 @@ def test_one_that_does_not_tell_may_have_many(says):
     runner = executors.runner(pool)
 
     assert (runner.workers, runner.queues) == (max(executors._CLUSTER, executors._cores()), True)
+
+
+RAY = """
+import os
+import ray
+from autotb import Flow
+
+def invert(x):
+    return 1 / x
+
+def total(values):
+    return sum(values)
+
+def ran(**options):
+    flow = Flow("ray", error_handling="continue", run_folder="run", progress=False, **options)
+    whole = flow.call(total, flow.map(invert, [1, 0, 2]))
+    print(flow.run()[whole].reason, ray.is_initialized(), flush=True)
+
+ran()
+ray.shutdown()
+ran(resume=True)
+"""
+
+
+@pytest.mark.on_main("ray")
+def test_ray_is_started_by_the_first_call(run):
+    done = run(RAY, timeout=90)
+
+    assert done.status == 0, done.stderr
+    assert done.stdout.splitlines()[-2:] == ["array_contains_errors True", "array_contains_errors False"]
+
+
+def test_how_many_workers_an_engine_has_may_be_known_with_the_first_call():
+    flow = Flow(Bare(), progress=False)
+    flow.map(abs, range(9))
+    running = flow._running(None)
+    submit, running.runner.workers = running.runner.submit, 1
+
+    def starts(*args):
+        running.runner.workers = 5
+        return submit(*args)
+
+    running.runner.submit = starts
+    assert len(running.pump()) == 5
+    running.close()
 
 
 def test_an_executor_of_the_users_stays_open():
