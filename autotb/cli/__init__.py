@@ -44,7 +44,9 @@ def parser() -> argparse.ArgumentParser:
         "file", help="a kept story that names its inputs, the inputs (AUTOTB_DIR with AUTOTB_KEEP_INPUTS=1), or a run folder"
     )
     rerun.add_argument("step", nargs="?", help="of a run folder: the step whose call failed")
-    rerun.add_argument("index", nargs="?", type=int, default=0, help="and the number of its element, counted from 0")
+    rerun.add_argument(
+        "index", nargs="*", help="and the number of its element, counted from 0, or in an array its index along each axis"
+    )
     rerun.add_argument("--pdb", action="store_true", help="start the debugger where the error is raised")
     rerun.add_argument("--trust", action="store_true", help="unpickle a file that others could have written")
     return main

@@ -8,10 +8,13 @@ is given.
 
 from __future__ import annotations
 
+import math
 import os
 import pickle
+import re
 import stat
 import sys
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -53,9 +56,9 @@ def _inputs_of(path: Path, trust: bool) -> Path:
     return Path(found[-1])
 
 
-def _of_folder(folder: Path, step: str | None, at: int, trust: bool) -> tuple[Any, Any, Any]:
+def _of_folder(folder: Path, step: str | None, given: Sequence[str], trust: bool) -> tuple[Any, Any, Any]:
     """The call of an element of a run folder that failed."""
-    from autotb.flow import binding, index, result_log
+    from autotb.flow import binding, index, result_log, run_report
     from autotb.flow.packing import Opaque
     from autotb.flow.store import load
 
@@ -63,10 +66,14 @@ def _of_folder(folder: Path, step: str | None, at: int, trust: bool) -> tuple[An
     if step is None:
         raise ValueError("it is a run folder: name the step and the number of its element, as show --failed lists them")
     with closing(index.opened(str(folder))) as found:
+        shapes = {name: shape for _, name, shape, tally in run_report.steps(found) if not tally.is_part}
+        step, at = _element(step, given, shapes)
         rows = found.places(step, at, at + 1)
         about = {key: found.noted(key) for key in ("path", "folder", "main")}
-    if not rows or rows[0][1].state & result_log.STATE != result_log.FAILED:
-        raise ValueError(f"element {at} of step {step!r} is no call that failed; show --failed lists those that did")
+    state = rows[0][1].state & result_log.STATE if rows else None
+    if state != result_log.FAILED:
+        why = {None: "it was not called", result_log.SKIPPED: "it was skipped"}.get(state, "it gave a value")
+        raise ValueError(f"element {at} of step {step!r} is no call that failed ({why}); show --failed lists those that did")
     _refuse_others(folder / index.FILE, trust)
     _refuse_others(folder / result_log.FOLDER / rows[0][1].shard, trust)
     _prepare({"path": about["path"] or [], "folder": about["folder"] or "", "main": about["main"]})
@@ -78,6 +85,31 @@ def _of_folder(folder: Path, step: str | None, at: int, trust: bool) -> tuple[An
             )
     args, kwargs = binding.unbind(error.function, error.kwargs)
     return error.function, args, kwargs
+
+
+def _element(step: str, given: Sequence[str], shapes: dict[str, tuple[int, ...]]) -> tuple[str, int]:
+    """The step and the number of the element that is meant: ``7``, or of an array ``2 1``, ``2,1``, ``(2, 1)``.
+
+    Raises ValueError for what is none.
+    """
+    if step not in shapes and (owner := step.rpartition("[")[0]) in shapes:
+        step = owner  # of which it is one of several outputs
+    if step not in shapes:
+        raise ValueError(f"it has no step {step!r}, or none that has begun; there are {', '.join(map(repr, shapes)) or 'none'}")
+    texts, shape = re.findall(r"[^\s,()]+", " ".join(given)), shapes[step]
+    try:
+        numbers = [int(text) for text in texts or ["0"]]
+    except ValueError:
+        raise ValueError(f"{' '.join(given)} is no number of an element, nor its index along each axis") from None
+    size = math.prod(shape)
+    axes = [size] if len(numbers) == 1 else shape
+    if len(numbers) != len(axes) or not all(0 <= number < length for number, length in zip(numbers, axes, strict=True)):
+        of_several = f", its shape is {shape}" if len(shape) > 1 else ""
+        raise ValueError(f"step {step!r} has no element {', '.join(map(str, numbers))}: it has {size:,}{of_several}")
+    at = 0
+    for number, length in zip(numbers, axes, strict=True):
+        at = at * length + number
+    return step, at
 
 
 def _hops(value: Any) -> list[dict[str, Any]]:
@@ -121,7 +153,10 @@ def _load(path: Path, trust: bool) -> tuple[Any, Any, Any]:
 
 
 def _prepare(about: dict[str, Any]) -> None:
-    """What the worker had: its folder, its path, and the main script under the name that spawned workers give it."""
+    """What the worker had: its folder, its path, and the main script under the name that spawned workers give it.
+
+    Raises ValueError for a script that cannot be imported.
+    """
     sys.path[:] = [*dict.fromkeys([*about["path"], *sys.path])]
     if os.path.isdir(about["folder"]):
         os.chdir(about["folder"])
@@ -129,7 +164,13 @@ def _prepare(about: dict[str, Any]) -> None:
     if main and os.path.isfile(main):
         from multiprocessing import spawn
 
-        spawn._fixup_main_from_path(main)  # type: ignore[attr-defined]
+        try:
+            spawn._fixup_main_from_path(main)  # type: ignore[attr-defined]
+        except (Exception, SystemExit) as error:
+            raise ValueError(
+                f"{main}, which is imported for its functions, raised {type(error).__name__}: {error}; "
+                'what it is to do as a program belongs under if __name__ == "__main__":'
+            ) from error
 
 
 def _run(function: Any, args: Any, kwargs: Any, *, debug: bool) -> int:

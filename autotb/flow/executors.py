@@ -21,7 +21,7 @@ _CLUSTER = 64  # workers for which a map over a cluster is cut in chunks, at lea
 
 
 class Runner:
-    """Submits calls; ``workers`` is how many run at once, as far as that is known: an engine that the first call starts knows then.
+    """Submits calls; ``workers`` is how many run at once, as far as that is known: with the first call it may become known.
 
     ``submit(function, args, resources)`` gives a future; ``resources`` is what the step asks for, in the engine's own terms, or
     None.  An engine that takes no such requests passes them over.  ``by_value`` tells whether the engine pickles functions that

@@ -13,6 +13,7 @@ from contextlib import closing
 from typing import Any, NamedTuple
 
 from autotb.flow import left_out, result_log, store, table
+from autotb.flow.context import unravelled
 from autotb.flow.index import Index, opened
 from autotb.flow.result_log import FAILED, SKIPPED, STATE
 from autotb.flow.steps import Part
@@ -46,9 +47,11 @@ def failed(folder: str) -> str:
     """Each call that failed, by what it failed of.  Raises as :func:`text` does."""
     found: dict[str, list[str]] = {}
     with closing(opened(folder)) as index:
+        shapes = {name: shape for _, name, shape, _ in steps(index)}
         for name, at, state, _, told in _failures(index, folder):
             skipped = ", skipped" if state == SKIPPED else ""  # of an error that no step has made
-            line = f"  {clean.line(name)} {at}{skipped}: {clean.line(_call(told))}"
+            where = f" {unravelled(at, shapes[name])}" if len(shapes.get(name, ())) > 1 else ""
+            line = f"  {clean.line(name)} {at}{where}{skipped}: {clean.line(_call(told))}"
             found.setdefault(clean.line(told["error"]), []).append(line)
     blocks = [
         "\n".join([f"{error} ({len(lines):,} {'call' if len(lines) == 1 else 'calls'})", *lines])

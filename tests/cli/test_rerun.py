@@ -166,9 +166,13 @@ def test_a_call_of_a_run_folder_is_made_again(tmp_path):
     ("arguments", "says"),
     [
         ((), "it is a run folder: name the step and the number of its element"),
-        (("work", 0), "element 0 of step 'work' is no call that failed"),
-        (("work", 7), "element 7 of step 'work' is no call that failed"),
-        (("other", 0), "element 0 of step 'other' is no call that failed"),
+        (("work", 0), "element 0 of step 'work' is no call that failed (it gave a value); show --failed lists those that did"),
+        (("work",), "element 0 of step 'work' is no call that failed"),
+        (("work", 7), "step 'work' has no element 7: it has 2\n"),
+        (("work", -1), "step 'work' has no element -1: it has 2\n"),
+        (("work", 1, 0), "step 'work' has no element 1, 0: it has 2\n"),
+        (("work", "one"), "one is no number of an element, nor its index along each axis"),
+        (("other", 0), "it has no step 'other', or none that has begun; there are 'work'"),
     ],
 )
 def test_what_is_no_call_that_failed_is_told(tmp_path, arguments, says):
@@ -178,6 +182,65 @@ def test_what_is_no_call_that_failed_is_told(tmp_path, arguments, says):
     ran = rerun(tmp_path, "run", *arguments)
     assert (ran.returncode, ran.stdout) == (2, "")
     assert says in ran.stderr
+
+
+ARRAY = """
+import autotb
+
+def fit(depth, fold):
+    return depth / fold, depth * 10 + fold
+
+def mean(values):
+    return sum(values)
+
+if __name__ == "__main__":
+    flow = autotb.Flow(run_folder="run", error_handling="continue", progress=False)
+    quotients, _ = flow.map(fit, [5, 6, 7], [1, 0], product=True, outputs=2)
+    flow.map(mean, quotients, over=1)
+    flow.run()
+"""
+
+
+@pytest.mark.parametrize("given", [(5,), (2, 1), ("2,1",), ("(2, 1)",), ("(2,", "1)")])
+@pytest.mark.parametrize("step", ["fit", "fit[0]"])
+def test_an_element_of_an_array_is_named_by_its_number_or_by_its_index(tmp_path, given, step):
+    (tmp_path / "main.py").write_text(ARRAY)
+    programs.start([sys.executable, "main.py"], tmp_path)
+
+    listed = programs.start([sys.executable, "-m", "autotb", "show", "--failed", "run"], tmp_path).stdout
+    assert "\n  fit 5 (2, 1): fit(depth=7, fold=0)\n" in listed
+    (tmp_path / "main.py").write_text(ARRAY.replace("depth / fold", "depth + fold"))
+    ran = rerun(tmp_path, "run", step, *given)
+    assert (ran.returncode, ran.stdout) == (0, "(7, 70)\n"), ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("fit", 2, 2), "step 'fit' has no element 2, 2: it has 6, its shape is (3, 2)"),
+        (("fit", 6), "step 'fit' has no element 6: it has 6, its shape is (3, 2)"),
+        (("fit[0]", 0), "element 0 of step 'fit' is no call that failed (it gave a value)"),
+        (("fit#2[0]", 0), "it has no step 'fit#2[0]', or none that has begun; there are 'fit', 'mean'"),
+        (("mean", 1), "element 1 of step 'mean' is no call that failed (it was skipped)"),
+    ],
+)
+def test_what_is_no_such_element_of_an_array_is_told(tmp_path, arguments, says):
+    (tmp_path / "main.py").write_text(ARRAY)
+    programs.start([sys.executable, "main.py"], tmp_path)
+
+    ran = rerun(tmp_path, "run", *arguments)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert says in ran.stderr
+
+
+def test_a_script_that_cannot_be_imported_is_told(tmp_path):
+    (tmp_path / "main.py").write_text(FLOW.replace("if __name__", "if True or __name__"))
+    programs.start([sys.executable, "main.py"], tmp_path)
+
+    ran = rerun(tmp_path, "run", "work", 1)
+    assert (ran.returncode, ran.stdout, len(ran.stderr.splitlines())) == (2, "", 1)
+    assert "main.py, which is imported for its functions, raised FileExistsError: " in ran.stderr
+    assert ran.stderr.endswith('belongs under if __name__ == "__main__":\n')
 
 
 def test_a_run_folder_that_others_could_have_written_is_refused(tmp_path):
