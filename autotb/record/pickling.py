@@ -81,12 +81,8 @@ def _refills(fit: Any) -> list[Rebuild]:
         return []
     from autotb.record import refilling
 
-    return refilling.of(fit)
-
-
-def setting_of(made: Any, owner: type, descriptor: Any, value: Any) -> Rebuild:
-    """Pickles as ``descriptor.__set__(made, value)``."""
-    return Rebuild(_method(_Held(owner, descriptor), "__set__"), (made, value))
+    found = refilling.of(fit)
+    return [Rebuild(_method(_Held(owner, descriptor), "__set__"), (one, value)) for one, owner, descriptor, value in found]
 
 
 def packed(

@@ -3,7 +3,7 @@
 A ``UnicodeDecodeError`` is made anew there without its ``__init__``, which alone sets what ``str`` tells, and shows as nothing at
 all; a ``SyntaxError`` shows as ``None``.  What is missing is set by itself, where the pickle is read.
 
-Flows in: an exception that is about to be pickled.  Flows out: pickles of the setting of its fields, and of those of its causes.
+Flows in: an exception that is about to be pickled.  Flows out: its fields, and those of its causes, with their values.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from types import GetSetDescriptorType, MemberDescriptorType
 
 from autotb import settings
 from autotb.record import static
-from autotb.record.pickling import Rebuild, setting_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # a worker that fails imports this: typing is not for it
@@ -24,9 +23,10 @@ _FILLED = (SyntaxError, StopIteration, SystemExit, UnicodeError)  # by their `__
 _MOST = 100  # exceptions of a chain that are looked at
 
 
-def of(exc: BaseException) -> list[Rebuild]:
-    """What sets the fields, to be unpickled after ``exc``; its causes are in its own pickle."""
-    found: list[Rebuild] = []
+def of(exc: BaseException) -> list[tuple[BaseException, type, Any, Any]]:
+    """What is to be set where ``exc`` is unpickled: of which exception (its causes are in its pickle), the class and the
+    descriptor of the field, its value."""
+    found: list[tuple[BaseException, type, Any, Any]] = []
     waiting: list[BaseException | None] = [exc]
     seen: set[int] = set()
     while waiting and len(seen) < _MOST and settings.switch("rescue"):
@@ -34,7 +34,7 @@ def of(exc: BaseException) -> list[Rebuild]:
         if one is None or id(one) in seen or not is_tblibs(type(one)):
             continue
         seen.add(id(one))
-        found += [setting_of(one, cls, descriptor, value) for cls, descriptor, value in _fields(one)]
+        found += [(one, *field) for field in _fields(one)]
         waiting += [static.cause_of(one), static.context_of(one), *(static.members(one) or ())]
     return found
 
