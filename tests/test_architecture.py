@@ -128,7 +128,6 @@ ELSEWHERE = {
     "_triggers": "made by a command: tests/instrument/test_patch.py compares it",
     "engines/anyio": "with trio, which it runs on: tests/engines/test_trio_and_anyio.py",
     "engines/distributed": "Dask's, of two adapters: tests/engines/test_dask.py",
-    "engines/distributed_deaths": "beside the other engines' deaths: tests/postmortem/test_engines.py",
     "engines/distributed_handles": "beside the other engines' futures: tests/futures/test_engines.py",
     "engines/distributed_tasks": "two names, read by every story of Dask: tests/engines/test_dask.py",
     "engines/futures": "an adapter of several pools: tests/engines/test_pools.py",

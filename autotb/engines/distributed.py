@@ -212,9 +212,12 @@ def _wrap_actor_execute(original: Function) -> Function:
     return actor_execute
 
 
+_ENDS = ("dask", "in a Dask worker")
+
+
 def _wrap_run_task(original: Function) -> Function:
     """Runs a task in a thread of the worker, and returns a message."""
-    return task_events.around(original, _task, lambda message: message.get("op") == "task-finished")
+    return task_events.around(original, _task, lambda message: message.get("op") == "task-finished", _ENDS)
 
 
 def _task(task: Any, data: dict[Any, Any], *_: object) -> Any:
@@ -231,7 +234,7 @@ def _task(task: Any, data: dict[Any, Any], *_: object) -> Any:
 
 def _wrap_apply(original: Function) -> Function:
     """The same before 2024.12."""
-    return task_events.around(original, _applied, lambda message: message.get("op") == "task-finished")
+    return task_events.around(original, _applied, lambda message: message.get("op") == "task-finished", _ENDS)
 
 
 def _applied(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], *_: object) -> Any:

@@ -6,7 +6,7 @@ Flows in: the end of a worker's process, and what it left.  Flows out: the death
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autotb.assumption import Attributes, Lost
 from autotb.engines import distributed_interrupts, distributed_logs, distributed_memory
@@ -18,12 +18,22 @@ from autotb.record.capture import attached
 
 if TYPE_CHECKING:
     from autotb.instrument.types import Function
+    from autotb.postmortem.status_reader import Remains
+    from autotb.record.schema import Hop
 
 NANNY = Attributes("distributed.nanny", "WorkerProcess", "process", "worker_address", costs=Lost.DEATH)
 PROCESS = Attributes("distributed.process", "AsyncProcess", "pid", "exitcode", costs=Lost.DEATH)
 
-_dead: dict[int, list[Any]] = {}  # by the number of the task that ran last: hops, the latest last
-_dead_at: dict[str, Any] = {}  # the same by the worker's address
+
+class Death(NamedTuple):
+    """A worker that died."""
+
+    hop: Hop
+    left: Remains | None
+
+
+_dead: dict[int, list[Death]] = {}  # by the number of each task that ran, or of the one that ran last; the latest last
+_dead_at: dict[str, Death] = {}  # by the worker's address
 _MOST_DEAD = 1_000
 
 
@@ -52,9 +62,10 @@ def _note_death(pid: int, exitcode: int, address: object) -> None:
     distributed_interrupts.ended(left, sites)
     hop = death_report.hop("dask", "in a Dask worker", pid, exitcode, left)
     hop["died"][0] += distributed_memory.why(pid)
-    _dead_at[str(address)] = hop
-    if left is not None and left.running:
-        _dead.setdefault(left.words[status_file.JOB], []).append(hop)
+    death = _dead_at[str(address)] = Death(hop, left)
+    if left is not None and left.words[status_file.STARTED]:
+        for task in left.tasks:
+            _dead.setdefault(task.job, []).append(death)
 
 
 def _tell(error: BaseException) -> bool:
@@ -67,18 +78,40 @@ def _tell(error: BaseException) -> bool:
     # A worker that is given the task as soon as it has started may die before its nanny knows its address.
     if last.address not in _dead_at and len(found) <= _allowed(error):
         return False
-    if not found:
+    if found:
+        hops, left = _hops(found[-1], number(key)), found[-1].left
+        if len(found) > 1:
+            before, s = len(found) - 1, "s" if len(found) > 2 else ""
+            pids = ", ".join(str(earlier.hop["pid"]) for earlier in found[:-1])
+            hops[0]["died"] = [*hops[0]["died"], f"{before} worker{s} before it died of the same task, pid{s} {pids}"]
+    else:
         fate = "not known to have started: the workers it was given to died, the last one as follows"
-        hops = [{"engine": "dask", "where": "in a Dask cluster", "frames": [], "died": [fate]}, _dead_at[last.address]]
-        annotate.note_death(error, hops, engine_frames.place_of(sites.get(key)))
-        return True
-    hop = found[-1].copy()
-    if len(found) > 1:
-        before, s = len(found) - 1, "s" if len(found) > 2 else ""
-        others = ", ".join(str(earlier["pid"]) for earlier in found[:-1])
-        hop["died"] = [*hop["died"], f"{before} worker{s} before it died of the same task, pid{s} {others}"]
-    annotate.note_death(error, [hop], engine_frames.place_of(sites.get(key)))
+        hop, left = _dead_at[last.address]
+        hops = [{"engine": "dask", "where": "in a Dask cluster", "frames": [], "died": [fate]}, hop]
+    annotate.note_death(error, hops, engine_frames.place_of(sites.get(key)), left.raised() if left is not None else None)
     return True
+
+
+def _hops(death: Death, job: int) -> list[Hop]:
+    """The death of a worker, to who asks for a task that it had: that one need not be what it died of."""
+    from autotb import settings
+    from autotb.postmortem import death_report
+
+    hop, left = death
+    assert left is not None
+    own, culprit = next(task for task in left.tasks if task.job == job), left.culprit
+    shown: Any = {"call": own.call} if settings.switch("args") else {}
+    others = ", ".join(task.call for task in left.tasks if task is not own)
+    if not left.running:
+        how = hop["died"][0].removeprefix(death_report.doing(left, False, False))
+        return [{**hop, **shown, "died": [f"had ended when its worker died{how}"]}]
+    if culprit is None:
+        return [{**hop, **shown, "died": [*hop["died"], f"beside it ran {others}: which of them ended the worker is not known"]}]
+    if culprit is own:
+        return [{**hop, "died": [*hop["died"], f"beside it ran {others}"]} if others else hop.copy()]
+    beside: Any = {key: value for key, value in hop.items() if key != "log"} | shown
+    beside |= {"frames": [], "died": ["ran beside another task, of which its worker died as follows"]}
+    return [beside, hop]
 
 
 def _allowed(error: BaseException) -> int:
@@ -94,7 +127,7 @@ async def of(address: str) -> Any:
 
     for _ in range(50 if distributed_logs.local else 0):
         if address in _dead_at:
-            return _dead_at[address]
+            return _dead_at[address].hop
         await asyncio.sleep(0.02)
     return None
 

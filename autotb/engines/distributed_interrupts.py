@@ -85,18 +85,15 @@ def _tasks(left: Remains, sites: Mapping[Any, Any]) -> dict[object, Task]:
     """The tasks of a worker's threads, each by a key of its own."""
     from autotb import settings
     from autotb.instrument.waited_tasks import RUNNING, Task
-    from autotb.postmortem import status_file
+    from autotb.postmortem import status_reader
     from autotb.postmortem.death_report import duration
 
     if not left.running or left.received:
         return {}
     places = {task_events.number(str(key).encode()): engine_frames.place_of(site) for key, site in list(sites.items())}
-    is_one, found = len(left.tasks) == 1, dict[object, Task]()
-    for call, *word in left.tasks:
-        # Where it left no word of each: of several the number and the begin of the last one alone are known.
-        job = int(word[-1]) if word else left.words[status_file.JOB] if is_one else 0
-        where = word[:1] or ([f"for {duration(left.seconds)}"] if is_one else [])
-        more = ", ".join([*map(_found_again, where), f"pid {left.pid}"])
+    found = dict[object, Task]()
+    for call, where, job, _, begun in left.tasks:
+        more = f"{_found_again(where) or f'for {duration(status_reader.seconds_since(begun))}'}, pid {left.pid}"
         shown = call if settings.switch("args") else call.partition("(")[0]
         found["pid", left.pid, call] = Task(RUNNING, shown, more, places.get(job))
     return found

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from autotb.instrument.types import Function, Queue, Story
-    from autotb.record.schema import Hop
+    from autotb.record.schema import Hop, Tree
 
 MODULES = (
     "torch._utils",
@@ -232,7 +232,7 @@ _in_worker = False
 
 def _wrap_fetch(original: Function) -> Function:
     """Gets an item, or those of a batch, in a worker or in the program itself."""
-    return task_events.around(original, _items)
+    return task_events.around(original, _items, ends=("torch", "in a DataLoader worker process"))
 
 
 def _items(self: Any, index: Any) -> Any:
@@ -299,18 +299,22 @@ def _note_death(error: BaseException, iterator: object = None) -> None:
         return
     dead = _dead(error, iterator)
     if dead:
-        annotate.note_death(error, [_report(process) for process in dead[:3]], None)
+        reports = [_report(process) for process in dead[:3]]
+        annotate.note_death(error, [hop for hop, _ in reports], None, next(filter(None, [raised for _, raised in reports]), None))
 
 
 #: What was found of a worker, once: whoever got the error that SIGCHLD was the occasion of may have dropped it (a ``__del__``).
-_reports: weakref.WeakKeyDictionary[Any, Hop] = weakref.WeakKeyDictionary()
+_reports: weakref.WeakKeyDictionary[Any, tuple[Hop, Tree | None]] = weakref.WeakKeyDictionary()
 
 
-def _report(process: Any) -> Hop:
+def _report(process: Any) -> tuple[Hop, Tree | None]:
+    """Its death, and what it raised that ended it."""
     from autotb.postmortem import death_report
 
     if process not in _reports:
-        _reports[process] = death_report.of_process("torch", "in a DataLoader worker process", process, patience=1)
+        process.join(1)
+        raised = death_report.raised_in(process)
+        _reports[process] = death_report.of_process("torch", "in a DataLoader worker process", process), raised
     return _reports[process]
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # every worker imports this
     from typing import Any
 
     from autotb.instrument.types import Function
+    from autotb.postmortem.status_file import Task
 
 _running: dict[int, tuple[str, str, int, int]] = {}  # thread: the call in brief, and as it is logged; its number, its begin
 _beginning = allocate_lock()
@@ -72,11 +73,12 @@ def _never(_: object) -> bool:
     return False
 
 
-def around(original: Function, call: Function, is_well: Function = _always) -> Function:
+def around(original: Function, call: Function, is_well: Function = _always, ends: tuple[str, str] | None = None) -> Function:
     """Wraps an engine's function that runs a task.
 
     ``call(*args, **kwargs)`` gives what :func:`begins` takes, or None for what is no task of the user's; ``is_well(result)``
-    tells, of a function that returns what the task raised, whether it is a result.
+    tells, of a function that returns what the task raised, whether it is a result.  ``ends`` is the engine and "in a … worker" of
+    one whose worker process ends when a task raises SystemExit.
     """
 
     @functools.wraps(original)
@@ -92,13 +94,35 @@ def around(original: Function, call: Function, is_well: Function = _always) -> F
         try:
             result = original(*args, **kwargs)
         except BaseException as error:
-            _end(_never)
+            if ends is None or not issubclass(type(error), SystemExit) or not is_ended_by(error, *ends):
+                _end(_never)
             first_use.clean(error)  # engines that call this itself print the traceback
             raise
         _end(is_well, result)
         return result
 
     return run
+
+
+def is_ended_by(error: BaseException, engine: str, where: str) -> bool:
+    """In a worker process, which is about to end of what a task raised: whether it left word of that in its status file."""
+    global _here
+    try:
+        import json
+
+        from autotb.postmortem import status_file
+        from autotb.record import build, static
+
+        status = status_file.begin()
+        record = build.record(error, static.traceback_of(error), build.hop(engine, where))
+        if status is not None and isinstance(record, dict):
+            status.leaves(json.dumps(record), get_ident())
+            if _here is not None:
+                _here = None, _here[1], _here[2]  # what the other threads do from now on is none of its business
+            return True
+    except Exception:
+        pass  # then it is told that the worker died, and no more
+    return False
 
 
 def _end(is_well: Function, result: object = None) -> None:
@@ -150,10 +174,12 @@ def _call_of(function: Any, args: Any, kwargs: Any) -> str:
 
 
 def _several() -> str:
-    return "\n".join([task[0] for task in list(_running.values())])
+    from autotb.postmortem import status_file
+
+    return status_file.lines([(text, "", job, thread, begun) for thread, (text, _, job, begun) in list(_running.items())])
 
 
-_left: list[tuple[str, str, int]] = []  # what ran when the process began to end
+_left: list[Task] = []  # what ran when the process began to end
 
 
 def leaves() -> None:
@@ -174,8 +200,8 @@ def interrupted() -> list[str]:
     return [task[0] for task in tasks]
 
 
-def _tasks() -> list[tuple[str, str, int]]:
-    """The call of each running task, where it is and for how long, and its number."""
+def _tasks() -> list[Task]:
+    """Each running task, as status files have it, and for how long it has run."""
     import sys
 
     from autotb.instrument import engine_frames
@@ -184,5 +210,5 @@ def _tasks() -> list[tuple[str, str, int]]:
     frames, now, told = sys._current_frames(), time_ns(), []
     for thread, (text, _, job, begun) in dict(_running).items():
         at, seconds = engine_frames.users_line(frames.get(thread)), f"for {duration((now - begun) / 1e9)}"
-        told.append((text, f"{at}, {seconds}" if at else seconds, job))
+        told.append((text, f"{at}, {seconds}" if at else seconds, job, thread, begun))
     return told

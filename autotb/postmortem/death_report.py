@@ -11,16 +11,15 @@ import re
 import signal
 
 from autotb import settings
-from autotb.postmortem import oom, status_file, status_reader
+from autotb.postmortem import crash_dump, oom, status_file, status_reader
 from autotb.postmortem.status_reader import Remains
-from autotb.record import build, ownership, redaction
-from autotb.record.cpython_text import FRAME
+from autotb.record import build, redaction
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from autotb.record.schema import Frame, Hop
+    from autotb.record.schema import Hop, Tree
 
 UNLOADED = "could not import the main script"
 STARTED, NEVER = "started and then crashed", "never started"
@@ -36,9 +35,13 @@ def hop(
     call = call or (left.text if left is not None and left.running and settings.switch("args") else "") or None
     place = {"engine": engine, "where": where, "pid": pid, "host": build.host()}
     told = [doing(left, engine in _AT_ONCE, engine not in _NOT_ALL)]
-    if exitcode != 0 or left is None or left.state != status_file.RAISED:
+    if exitcode is None and told[0] == LEFT:
+        pass  # which status that was is known from what it raised
+    elif exitcode != 0 or left is None or left.state != status_file.RAISED:
         told = [f"{told[0]}: {ended_by(exitcode)}{why(exitcode, left)}"]
-    frames = crashed_at(left.dump) if left is not None else []
+    frames, elsewhere = crash_dump.frames(left.dump) if left is not None else ([], False)
+    if elsewhere:
+        told[0] += ", in another thread than the one shown"
     found = {**place, "call": call, "log": _log(place["host"], pid), **more}
     result: Any = {key: value for key, value in found.items() if value is not None} | {"frames": frames, "died": told}
     return result  # type: ignore[no-any-return]
@@ -52,6 +55,12 @@ def of_process(engine: str, where: str, process: Any, patience: float = 0) -> Ho
     left = status_reader.of_child(process)
     status_reader.bury(process.pid)
     return hop(engine, where, process.pid, process.exitcode, left)
+
+
+def raised_in(process: Any) -> Tree | None:
+    """What the task raised that ended this dead child of this process; before ``of_process``, which takes its file away."""
+    left = status_reader.of_child(process)
+    return left.raised() if left is not None else None
 
 
 def _log(host: object, pid: int | None) -> str | None:
@@ -70,7 +79,7 @@ def doing(left: Remains | None, at_once: bool = True, tells_all: bool = True) ->
     if left.received:
         return "received a task, and died before that began"
     if left.running:
-        if left.text.startswith("one of "):
+        if left.culprit is None:
             return STARTED  # of several it is not known which
         if left.raised() is not None:
             return LEFT
@@ -86,7 +95,9 @@ def doing(left: Remains | None, at_once: bool = True, tells_all: bool = True) ->
     if left.state == status_file.STARTING:
         return "died in its initializer, before its first task"
     if not tells_all:
-        return "died"
+        last = left.text if left.state == status_file.IDLE and left.words[status_file.STARTED] else ""
+        last = last if settings.switch("args") else last.partition("(")[0]
+        return f"died, and {last}, the last task that it told of, had ended" if last else "died"
     return "died after a task, before another began" if left.words[status_file.STARTED] else "died before its first task began"
 
 
@@ -120,28 +131,6 @@ def why(exitcode: int | None, left: Remains | None) -> str:
         verdict = oom.verdict(left.words[status_file.OOM] if left is not None and known else None)
         return f", {verdict}" if verdict else ""
     return f", {first}" if first.startswith("Fatal Python error") else ""
-
-
-def crashed_at(dump: str) -> list[Frame]:
-    """The frames of the thread that crashed, outermost first, from what faulthandler wrote."""
-    frames: list[Frame] = []
-    inside = False
-    for line in dump.splitlines():
-        if line.startswith(("Current thread ", "Thread ", "Stack (")):
-            if frames:
-                break
-            inside = not line.startswith("Thread ")
-        elif inside and (match := FRAME.match(line)) and match["name"]:
-            path = match["path"]
-            if path == "<string>" and match["name"] == "<module>":
-                continue  # an engine's own way of calling
-            kind = ownership.kind_of(path, ownership.module_of(path))
-            frames.append({"path": path, "line": int(match["line"]), "name": match["name"], "kind": kind})
-        elif inside and frames and not line.startswith("    "):
-            break
-    outermost_first = frames if "recent call last" in dump[:100] else frames[::-1]
-    begins = max((at for at, frame in enumerate(outermost_first) if frame["name"] == "_bootstrap"), default=-1)
-    return outermost_first[begins + 1 :]  # a forked worker has its parent's frames below its own
 
 
 def tail(path: str, lines: int = 10, most: int = 4_000, leaving_out: re.Pattern[str] | None = None) -> list[str]:

@@ -22,6 +22,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:  # every worker imports this
     from typing import Any
 
+    Task = tuple[str, str, int, int, int]  # its call, where it is, its number, its thread, when it began
+
 PAGE = 4096
 WORDS = 16
 MARK, PID, STATE, JOB, INDEX, READS, WRITES, OOM, BEGUN, STARTED, TAKEN, PARENT, GROUP, STOPPED = range(14)
@@ -96,10 +98,10 @@ class StatusFile:
         self.says(kind)
         os.write(self.descriptor, record.encode())
 
-    def leaves(self, record: str) -> None:
-        """The task that runs raised what ends the worker (SystemExit); its record as JSON."""
+    def leaves(self, record: str, thread: int) -> None:
+        """The task that runs in this thread raised what ends the worker (SystemExit); its record as JSON."""
         os.write(self.descriptor, record.encode())
-        self.words[STOPPED] = time.time_ns()  # so that the file outlives the process
+        self.words[INDEX], self.words[STOPPED] = thread, time.time_ns()  # so that the file outlives the process
 
     def unloaded(self, said: str) -> None:
         """The main script could not be imported, of this error, and the worker is about to end of it."""
@@ -138,16 +140,9 @@ class StatusFile:
 
         faulthandler.disable()
 
-    def is_interrupted(self, tasks: list[tuple[str, str, int]]) -> None:
-        """A Ctrl-C ends this process in the midst of tasks that run in threads: the call of each, where it is, its number."""
-        lines, size = [], 0
-        for call, where, job in tasks:
-            line = f"{call[:_LONGEST]}\t{where}\t{job}"
-            size += len(line.encode("utf-8", "replace")) + 1
-            if size >= TEXT_BYTES:
-                break
-            lines.append(line)
-        self.says("\n".join(lines))
+    def is_interrupted(self, tasks: list[Task]) -> None:
+        """A Ctrl-C ends this process in the midst of tasks that run in threads."""
+        self.says(lines(tasks))
         self.words[STATE], self.words[STOPPED] = RUNNING, time.time_ns()
 
     def end(self) -> None:
@@ -163,6 +158,21 @@ class StatusFile:
                 status_folder.remove(self.file)
         except OSError:
             pass
+
+
+def lines(tasks: list[Task]) -> str:
+    """The tasks of several threads, one a line: its call, where it is, its number, its thread, when it began.
+
+    Of more than there is room for those that began last.
+    """
+    found, size = [], 0
+    for call, *more in reversed(tasks):
+        line = "\t".join([" ".join(call.split())[:_LONGEST], *map(str, more)])
+        size += len(line.encode("utf-8", "replace")) + 1
+        if size >= TEXT_BYTES:
+            break
+        found.append(line)
+    return "\n".join(found[::-1])
 
 
 def fits(said: str, text: str) -> bool:

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import os
 import time
+from typing import NamedTuple
 
-from autotb.postmortem import status_file, status_folder
+from autotb.postmortem import crash_dump, status_file, status_folder
 from autotb.postmortem.status_file import (
     BEGUN,
     HEAD_AT,
     HEAD_BYTES,
+    IDLE,
+    INDEX,
     JOB,
     MARK,
     MARKED,
@@ -39,6 +42,16 @@ if TYPE_CHECKING:
 _SLACK = 1_000_000_000  # nanoseconds by which clocks may have been set back, far less than it takes to give a number again
 
 
+class Task(NamedTuple):
+    """A task of a worker, or of one of its threads."""
+
+    call: str
+    where: str  # where it was when a Ctrl-C ended it
+    job: int
+    thread: int  # 0 where only one ran
+    begun: int  # nanoseconds of ``time.time_ns()``
+
+
 class Remains:
     """What a worker left: its numbers, the text of what it ran, and what faulthandler wrote when it crashed."""
 
@@ -50,14 +63,35 @@ class Remains:
         if self.words[MARK] != MARKED:
             raise ValueError("no status file")
         self.pid, self.state = self.words[PID], self.words[STATE]
-        self.text = redaction.mask(data[TEXT_AT:HEAD_AT].partition(b"\0")[0].decode("utf-8", "replace"))
-        self.tasks = [line.split("\t") for line in self.text.split("\n")]
-        if self.running:  # of several threads
-            calls = [task[0] for task in self.tasks]
-            self.text = calls[0] if len(calls) == 1 else f"one of {', '.join(calls)}"
-        self.head = data[HEAD_AT : HEAD_AT + HEAD_BYTES]
         self.dump = data[PAGE:].decode("utf-8", "replace")
         self.crashed = written if self.dump.startswith("Fatal") else 0
+        text = data[TEXT_AT:HEAD_AT].partition(b"\0")[0].decode("utf-8", "replace")
+        self.tasks = self._parsed(text) if self.state in (IDLE, RUNNING) else []  # those that run, or the one that ran last
+        calls = [task.call for task in self.tasks]
+        if len(calls) > 1:
+            self.text = self.culprit.call if self.culprit is not None else f"one of {', '.join(calls)}"
+        else:
+            self.text = calls[0] if calls else redaction.mask(text)
+        self.head = data[HEAD_AT : HEAD_AT + HEAD_BYTES]
+
+    def _parsed(self, text: str) -> list[Task]:
+        found = []
+        for line in text.split("\n") if "\t" in text else [text]:
+            call, *words = line.split("\t")
+            numbers = [int(word) for word in words[1:] if word.isdecimal()]
+            if len(numbers) == 3:
+                found.append(Task(redaction.mask(call), words[0], *numbers))
+            elif not words:
+                found.append(Task(redaction.mask(call), "", self.words[JOB], 0, self.words[STARTED]))
+        return found
+
+    @property
+    def culprit(self) -> Task | None:
+        """The task that the worker died of: the only one, or of several the one whose thread crashed or ended the process."""
+        if len(self.tasks) < 2:
+            return self.tasks[0] if self.tasks else None
+        thread = self.words[INDEX] if self.dump.startswith("{") else crash_dump.thread(self.dump)
+        return next((task for task in self.tasks if task.thread == thread), None) if thread else None
 
     @property
     def running(self) -> bool:
@@ -82,7 +116,7 @@ class Remains:
     @property
     def seconds(self) -> float:
         """Since the task that runs, or ran last, began."""
-        return max(0.0, (time.time_ns() - self.words[STARTED]) / 1e9)
+        return seconds_since(self.words[STARTED])
 
     @property
     def stopped_after(self) -> float | None:
@@ -92,8 +126,14 @@ class Remains:
 
     @property
     def crashed_after(self) -> float | None:
-        """Seconds from the task's begin to the crash that faulthandler wrote; None where it wrote none."""
-        return max(0.0, (self.crashed - self.words[STARTED]) / 1e9) if self.crashed else None
+        """Seconds from the task's begin to the crash that faulthandler wrote; None where it wrote none, or of several tasks."""
+        culprit = self.culprit
+        return max(0.0, (self.crashed - culprit.begun) / 1e9) if self.crashed and culprit is not None else None
+
+
+def seconds_since(begun: int) -> float:
+    """Seconds since a task began, never less than none: clocks are set back."""
+    return max(0.0, (time.time_ns() - begun) / 1e9)
 
 
 def of(pid: int, since: int | None = None) -> Remains | None:

@@ -297,10 +297,13 @@ def workers_chain(error: BaseException) -> tuple[BaseException | None, BaseExcep
 
 
 def _is_without_its_chain(error: BaseException, record: Tree) -> bool:
-    """Whether the engine has left behind what the error came out of in the worker, or tells it in the error's message (Ray)."""
+    """Whether the engine has left behind what the error came out of in the worker, tells it in the error's message (Ray), or has
+    lost the worker by it."""
     behind = record.get("cause") or (None if record.get("suppress") else record.get("context"))
     if not behind or static.cause_of(error) is not None or static.suppresses(error):
         return False
+    if any(hop.get("died") for hop in record["hops"]):
+        return True  # what ended the worker never came out of it
     last = static.innermost(static.traceback_of(error))
     if last is None or not made_frames.is_made(last.tb_frame):
         return False
@@ -487,11 +490,20 @@ def _places(trace: Trace, entries: list[TracebackType], *, with_call: bool) -> l
     for hop in trace.stack.hops:
         first, at = _passed(hop, keys, at)
         where = ", ".join(phrases.where(hop, trace))
-        told = [where, hop.call if with_call else "", *phrases.beside(hop)]
+        told = [where, hop.call if with_call else "", *phrases.beside(hop), *_crashed_at(hop)]
         lines = [clean.line(line) for line in told if line]
         if lines:
             found.append((first, lines))
     return found
+
+
+def _crashed_at(hop: Hop) -> list[str]:
+    """Where a worker was when it crashed, innermost last: its frames are in no traceback."""
+    frames = [frame for frame in hop.frames if hop.died and isinstance(frame, Frame) and frame.kind == ownership.USER]
+    return [f"at {sources.place(frame.path, frame.line, frame.name)}" for frame in frames[-MOST_CRASHED:]]
+
+
+MOST_CRASHED = 3  # frames
 
 
 def _passed(hop: Hop, keys: list[tuple[str, int, str]], at: int) -> tuple[int, int]:

@@ -255,7 +255,7 @@ def _kind_of_death(told: str) -> str:
 _NATIVE = ("SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT", "SIGTRAP", "SIGSYS")
 _LOGS = "the workers' stderr files"
 _LOGS_OF_PARSL = "the workers' stderr files (Parsl: in worker_logdir_root)"
-_ENDED = re.compile(r": (killed by signal|exit status|gone, )")
+_ENDED = re.compile(r": (killed by signal|exit status|gone, )|what it raised ended its worker$")
 _BY_HAND = "run the task by hand outside the engine"
 _WITHOUT_AN_EXCEPTION = "a worker process died without a Python exception"
 _ENDS = {

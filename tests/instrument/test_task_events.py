@@ -10,6 +10,7 @@ import traceback
 import pytest
 
 from autotb.instrument import task_events
+from autotb.postmortem import status_file
 
 
 @pytest.fixture
@@ -86,20 +87,59 @@ def test_tasks_of_several_threads_are_all_named_and_the_file_goes_with_the_proce
                 thread.start()
                 thread.join()
             else:
-                print(status_reader.of(os.getpid()).text, flush=True)
+                left = status_reader.of(os.getpid())
+                print(left.text, [(task.call, task.job) for task in left.tasks], left.culprit, flush=True)
 
-        run = task_events.around(work, lambda x: (work, (x,)))
+        run = task_events.around(work, lambda x: (work, (x,), None, x + 10))
         run(1)
         left = status_reader.of(os.getpid())
-        print(left.text, left.running, flush=True)
+        print(left.text, left.running, [task.job for task in left.tasks], flush=True)
         if not os.fork():
             raise SystemExit  # a child leaves the file alone
         os.wait()
         print(status_reader.of(os.getpid()) is not None, os.listdir(os.environ["XDG_RUNTIME_DIR"] + "/autotb") != [])
     """
     ran = run_alone(tmp_path, program)
-    assert ran.stdout.splitlines() == ["one of work(1), work(2), work(3)", "work(1) False", "True True"], ran.stderr
+    several = "one of work(1), work(2), work(3) [('work(1)', 11), ('work(2)', 12), ('work(3)', 13)] None"
+    assert ran.stdout.splitlines() == [several, "work(1) False [11]", "True True"], ran.stderr
     assert list(tmp_path.iterdir()) == [tmp_path / "main.py"]  # the folder has gone with the last file
+
+
+def test_of_the_tasks_of_several_threads_the_one_that_ended_the_process_is_known(tmp_path):
+    program = """
+        import os, sys, threading
+        from autotb.instrument import task_events
+        from autotb.postmortem import status_reader
+
+        def work(x):
+            begun.wait()
+            end.wait() if x == 1 else sys.exit(4)
+
+        begun, end = threading.Barrier(2), threading.Event()
+        run = task_events.around(work, lambda x: (work, (x,), None, x), ends=("dask", "in a Dask worker"))
+        other = threading.Thread(target=run, args=(1,))
+        other.start()
+        try:
+            run(2)
+        except SystemExit:
+            end.set()
+        other.join()  # it has ended since then, which is of no interest any more
+        left = status_reader.of(os.getpid())
+        print(left.running, left.text, left.culprit.job, left.raised()["type"], sorted(task.job for task in left.tasks), flush=True)
+        task_events.around(len, lambda x: (len, (x,), None, 3))([])
+        print(status_reader.of(os.getpid()).culprit.job)
+    """
+    ran = run_alone(tmp_path, program)
+
+    assert ran.stdout.splitlines() == ["True work(2) 2 SystemExit [1, 2]", "2"], ran.stderr
+
+
+def test_more_tasks_than_there_is_room_for_are_told_as_far_as_it_goes():
+    tasks = [(f"work({x}, {'x' * 300!r})", "", x, x, x) for x in range(1, 9)]
+    lines = status_file.lines(tasks).split("\n")
+
+    assert [line.split("\t")[2] for line in lines] == ["5", "6", "7", "8"]  # those that began last
+    assert len("\n".join(lines)) < status_file.TEXT_BYTES
 
 
 def test_a_process_that_a_ctrl_c_ends_leaves_word_of_the_tasks_of_its_threads(tmp_path):
@@ -119,7 +159,7 @@ def test_a_process_that_a_ctrl_c_ends_leaves_word_of_the_tasks_of_its_threads(tm
         for thread in threads:
             thread.start()
         begun.wait()  # both began at once: one file names them
-        print(sorted(task[0] for task in status_reader.of(os.getpid()).tasks))
+        print(sorted(task.call for task in status_reader.of(os.getpid()).tasks))
         begun.wait()
         while task_events._tasks()[0][1].startswith("at") is False:
             time.sleep(0.01)
@@ -136,7 +176,7 @@ def test_a_process_that_a_ctrl_c_ends_leaves_word_of_the_tasks_of_its_threads(tm
     assert ran.stdout.splitlines() == [
         "['work(1)', 'work(2)']",
         "['work(1)', 'work(2)']",
-        "True True ['1', '2']",
+        "True True [1, 2]",
         "True",
     ], ran.stderr
     # Who started it takes the file away.

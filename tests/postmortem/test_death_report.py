@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 import sys
 import time
 from types import SimpleNamespace
@@ -12,6 +13,8 @@ import pytest
 from autotb import engine_facts, settings
 from autotb.postmortem import death_report, oom, status_file, status_reader
 from autotb.postmortem.status_file import FAILING, IDLE, RAISED, RUNNING, STARTING
+
+FATAL = "Fatal Python error: Segmentation fault"
 
 
 @pytest.fixture(autouse=True)
@@ -25,10 +28,15 @@ def fresh(monkeypatch):
 def left(state=RUNNING, text="work(1)", dump="", job=1, started=None, crashed=0, killed=-1, group=0):
     words = [0] * status_file.WORDS
     words[status_file.JOB], words[status_file.OOM], words[status_file.GROUP] = job, killed, group
+    words[status_file.MARK], words[status_file.PID], words[status_file.STATE] = status_file.MARKED, 5, state
     words[status_file.STARTED] = time.time_ns() if started is None else started
-    found = status_reader.Remains.__new__(status_reader.Remains)
-    found.words, found.pid, found.state, found.text, found.dump, found.crashed = words, 5, state, text, dump, crashed
-    return found
+    data = memoryview(struct.pack(f"{status_file.WORDS}q", *words) + text.encode()).tobytes()
+    return status_reader.Remains(data.ljust(status_file.PAGE, b"\0") + dump.encode(), crashed)
+
+
+def several(*tasks):
+    """The text of threads' tasks: a call and its thread each."""
+    return status_file.lines([(call, "", at, thread, 1_000_000_000) for at, (call, thread) in enumerate(tasks)])
 
 
 @pytest.mark.parametrize(
@@ -37,8 +45,8 @@ def left(state=RUNNING, text="work(1)", dump="", job=1, started=None, crashed=0,
         (None, "died"),
         (left(job=status_file.UNKNOWN), "received a task, and died before that began"),
         (left(started=time.time_ns() + 10**18), "started and then crashed, within 0.0 s"),  # clocks may be set back
-        (left(text="one of work(1), work(2)"), "started and then crashed"),
-        (left(started=1_000_000_000, crashed=3_500_000_000), "started and then crashed, after 2.5 s"),
+        (left(text=several(("work(1)", 1), ("work(2)", 2))), "started and then crashed"),
+        (left(started=1_000_000_000, dump=FATAL, crashed=3_500_000_000), "started and then crashed, after 2.5 s"),
         (left(FAILING, "AttributeError: no x"), "could not unpickle a task, and died of AttributeError: no x"),
         (left(STARTING), "died in its initializer, before its first task"),
         (left(RAISED, "app.NoModel"), "its initializer raised app.NoModel"),
@@ -55,7 +63,10 @@ def test_an_engine_that_looks_now_and_then_cannot_say_within_what_time():
 
 
 def test_a_worker_that_leaves_no_word_of_some_tasks_may_have_run_one():
-    assert death_report.doing(left(IDLE), tells_all=False) == "died"
+    said = "died, and work(1), the last task that it told of, had ended"
+
+    assert death_report.doing(left(IDLE), tells_all=False) == said
+    assert death_report.doing(left(IDLE, started=0), tells_all=False) == "died"
 
 
 @pytest.mark.parametrize(
@@ -79,9 +90,6 @@ def test_a_duration_is_as_exact_as_anybody_wants(seconds, said):
 )
 def test_what_ended_it(exitcode, said):
     assert death_report.ended_by(exitcode) == said
-
-
-FATAL = "Fatal Python error: Segmentation fault"
 
 
 @pytest.mark.parametrize(
@@ -115,47 +123,11 @@ def test_only_kills_of_the_workers_own_group_are_compared(monkeypatch, remains, 
     assert asked == [kills]
 
 
-DUMP = """Fatal Python error: Segmentation fault
-
-Thread 0x00007f (most recent call first):
-  File "/other.py", line 9 in other
+DUMP = f"""{FATAL}
 
 Current thread 0x00008f (most recent call first):
   File "/lib/ctypes/__init__.py", line 525 in string_at
-  File "/w.py", line 3 in work
-  File "/lib/multiprocessing/process.py", line 108 in run
-  File "/lib/multiprocessing/process.py", line 314 in _bootstrap
-  File "/main.py", line 9 in <module>
-
-Extension modules: numpy
 """
-
-
-def names(frames):
-    return [(frame["name"], frame["line"]) for frame in frames]
-
-
-def test_the_lines_of_a_crash_are_those_of_the_thread_that_crashed():
-    assert names(death_report.crashed_at(DUMP)) == [("run", 108), ("work", 3), ("string_at", 525)]
-
-
-def test_lines_that_come_outermost_first_stay_so():
-    dump = 'Stack (most recent call last):\n  File "/a.py", line 1 in a\n    code\n  File "/b.py", line 2 in b\n'
-
-    assert names(death_report.crashed_at(dump)) == [("a", 1), ("b", 2)]
-
-
-@pytest.mark.parametrize(
-    "dump", ["", "nothing of that kind\n", 'Thread 0x1 (most recent call first):\n  File "/a.py", line 1 in a\n']
-)
-def test_without_a_thread_that_crashed_there_are_none(dump):
-    assert death_report.crashed_at(dump) == []
-
-
-def test_an_engines_way_of_calling_is_none_of_them():
-    dump = 'Current thread 0x1 (most recent call first):\n  File "/w.py", line 3 in work\n  File "<string>", line 1 in <module>\n'
-
-    assert names(death_report.crashed_at(dump)) == [("work", 3)]
 
 
 def test_the_hop_has_what_is_known_and_nothing_else():
@@ -163,8 +135,35 @@ def test_the_hop_has_what_is_known_and_nothing_else():
 
     assert (hop["pid"], hop["call"]) == (5, "work(1)")
     assert hop["died"] == [f"started and then crashed, after 1.0 s: killed by signal 11 (SIGSEGV), {FATAL}"]
-    assert names(hop["frames"])[-1] == ("string_at", 525)
+    assert [(frame["name"], frame["line"]) for frame in hop["frames"]] == [("string_at", 525)]
     assert "label" not in hop
+
+
+def test_lines_of_another_thread_than_that_which_crashed_are_said_to_be():
+    dump = f"""{FATAL}
+
+Thread 0x2 (most recent call first):
+  File "{__file__}", line 9 in work
+
+Current thread 0x1 (most recent call first):
+  File "{struct.__file__}", line 3 in select
+"""
+    hop = death_report.hop("dask", "in a Dask worker", 5, -11, left(dump=dump, started=1, crashed=2))
+
+    assert hop["died"][0].endswith(f"(SIGSEGV), {FATAL}, in another thread than the one shown")
+    assert [frame["name"] for frame in hop["frames"]] == ["work"]
+
+
+def test_of_several_tasks_it_is_the_one_whose_thread_crashed():
+    tasks = several(("work(1)", 1), ("work(2)", 0x8F), ("work(3)", 3))
+    known = death_report.hop("dask", "in a Dask worker", 5, -11, left(text=tasks, dump=DUMP, crashed=3_000_000_000))
+    unknown = death_report.hop("dask", "in a Dask worker", 5, -9, left(text=tasks))
+
+    assert (known["call"], known["died"][0].partition(":")[0]) == ("work(2)", "started and then crashed, after 2.0 s")
+    assert (unknown["call"], unknown["died"][0].partition(":")[0]) == (
+        "one of work(1), work(2), work(3)",
+        "started and then crashed",
+    )
 
 
 def test_arguments_that_are_not_to_be_captured_are_not_told(monkeypatch):

@@ -25,6 +25,11 @@ def work(x, how, seconds=0.05):
         os.kill(os.getpid(), 9)
     elif how == "exit":
         os._exit(3)
+    elif how == "leave":
+        try:
+            {}["model"]
+        except KeyError:
+            raise SystemExit(4)
     else:
         crash(0)
 
@@ -202,6 +207,26 @@ def test_an_exit_status_is_told(shows, engine):
         assert re.search(r"started and then crashed: exit status 3", flat(ran.stderr))
 
     shows(PROGRAM, check, engine, "exit")
+
+
+@pytest.mark.parametrize("engine", ["dask_alone", "ray", "actor", "parsl", pytest.param("batches", marks=kit.on_main)])
+@pytest.mark.on_main("ray", "actor", "parsl")
+@pytest.mark.not_in_ci("actor")
+def test_what_a_task_raised_that_ended_its_worker_is_told(shows, engine):
+    where, call, exit_is_known = ENGINES[engine]
+
+    def check(ran):
+        story = flat(ran.stderr)
+        assert re.search(r"KeyError: 'model' During handling of the above exception.* SystemExit: 4 .* the direct cause", story)
+        status = ": exit status 4" if exit_is_known else ""
+        assert f"{call.format('leave')} started, and what it raised ended its worker{status}" in story
+        assert "its exit status is not known" not in story
+        assert re.search(where + r", pid \d+", story)
+        assert "hint: a task ended its worker process: a SystemExit or a KeyboardInterrupt ends the worker" in story
+        assert " in work" in ran.stderr
+        assert ran.status == 1
+
+    shows(PROGRAM, check, engine, "leave")
 
 
 @pytest.mark.not_in_ci()

@@ -331,3 +331,30 @@ def test_a_worker_that_died_of_a_map_is_told_with_the_call(shows, engine, chunk)
         assert call in flat(ran.stderr) and re.search(KILLED, flat(ran.stderr))
 
     shows(MAPPED, check, engine, chunk)
+
+
+PRINTED = """
+import ctypes, traceback
+from concurrent.futures import ProcessPoolExecutor
+
+def crash(x):
+    ctypes.string_at(x)
+
+def work(x):
+    crash(x)
+
+if __name__ == "__main__":
+    with ProcessPoolExecutor(1) as pool:
+        try:
+            pool.submit(work, 0).result()
+        except Exception:
+            traceback.print_exc()
+"""
+
+
+def test_a_traceback_that_the_program_prints_has_the_lines_of_a_crash(shows):
+    def check(ran):
+        assert re.search(r"\[at \S+main\.py:9 in work\]\n  \[at \S+main\.py:6 in crash\]\n", ran.stderr)
+        assert "[work(x=0)]" in ran.stderr
+
+    shows(PRINTED, check)

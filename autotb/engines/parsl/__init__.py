@@ -506,7 +506,7 @@ def _wrap_execute(original: Function) -> Function:
             well = type(result).__name__ != "RemoteExceptionWrapper"
             return result
         except (SystemExit, KeyboardInterrupt) as error:
-            leaves = _where() == WORKERS and leaving.ends_worker(error)
+            leaves = _where() == WORKERS and task_events.is_ended_by(error, "parsl", "in a Parsl worker")
             raise
         finally:
             try:
@@ -568,7 +568,7 @@ def _wrap_lost_init(original: Function) -> Function:
 def _note_death(error: BaseException, process: Process) -> None:
     from autotb.postmortem import death_report
 
-    raised = leaving.raised_in(process)
+    raised = death_report.raised_in(process)
     hop = death_report.of_process("parsl", "in a Parsl worker", process)
     for path in _logs():
         hop["died"] += death_report.tail(path, 5)

@@ -14,39 +14,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from typing import Protocol
 
-    from autotb.instrument.types import Function, Future, Process
-    from autotb.record.schema import Tree
+    from autotb.instrument.types import Function, Future
 
     class Kernel(Protocol):
         """Parsl's ``DataFlowKernel``."""
 
         def render_future_description(self, dep: object) -> str: ...
-
-
-def ends_worker(error: BaseException) -> bool:
-    """In a worker process, which is about to end of it: whether it left word for the manager."""
-    try:
-        import json
-
-        from autotb.postmortem import status_file
-        from autotb.record import build, static
-
-        status = status_file.begin()
-        record = build.record(error, static.traceback_of(error), build.hop("parsl", "in a Parsl worker"))
-        if status is not None and isinstance(record, dict):
-            status.leaves(json.dumps(record))
-            return True
-    except Exception:
-        pass  # then it is told that the worker was lost, and no more
-    return False
-
-
-def raised_in(process: Process) -> Tree | None:
-    """In the manager: what a task raised that ended this worker."""
-    from autotb.postmortem import status_reader
-
-    left = status_reader.of_child(process)
-    return left.raised() if left is not None else None
 
 
 def fails_task(kernel: object, task: dict[str, Any], future: Future) -> bool:

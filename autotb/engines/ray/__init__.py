@@ -389,7 +389,7 @@ def _noting(function: Function, users: object) -> Any:
 
     if not inspect.isfunction(function) or inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
         return function
-    return task_events.around(function, lambda *args, **kwargs: (users, args, kwargs, _job()))
+    return task_events.around(function, lambda *args, **kwargs: (users, args, kwargs, _job()), ends=("ray", "in a Ray worker"))
 
 
 def _wrap_method_executor(original: Function) -> Function:
@@ -404,7 +404,9 @@ def _wrap_method_executor(original: Function) -> Function:
             if not (
                 inspect.iscoroutinefunction(method) or inspect.isgeneratorfunction(method) or inspect.isasyncgenfunction(method)
             ):
-                return task_events.around(executor, lambda _actor, *args, **kwargs: (method, args, kwargs, _job()))
+                return task_events.around(
+                    executor, lambda _actor, *args, **kwargs: (method, args, kwargs, _job()), ends=("ray", "in a Ray actor")
+                )
         except Exception:
             pass  # less will be known of its tasks
         return executor
@@ -427,7 +429,7 @@ def _tell_of_death(error: BaseException, caller: FrameType) -> None:
     dead = _dead(task_events.number(task.binary()), int(named[1]) if named is not None else None)
     if not dead:
         return
-    from autotb.postmortem import death_report, status_file, status_reader
+    from autotb.postmortem import death_report, status_reader
 
     last = dead[-1]
     log = _log_of(last.pid)
@@ -443,15 +445,15 @@ def _tell_of_death(error: BaseException, caller: FrameType) -> None:
     for left in dead:
         status_reader.bury(left.pid)
     site = _sites.get(task.binary()) or _sites.get(task.actor_id().binary())
-    ran = last.words[status_file.JOB]
-    if last.running and ran != task_events.number(task.binary()):  # an actor's, which had this one still to do
+    ran = [each.job for each in last.tasks]
+    if last.running and task_events.number(task.binary()) not in ran:  # an actor's, which had this one still to do
         place = engine_frames.place_of(site)
         if place is not None:
             hop["died"].append(f"asked for was another of its tasks, submitted at {sources.place(**place)}")
-        site = next((site for key, site in list(_sites.items()) if task_events.number(key) == ran), None)
+        site = next((site for key, site in list(_sites.items()) if task_events.number(key) in ran), None)
     elif site is None:
         hop["task"] = task.hex()  # a client may know
-    annotate.note_death(error, [hop], engine_frames.place_of(site))
+    annotate.note_death(error, [hop], engine_frames.place_of(site), last.raised())
 
 
 def _tell_of_memory(error: BaseException, caller: FrameType) -> None:
@@ -481,7 +483,7 @@ def _dead(number: int, pid: int | None) -> list[Any]:
     if pid is not None:
         found = [left for left in [status_reader.of(pid, 0)] if left is not None]
     else:
-        found = [left for left in status_reader.every() if left.words[status_file.JOB] == number and left.running]
+        found = [left for left in status_reader.every() if left.running and any(task.job == number for task in left.tasks)]
     patience = 0.5 if pid is None else 5.0  # Ray says that an actor is dead as soon as it is to be killed
     dead = [left for left in found if status_reader.is_dead(left.pid, within=patience)]
     return sorted(dead, key=lambda left: left.words[status_file.STARTED])

@@ -79,19 +79,21 @@ def _not_ready(
     )
 
 
-def _running() -> dict[int, Any]:
-    """What the workers of this machine run, by the numbers of the tasks."""
+def _running() -> dict[int, tuple[int, float]]:
+    """What the workers of this machine run, by the numbers of the tasks: the worker's process, and since when."""
     from autotb.postmortem import status_file, status_reader
 
-    return {left.words[status_file.JOB]: left for left in status_reader.every() if left.running and status_file.lives(left.pid)}
+    alive = [left for left in status_reader.every() if left.running and status_file.lives(left.pid)]
+    return {task.job: (left.pid, status_reader.seconds_since(task.begun)) for left in alive for task in left.tasks}
 
 
-def _task(task: bytes, run: dict[int, Any], sites: Mapping[bytes, Any], calls: Mapping[bytes, Any]) -> Task:
-    left = run.get(task_events.number(task))
+def _task(task: bytes, run: dict[int, tuple[int, float]], sites: Mapping[bytes, Any], calls: Mapping[bytes, Any]) -> Task:
+    running = run.get(task_events.number(task))
     call, place = _call(task, calls), engine_frames.place_of(sites.get(task))
-    if left is None:
+    if running is None:
         return Task(NOT_DONE, call, place=place)
-    return Task(RUNNING, call, f"for {duration(left.seconds)}, pid {left.pid}", place)
+    pid, seconds = running
+    return Task(RUNNING, call, f"for {duration(seconds)}, pid {pid}", place)
 
 
 def _call(task: bytes, calls: Mapping[bytes, Any]) -> str:
