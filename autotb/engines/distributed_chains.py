@@ -199,8 +199,13 @@ def follow(client_id: str, key: Any, root: Any) -> None:
 
 def alike(client_id: str, key: Any) -> list[Any]:
     """The keys of other failed futures whose error is that of the same task."""
-    root = _roots.get((client_id, key), key)
+    root = noted_root(client_id, key)
     return [other for other in (root, *_followers.get((client_id, root), ())) if other != key]
+
+
+def noted_root(client_id: str, key: Any) -> Any:
+    """The task whose error a future failed of, as far as ``follow`` was told."""
+    return _roots.get((client_id, key), key)
 
 
 def forget(client_id: str, key: Any) -> None:

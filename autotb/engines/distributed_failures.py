@@ -122,6 +122,9 @@ def _failed_later(client: Client, key: object, error: BaseException, site: Site 
         _end(watch, None)  # the one that there is tells
     else:
         root = distributed_chains.root_of(key, error)
+        if root != key and (client.id, root) in _told:
+            _end(watch, None)
+            return
         annotate.note_submitted(error, engine_frames.place_of(sites.get(root, site)))
         _hold(client.id, key, root, watch)
         if (client.id, key) not in _handed:
@@ -186,7 +189,12 @@ def _wrap_release_key(original: Function) -> Function:
 
 
 def _is_dropped(client_id: str, key: object) -> None:
-    _taken(client_id, key)  # its watch tells
+    root = distributed_chains.noted_root(client_id, key)
+    if _taken(client_id, key) is not None:  # the watch tells
+        callsite.remember(_told, (client_id, root), True)
+
+
+_told: dict[tuple[str, Any], bool] = {}  # by client and key: tasks whose error was told, which dropped futures may yet fail of
 
 
 _handed: dict[tuple[str, Any], bool] = {}  # by client and key: futures that a variable or a queue has, and gives again

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 
 import pytest
 
+from autotb.engines import distributed_chains, distributed_failures
 from tests.engines import kit
 
 LOST = """
@@ -137,3 +139,21 @@ def test_the_terminal_alone_is_spared_the_workers_records(run, kind):
     assert ours.stdout == bare.stdout == "True True\n"
     assert "Compute Failed" not in ours.stderr
     assert "Compute Failed" in bare.stderr
+
+
+def test_a_future_that_failed_of_an_error_that_was_told_by_then_tells_nothing_more(monkeypatch):
+    """On a busy machine the client learns of it once the root's own future is gone."""
+    ended = []
+    for name in ("_failed", "_told"):
+        monkeypatch.setattr(distributed_failures, name, {})
+    monkeypatch.setattr(distributed_failures, "_watch", lambda error, site: error)
+    monkeypatch.setattr(distributed_failures, "_end", lambda watch, error: ended.append(str(watch)))
+    monkeypatch.setattr(distributed_failures.annotate, "note_submitted", lambda error, place: None)
+    monkeypatch.setattr(distributed_failures.engine_frames, "place_of", lambda site: None)
+    monkeypatch.setattr(distributed_chains, "root_of", lambda key, error: "other" if key == "other" else "store")
+    client = SimpleNamespace(id="client", status="closing")  # what is dropped is told at once
+    for key in ("store", "add", "other"):
+        distributed_failures._failed_later(client, key, KeyError(key), "site")
+
+    assert ended == ["'add'"]
+    assert distributed_failures._failed == {}
