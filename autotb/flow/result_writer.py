@@ -20,7 +20,7 @@ from autotb.flow.snapshots import ErrorSnapshot, ErrorStub
 from autotb.flow.stored import value_of
 from autotb.record import annotate
 
-_EVERY = 0.02  # seconds after which results are written; of slower calls each as it comes
+_EVERY = 0.01  # seconds after which results are written; of slower calls each as it comes
 
 
 class Keeper:

@@ -95,6 +95,15 @@ def test_results_are_written_as_they_come_but_not_each_of_many(sink):
     assert len(keeper.places) == 3
 
 
+def test_of_calls_that_take_a_hundredth_of_a_second_each_is_written(sink):
+    keeper = result_writer.Keeper(sink(), double, ([1, 2, 3],), {}, range(3), False)
+    begun, results = keeper._last, []
+    for number in range(3):
+        results.append(number)
+        keeper.look(results, begun + (number + 1) * 0.0101)
+        assert len(keeper.places) == number + 1
+
+
 def test_in_the_process_of_a_run_that_is_over_nothing_is_written(sink):
     keeper = result_writer.Keeper(sink(), double, ([1],), {}, range(1), True)
     assert keeper.end([10]) == [10]
