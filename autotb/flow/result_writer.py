@@ -86,14 +86,30 @@ class Keeper:
             if self.is_here and is_over(self.sink):  # it has ended meanwhile: nobody else closes the shard that this began
                 result_log.end(self.sink.folder)
 
+    def _write_late(self, new: list[Any]) -> None:
+        """Keep what a thread came to after a Ctrl-C has ended the run; the program waits for it as it ends.  It is in a shard of
+        its own, which the run that goes on with the folder finds; where one has done so already, nothing is kept."""
+        keeps_errors = self.sink.owned or self.sink.keeps_errors
+        if not any(keeps_errors or type(one) is not Failed for one in new) or not self.sees or self.is_orphaned():
+            return
+        try:
+            with contextlib.closing(result_log.Shard(self.sink.folder, self.sink.token)) as shard:
+                records = [self._record(shard, index, one)[1] for index, one in enumerate(new, len(self.sent))]
+                shard.append([record for record in records if record is not None])
+        except OSError:
+            pass  # nobody waits for it, and it is called again
+
     def end(self, results: list[Any]) -> Any:
         """What is sent back."""
         self.write(results)
+        if self.is_here and is_over(self.sink):
+            self._write_late(results[len(self.sent) :])
+            return results  # nobody asks for them
         if not self.sees:
             fit = [failing.fit(result, self.function, self._args(index), self.constants) for index, result in enumerate(results)]
             return Kept(Partly(fit), [None] * len(results), unseen=True)
         if len(self.sent) < len(results):
-            return results  # the run is over, in this process: nobody asks for them
+            return results  # the run was over meanwhile, as above
         sent, places = self._together() if self.kept else (self.sent, self.places)
         return Kept(Partly(sent) if Failed in {*map(type, sent)} else sent, places)
 
@@ -164,7 +180,7 @@ def _taken(column: Any, indexes: list[int]) -> Any:
 
 
 def is_over(sink: Sink) -> bool:
-    """In the process of the run: whether it has ended, by an error say, while this chunk was worked on."""
+    """In the process of the run: whether it has ended, by a Ctrl-C say, while this chunk was worked on."""
     return not store.is_open(sink.folder, sink.token)
 
 

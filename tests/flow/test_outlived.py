@@ -109,3 +109,52 @@ def test_a_folder_whose_shards_are_gone_with_their_own_is_resumed(tmp_path):
     with pytest.warns(RuntimeWarning, match="gone with its shard") as told:
         assert ran() == [0, 2, 4]
     assert told[0].filename == __file__
+
+
+THREADS = """
+import os, signal, sys, threading, time
+import autotb
+
+going = threading.Event()
+
+def call(x):
+    with open("calls", "a") as file:
+        file.write(f"{x}\\n")
+    if x >= 2 and "STOPS" in os.environ:
+        going.wait()  # until the run is over
+    if x == 3 and "STOPS" in os.environ:
+        raise ValueError(x)
+    return x * 10
+
+def stops():
+    while len(open("calls").readlines()) < 4:
+        time.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGINT)
+
+if __name__ == "__main__":
+    from concurrent.futures import ThreadPoolExecutor
+    with ThreadPoolExecutor(2) as pool:
+        options = {"run_folder": "run", "resume": True, "return_results": "OWNED" not in os.environ}
+        flow = autotb.Flow(pool, error_handling="continue", progress=False, **options)
+        tens = flow.map(autotb.step(call, chunksize=1), range(6))
+        open("calls", "a").close()
+        if "STOPS" in os.environ:
+            threading.Thread(target=stops).start()
+        try:
+            results = flow.run()
+        finally:
+            going.set()
+    print([str(one) for one in results[tens]])
+"""
+
+
+@pytest.mark.parametrize("owned", [{}, {"OWNED": "1"}], ids=["values are returned", "values are the workers'"])
+def test_what_threads_come_to_while_the_program_ends_after_a_ctrl_c_is_kept(tmp_path, owned):
+    (tmp_path / "main.py").write_text(THREADS)
+    stopped = programs.start([sys.executable, "main.py"], tmp_path, STOPS="1", **owned)
+    assert stopped.status == -signal.SIGINT, stopped.stderr
+    assert sorted((tmp_path / "calls").read_text().split()) == ["0", "1", "2", "3"]
+
+    again = programs.start([sys.executable, "main.py"], tmp_path, **owned)
+    assert again.stdout.startswith("['0', '10', '20', '<ErrorSnapshot of call(x=3): ValueError: 3>', '40', '50']"), again.stderr
+    assert sorted((tmp_path / "calls").read_text().split()) == ["0", "1", "2", "3", "4", "5"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 import threading
 
 import pytest
@@ -104,9 +105,30 @@ def test_of_calls_that_take_a_hundredth_of_a_second_each_is_written(sink):
         assert len(keeper.places) == number + 1
 
 
-def test_in_the_process_of_a_run_that_is_over_nothing_is_written(sink):
-    keeper = result_writer.Keeper(sink(), double, ([1],), {}, range(1), True)
-    assert keeper.end([10]) == [10]
+def shard_of(sink):
+    """What is in the shards of a folder: elements and values."""
+    found = [(name, one) for name in result_log.names(sink.folder) for one in result_log.scan(sink.folder, name)]
+    places = [result_log.Place(name, one.offset, one.record.state) for name, one in found]
+    return [(record.at, pickle.loads(record.data)) for record in result_log.read(sink.folder, places)]
+
+
+def test_in_the_process_of_a_run_that_is_over_the_call_that_ends_is_kept_and_nothing_is_sent(sink):
+    keeper = result_writer.Keeper(sink(), double, ([1, 2],), {}, [4, 7], True)
+    keeper.look([10], keeper._last + 1)
+    assert shard_of(sink()) == []
+    assert keeper.end([10, 20]) == [10, 20]
+    assert (shard_of(sink()), result_log._mine) == ([(4, 10), (7, 20)], {})
+
+
+@pytest.mark.parametrize("why", ["another run", "only errors that are not kept", "the folder is gone"])
+def test_or_not(sink, tmp_path, why):
+    keeper = result_writer.Keeper(sink(owned=False), double, ([1],), {}, range(1), True)
+    if why == "another run":
+        (tmp_path / store.mark("t")).unlink()
+    elif why == "the folder is gone":
+        shutil.rmtree(tmp_path / result_log.FOLDER)
+    result = Failed(ValueError("x")) if why.startswith("only") else 10
+    assert keeper.end([result]) == [result]
     assert result_log.names(sink().folder) == []
 
 
