@@ -1,12 +1,12 @@
 """The calls of a step as a data frame: what each was given, what became of it.
 
-Flows in: a node, the columns of a run.  Flows out: a frame of pandas, or of polars.
+Flows in: nodes, if there are any, and the columns of a run.  Flows out: a frame of pandas, or of polars.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from autotb.flow.context import CONTINUE, unravelled
@@ -14,7 +14,7 @@ from autotb.flow.packing import headline
 from autotb.flow.result_log import FAILED, OK, SKIPPED
 from autotb.flow.snapshots import ErrorSnapshot
 from autotb.flow.step_inputs import Work
-from autotb.flow.steps import Node, Part
+from autotb.flow.steps import Node
 from autotb.flow.store import Column, Elements, Memory
 
 LIBRARIES = ("pandas", "polars")
@@ -23,10 +23,10 @@ _OWN = ("index", "result", "state", "error", "time", "left_out")
 _ABSENT = {"left_out": 0}  # in the rows of steps that leave nothing out
 
 
-def _memory(node: Node, output: str, columns: dict[str, Column], folder: str | None) -> Memory:
-    """The columns that a step's calls are made of, with all their values, and that of an output of theirs."""
+def _memory(names: Iterable[str], columns: dict[str, Column], folder: str | None) -> Memory:
+    """The columns of some steps, with all their values."""
     memory = Memory()
-    memory.columns = {name: _loaded(columns[name], folder) for name in {*node.predecessors, node.name, output}}
+    memory.columns = {name: _loaded(columns[name], folder) for name in names}
     return memory
 
 
@@ -40,25 +40,27 @@ def _loaded(column: Column, folder: str | None) -> Column:
 
 
 def frame(
-    nodes: Iterable[Node], columns: dict[str, Column], folder: str | None, library: str | None, output: str | None = None
+    steps: Mapping[str, Node | None],
+    columns: dict[str, Column],
+    folder: str | None,
+    library: str | None,
+    output: str | None = None,
 ) -> Any:
-    """A row for each call: of one step, with a column for each of its inputs; of several with ``step``, and ``inputs`` as a dict.
-    Where ``output`` is one of several outputs of the one step, it is the result.
+    """A row for each call: of the one step that gives ``output``, with a column for each of its inputs; without that of each
+    step, with ``step``, and ``inputs`` as a dict.  Where there is no node of a step its inputs are not known.
 
     Raises ImportError where there is neither library, or not the one that was asked for.
     """
-    made, nodes = _library(library), list(nodes)
+    made = _library(library)
     rows: list[dict[str, Any]] = []
-    is_one = len(nodes) == 1
-    if not is_one:  # what takes one of several outputs of a step is no call of the user's
-        nodes = [node for node in nodes if type(node.step.function) is not Part or FAILED in columns[node.name].states]
-    for node in nodes:
-        shown = output or node.name
-        for inputs, told in _calls(node, shown, _memory(node, shown, columns, folder), _seconds(columns[node.name], folder)):
-            if is_one:
-                rows.append({**{f"{name} (input)" if name in _OWN else name: one for name, one in inputs.items()}, **told})
+    for name, node in steps.items():
+        shown = output or name
+        memory = _memory({*(node.predecessors if node is not None else ()), name, shown}, columns, folder)
+        for inputs, told in _calls(name, node, shown, memory, _seconds(columns[name], folder)):
+            if output is not None:
+                rows.append({**{f"{one} (input)" if one in _OWN else one: value for one, value in inputs.items()}, **told})
             else:
-                rows.append({"step": node.name, "inputs": inputs, **told})
+                rows.append({"step": name, **({"inputs": inputs} if node is not None else {}), **told})
     names = list(dict.fromkeys(name for row in rows for name in row)) or list(_OWN[:5])
     return made.DataFrame({name: _series(made, name, [row.get(name, _ABSENT.get(name)) for row in rows]) for name in names})
 
@@ -92,10 +94,12 @@ def _seconds(column: Column, folder: str | None) -> dict[int, float]:
     return {at: float(f"{one:.6g}") for at, one in found.items()}
 
 
-def _calls(node: Node, output: str, memory: Memory, seconds: dict[int, float]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """The inputs of each call by name, and what became of it."""
-    column, shown = memory.columns[node.name], memory.columns[output]
-    work = Work(node, memory, CONTINUE, containers=False)
+def _calls(
+    name: str, node: Node | None, output: str, memory: Memory, seconds: dict[int, float]
+) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """The inputs of each call by name, as far as they are known, and what became of it."""
+    column, shown = memory.columns[name], memory.columns[output]
+    work = Work(node, memory, CONTINUE, containers=False) if node is not None else None
     for at, made in enumerate(column.states):
         source, state = (column, made) if made != OK else (shown, shown.states[at])
         value = memory.read(source, at, at + 1)[0] if state in STATES else None
@@ -109,7 +113,7 @@ def _calls(node: Node, output: str, memory: Memory, seconds: dict[int, float]) -
         }
         if any(made.left_out for made in column.made.values()):
             told["left_out"] = column.made[at].count if at in column.made else 0
-        yield work.call(at).named, told
+        yield work.call(at).named if work is not None else {}, told
 
 
 def _error(value: Any) -> str:

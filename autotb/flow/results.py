@@ -15,6 +15,7 @@ from autotb.flow.packing import headline
 from autotb.flow.snapshots import ErrorInfo, ErrorSnapshot, PropagatedErrorSnapshot
 from autotb.flow.steps import Node, Output
 from autotb.flow.store import Column, Elements, Lazy, nested
+from autotb.flow.tallies import displayed
 
 if TYPE_CHECKING:
     from autotb.trace.failure_groups import Groups
@@ -76,16 +77,18 @@ class Results(Mapping[Any, Any]):
             step: an output of the flow, or a step's name; None for all steps, whose inputs are one dict a row.
             library: ``"pandas"`` or ``"polars"``; by default the first of them that is installed.
 
-        Raises KeyError for what is no step of the run, ImportError where there is no such library, ValueError for the results of
-        a run folder alone, which has no inputs.
+        Of the results of a run folder alone (:func:`autotb.load`) there are no inputs.
+
+        Raises KeyError for what is no step of the run, ImportError where there is no such library.
         """
         from autotb.flow import frame
 
-        if self._columns and not self._nodes:
-            raise ValueError("a run folder has no inputs: run its flow with resume=True, whose results have them")
-        name = self._name(step) if step is not None else None
-        nodes = [*self._nodes.values()] if name is None else [self._nodes[self._step_of(name)]]
-        return frame.frame(nodes, self._columns, self.run_folder, library, name)
+        if step is not None or len(self._columns) == 1:
+            output = self._name(step if step is not None else next(iter(self._columns)))
+            names = [self._step_of(output)]
+        else:  # what takes one of several outputs of a step is no call of the user's, unless it has failed itself
+            output, names = None, [*displayed(self.tallies)]
+        return frame.frame({name: self._nodes.get(name) for name in names}, self._columns, self.run_folder, library, output)
 
     def _step_of(self, name: str) -> str:
         """The step whose calls gave an output: of one of several that which has them all."""

@@ -12,6 +12,12 @@ from tests import programs
 from tests.flow.calls import Here, add, double, interrupted, invert, total
 
 
+def interrupts_at_two(x):
+    if x == 2:
+        raise KeyboardInterrupt
+    return x
+
+
 @pytest.fixture
 def folder(tmp_path):
     flow = Flow(error_handling="continue", run_folder=tmp_path / "run", progress=False)
@@ -55,9 +61,27 @@ def test_functions_of_a_script_are_named_where_it_is_not(tmp_path, run):
     assert repr(results["half#2"][0]) == "<PropagatedErrorSnapshot: half was not called, input_is_error: number is an error>"
 
 
-def test_what_a_folder_does_not_have_is_told(folder):
-    with pytest.raises(ValueError, match="a run folder has no inputs: run its flow with resume=True"):
-        autotb.load(folder).to_frame()
+def test_a_frame_has_the_calls_without_their_inputs(folder):
+    results = autotb.load(folder)
+    shown = results.to_frame("invert", "pandas")
+
+    assert [*shown] == ["index", "result", "state", "error", "time"]
+    assert [*shown.state] == ["done", "failed", "done"]
+    assert [*shown.error] == [None, "ZeroDivisionError: division by zero", None]
+    assert all(seconds >= 0 for seconds in shown.time)
+    every = results.to_frame(library="pandas")
+    assert [*every][:2] == ["step", "index"]
+    assert "inputs" not in every
+    assert [*every.step].count("invert") == 3
+
+
+def test_a_frame_of_a_run_that_did_not_end_has_what_was_not_called(tmp_path):
+    flow = Flow(Here(), run_folder=tmp_path / "run", progress=False)
+    flow.map(interrupts_at_two, [1, 2, 3])
+    with pytest.raises(KeyboardInterrupt):
+        flow.run()
+
+    assert [*autotb.load(tmp_path / "run").to_frame("interrupts_at_two", "pandas").state] == ["done", "not called", "not called"]
 
 
 def test_they_are_told_as_those_of_the_run(folder):
