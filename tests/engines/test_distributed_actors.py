@@ -68,6 +68,6 @@ def test_a_call_is_told_with_its_actor_its_place_and_its_workers_death(run, kind
         assert re.search(
             r"in a Dask worker, pid \d+, actor Counter-\S+, method leave, submitted at \S+main.py:\d+ in main", death
         )
-        assert "died: exit status 3" in death
+        assert "died, and Counter(), the last task that it told of, had ended: exit status 3" in death
         assert "never retrieved" not in death
         assert ran.last == "OSError: Unable to contact Actor's worker"
