@@ -70,6 +70,8 @@ def _note_death(pid: int, exitcode: int, address: object) -> None:
 
 def _tell(error: BaseException) -> bool:
     """Whether it is known now who died of an error's task, or of another one, on the worker that the scheduler had chosen."""
+    from autotb.postmortem import death_report
+
     key, last = error.args[:2]
     known = attached(error)
     if known is not None and any(hop.get("died") for hop in known["hops"]):
@@ -79,7 +81,8 @@ def _tell(error: BaseException) -> bool:
     if last.address not in _dead_at and len(found) <= _allowed(error):
         return False
     if found:
-        hops, left = _hops(found[-1], number(key)), found[-1].left
+        hop, left = found[-1]
+        hops = death_report.to_who_asks(hop, left, number(key)) if left is not None else [hop]
         if len(found) > 1:
             before, s = len(found) - 1, "s" if len(found) > 2 else ""
             pids = ", ".join(str(earlier.hop["pid"]) for earlier in found[:-1])
@@ -90,28 +93,6 @@ def _tell(error: BaseException) -> bool:
         hops = [{"engine": "dask", "where": "in a Dask cluster", "frames": [], "died": [fate]}, hop]
     annotate.note_death(error, hops, engine_frames.place_of(sites.get(key)), left.raised() if left is not None else None)
     return True
-
-
-def _hops(death: Death, job: int) -> list[Hop]:
-    """The death of a worker, to who asks for a task that it had: that one need not be what it died of."""
-    from autotb import settings
-    from autotb.postmortem import death_report
-
-    hop, left = death
-    assert left is not None
-    own, culprit = next(task for task in left.tasks if task.job == job), left.culprit
-    shown: Any = {"call": own.call} if settings.switch("args") else {}
-    others = ", ".join(task.call for task in left.tasks if task is not own)
-    if not left.running:
-        how = hop["died"][0].removeprefix(death_report.doing(left, False, False))
-        return [{**hop, **shown, "died": [f"had ended when its worker died{how}"]}]
-    if culprit is None:
-        return [{**hop, **shown, "died": [*hop["died"], f"beside it ran {others}: which of them ended the worker is not known"]}]
-    if culprit is own:
-        return [{**hop, "died": [*hop["died"], f"beside it ran {others}"]} if others else hop.copy()]
-    beside: Any = {key: value for key, value in hop.items() if key != "log"} | shown
-    beside |= {"frames": [], "died": ["ran beside another task, of which its worker died as follows"]}
-    return [beside, hop]
 
 
 def _allowed(error: BaseException) -> int:

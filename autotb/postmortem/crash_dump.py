@@ -37,6 +37,11 @@ def frames(dump: str) -> tuple[list[Frame], bool]:
     return crashed, False
 
 
+def outermost(dump: str) -> str:
+    """The user's function that the thread that crashed was in, the outermost one; "" where there is none."""
+    return next((frame["name"] for frame in _threads(dump)[0] if frame["kind"] == "user"), "")
+
+
 def _threads(dump: str) -> list[list[Frame]]:
     """The frames of every thread, that which crashed first."""
     crashed: list[Frame] = []

@@ -32,7 +32,8 @@ def hop(
     engine: str, where: str, pid: int | None, exitcode: int | None, left: Remains | None, call: str | None = None, **more: Any
 ) -> Hop:
     """What is known of one dead worker; ``call`` where the driver knows it better than the worker's own few words."""
-    call = call or (left.text if left is not None and left.running and settings.switch("args") else "") or None
+    if call is None and left is not None and left.running and not left.received and settings.switch("args"):
+        call = left.text or None
     place = {"engine": engine, "where": where, "pid": pid, "host": build.host()}
     told = [doing(left, engine in _AT_ONCE, engine not in _NOT_ALL)]
     if exitcode is None and told[0] == LEFT:
@@ -45,6 +46,26 @@ def hop(
     found = {**place, "call": call, "log": _log(place["host"], pid), **more}
     result: Any = {key: value for key, value in found.items() if value is not None} | {"frames": frames, "died": told}
     return result  # type: ignore[no-any-return]
+
+
+def to_who_asks(found: Hop, left: Remains, job: int) -> list[Hop]:
+    """A death as it is told to who asks for one of the tasks that the worker left word of: it need not have died of that one."""
+    own = next((task for task in left.tasks if task.job == job), None)
+    if own is None:
+        return [found]
+    culprit, others = left.culprit, ", ".join(task.call for task in left.tasks if task is not own)
+    shown: Any = {"call": own.call} if settings.switch("args") else {}
+    if not left.running:
+        how = found["died"][0].removeprefix(doing(left, False, False))
+        return [{**found, **shown, "died": [f"had ended when its worker died{how}", *found["died"][1:]]}]
+    if culprit is None:
+        beside_it = f"beside it ran {others}: which of them ended the worker is not known"
+        return [{**found, **shown, "died": [*found["died"], beside_it]}]
+    if culprit is own:
+        return [{**found, "died": [*found["died"], f"beside it ran {others}"]} if others else found.copy()]
+    beside: Any = {key: value for key, value in found.items() if key != "log"} | shown
+    beside |= {"frames": [], "died": ["ran beside another task, of which its worker died as follows"]}
+    return [beside, found]
 
 
 def of_process(engine: str, where: str, process: Any, patience: float = 0) -> Hop:

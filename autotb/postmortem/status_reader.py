@@ -67,11 +67,7 @@ class Remains:
         self.crashed = written if self.dump.startswith("Fatal") else 0
         text = data[TEXT_AT:HEAD_AT].partition(b"\0")[0].decode("utf-8", "replace")
         self.tasks = self._parsed(text) if self.state in (IDLE, RUNNING) else []  # those that run, or the one that ran last
-        calls = [task.call for task in self.tasks]
-        if len(calls) > 1:
-            self.text = self.culprit.call if self.culprit is not None else f"one of {', '.join(calls)}"
-        else:
-            self.text = calls[0] if calls else redaction.mask(text)
+        self._text = redaction.mask(text)
         self.head = data[HEAD_AT : HEAD_AT + HEAD_BYTES]
 
     def _parsed(self, text: str) -> list[Task]:
@@ -86,12 +82,24 @@ class Remains:
         return found
 
     @property
+    def text(self) -> str:
+        """What it ran, or ran last: a call; of several none of which is known to have ended it, "one of" them."""
+        calls = [task.call for task in self.tasks]
+        if len(calls) < 2:
+            return calls[0] if calls else self._text
+        return self.culprit.call if self.culprit is not None else f"one of {', '.join(calls)}"
+
+    @property
     def culprit(self) -> Task | None:
         """The task that the worker died of: the only one, or of several the one whose thread crashed or ended the process."""
         if len(self.tasks) < 2:
             return self.tasks[0] if self.tasks else None
         thread = self.words[INDEX] if self.dump.startswith("{") else crash_dump.thread(self.dump)
-        return next((task for task in self.tasks if task.thread == thread), None) if thread else None
+        if thread:
+            return next((task for task in self.tasks if task.thread == thread), None)
+        name = crash_dump.outermost(self.dump)
+        named = [task for task in self.tasks if name and task.call.partition("(")[0].rpartition(".")[2] == name]
+        return named[0] if len(named) == 1 else None
 
     @property
     def running(self) -> bool:

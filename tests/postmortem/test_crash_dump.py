@@ -62,3 +62,11 @@ def test_where_that_runs_nothing_of_the_users_another_one_is_shown_if_it_alone_d
     assert lines(one + idle + current) == ([("work", 9)], True)
     assert lines(one + other + current)[1] is False
     assert ("work", 9) not in lines(one + other + current)[0]
+
+
+def test_the_outermost_function_of_the_users_is_the_tasks_where_no_thread_is_told():
+    stack = "Stack (most recent call first):\n"
+    frames = f'  File "{__file__}", line 9 in inner\n  File "{__file__}", line 3 in work\n  File "{selectors.__file__}", line 4 in run\n'
+
+    assert crash_dump.outermost(stack + frames) == "work"
+    assert crash_dump.outermost("") == ""

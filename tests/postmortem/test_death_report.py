@@ -166,6 +166,34 @@ def test_of_several_tasks_it_is_the_one_whose_thread_crashed():
     )
 
 
+def test_without_a_threads_number_it_is_the_one_of_that_function():
+    """Ray's own faulthandler tells none."""
+    tasks = several(("Server.load(1)", 1), ("Server.work(2)", 2))
+    stack = f'{FATAL}\n\nStack (most recent call first):\n  File "{__file__}", line 3 in work\n'
+
+    assert left(text=tasks, dump=stack).culprit.job == 1
+    assert left(text=several(("work(1)", 1), ("work(2)", 2)), dump=stack).culprit is None
+    assert left(text=tasks).culprit is None
+
+
+def test_who_asks_for_a_task_is_told_what_came_of_that_one():
+    remains = left(text=several(("work(1)", 1), ("work(2)", 0x8F)), dump=DUMP, crashed=3_000_000_000)
+    hop = death_report.hop("dask", "in a Dask worker", 5, -11, remains)
+    beside, crashed = death_report.to_who_asks(hop, remains, 0)
+
+    assert (beside["call"], beside["died"], beside["frames"]) == (
+        "work(1)",
+        ["ran beside another task, of which its worker died as follows"],
+        [],
+    )
+    assert crashed == hop
+    assert death_report.to_who_asks(hop, remains, 1)[0]["died"] == [*hop["died"], "beside it ran work(1)"]
+    assert death_report.to_who_asks(hop, remains, 7) == [hop]  # the worker left no word of that one
+    idle = left(IDLE)
+    ended = death_report.hop("dask", "in a Dask worker", 5, -9, idle)
+    assert death_report.to_who_asks(ended, idle, 1)[0]["died"][0].startswith("had ended when its worker died: killed by signal 9")
+
+
 def test_arguments_that_are_not_to_be_captured_are_not_told(monkeypatch):
     monkeypatch.setattr(settings, "switch", lambda name: name != "args")
 

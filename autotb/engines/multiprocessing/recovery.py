@@ -267,8 +267,6 @@ def _error(process: Process, left: status_reader.Remains | None) -> BaseExceptio
     from autotb.record import annotate
 
     known = left is not None and left.running and left.words[status_file.JOB] >= 0
-    if left is not None and not known and left.state != status_file.UNLOADED:
-        left.text = ""
     why = death_report.why(process.exitcode, left)
     known_why = why if "out of memory" in why or "Fatal" in why else ""
     error = WorkerDied(process.pid, process.exitcode, left.text if left is not None and known else "", known_why)

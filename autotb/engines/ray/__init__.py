@@ -14,12 +14,12 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
-from autotb import assumption, engine_facts, settings, surface
-from autotb.assumption import Attributes, Frame, Lost, Text
-from autotb.engines.ray import client, data, environments, log_copies, memory, returned, serve, trials, unrun, waiting
+from autotb import engine_facts, settings, surface
+from autotb.assumption import Attributes, Lost, Text
+from autotb.engines.ray import client, data, deaths, environments, log_copies, returned, serve, trials, unrun, waiting
 from autotb.instrument import attempts, engine_frames, exception_wrappers, inherited_settings, task_events
 from autotb.instrument.patch import Patch, noise_is_kept
-from autotb.record import annotate, build, callsite, pickling, sources, static, wrappers
+from autotb.record import annotate, build, callsite, ownership, pickling, static, wrappers
 from autotb.record.capture import KEY, attached
 
 if TYPE_CHECKING:
@@ -343,7 +343,7 @@ def _wrap_actor_died_init(original: Function) -> Function:
                 elif not noise_is_kept():
                     log_copies.shorten(self, tree)
             else:
-                _tell_of_death(self, sys._getframe(2))
+                deaths.tell(self, sys._getframe(2), _sites, _calls)
         except Exception:
             pass  # Ray's own text will do
 
@@ -355,10 +355,6 @@ def _in_worker() -> bool:
 
 
 # Workers that die
-
-DESERIALIZE = Frame("ray._private.serialization", "SerializationContext._deserialize_object", "object_ref", costs=Lost.DEATH)
-PID = Text("ray.exceptions", r"^\s*pid: (\d+)$", re.M, words=("pid: ",), costs="which actor's process died")
-ENDED = re.compile(r"The actor is dead because (?!its worker process has died)([^.\n]+(?:\.\w[^.\n]*)*)\.")  # Ray's core says so
 
 
 def _wrap_execution_info(original: Function) -> Function:
@@ -401,7 +397,8 @@ def _wrap_method_executor(original: Function) -> Function:
         try:
             import inspect
 
-            if not (
+            is_users = not ownership.is_engines(method)  # Ray gives a class without a constructor its own
+            if is_users and not (
                 inspect.iscoroutinefunction(method) or inspect.isgeneratorfunction(method) or inspect.isasyncgenfunction(method)
             ):
                 return task_events.around(
@@ -421,91 +418,12 @@ def _job() -> int:
 
 def _tell_of_death(error: BaseException, caller: FrameType) -> None:
     """The error of a result that a worker did not live to give."""
-    (reference,) = assumption.read(caller, DESERIALIZE, limit=2) or (None,)
-    if reference is None or "hops" in (attached(error) or {}):
-        return
-    task = reference.task_id()
-    named = PID.search(str(error))
-    dead = _dead(task_events.number(task.binary()), int(named[1]) if named is not None else None)
-    if not dead:
-        return
-    from autotb.postmortem import death_report, status_reader
-
-    last = dead[-1]
-    log = _log_of(last.pid)
-    last.dump = last.dump or _dump(log)
-    hop = death_report.hop("ray", "in a Ray actor" if named is not None else "in a Ray worker", last.pid, None, last)
-    ended = ENDED.search(str(error))
-    if ended is not None:
-        hop["died"] = [f"ended with its actor, because {ended[1]}"]
-    if len(dead) > 1:
-        hop["died"].append(f"before it died of the same task: pid {', '.join(str(left.pid) for left in dead[:-1])}")
-    if log is not None and not hop["frames"]:
-        hop["died"] += death_report.tail(log, 5, leaving_out=_MARKS)
-    for left in dead:
-        status_reader.bury(left.pid)
-    site = _sites.get(task.binary()) or _sites.get(task.actor_id().binary())
-    ran = [each.job for each in last.tasks]
-    if last.running and task_events.number(task.binary()) not in ran:  # an actor's, which had this one still to do
-        place = engine_frames.place_of(site)
-        if place is not None:
-            hop["died"].append(f"asked for was another of its tasks, submitted at {sources.place(**place)}")
-        site = next((site for key, site in list(_sites.items()) if task_events.number(key) in ran), None)
-    elif site is None:
-        hop["task"] = task.hex()  # a client may know
-    annotate.note_death(error, [hop], engine_frames.place_of(site), last.raised())
+    deaths.tell(error, caller, _sites, _calls)
 
 
 def _tell_of_memory(error: BaseException, caller: FrameType) -> None:
     """The same of one that Ray's monitor has killed."""
-    (reference,) = assumption.read(caller, DESERIALIZE, limit=2) or (None,)
-    if reference is None or "hops" in (attached(error) or {}):
-        return
-    task = reference.task_id()
-    dead = _dead(task_events.number(task.binary()), None)
-    hop = memory.hop(str(error), dead[-1] if dead else None, waiting._call(task.binary(), _calls))
-    if hop is None:
-        return
-    made = _sites.get(task.actor_id().binary()) if str(hop.get("call")).endswith(".__init__") else None
-    site = made or _sites.get(task.binary())
-    if site is None:
-        hop["task"] = task.hex()  # a client may know
-    annotate.note_death(error, [hop], engine_frames.place_of(site))
-
-
-_MARKS = re.compile(r"^:(job_id|task_name|actor_name):")
-
-
-def _dead(number: int, pid: int | None) -> list[Any]:
-    """What is left, on this machine, of the workers that died of a task, or of the actor's process; the last one last."""
-    from autotb.postmortem import status_file, status_reader
-
-    if pid is not None:
-        found = [left for left in [status_reader.of(pid, 0)] if left is not None]
-    else:
-        found = [left for left in status_reader.every() if left.running and any(task.job == number for task in left.tasks)]
-    patience = 0.5 if pid is None else 5.0  # Ray says that an actor is dead as soon as it is to be killed
-    dead = [left for left in found if status_reader.is_dead(left.pid, within=patience)]
-    return sorted(dead, key=lambda left: left.words[status_file.STARTED])
-
-
-def _log_of(pid: int) -> str | None:
-    """What a worker of this machine wrote on stderr."""
-    import glob
-
-    session = sys.modules["ray._private.worker"].global_worker.node.get_session_dir_path()
-    return next(iter(glob.glob(os.path.join(session, "logs", f"worker-*-{pid}.err"))), None)
-
-
-def _dump(log: str | None) -> str:
-    """What faulthandler, which Ray switches on, wrote there."""
-    if log is None:
-        return ""
-    with open(log, errors="replace") as file:
-        text = file.read()[-20_000:]
-    at = text.rfind("Fatal Python error:")
-    at = at if at >= 0 else text.rfind("Stack (most recent call first):")
-    return text[at:] if at >= 0 else ""
+    deaths.tell_of_memory(error, caller, _sites, _calls)
 
 
 GENERATOR = Attributes(
@@ -616,14 +534,13 @@ PATCHES = (
     *log_copies.PATCHES,
     *returned.PATCHES,
     *serve.patches(_sites),
-    *unrun.patches(_sites, _calls, DESERIALIZE),
+    *unrun.patches(_sites, _calls, deaths.DESERIALIZE),
     *client.patches(_sites, _calls, _can_keep, _note_submitted),
 )
 ASSUMPTIONS = (
     TASK,
     TRACEBACK,
-    DESERIALIZE,
-    PID,
+    *deaths.ASSUMPTIONS,
     GENERATOR,
     ACTOR,
     *data.ASSUMPTIONS,

@@ -37,7 +37,7 @@ def patches(sites: Mapping[bytes, Any], calls: Mapping[bytes, Any], deserialize:
         task = reference.task_id()
         of_actor = sites.get(task.actor_id().binary()) if "create the actor" in str(error) else None
         place = engine_frames.place_of(of_actor or sites.get(task.binary()))
-        call = waiting._call(task.binary(), calls) if of_actor is None else ""
+        call = waiting.call(task.binary(), calls) if of_actor is None else ""
         hop: Hop = {"frames": [], "task": task.hex()}  # a client may know where it was submitted
         if call:
             hop["call"] = call

@@ -46,7 +46,7 @@ def lines(exc: BaseException, sites: Mapping[bytes, Any], calls: Mapping[bytes, 
         if task is None:
             return ()
         place = engine_frames.place_of(sites.get(task.binary()))
-        return told([Task(CANCELLED, _call(task.binary(), calls), place=place)])
+        return told([Task(CANCELLED, call(task.binary(), calls), place=place)])
     except Exception:
         pass  # then Ray's message is all
     return ()
@@ -89,14 +89,14 @@ def _running() -> dict[int, tuple[int, float]]:
 
 def _task(task: bytes, run: dict[int, tuple[int, float]], sites: Mapping[bytes, Any], calls: Mapping[bytes, Any]) -> Task:
     running = run.get(task_events.number(task))
-    call, place = _call(task, calls), engine_frames.place_of(sites.get(task))
+    called, place = call(task, calls), engine_frames.place_of(sites.get(task))
     if running is None:
-        return Task(NOT_DONE, call, place=place)
+        return Task(NOT_DONE, called, place=place)
     pid, seconds = running
-    return Task(RUNNING, call, f"for {duration(seconds)}, pid {pid}", place)
+    return Task(RUNNING, called, f"for {duration(seconds)}, pid {pid}", place)
 
 
-def _call(task: bytes, calls: Mapping[bytes, Any]) -> str:
+def call(task: bytes, calls: Mapping[bytes, Any]) -> str:
     """The call of a task, where it is kept."""
     if task not in calls or not settings.switch("args"):
         return ""

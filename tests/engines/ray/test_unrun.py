@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from autotb.engines import ray as adapter
-from autotb.engines.ray import unrun
+from autotb.engines.ray import deaths, unrun
 from autotb.record.capture import attached
 
 
 def test_an_error_that_the_program_makes_itself_is_left_alone():
     import ray.exceptions
 
-    for patch in unrun.patches({}, {}, adapter.DESERIALIZE):
+    for patch in unrun.patches({}, {}, deaths.DESERIALIZE):
         name = patch.qualname.partition(".")[0]
         error = Exception.__new__(getattr(ray.exceptions, name))
         made = patch.wrap(lambda self: None)
@@ -44,7 +43,7 @@ def test_one_that_is_made_of_a_result_has_the_tasks_call_and_place():
         function(error)
 
     site = sys._getframe().f_code, 0
-    patches = unrun.patches({b"task": site}, {}, adapter.DESERIALIZE)
+    patches = unrun.patches({b"task": site}, {}, deaths.DESERIALIZE)
     records = {patch.qualname: attached(_deserialize_object(Reference(), patch.wrap)) for patch in patches}
 
     assert {name for name, record in records.items() if record.get("unsent")} == {f"{name}.__init__" for name in unrun._NOT_RUN}

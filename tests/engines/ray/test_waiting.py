@@ -170,4 +170,4 @@ def test_an_actor_that_was_killed_is_no_crash(stories, case):
 
 def test_other_errors_are_let_be():
     assert waiting.lines(ValueError("x"), {}, {}) == ()
-    assert waiting._call(b"unknown", {}) == ""
+    assert waiting.call(b"unknown", {}) == ""
