@@ -99,7 +99,11 @@ def _without_word(task: Any, pid: int | None, calls: Known) -> Hop:
 
 
 def _where(task: Any) -> str:
-    return "in a Ray worker" if task.actor_id().is_nil() else "in a Ray actor"
+    """A task that is none of an actor's has an actor's id all the same: of nobody, in this job."""
+    return "in a Ray worker" if task.actor_id().binary().startswith(_NOBODY) else "in a Ray actor"
+
+
+_NOBODY = b"\xff" * 12
 
 
 def tell_of_memory(error: BaseException, caller: FrameType, sites: Known, calls: Known) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 import threading
 import time
 import weakref
@@ -227,10 +228,10 @@ class Pool:
 def remains(state=RUNNING, text="work(1)", job=3, index=4, pid=5):
     words = [0] * status_file.WORDS
     words[status_file.JOB], words[status_file.INDEX], words[status_file.OOM] = job, index, -1
+    words[status_file.MARK], words[status_file.PID], words[status_file.STATE] = status_file.MARKED, pid, state
     words[status_file.STARTED] = time.time_ns()
-    left = status_reader.Remains.__new__(status_reader.Remains)
-    left.words, left.pid, left.state, left.text, left.dump, left.crashed, left.head = words, pid, state, text, "", 0, b""
-    return left
+    data = struct.pack(f"{status_file.WORDS}q", *words) + text.encode()
+    return status_reader.Remains(data.ljust(status_file.PAGE, b"\0"))
 
 
 @pytest.fixture

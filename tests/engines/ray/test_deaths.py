@@ -101,7 +101,7 @@ def test_of_several_none_is_accused_where_nothing_tells_which(shows):
 )
 def test_of_a_worker_that_left_no_word_a_death_is_told_where_ray_says_that_it_died(monkeypatch, message, dies):
     error = RuntimeError(message)
-    task = SimpleNamespace(binary=lambda: b"task", actor_id=lambda: SimpleNamespace(is_nil=lambda: True, binary=lambda: b""))
+    task = SimpleNamespace(binary=lambda: b"task", actor_id=lambda: SimpleNamespace(binary=lambda: b"\xff" * 16))
     monkeypatch.setattr(deaths, "_asked", lambda error, caller: task)
     monkeypatch.setattr(deaths, "_dead", lambda number, pid: [])
     deaths.tell(error, None, {}, {})
