@@ -529,6 +529,7 @@ PATCHES = (
     Patch("ray.actor", "ActorMethod._remote", _wrap_remote, costs=Lost.SITE),
     Patch("ray._private.worker", "Worker.record_task_log_start", _wrap_log_start, optional=True, costs=Lost.ATTEMPTS),
     Patch("ray._private.worker", "_unhandled_error_handler", _wrap_unhandled, costs=Lost.UNRETRIEVED),
+    Patch("ray._private.worker", "cancel", waiting.wrap_cancel(_sites), also=("ray",), optional=True, costs=Lost.WAITED),
     Patch("ray._private.worker", "init", inherited_settings.telling, costs=Lost.SETTINGS),
     *data.PATCHES,
     *log_copies.PATCHES,

@@ -5,7 +5,10 @@ Source: https://docs.ray.io/en/latest/ray-core/fault_tolerance/tasks.html
 
 from __future__ import annotations
 
+import functools
+import math
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 from autotb import assumption, settings
@@ -18,6 +21,8 @@ from autotb.record import safe_repr, static
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
+
+    from autotb.instrument.types import Function
 
 GET = Frame("ray._private.worker", "get", "object_refs", costs="what a ray.get waited for that timed out")
 WAIT = Frame("ray._private.worker", "wait", "ray_waitables", costs="what a ray.wait waited for at a Ctrl-C", optional=True)
@@ -79,20 +84,58 @@ def _not_ready(
     )
 
 
-def _running() -> dict[int, tuple[int, float]]:
-    """What the workers of this machine run, by the numbers of the tasks: the worker's process, and since when."""
+def _running() -> dict[int, tuple[int, float, str]]:
+    """What the workers of this machine run, by the numbers of the tasks: the worker's process, since when, the call."""
     from autotb.postmortem import status_file, status_reader
 
     alive = [left for left in status_reader.every() if left.running and status_file.lives(left.pid)]
-    return {task.job: (left.pid, status_reader.seconds_since(task.begun)) for left in alive for task in left.tasks}
+    return {task.job: (left.pid, status_reader.seconds_since(task.begun), task.call) for left in alive for task in left.tasks}
 
 
-def _task(task: bytes, run: dict[int, tuple[int, float]], sites: Mapping[bytes, Any], calls: Mapping[bytes, Any]) -> Task:
+def wrap_cancel(sites: Mapping[bytes, Any]) -> Function:
+    """Of who cancels tasks because of a Ctrl-C, as a flow does: by the time that it is told of they run no more."""
+
+    def wrap(original: Function) -> Function:
+        """Called within the handling of a KeyboardInterrupt, it looks first."""
+
+        @functools.wraps(original)
+        def cancel(*args: object, **kwargs: object) -> Any:
+            try:
+                error = sys.exc_info()[1]
+                if error is not None and issubclass(type(error), KeyboardInterrupt):
+                    _look(error, sites)
+            except Exception:
+                pass  # less is told
+            return original(*args, **kwargs)
+
+        return cancel
+
+    return wrap
+
+
+_looked = -math.inf  # when somebody did, who may have thousands of tasks to cancel
+
+
+def _look(error: BaseException, sites: Mapping[bytes, Any]) -> None:
+    global _looked
+    if time.monotonic() < _looked + 1 or _asked(static.traceback_of(error)):  # of a ray.get the tasks are told anyway
+        return
+    _looked = time.monotonic()
+    run, found = _running(), dict[object, Task]()
+    for task, site in list(sites.items()):
+        pid, seconds, called = run.get(task_events.number(task), (0, 0.0, ""))
+        if pid:
+            shown = called if settings.switch("args") else called.partition("(")[0]
+            found["ray", pid, task] = Task(RUNNING, shown, f"for {duration(seconds)}, pid {pid}", engine_frames.place_of(site))
+    interrupted.look(error, found)
+
+
+def _task(task: bytes, run: dict[int, tuple[int, float, str]], sites: Mapping[bytes, Any], calls: Mapping[bytes, Any]) -> Task:
     running = run.get(task_events.number(task))
     called, place = call(task, calls), engine_frames.place_of(sites.get(task))
     if running is None:
         return Task(NOT_DONE, called, place=place)
-    pid, seconds = running
+    pid, seconds, _ = running
     return Task(RUNNING, called, f"for {duration(seconds)}, pid {pid}", place)
 
 

@@ -171,3 +171,38 @@ def test_an_actor_that_was_killed_is_no_crash(stories, case):
 def test_other_errors_are_let_be():
     assert waiting.lines(ValueError("x"), {}, {}) == ()
     assert waiting.call(b"unknown", {}) == ""
+
+
+FLOW = """
+import os, signal, sys, threading, time
+import autotb
+
+def fit(fold, folder):
+    open(os.path.join(folder, "begun"), "w").close()
+    time.sleep(60)
+
+def interrupt():
+    while not os.path.exists("begun"):
+        time.sleep(0.05)
+    time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGINT)
+
+if __name__ == "__main__":
+    import ray
+    ray.init(num_cpus=1, include_dashboard=False, logging_level="ERROR")
+    threading.Thread(target=interrupt, daemon=True).start()
+    flow = autotb.Flow("ray")
+    flow.map(fit, range(3), folder=os.getcwd())
+    flow.run()
+"""
+
+
+def test_who_cancels_tasks_because_of_a_ctrl_c_is_told_what_ran(shows):
+    def check(ran):
+        assert (
+            len(re.findall(r"^running: fit\((fold=)?0, .*, pid \d+, submitted at \S+main\.py:\d+ in <module>$", ran.stderr, re.M))
+            == 1
+        )
+        assert ran.lines[-1] == "KeyboardInterrupt"
+
+    shows(FLOW, check)
