@@ -19,6 +19,7 @@ from typing import Any
 
 from autotb import engine_facts
 from autotb.flow.packing import headline
+from autotb.flow.snapshots import is_error
 
 engine_facts.register(runs=((__name__, "_attempt"), (__name__, "_work")))  # where the user's frames begin
 
@@ -126,7 +127,7 @@ class Attempts:
         self.timed_out += self._is_late
         if error is None:
             self.earlier = []
-            return value if self.policy.outputs is None else several(value, self.policy.outputs)
+            return value if self.policy.outputs is None or is_error(value) else several(value, self.policy.outputs)
         try:
             raise error
         finally:

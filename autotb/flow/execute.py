@@ -15,7 +15,7 @@ from autotb.flow.cache import Cache
 from autotb.flow.context import RAISE, ErrorContext, maybe_propagate_before_call, scan, wrapped_or_leaving
 from autotb.flow.messages import Failed, Partly
 from autotb.flow.result_log import FAILED, Place
-from autotb.flow.snapshots import ErrorSnapshot
+from autotb.flow.snapshots import ErrorSnapshot, is_error
 from autotb.flow.step_inputs import Work
 from autotb.flow.steps import Part, of_call
 from autotb.flow.store import Memory, Seconds
@@ -89,7 +89,8 @@ def settle(run: Run, work: Work, at: int) -> Settling:
             value, place, seconds = answer.results[0], answer.places[0] if answer.places else None, answer.seconds
             if type(value) is Failed:
                 value = _wrapped(run, work, tuple([value_of(column, 0) for column in columns]), kwargs, value)
-            run.cache.put(key, value)
+            if run.mode != RAISE or not is_error(value):  # one that the function returned: the next run is to get it too
+                run.cache.put(key, value)
         elif type(value) is ErrorSnapshot and run.mode == RAISE:
             _wrapped(run, work, call.args, call.kwargs, Failed(value.exception, value.earlier))
     states = run.store.put(work.column, [at], [value], [place], seconds)

@@ -52,7 +52,7 @@ class Flow:
         scan: ``"values"`` looks for errors among arguments and in arrays; ``"containers"`` also one level into lists, tuples and
             dicts.
         progress: None for a table of the steps on a terminal, False for none, or a function that is called with (done, failed,
-            skipped, total).
+            skipped, total): how many calls are settled, how many of these failed, how many were skipped, and how many there are.
 
     ``error_snapshot`` is the newest snapshot of a call that failed, ``results`` are those of the newest run that came to its end.
 

@@ -52,7 +52,8 @@ def map(
             is such an error is not made, a ``PropagatedErrorSnapshot`` stands for it.
         chunksize: how many calls are sent at once.
         product: take the outer product of the iterables; the result is nested, an axis for each.
-        progress: None for a bar on a terminal, False for none, or a function of (done, failed, skipped, total).
+        progress: None for a bar on a terminal, False for none, or a function of (done, failed, skipped, total): ``done`` are all
+            calls that are settled, those that failed or were skipped among them.
         timeout, retries, retry_on, wait: how long an attempt of a call may take, and how often it is made; see :func:`step`.  One
             that is a parameter of ``fn`` is given to ``fn``.
         constants: keyword arguments of all calls.

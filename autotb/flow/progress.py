@@ -58,7 +58,7 @@ class Silent:
 
 
 class Called(Silent):
-    """A function of the user's is called with (done, failed, skipped, total)."""
+    """A function of the user's is called with (done, failed, skipped, total); ``done`` are all that are settled."""
 
     def __init__(self, function: Any) -> None:
         super().__init__(says_failures=False)

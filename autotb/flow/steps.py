@@ -16,7 +16,7 @@ from autotb.flow import left_out
 from autotb.flow.attempts import ONCE, UNSET, Policy, several
 from autotb.flow.binding import Names
 from autotb.flow.left_out import SKIP
-from autotb.flow.snapshots import PropagatedErrorSnapshot
+from autotb.flow.snapshots import PropagatedErrorSnapshot, is_error
 from autotb.record import callsite, safe_repr
 
 if TYPE_CHECKING:
@@ -211,7 +211,8 @@ class Output:
 
 
 class Part:
-    """Takes one of the values that a step with several outputs gave; to the user it is that output, not a call of theirs.
+    """Takes one of the values that a step with several outputs gave; to the user it is that output, not a call of theirs.  An
+    error that the step gave in place of them is each of them.
 
     Raises TypeError and ValueError where they are not so many.
     """
@@ -223,6 +224,8 @@ class Part:
         self.__signature__ = inspect.Signature([inspect.Parameter(parameter, inspect.Parameter.POSITIONAL_OR_KEYWORD)])
 
     def __call__(self, values: Any) -> Any:
+        if is_error(values):
+            return values
         return several(values, self.count, self.name)[self.at]  # a cache may have other values
 
     def __reduce__(self) -> Any:

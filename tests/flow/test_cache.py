@@ -85,6 +85,17 @@ def test_raise_mode_raises_an_error_that_it_finds(capfd):
     assert capfd.readouterr().err.count("error_snapshot.reproduce()") == 1
 
 
+def test_an_error_that_a_function_returns_is_its_value_in_raise_mode_however_often_it_runs(cache):
+    def made(x):
+        CALLS.append(x)
+        return ErrorSnapshot(work, {"x": x}, ValueError("made"))
+
+    flow = Flow(cache=cache, progress=False)
+    out = flow.call(step(made, cache="made"), 1)
+    assert [str(flow.run()[out].exception), str(flow.run()[out].exception)] == ["made", "made"]
+    assert CALLS == [1, 1]
+
+
 @pytest.mark.behaviour("S2-49")
 def test_the_key():
     cache = {}

@@ -304,6 +304,35 @@ def test_the_outputs_of_a_call_that_failed_are_its_error(tmp_path, kept, executo
         assert repr(autotb.load(tmp_path / "run")["one[0]"]) == repr(low)
 
 
+def as_given(given):
+    return given
+
+
+@pytest.mark.parametrize("kept", KEPT)
+@pytest.mark.parametrize("executor", ["threads", "processes"])
+def test_an_error_that_a_call_gives_in_place_of_its_outputs_is_each_of_them(tmp_path, kept, executor):
+    options = {"error_handling": "continue", "progress": False, **KEPT[kept](tmp_path)}
+    for more in ({}, {"resume": True})[: 1 if kept == "memory" else 2]:
+        flow = Flow(executor, **options, **more)
+        passed = step(as_given, on_error="pass", retries=1, wait=0)
+        low, high = flow.call(passed, flow.call(invert, 0), outputs=2)
+        lows, _ = flow.map(passed, flow.map(halves, ["a", None]), outputs=2)
+        after = flow.map(double, lows)
+        results = flow.run()
+
+        assert repr(results[low]) == repr(results[high]) == "<ErrorSnapshot of invert(x=0): ZeroDivisionError: division by zero>"
+        assert [root.call for root in results[after][0].get_root_causes()] == ["halves(x='a')"]
+        assert {root.call for root in results.get_root_causes()} == {"invert(x=0)", "halves(x='a')", "halves(x=None)"}
+
+
+@pytest.mark.parametrize("executor", ["threads", "processes"])
+def test_in_raise_mode_an_error_that_a_call_gives_is_each_of_its_outputs(executor):
+    flow = Flow(executor, progress=False)
+    outputs = flow.call(as_given, ErrorSnapshot(invert, {"x": 0}, ZeroDivisionError("made")), outputs=2)
+    results = flow.run()
+    assert [str(results[output].exception) for output in outputs] == ["made", "made"]
+
+
 def test_one_of_several_outputs_is_told_as_its_own_and_is_no_call(tmp_path, caplog):
     flow = Flow(error_handling="continue", run_folder=tmp_path / "run")
     lows, _ = flow.map(halves, [3, "a", 4], outputs=2)
