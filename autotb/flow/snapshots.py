@@ -90,11 +90,16 @@ class ErrorSnapshot(Noted):
     Attributes: ``function``; ``kwargs``, its arguments by name; ``exception``; ``timestamp``, ISO 8601 in UTC.  The exception
     has the worker's story (``autotb.explain(snapshot.exception)``); the traceback object itself, which would keep every local
     variable of the call alive, is not kept: ``traceback`` is its text.  ``earlier``, the errors of its attempts before the last,
-    where there were several: the same object for those that were alike."""
+    where there were several: the same object for those that were alike.
+
+    Raises TypeError where ``kwargs`` is no dict, or ``exception`` no exception."""
 
     earlier: Sequence[BaseException] = ()
 
     def __init__(self, function: Any, kwargs: dict[str, Any], exception: BaseException, timestamp: str | None = None) -> None:
+        if not isinstance(kwargs, dict) or not isinstance(exception, BaseException):
+            given = f"{safe_repr.brief(kwargs)} and {safe_repr.brief(exception)}"
+            raise TypeError(f"ErrorSnapshot(function, kwargs, exception): the arguments as a dict, and an exception; not {given}")
         self.function, self.kwargs, self.exception = function, kwargs, exception
         self.timestamp = now() if timestamp is None else timestamp
         self.id = uuid.uuid4().hex

@@ -55,7 +55,10 @@ class Step:
     def check(self, count: int, constants: Iterable[str]) -> None:
         """Whether it can be called with so many positional arguments and these keywords.  Raises TypeError."""
         injected = [self.resources_variable] if self.resources_variable is not None else []
-        names = [*constants, *injected]
+        names = [*constants]
+        if self.resources_variable in names:
+            raise TypeError(f"{self.name}: {injected[0]!r} is given here, and by resources_variable too: leave one out")
+        names += injected
         try:
             Names(self.function).check(self.name, count, names)
         except TypeError as error:

@@ -267,6 +267,12 @@ def test_a_stub_is_one_boolean_that_cannot_be_changed():
     assert len(pickle.dumps(stub)) < 200
 
 
+@pytest.mark.parametrize("parts", [((1,), ValueError("x")), (ValueError("x"), {"x": 1}), ({"x": 1}, "x")])
+def test_a_snapshot_of_anything_else_is_refused_at_once(parts):
+    with pytest.raises(TypeError, match="the arguments as a dict, and an exception; not "):
+        ErrorSnapshot(divide, *parts)
+
+
 def test_as_arguments_of_a_call_errors_are_told_in_short():
     found = ErrorSnapshot(divide, {"x": 1}, ValueError("of old"))
     skipped = PropagatedErrorSnapshot({}, divide, Reason.INPUT_IS_ERROR, {})

@@ -88,6 +88,14 @@ def test_what_is_injected_counts_as_given():
     Step(add, "add", resources={}, resources_variable="y").check(1, ())
 
 
+@pytest.mark.parametrize(
+    ("count", "names", "said"), [(1, ["y"], "add: 'y' is given here, and by resources_variable too"), (2, [], "'y'")]
+)
+def test_what_is_injected_is_not_given_a_second_time(count, names, said):
+    with pytest.raises(TypeError, match=said):
+        Step(add, "add", resources={}, resources_variable="y").check(count, names)
+
+
 def test_a_parameter_that_nobody_gives_is_missed():
     with pytest.raises(TypeError, match="add: missing a required argument: 'y'"):
         step(add).check(1, ())
