@@ -134,6 +134,7 @@ def _note(converted: Any) -> None:
         tree["hops"][0] |= {"twice": True, "brought": frames}
     lazy.note_made(tree["hops"][0])
     annotate.arrive(converted, tree)
+    annotate.renew(converted)  # whose frames have the worker's variables and columns, as PySpark's own have not
 
 
 def _brought(converted: BaseException, tb: TracebackType) -> list[Frame]:

@@ -39,7 +39,7 @@ _LARGEST = 1_000_000  # bytes of one
 
 _AGAIN = 5.0  # seconds in which one failure is told twice: ``toPandas`` makes two exceptions of it
 
-_last: tuple[str, float, Tree] | None = None
+_last: tuple[str, float, int, Tree] | None = None  # the text, when, the stage, the record
 
 
 # In the driver
@@ -53,25 +53,27 @@ def found(text: str, most: int) -> Tree | None:
     global _last
     if not driver.folder():
         return None
-    if _last is not None and _last[0] == text and time.monotonic() - _last[1] < _AGAIN:
-        return copy.deepcopy(_last[2])
-    tree = _found(text, most)
-    _last = (text, time.monotonic(), copy.deepcopy(tree)) if tree is not None else None
+    stage, tree = _found(text, most)
+    told = _last if _last is not None and _last[0] == text and time.monotonic() - _last[1] < _AGAIN else None
+    if told is not None and (tree is None or stage == told[2] >= 0):  # the same failure: another job's left a record of its own
+        return copy.deepcopy(told[3])
+    _last = (text, time.monotonic(), stage, copy.deepcopy(tree)) if tree is not None else None
     return tree
 
 
-def _found(text: str, most: int) -> Tree | None:
+def _found(text: str, most: int) -> tuple[int, Tree | None]:
+    """The record of the latest stage that failed so, and that stage's number."""
     read = [_read(os.path.join(driver.folder(), name)) for name in os.listdir(driver.folder()) if name.startswith(_key(text))]
     tasks = [each for each in read if each is not None and capture.is_tree(each.get("tree"))]
     if not tasks:
-        return None
+        return -1, None
     stage = max(each["stage"] for each in tasks)
     tasks = sorted((each for each in tasks if each["stage"] == stage), key=lambda each: (-each["attempt"], each["partition"]))
     task, partitions = tasks[0], {each["partition"] for each in tasks}
     tree: Tree = task["tree"]
     if task["partition"] >= 0:
         tree["hops"][0]["label"] = label(task["partition"], stage, task["attempt"], most, len(partitions))
-    return tree
+    return stage, tree
 
 
 def label(partition: int, stage: int, attempt: int, most: int, alike: int = 1) -> str:

@@ -20,6 +20,7 @@ from tests.programs import Ran, sections
 PROGRAM = """
 import os
 import sys
+import traceback
 import warnings
 
 warnings.simplefilter("ignore", FutureWarning)
@@ -49,6 +50,13 @@ def scalar():
     score = pandas_udf(lambda clicks, views: pd.Series(map(rate, clicks, views)), "double")
     made = frame().select(score("clicks", "views"))
     made.collect()
+
+
+def printed():
+    try:
+        scalar()
+    except Exception:
+        traceback.print_exc()
 
 
 def grouped():
@@ -91,7 +99,9 @@ def line(code: str) -> int:
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory):
-    return programs.run(tmp_path_factory.mktemp("classic"), PROGRAM, "scalar", "grouped", "in_sql", "mistyped", **ENVIRONMENT)
+    return programs.run(
+        tmp_path_factory.mktemp("classic"), PROGRAM, "scalar", "printed", "grouped", "in_sql", "mistyped", **ENVIRONMENT
+    )
 
 
 def story(ran: Ran, case: str) -> str:
@@ -125,6 +135,16 @@ def test_a_result_that_spark_cannot_convert_is_told_with_its_task(ran):
         r"\[in a PySpark worker, pid \d+, partition \d(, | \(of 2 that failed so\), )stage \d+, attempt 2 of 2\]", text
     ), text
     assert "PySparkValueError: " in text and "Failed to parse string: 'no. " in text
+
+
+def test_another_job_that_fails_of_the_same_has_its_own_stage_and_the_workers_columns(ran):
+    first, again = sections(ran.stderr)["scalar"], sections(ran.stderr)["printed"]
+    stages = [re.findall(r", stage (\d+), attempt 2 of 2", text) for text in (first, again)]
+    code = next(each.strip() for each in PROGRAM.split("\n") if "score = pandas_udf" in each)
+    part = "pd.Series(map(rate, clicks, views))"
+
+    assert [len(each) for each in stages] == [1, 1] and stages[0] != stages[1]
+    assert f"    {code}\n    {' ' * code.index(part)}{'^' * len(part)}\n" in again
 
 
 def test_the_exceptions_are_those_of_a_run_without_autotb(ran, tmp_path):
@@ -188,6 +208,16 @@ def test_a_failure_that_is_told_twice_has_its_record_twice_but_not_for_ever(fold
     assert label() == label()
     monkeypatch.setattr(time, "monotonic", lambda: 1e9)
     assert records.found(TEXT, 1) is None
+
+
+def test_another_job_that_fails_with_the_same_words_at_once_has_its_own_record(folder):
+    leave(folder, 1)
+    assert label() == "partition 1, stage 3"
+    leave(folder, 0)  # of the same job, late
+    assert label() == "partition 1, stage 3"
+
+    leave(folder, 0, stage=5)
+    assert [label(), label()] == ["partition 0, stage 5"] * 2
 
 
 def test_a_damaged_file_is_none(folder):
