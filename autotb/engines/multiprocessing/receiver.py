@@ -1,6 +1,7 @@
 """The thread in the driver that receives a pool's results: past what is no result, and past what cannot be unpickled.
 
 Flows in: messages of the queue of results.  Flows out: results for the pool's jobs; a job that nobody will end any more fails.
+An error that a callback is given has the place of its submission.
 """
 
 from __future__ import annotations
@@ -29,6 +30,19 @@ def wrap_handle_results(original: Function) -> Function:
         return original(outqueue, get, cache)
 
     return _handle_results
+
+
+def _place(job: Job | None, error: BaseException) -> None:
+    """Note where a failed task was submitted: its ``error_callback`` is called before anybody asks for it."""
+    if job is None or getattr(job, "_error_callback", None) is None:
+        return
+    try:
+        from autotb.instrument import engine_frames
+        from autotb.record import annotate
+
+        annotate.note_submitted(error, engine_frames.place_of(job.__dict__.get("_autotb_site")))
+    except Exception:
+        pass  # it is told without
 
 
 class _Receiver:
@@ -64,6 +78,8 @@ class _Receiver:
         else:
             self.failed = 0
             self.recent.append((message[0], message[1]))
+            if message[2] and not message[2][0]:
+                _place(self.cache.get(message[0]), message[2][1])
             return message
         return NOBODYS  # the thread looks anew whether there is anything left to wait for
 
@@ -82,6 +98,7 @@ class _Receiver:
                         unfinished._length = unfinished._index + 1
             fail_all(self.cache, error)
         elif job not in self.recent:
+            _place(self.cache.get(job[0]), error)
             return (*job, (False, error))
         return None
 
