@@ -48,7 +48,10 @@ def arrived(exc: BaseException) -> None:
     """
     share(exc)
     try:
-        _everywhere(_give, exc, dict.get(fields_of(exc), KEY))
+        record = dict.get(fields_of(exc), KEY)
+        _everywhere(_give, exc, record)
+        if record is not None:
+            _a_record_is_here()
     except Exception:
         pass  # its record tells its story all the same
 
@@ -83,7 +86,10 @@ def handed_on(exc: BaseException, to: BaseException) -> None:
 def renew(exc: BaseException) -> None:
     """An engine has brought an exception's traceback along: see ``renewed``; so have its causes, and members of a group."""
     try:
-        _everywhere(_renew, exc, dict.get(fields_of(exc), KEY))
+        record = dict.get(fields_of(exc), KEY)
+        _everywhere(_renew, exc, record)
+        if record is not None:
+            _a_record_is_here()
     except Exception:
         pass  # its record tells its story all the same
 
@@ -98,6 +104,8 @@ def renewed(exc: BaseException, tb: TracebackType | None) -> TracebackType | Non
         record = dict.get(fields_of(exc), KEY)
         for other, told in _told_of(exc, record) if type(record) is dict else ():
             _everywhere(_renew, other, told)
+        if record is not None:
+            _a_record_is_here()
         return _renewed(tb, record)
     except Exception:
         return tb

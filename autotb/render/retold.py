@@ -24,7 +24,7 @@ from autotb.trace import build, phrases, visible
 from autotb.trace.parts import Frame, Hop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping
     from typing import TypeVar
 
     from autotb.record.schema import Tree
@@ -72,7 +72,11 @@ class Retold:
         is_bare = visible.is_bare(stack)
         hidden = visible.view(stack, in_force.frames, bare=is_bare)[1]
         self.tb = tb if is_bare or in_force.frames == "all" else without_engines(tb)
-        self.places = _places(self.trace, list(_entries(self.tb)), with_call=bool(in_force.args))
+        if self.tb is tb and hidden:  # of a command there is no other: the last has the command above it
+            self.tb = static.innermost(tb)
+            hidden = visible.Hidden(hidden - 1, hidden.launchers)
+        known = _commands_told(self.error)
+        self.places = _places(self.trace, list(_entries(self.tb)), with_call=bool(in_force.args), known=known)
         alike, _ = phrases.fan_in(stack)
         told = [phrases.lost(stack), *phrases.counted(alike), phrases.hidden(hidden, hidden.launchers)]
         self.after = [clean.line(line) for line in told if line]
@@ -482,19 +486,39 @@ def _entries(tb: TracebackType | None) -> Iterator[TracebackType]:
         tb = tb.tb_next
 
 
-def _places(trace: Trace, entries: list[TracebackType], *, with_call: bool) -> list[tuple[int, list[str]]]:
-    """For each hop that has something to say: the number of the entry before which it does, and the lines."""
+def _commands_told(error: BaseException) -> set[Any]:
+    """The shell commands, with what they wrote, that are told of what the error came out of, which is shown before it."""
+    records = map(attached, chain.line(error)[1:])
+    return {hop.get("command") for record in records if record is not None for hop in record.get("hops", ())}
+
+
+def _places(trace: Trace, entries: list[TracebackType], *, with_call: bool, known: Container[Any]) -> list[tuple[int, list[str]]]:
+    """For each hop that has something to say: the number of the entry before which it does, and the lines.
+
+    ``known`` are the commands that are told already.  Frames that no hop knows, as of one who asked before, are the driver's:
+    what is told of a worker none of whose frames is shown stands below them.
+    """
     keys = [(each.tb_frame.f_code.co_name, each.tb_lineno, _file(each.tb_frame.f_code.co_filename)) for each in entries]
     found: list[tuple[int, list[str]]] = []
-    at = 0
-    for hop in trace.stack.hops:
-        first, at = _passed(hop, keys, at)
+    at, is_below = 0, False
+    hops = trace.stack.hops
+    seen = max((number for number, hop in enumerate(hops) if _is_shown(hop)), default=0)
+    for number, hop in enumerate(hops):
+        first, at, is_found = _passed(hop, keys, at)
+        is_below = number > seen and (is_below or not is_found)
+        first = len(keys) if is_below else first
         where = ", ".join(phrases.where(hop, trace))
-        told = [where, hop.call if with_call else "", *phrases.beside(hop), *_crashed_at(hop)]
+        beside = [] if hop.command and hop.command in known else phrases.beside(hop)
+        told = [where, hop.call if with_call else "", *beside, *_crashed_at(hop)]
         lines = [clean.line(line) for line in told if line]
         if lines:
             found.append((first, lines))
     return found
+
+
+def _is_shown(hop: Hop) -> bool:
+    """Whether a traceback has frames of it that are shown."""
+    return not hop.died and any(isinstance(frame, Frame) and frame.kind not in visible.HIDDEN for frame in hop.frames)
 
 
 def _crashed_at(hop: Hop) -> list[str]:
@@ -506,8 +530,8 @@ def _crashed_at(hop: Hop) -> list[str]:
 MOST_CRASHED = 3  # frames
 
 
-def _passed(hop: Hop, keys: list[tuple[str, int, str]], at: int) -> tuple[int, int]:
-    """The first entry from ``at`` on that is a frame of the hop's, and the one after the last."""
+def _passed(hop: Hop, keys: list[tuple[str, int, str]], at: int) -> tuple[int, int, bool]:
+    """The first entry from ``at`` on that is a frame of the hop's, and the one after the last; whether there is one."""
     first = at
     is_found = False
     for frame in hop.frames:
@@ -517,7 +541,7 @@ def _passed(hop: Hop, keys: list[tuple[str, int, str]], at: int) -> tuple[int, i
             except ValueError:
                 continue  # one that is hidden
             first, is_found, at = first if is_found else here, True, here + 1
-    return first, at
+    return first, at, is_found
 
 
 def _file(path: str) -> str:

@@ -129,11 +129,14 @@ class View(Data):
 
 
 def is_bare(stack: Stack) -> bool:
-    """Whether a whole story has no frame of the user's: then each of its frames is shown, for want of anything better."""
+    """Whether a whole story has no frame of the user's: then each of its frames is shown, for want of anything better.
+
+    A shell command that failed is better.
+    """
     waiting = [stack]
     while waiting:
         told = waiting.pop()
-        if any(frame.kind == ownership.USER for frame in told.frames):
+        if any(frame.kind == ownership.USER for frame in told.frames) or any(hop.command for hop in told.hops):
             return False
         waiting += [other for other in (told.before, *(told.members or ()), *told.also) if other is not None]
     return True

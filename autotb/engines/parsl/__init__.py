@@ -449,11 +449,12 @@ def _note_task(kernel: Any, task: dict[str, Any], error: BaseException) -> None:
     failed = _attempts.failed.pop((id(kernel), task["id"]), [])
     hops = (attached(error) or {}).get("hops") or []
     if hops and hops[0].get("engine") == "parsl":
-        hops[0].setdefault("label", f"task {task['id']}")
+        its_own = hops[0].setdefault("label", number := f"task {task['id']}") == number
         if hops[0].get("where") == INTERCHANGE:  # which does not know the call
             call = build.call_text(*_app(inspect.unwrap(task["func"]), task["args"], task["kwargs"]))
             hops[0].update({"call": call} if call else {})
-        attempts.note(error, task["fail_count"], max(task["fail_count"], kernel._config.retries + 1), failed)
+        if its_own:  # else another task's, which a memoised call of the same has failed of
+            attempts.note(error, task["fail_count"], max(task["fail_count"], kernel._config.retries + 1), failed)
 
 
 def _wrap_launch(original: Function) -> Function:
