@@ -271,7 +271,7 @@ def hang(snapshot: ErrorSnapshot, function: Any, owners: tuple[Any, ...]) -> str
     is_partials = named is not function and _hung(function, snapshot)
     if is_named:
         name = safe_repr.function_name(function).rpartition("<locals>.")[2]
-        return name if "<" not in name else "the function"  # a lambda has no name to write before the dot
+        return name if "<" not in name else "flow" if flows else "the function"  # a lambda has no name to write before the dot
     return "flow" if flows else "partial" if is_partials else ""
 
 

@@ -136,6 +136,7 @@ class Scales:
         (functools.partial(divide, 1), (), "divide"),
         (len, (), None),
         (len, (Flow(),), "flow"),
+        (lambda x: x, (Flow(),), "flow"),
         (functools.partial(len), (), "partial"),
     ],
 )
