@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import _thread
 import functools
+import os
 import pickle
 import re
 import sys
@@ -373,7 +374,10 @@ def _wrap_spawned(original: Function) -> Function:
             _end_spawned()
         except SystemExit as leaving:
             try:
-                _append(leaving.__context__, fn, (i, *args), error_file)
+                if isinstance(error_file, str) and os.path.exists(error_file):
+                    _append(leaving.__context__, fn, (i, *args), error_file)
+                elif leaving.code not in (None, 0):  # the user's own
+                    task_events.is_ended_by(leaving, "torch", f"in process {i} of torch.multiprocessing.spawn")
             except Exception:
                 pass  # without a record the parent reads the text
             raise
@@ -388,9 +392,9 @@ def _end_spawned() -> None:
         pass  # it has ended well all the same
 
 
-def _append(exc: BaseException | None, function: Function, args: tuple[Any, ...], error_file: object) -> None:
+def _append(exc: BaseException | None, function: Function, args: tuple[Any, ...], error_file: str) -> None:
     """The record stands after the text: who reads only that finds it as ever."""
-    if exc is None or not isinstance(error_file, str):
+    if exc is None:
         return
     tb, code = static.traceback_of(exc), getattr(function, "__code__", None)
     is_users = code is None or ownership.kind_of(static.exact(code.co_filename), static.module_of(function)) == ownership.USER
@@ -419,7 +423,8 @@ def _note_end(error: BaseException, context: Any) -> None:
         from autotb.postmortem import death_report
 
         where = f"in process {index} of torch.multiprocessing.spawn"
-        annotate.note_death(error, [death_report.of_process("torch", where, processes[index])], None)
+        raised = death_report.raised_in(processes[index])
+        annotate.note_death(error, [death_report.of_process("torch", where, processes[index])], None, raised)
 
 
 def _attach(error: BaseException, context: Any) -> None:

@@ -593,3 +593,37 @@ def test_a_librarys_wrapper_is_not_the_call(tmp_path):
     assert "│ loss_of(batch=[1, 2], scale=0)" in ran.stderr
     assert "wrapper(" not in ran.stderr
     assert [head.rpartition(" ")[2] for head in ran.heads][-2:] == ["step", "loss_of"]
+
+
+LEAVES = """
+import sys
+import torch.multiprocessing as mp
+
+def work(rank, status):
+    try:
+        int("x")
+    except ValueError:
+        sys.exit(status)
+
+if __name__ == "__main__":
+    mp.spawn(work, args=(0,), nprocs=2)
+    try:
+        mp.spawn(work, args=(3,), nprocs=1)
+    except Exception as error:
+        print(type(error).__name__, error.error_index, error.exit_code)
+        raise
+"""
+
+
+def test_a_spawned_function_that_exits_raises_what_it_would_and_is_told(shows, run):
+    """Torch has written no text of its error then, which a record could stand behind."""
+
+    def check(ran):
+        assert ran.stdout == "ProcessExitedException 0 3\n"
+        assert "work(0, 3)" in ran.stderr
+        assert "ValueError: invalid literal for int() with base 10: 'x'\n" in ran.stderr
+        assert "SystemExit: 3\n" in ran.stderr
+        assert "started, and what it raised ended its worker: exit status 3" in ran.stderr
+
+    shows(LEAVES, check)
+    assert run(LEAVES, AUTOTB="0").stdout == "ProcessExitedException 0 3\n"
