@@ -172,6 +172,9 @@ def _packed(exc: BaseException, caller: FrameType | None) -> tuple[bytes, bool] 
     try:
         packed = pickling.packed(exc, tree, pickle.dumps, pickle.loads)
         survives = packed.args[0][0] is exc
+        if not survives and not issubclass(type(exc), Exception):
+            # As itself it would pass Dask's loop in the program by, and who asks would wait for ever: it is as Dask makes it.
+            packed = pickling.packed(Exception(repr(exc)), tree, pickle.dumps, pickle.loads)
         data = pickle.dumps(packed)
         pickle.loads(data)
     finally:

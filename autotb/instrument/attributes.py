@@ -135,6 +135,7 @@ TABLE = (
             "engines.distributed_actors",
             "engines.futures",
             "engines.multiprocessing.driver",
+            "engines.multiprocessing.receiver",
             "engines.multiprocessing.recovery",
             "engines.multiprocessing.waits",
             "engines.parsl.interrupts",

@@ -75,8 +75,8 @@ class Capture:
             tree = self._passed_on(tree, opened.roots)
         else:
             self._chain(tree, exc, record, told, opened)
-        if is_first and opened is not None and place is None:
-            tree["raised_as"] = wrappers.raised_as(exc, tree["type"], opened.headline)
+        if is_first and place is None and (opened is not None or told is not None):
+            tree["raised_as"] = wrappers.raised_as(exc, tree["type"], opened.headline if opened is not None else None)
         return tree
 
     def _passed_on(self, tree: Tree, roots: tuple[BaseException, ...]) -> Tree:

@@ -157,3 +157,37 @@ def test_a_future_that_failed_of_an_error_that_was_told_by_then_tells_nothing_mo
 
     assert ended == ["'add'"]
     assert distributed_failures._failed == {}
+
+
+NO_EXCEPTION = """
+import threading
+from distributed import Client, LocalCluster
+
+class Stop(BaseException):
+    def __init__(self, step):
+        super().__init__(f"stopped at {step}")
+        self.lock = threading.Lock()
+
+def work(step):
+    raise Stop(step)
+
+if __name__ == "__main__":
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
+        try:
+            client.submit(work, 3).result(timeout=60)
+        except BaseException as error:
+            print(type(error).__name__, error)
+            raise
+"""
+
+
+def test_what_is_no_exception_and_cannot_be_pickled_is_raised_as_dask_raises_it(shows, run):
+    """Rescued as itself it would pass the loop of the client by, and ``result()`` would wait for ever."""
+
+    def check(ran):
+        assert ran.stdout == "Exception Stop('stopped at 3')\n"
+        assert "work(step=3)" in ran.stderr
+        assert ran.lines[-2:] == ["raised as Exception", "Stop: stopped at 3"]
+
+    shows(NO_EXCEPTION, check)
+    assert run(NO_EXCEPTION, AUTOTB="0").stdout == "Exception Stop('stopped at 3')\n"
