@@ -258,9 +258,8 @@ def test_a_pipeline_that_is_killed_and_started_again(run, tmp_path):
         (tmp_path / "raw" / f"{at:04}.csv").write_text(f"station,value\na,{value}\n")
     killed = code.replace("return_results=False)", "return_results=False, progress=stops)")
     killed = killed.replace('if __name__ == "__main__":', STOPS)
-    killed = killed.replace(
-        "    target = pathlib", '    __import__("time").sleep(0.002)\n    target = pathlib'
-    )  # what 10 ms hold is lost
+    # The last hundredth of a second is lost: few of calls that take a while.
+    killed = killed.replace("    target = pathlib", '    __import__("time").sleep(0.002)\n    target = pathlib')
     assert run(killed).status == -9
     written = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "clean").iterdir()}
     assert 0 < len(written) < 998
@@ -268,7 +267,7 @@ def test_a_pipeline_that_is_killed_and_started_again(run, tmp_path):
 
     assert ran.stdout == shown, ran.stderr
     kept = [name for name, at in written.items() if (tmp_path / "clean" / name).stat().st_mtime_ns == at]
-    assert kept  # those of the last hundredth of a second are made again, which may be many of so brief calls
+    assert len(kept) > len(written) / 2  # those whose calls were being made at that moment are made again
     (tmp_path / "raw" / "0100.csv").write_text("station,value\na,1\n")
     ran = run(code.replace("resume=True", "resume=True, retry_failed=True"))
     assert ran.stdout.startswith("999 files, from 0.0 to 9.0\n<ErrorSnapshot of mean(rows=[])"), ran.stderr

@@ -173,7 +173,7 @@ def _note_death(error: BaseException, caller: FrameType) -> None:
     (workers,) = WORKERS.read(pool) or (None,)
     if workers is None:
         return
-    hop = death_report.of_process("mpire", "in an mpire worker", workers[worker_id], patience=2)
+    hop, _ = death_report.of_process("mpire", "in an mpire worker", workers[worker_id], patience=2)
     annotate.note_death(error, [hop], None)
 
 

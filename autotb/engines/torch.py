@@ -313,9 +313,7 @@ def _report(process: Any) -> tuple[Hop, Tree | None]:
     from autotb.postmortem import death_report
 
     if process not in _reports:
-        process.join(1)
-        raised = death_report.raised_in(process)
-        _reports[process] = death_report.of_process("torch", "in a DataLoader worker process", process), raised
+        _reports[process] = death_report.of_process("torch", "in a DataLoader worker process", process, patience=1)
     return _reports[process]
 
 
@@ -423,8 +421,8 @@ def _note_end(error: BaseException, context: Any) -> None:
         from autotb.postmortem import death_report
 
         where = f"in process {index} of torch.multiprocessing.spawn"
-        raised = death_report.raised_in(processes[index])
-        annotate.note_death(error, [death_report.of_process("torch", where, processes[index])], None, raised)
+        hop, raised = death_report.of_process("torch", where, processes[index])
+        annotate.note_death(error, [hop], None, raised)
 
 
 def _attach(error: BaseException, context: Any) -> None:

@@ -36,9 +36,9 @@ def hop(
         call = left.text or None
     place = {"engine": engine, "where": where, "pid": pid, "host": build.host()}
     told = [doing(left, engine in _AT_ONCE, engine not in _NOT_ALL)]
-    if exitcode is None and told[0] == LEFT:
-        pass  # which status that was is known from what it raised
-    elif exitcode != 0 or left is None or left.state != status_file.RAISED:
+    # A status that is not known is known from what it raised.
+    is_told = told[0] == LEFT if exitcode is None else exitcode == 0 and left is not None and left.state == status_file.RAISED
+    if not is_told:
         told = [f"{told[0]}: {ended_by(exitcode)}{why(exitcode, left)}"]
     frames, elsewhere = crash_dump.frames(left.dump) if left is not None else ([], False)
     if elsewhere:
@@ -68,20 +68,14 @@ def to_who_asks(found: Hop, left: Remains, job: int) -> list[Hop]:
     return [beside, found]
 
 
-def of_process(engine: str, where: str, process: Any, patience: float = 0) -> Hop:
-    """What is known of a dead child of this process, whose status file is taken away; ``patience`` are the seconds that it may
-    still take to end."""
+def of_process(engine: str, where: str, process: Any, patience: float = 0) -> tuple[Hop, Tree | None]:
+    """What is known of a dead child of this process, whose status file is taken away, and what the task raised that ended it;
+    ``patience`` are the seconds that it may still take to end."""
     if patience:
         process.join(patience)
     left = status_reader.of_child(process)
     status_reader.bury(process.pid)
-    return hop(engine, where, process.pid, process.exitcode, left)
-
-
-def raised_in(process: Any) -> Tree | None:
-    """What the task raised that ended this dead child of this process; before ``of_process``, which takes its file away."""
-    left = status_reader.of_child(process)
-    return left.raised() if left is not None else None
+    return hop(engine, where, process.pid, process.exitcode, left), left.raised() if left is not None else None
 
 
 def _log(host: object, pid: int | None) -> str | None:

@@ -48,10 +48,7 @@ def arrived(exc: BaseException) -> None:
     """
     share(exc)
     try:
-        record = dict.get(fields_of(exc), KEY)
-        _everywhere(_give, exc, record)
-        if record is not None:
-            _a_record_is_here()
+        _everywhere(_give, exc, dict.get(fields_of(exc), KEY))
     except Exception:
         pass  # its record tells its story all the same
 
@@ -86,10 +83,7 @@ def handed_on(exc: BaseException, to: BaseException) -> None:
 def renew(exc: BaseException) -> None:
     """An engine has brought an exception's traceback along: see ``renewed``; so have its causes, and members of a group."""
     try:
-        record = dict.get(fields_of(exc), KEY)
-        _everywhere(_renew, exc, record)
-        if record is not None:
-            _a_record_is_here()
+        _everywhere(_renew, exc, dict.get(fields_of(exc), KEY))
     except Exception:
         pass  # its record tells its story all the same
 
@@ -149,6 +143,7 @@ def _everywhere(
     if not most or type(record) not in (dict, tuple):
         return most
     change(exc, record)
+    _a_record_is_here()
     most -= 1
     for other, told in _told_of(exc, record) if type(record) is dict else ():
         most = _everywhere(change, other, told, most)

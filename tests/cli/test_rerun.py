@@ -162,6 +162,16 @@ def test_a_call_of_a_run_folder_is_made_again(tmp_path):
     assert (mended.returncode, mended.stdout) == (0, "-5\n")
 
 
+def is_refused(folder, code, arguments, says):
+    """A run of that flow, of which these arguments name no call that failed."""
+    (folder / "main.py").write_text(code)
+    programs.start([sys.executable, "main.py"], folder)
+
+    ran = rerun(folder, "run", *arguments)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert says in ran.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -176,12 +186,7 @@ def test_a_call_of_a_run_folder_is_made_again(tmp_path):
     ],
 )
 def test_what_is_no_call_that_failed_is_told(tmp_path, arguments, says):
-    (tmp_path / "main.py").write_text(FLOW)
-    programs.start([sys.executable, "main.py"], tmp_path)
-
-    ran = rerun(tmp_path, "run", *arguments)
-    assert (ran.returncode, ran.stdout) == (2, "")
-    assert says in ran.stderr
+    is_refused(tmp_path, FLOW, arguments, says)
 
 
 ARRAY = """
@@ -225,12 +230,7 @@ def test_an_element_of_an_array_is_named_by_its_number_or_by_its_index(tmp_path,
     ],
 )
 def test_what_is_no_such_element_of_an_array_is_told(tmp_path, arguments, says):
-    (tmp_path / "main.py").write_text(ARRAY)
-    programs.start([sys.executable, "main.py"], tmp_path)
-
-    ran = rerun(tmp_path, "run", *arguments)
-    assert (ran.returncode, ran.stdout) == (2, "")
-    assert says in ran.stderr
+    is_refused(tmp_path, ARRAY, arguments, says)
 
 
 def test_a_script_that_cannot_be_imported_is_told(tmp_path):

@@ -131,3 +131,7 @@ def test_what_is_done_with_an_output_before_there_is_a_result_says_what_to_write
     for use in (list, lambda one: one[0], lambda one: dict(zip(one, [1]))):
         with pytest.raises(TypeError, match=r"<output of abs> stands for a result that is not there yet.*outputs=2"):
             use(output)
+
+
+def test_the_options_of_a_flow_that_are_told_where_they_are_misplaced_are_all_it_has():
+    assert set(inspect.signature(Flow).parameters) == set(steps._FLOWS.split())

@@ -569,8 +569,7 @@ def _wrap_lost_init(original: Function) -> Function:
 def _note_death(error: BaseException, process: Process) -> None:
     from autotb.postmortem import death_report
 
-    raised = death_report.raised_in(process)
-    hop = death_report.of_process("parsl", "in a Parsl worker", process)
+    hop, raised = death_report.of_process("parsl", "in a Parsl worker", process)
     for path in _logs():
         hop["died"] += death_report.tail(path, 5)
     annotate.note_death(error, [hop], None, raised)
